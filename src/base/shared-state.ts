@@ -1,0 +1,145 @@
+/**
+ * The few numbers that all three threads of a node see without a message. Two regions, each with
+ * one writing thread and a sequence lock: a reader never sees half of an update, and what was
+ * published before a message was sent is seen by whoever received it.
+ */
+
+/** What the engine thread publishes. */
+export interface EngineView {
+  /** True from the moment this node leads to the moment it does not. */
+  readonly isLeader: boolean
+  readonly term: number
+  /** The leader's member id, 0 for none. */
+  readonly leader: number
+  readonly commit: number
+  /** Whether an entry of the leader's own term is committed: before it, commit may lag. */
+  readonly ownTermCommitted: boolean
+  /** Clock milliseconds of the engine's last turn: an old stamp means a dead or stuck engine. */
+  readonly stampMs: number
+  /** How far apply is behind commit, in milliseconds. */
+  readonly applyLagMs: number
+  readonly isClosed: boolean
+  /** Bumped when the leader, the term or the role changes. */
+  readonly epoch: number
+}
+
+/** What the storage thread publishes. */
+export interface StorageView {
+  readonly applied: number
+  /** The directory generation that readers must have open. */
+  readonly generation: number
+  /** Bumped when a database is made or dropped. */
+  readonly databasesEpoch: number
+  readonly isHalted: boolean
+  readonly walBytes: number
+}
+
+const ENGINE_FIELDS = 9
+const STORAGE_FIELDS = 5
+const ENGINE_AT = 1
+const STORAGE_AT = ENGINE_AT + ENGINE_FIELDS + 1
+const WAIT_AT = STORAGE_AT + STORAGE_FIELDS
+const LENGTH = WAIT_AT + 1
+const NO_WAIT = 2n ** 62n
+
+export class SharedState {
+  readonly buffer: SharedArrayBuffer
+  readonly #cells: BigInt64Array
+
+  constructor(buffer?: SharedArrayBuffer) {
+    this.buffer = buffer ?? new SharedArrayBuffer(LENGTH * 8)
+    this.#cells = new BigInt64Array(this.buffer)
+    if (buffer === undefined) Atomics.store(this.#cells, WAIT_AT, NO_WAIT)
+  }
+
+  /** For the engine thread alone. */
+  publishEngine(view: EngineView): void {
+    this.#publish(ENGINE_AT - 1, [
+      view.isLeader ? 1 : 0,
+      view.term,
+      view.leader,
+      view.commit,
+      view.ownTermCommitted ? 1 : 0,
+      Math.floor(view.stampMs),
+      Math.floor(view.applyLagMs),
+      view.isClosed ? 1 : 0,
+      view.epoch,
+    ])
+  }
+
+  /** For the storage thread alone. */
+  publishStorage(view: StorageView): void {
+    this.#publish(STORAGE_AT - 1, [
+      view.applied,
+      view.generation,
+      view.databasesEpoch,
+      view.isHalted ? 1 : 0,
+      view.walBytes,
+    ])
+  }
+
+  readEngine(): EngineView {
+    const [isLeader, term, leader, commit, ownTerm, stamp, lag, closed, epoch] = this.#read(
+      ENGINE_AT - 1,
+      ENGINE_FIELDS,
+    ) as [number, number, number, number, number, number, number, number, number]
+    return {
+      isLeader: isLeader === 1,
+      term,
+      leader,
+      commit,
+      ownTermCommitted: ownTerm === 1,
+      stampMs: stamp,
+      applyLagMs: lag,
+      isClosed: closed === 1,
+      epoch,
+    }
+  }
+
+  readStorage(): StorageView {
+    const [applied, generation, databasesEpoch, halted, walBytes] = this.#read(
+      STORAGE_AT - 1,
+      STORAGE_FIELDS,
+    ) as [number, number, number, number, number]
+    return { applied, generation, databasesEpoch, isHalted: halted === 1, walBytes }
+  }
+
+  /** The applied index alone, without the lock: one cell is never torn. */
+  applied(): number {
+    return Number(Atomics.load(this.#cells, STORAGE_AT))
+  }
+
+  /** The generation alone. */
+  generation(): number {
+    return Number(Atomics.load(this.#cells, STORAGE_AT + 1))
+  }
+
+  /** Asks the storage thread to send a message once `index` is applied; null asks for none. */
+  setWaitedIndex(index: number | null): void {
+    Atomics.store(this.#cells, WAIT_AT, index === null ? NO_WAIT : BigInt(index))
+  }
+
+  /** What the user thread waits for; the storage thread looks here after it published. */
+  waitedIndex(): number {
+    return Number(Atomics.load(this.#cells, WAIT_AT))
+  }
+
+  #publish(lockAt: number, values: readonly number[]): void {
+    const cells = this.#cells
+    Atomics.add(cells, lockAt, 1n)
+    for (let i = 0; i < values.length; i += 1) {
+      Atomics.store(cells, lockAt + 1 + i, BigInt(values[i] as number))
+    }
+    Atomics.add(cells, lockAt, 1n)
+  }
+
+  #read(lockAt: number, count: number): number[] {
+    const cells = this.#cells
+    for (;;) {
+      const before = Atomics.load(cells, lockAt)
+      const values: number[] = []
+      for (let i = 0; i < count; i += 1) values.push(Number(Atomics.load(cells, lockAt + 1 + i)))
+      if (before % 2n === 0n && Atomics.load(cells, lockAt) === before) return values
+    }
+  }
+}

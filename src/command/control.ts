@@ -1,0 +1,57 @@
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
+import { readEnvelope, writeEnvelope } from './envelope.ts'
+import { originBytes, originText } from './write.ts'
+
+/**
+ * Registers a member's new origin in place of `previous`, compare-and-set: it does nothing unless
+ * `previous` is still the member's current origin ('' for none), so a late duplicate of an older
+ * registration can't bring a retired origin back.
+ */
+export interface RegisterOrigin {
+  readonly memberId: number
+  readonly origin: string
+  readonly previous: string
+}
+
+export interface DropDatabase {
+  readonly origin: string
+  readonly database: string
+  /** Chosen by the origin to find the answer; drops of one origin count on their own. */
+  readonly request: number
+}
+
+const NO_ORIGIN = '0'.repeat(32)
+
+export function encodeRegisterOrigin(command: RegisterOrigin): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter()
+  writeEnvelope(writer, 'registerOrigin')
+  writer.u53(command.memberId).raw(originBytes(command.origin))
+  return writer.raw(originBytes(command.previous || NO_ORIGIN)).finish()
+}
+
+export function decodeRegisterOrigin(bytes: Uint8Array): RegisterOrigin {
+  const reader = new ByteReader(bytes)
+  if (readEnvelope(reader) !== 'registerOrigin') throw new DecodeError('not a registration')
+  const memberId = reader.u53()
+  const origin = originText(reader.raw(16))
+  const previous = originText(reader.raw(16))
+  reader.end()
+  return { memberId, origin, previous: previous === NO_ORIGIN ? '' : previous }
+}
+
+export function encodeDropDatabase(command: DropDatabase): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter()
+  writeEnvelope(writer, 'dropDatabase')
+  writer.raw(originBytes(command.origin)).u53(command.request).text(command.database)
+  return writer.finish()
+}
+
+export function decodeDropDatabase(bytes: Uint8Array): DropDatabase {
+  const reader = new ByteReader(bytes)
+  if (readEnvelope(reader) !== 'dropDatabase') throw new DecodeError('not a dropped database')
+  const origin = originText(reader.raw(16))
+  const request = reader.u53()
+  const database = reader.text()
+  reader.end()
+  return { origin, request, database }
+}

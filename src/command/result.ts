@@ -1,0 +1,109 @@
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
+import { readValue, type SqlValue, writeValue } from './value.ts'
+
+/** What one statement answered. */
+export interface StatementResult {
+  readonly columns: readonly string[]
+  /** Declared types, '' where there is none (an expression); as many as `columns`. */
+  readonly columnTypes: readonly string[]
+  readonly rows: readonly (readonly SqlValue[])[]
+  /** Rows inserted, updated or deleted; 0 for other statements. */
+  readonly rowsAffected: number
+  /** The rowid of the last row that this statement inserted, if it inserted one. */
+  readonly lastInsertRowid: bigint | null
+}
+
+/** Why a unit failed: the same on every node. */
+export interface UnitError {
+  /** A code of `base/errors.ts`: ERR_SQL, or a refusal of our own guard. */
+  readonly code: string
+  readonly message: string
+  /** SQLite's extended code; 0 for a refusal. */
+  readonly sqliteCode: number
+  readonly statementIndex: number
+}
+
+export type UnitResult =
+  | { readonly ok: true; readonly statements: readonly StatementResult[] }
+  | { readonly ok: false; readonly error: UnitError }
+
+/** The answers to one command of this node's origin, in the order of its units. */
+export interface CommandResult {
+  readonly database: string
+  readonly sequence: number
+  readonly index: number
+  readonly units: readonly UnitResult[]
+}
+
+const NO_ROWID = 0
+const HAS_ROWID = 1
+
+export function writeStatementResult(writer: ByteWriter, result: StatementResult): void {
+  writer.u53(result.rowsAffected)
+  if (result.lastInsertRowid === null) writer.u8(NO_ROWID)
+  else writer.u8(HAS_ROWID).i64(result.lastInsertRowid)
+  writer.u16(result.columns.length)
+  for (const column of result.columns) writer.text(column)
+  for (const type of result.columnTypes) writer.text(type)
+  writer.u32(result.rows.length)
+  for (const row of result.rows) for (const value of row) writeValue(writer, value)
+}
+
+/** Results never leave the machine, so this encoding has no version. */
+export function encodeCommandResult(result: CommandResult): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter(64 + result.units.length * 24)
+  writer.text(result.database).u53(result.sequence).u53(result.index).u32(result.units.length)
+  for (const unit of result.units) {
+    if (unit.ok) {
+      writer.u8(1).u32(unit.statements.length)
+      for (const statement of unit.statements) writeStatementResult(writer, statement)
+    } else {
+      const { code, message, sqliteCode, statementIndex } = unit.error
+      writer.u8(0).text(code).text(message).u32(sqliteCode).u32(statementIndex)
+    }
+  }
+  return writer.finish()
+}
+
+export function decodeCommandResult(bytes: Uint8Array): CommandResult {
+  const reader = new ByteReader(bytes)
+  const database = reader.text()
+  const sequence = reader.u53()
+  const index = reader.u53()
+  const units: UnitResult[] = []
+  for (let left = reader.count(5); left > 0; left -= 1) units.push(readUnitResult(reader))
+  reader.end()
+  return { database, sequence, index, units }
+}
+
+function readUnitResult(reader: ByteReader): UnitResult {
+  const tag = reader.u8()
+  if (tag === 0) {
+    const code = reader.text()
+    const message = reader.text()
+    const sqliteCode = reader.u32()
+    return { ok: false, error: { code, message, sqliteCode, statementIndex: reader.u32() } }
+  }
+  if (tag !== 1) throw new DecodeError(`unknown unit result ${tag}`)
+  const statements: StatementResult[] = []
+  for (let left = reader.count(15); left > 0; left -= 1) statements.push(readStatement(reader))
+  return { ok: true, statements }
+}
+
+function readStatement(reader: ByteReader): StatementResult {
+  const rowsAffected = reader.u53()
+  const lastInsertRowid = reader.u8() === HAS_ROWID ? reader.i64() : null
+  const columns: string[] = []
+  const columnTypes: string[] = []
+  const width = reader.u16()
+  for (let i = 0; i < width; i += 1) columns.push(reader.text())
+  for (let i = 0; i < width; i += 1) columnTypes.push(reader.text())
+  const rows: SqlValue[][] = []
+  for (let left = reader.u32(); left > 0; left -= 1) {
+    const row: SqlValue[] = []
+    // Blobs are views of the input, which the rows then keep alive: the input is theirs alone.
+    for (let i = 0; i < width; i += 1) row.push(readValue(reader))
+    rows.push(row)
+  }
+  return { columns, columnTypes, rows, rowsAffected, lastInsertRowid }
+}

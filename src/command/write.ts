@@ -1,0 +1,183 @@
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { readEnvelope, unsupportedFormat, writeEnvelope } from './envelope.ts'
+import { readValue, type SqlValue, writeValue } from './value.ts'
+
+/** Arguments of one statement: by position, or by name without the `:`, `@` or `$` before it. */
+export type StatementArgs = readonly SqlValue[] | ReadonlyMap<string, SqlValue>
+
+export interface Statement {
+  readonly sql: string
+  readonly args: StatementArgs
+}
+
+/** Statements that succeed or fail together; units of one command don't touch each other. */
+export interface Unit {
+  readonly statements: readonly Statement[]
+}
+
+/** What the leader freezes when it proposes, so that every node computes the same. */
+export interface Environment {
+  /** Milliseconds since 1970. */
+  readonly wallMs: number
+  /** 64 random bits, as two u32. */
+  readonly seedHigh: number
+  readonly seedLow: number
+}
+
+/** Where a command stands in its origin's sequence for one database. */
+export interface WriteHeader {
+  /** 32 hexadecimal digits. */
+  readonly origin: string
+  readonly database: string
+  /** 1 for the first; a command applies only if it is the origin's last applied + 1. */
+  readonly sequence: number
+}
+
+export interface WriteCommand extends WriteHeader {
+  readonly environment: Environment
+  /** None: an empty command, which only fills its place in the sequence. */
+  readonly units: readonly Unit[]
+}
+
+/*
+ * Layout, little-endian: envelope (4), flags u32, wallMs u53, seed 2 × u32, origin 16 bytes,
+ * sequence u53, database text, then each different SQL text once, then the units. Everything that
+ * the leader writes lies at a fixed place, so that it patches the origin's bytes and no one
+ * encodes them again.
+ */
+const ENVIRONMENT_AT = 8
+const ARGS_POSITIONAL = 0
+const ARGS_NAMED = 1
+
+/** Gathers independent units of one origin and database into one command. */
+export class WriteEncoder {
+  readonly #units = new ByteWriter(512)
+  readonly #sqlIndexes = new Map<string, number>()
+  #sqlBytes = 0
+  #unitCount = 0
+
+  get unitCount(): number {
+    return this.#unitCount
+  }
+
+  /** The size so far, in bytes, a little under what {@link finish} returns. */
+  get sizeBytes(): number {
+    return this.#units.length + this.#sqlBytes
+  }
+
+  add(unit: Unit): void {
+    const writer = this.#units
+    writer.u16(0).u32(unit.statements.length)
+    for (const { sql, args } of unit.statements) {
+      writer.u32(this.#sqlIndex(sql))
+      if (args instanceof Map) {
+        writer.u8(ARGS_NAMED).u16(args.size)
+        for (const [name, value] of args) writeValue(writer.text(name), value)
+      } else {
+        const values = args as readonly SqlValue[]
+        writer.u8(ARGS_POSITIONAL).u16(values.length)
+        for (const value of values) writeValue(writer, value)
+      }
+    }
+    this.#unitCount += 1
+  }
+
+  finish(header: WriteHeader): Uint8Array<ArrayBuffer> {
+    const writer = new ByteWriter(128 + this.sizeBytes)
+    writeEnvelope(writer, 'write')
+    writer.u32(0).u53(0).u32(0).u32(0)
+    writer.raw(originBytes(header.origin)).u53(header.sequence).text(header.database)
+    writer.u32(this.#sqlIndexes.size)
+    for (const sql of this.#sqlIndexes.keys()) writer.text(sql)
+    writer.u32(this.#unitCount).raw(this.#units.finish())
+    return writer.finish()
+  }
+
+  #sqlIndex(sql: string): number {
+    let index = this.#sqlIndexes.get(sql)
+    if (index === undefined) {
+      index = this.#sqlIndexes.size
+      this.#sqlIndexes.set(sql, index)
+      this.#sqlBytes += sql.length + 4
+    }
+    return index
+  }
+}
+
+/** An empty command: it keeps its slot in the sequence when its callers gave up. */
+export function encodeEmptyWrite(header: WriteHeader): Uint8Array<ArrayBuffer> {
+  return new WriteEncoder().finish(header)
+}
+
+/** Writes the leader's environment into an encoded write command, in place. */
+export function patchEnvironment(bytes: Uint8Array, environment: Environment): void {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+  view.setUint32(ENVIRONMENT_AT, environment.wallMs >>> 0, true)
+  view.setUint32(ENVIRONMENT_AT + 4, Math.floor(environment.wallMs / 0x1_0000_0000), true)
+  view.setUint32(ENVIRONMENT_AT + 8, environment.seedHigh, true)
+  view.setUint32(ENVIRONMENT_AT + 12, environment.seedLow, true)
+}
+
+/** The header and environment alone, for those who only route the command. */
+export function decodeWriteHeader(bytes: Uint8Array): WriteHeader & { environment: Environment } {
+  return readWriteHeader(new ByteReader(bytes))
+}
+
+/**
+ * @throws DecodeError for bytes that are no write command.
+ * @throws ColmenaError ERR_UNSUPPORTED_FORMAT for one of a newer format.
+ */
+export function decodeWrite(bytes: Uint8Array): WriteCommand {
+  const reader = new ByteReader(bytes)
+  const header = readWriteHeader(reader)
+  const sqls: string[] = []
+  for (let left = reader.count(4); left > 0; left -= 1) sqls.push(reader.text())
+  const units: Unit[] = []
+  for (let left = reader.count(6); left > 0; left -= 1) units.push(readUnit(reader, sqls))
+  reader.end()
+  return { ...header, units }
+}
+
+function readWriteHeader(reader: ByteReader): WriteHeader & { environment: Environment } {
+  const kind = readEnvelope(reader)
+  if (kind !== 'write') throw unsupportedFormat(`${kind} command where a write belongs`)
+  const flags = reader.u32()
+  if (flags !== 0) throw unsupportedFormat(`write command with flags ${flags}`)
+  const environment = { wallMs: reader.u53(), seedHigh: reader.u32(), seedLow: reader.u32() }
+  const origin = originText(reader.raw(16))
+  const sequence = reader.u53()
+  return { environment, origin, sequence, database: reader.text() }
+}
+
+function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {
+  const flags = reader.u16()
+  if (flags !== 0) throw unsupportedFormat(`unit with flags ${flags}`)
+  const statements: Statement[] = []
+  for (let left = reader.count(7); left > 0; left -= 1) {
+    const sql = sqls[reader.u32()]
+    if (sql === undefined) throw unsupportedFormat('statement without its SQL')
+    statements.push({ sql, args: readArgs(reader) })
+  }
+  return { statements }
+}
+
+function readArgs(reader: ByteReader): StatementArgs {
+  const kind = reader.u8()
+  const count = reader.u16()
+  if (kind === ARGS_NAMED) {
+    const named = new Map<string, SqlValue>()
+    for (let i = 0; i < count; i += 1) named.set(reader.text(), readValue(reader))
+    return named
+  }
+  const values: SqlValue[] = []
+  for (let i = 0; i < count; i += 1) values.push(readValue(reader))
+  return values
+}
+
+export function originBytes(origin: string): Uint8Array {
+  return Buffer.from(origin, 'hex')
+}
+
+export function originText(bytes: Uint8Array): string {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength).toString('hex')
+}
