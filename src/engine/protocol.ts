@@ -1,0 +1,169 @@
+import type { MemberRecord, WantedRole } from '../command/command.ts'
+
+/**
+ * What the user thread and the engine thread say to each other. Bytes are transferred, never
+ * cloned; everything else is small. The storage thread answers writes on a port of its own, with
+ * encoded command results (`database/storage-protocol.ts`).
+ */
+
+/** How a node begins where it has no state; where it has some, this is ignored. */
+export type Genesis = 'bootstrap' | 'join'
+
+/** Everything the engine thread must know, checked and complete. */
+export interface EngineConfig {
+  readonly nodeId: string
+  readonly memberId: number
+  /** 32 hexadecimal digits; '' for a joiner that has not found its cluster yet. */
+  readonly clusterId: string
+  readonly incarnation: number
+  /** This open's origin, 32 hexadecimal digits. */
+  readonly origin: string
+  /** True if log and databases exist; false for a first start that must make them. */
+  readonly isEstablished: boolean
+  readonly genesis: Genesis
+  readonly dataDir: string
+  /** null: a single node without network. */
+  readonly bind: { readonly host: string; readonly port: number } | null
+  /** '' without network. */
+  readonly advertise: string
+  readonly joinAddresses: readonly string[]
+  readonly joinAs: WantedRole
+  readonly joinTimeoutMs: number
+  /** Newest first; empty for plaintext. */
+  readonly secrets: readonly string[]
+  readonly heartbeatMs: number
+  readonly electionTimeoutMs: number
+  readonly requestTimeoutMs: number
+  readonly logRetainBytes: number
+  readonly fingerprint: string
+  /** Bounds for tests and odd machines; defaults in node/options. */
+  readonly segmentBytes: number
+}
+
+/** An error as it crosses threads. */
+export interface ErrorMessage {
+  readonly code: string
+  readonly message: string
+  readonly retryable: boolean
+  readonly outcome: 'not-applied' | 'committed' | 'unknown'
+  readonly index?: number | undefined
+}
+
+/** Administrative requests, each answered by a `reply` with the same id. */
+export type EngineRequest =
+  | { readonly method: 'status' }
+  | { readonly method: 'members' }
+  /** `to`: a node id; null lets the leader choose. */
+  | { readonly method: 'transferLeadership'; readonly to: string | null }
+  | { readonly method: 'dropDatabase'; readonly database: string; readonly request: number }
+  /** What became of an own command whose caller timed out. */
+  | { readonly method: 'outcome'; readonly database: string; readonly sequence: number }
+
+export type UserToEngine =
+  /** An encoded write command of this origin; sequences per database come without gaps. */
+  | {
+      readonly kind: 'write'
+      readonly database: string
+      readonly sequence: number
+      readonly bytes: Uint8Array
+    }
+  /** Asks for an index that, once applied here, satisfies the level. */
+  | { readonly kind: 'read'; readonly id: number; readonly level: 'weak' | 'strong' }
+  | { readonly kind: 'request'; readonly id: number; readonly request: EngineRequest }
+  /** The answer to `clusterFound`: identity.json holds the cluster id. */
+  | { readonly kind: 'clusterKept' }
+  /** Hands leadership over if it can, finishes what is proposed, and ends the thread. */
+  | { readonly kind: 'close' }
+
+export type EngineToUser =
+  /** A joiner found its cluster: keep the id in identity.json, then answer `clusterKept`. */
+  | { readonly kind: 'clusterFound'; readonly clusterId: string }
+  /** Start the storage thread on this generation; `genesis` makes it first. */
+  | {
+      readonly kind: 'startStorage'
+      readonly generation: number
+      readonly genesis: StorageGenesis | null
+    }
+  /** Log and databases are made: identity.json may say so. */
+  | { readonly kind: 'established' }
+  /** This node serves local reads; `port` is the one really bound, 0 without network. */
+  | { readonly kind: 'ready'; readonly port: number }
+  /** Opening failed for good; the thread ends. */
+  | { readonly kind: 'openFailed'; readonly error: ErrorMessage }
+  /** Own commands `from`…`to` (sequences) will never apply; their slots are filled empty. */
+  | {
+      readonly kind: 'rejected'
+      readonly database: string
+      readonly from: number
+      readonly to: number
+      readonly error: ErrorMessage
+    }
+  | {
+      readonly kind: 'readAnswer'
+      readonly id: number
+      readonly index: number
+      readonly error: ErrorMessage | null
+    }
+  | {
+      readonly kind: 'reply'
+      readonly id: number
+      readonly value: unknown
+      readonly error: ErrorMessage | null
+    }
+  /** Role, term or leader changed. */
+  | { readonly kind: 'leader'; readonly nodeId: string | null; readonly term: number }
+  | { readonly kind: 'membership'; readonly members: readonly MemberStatus[] }
+  | { readonly kind: 'warning'; readonly code: string; readonly message: string }
+  /** The engine can't go on (failed sync, broken invariant); the thread ends. */
+  | { readonly kind: 'fatal'; readonly error: ErrorMessage }
+  /** The answer to `close`. */
+  | { readonly kind: 'closed' }
+
+/** What a new generation holds before the first entry. */
+export interface StorageGenesis {
+  readonly index: number
+  readonly term: number
+  readonly voters: readonly number[]
+  readonly members: readonly MemberRecord[]
+}
+
+/** `members()`, one row each. */
+export interface MemberStatus {
+  readonly nodeId: string
+  readonly memberId: number
+  readonly address: string
+  readonly role: 'voter' | 'learner'
+  readonly wantedRole: WantedRole
+  readonly isLeader: boolean
+  /** The highest log index known to be on that member; null where only the leader knows. */
+  readonly match: number | null
+  /** Milliseconds since that member was last heard, null if never or unknown here. */
+  readonly lastContactMs: number | null
+}
+
+/** The engine's part of `status()`. */
+export interface EngineStatus {
+  readonly role: 'follower' | 'precandidate' | 'candidate' | 'leader'
+  readonly isLearner: boolean
+  readonly term: number
+  readonly leader: { readonly id: string; readonly address: string } | null
+  readonly lastIndex: number
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  readonly compactedIndex: number
+  readonly lastLeaderContactMs: number | null
+  readonly logBytes: number
+  readonly forwards: number
+  readonly elections: number
+  readonly snapshotsSent: number
+  readonly snapshotsReceived: number
+  readonly engineMix: 'uniform' | 'mixed'
+}
+
+/** The engine worker's `workerData`. */
+export interface EngineWorkerData {
+  readonly config: EngineConfig
+  readonly shared: SharedArrayBuffer
+  /** To the storage thread. */
+  readonly storagePort: MessagePort
+}
