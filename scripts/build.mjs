@@ -1,0 +1,24 @@
+/** Builds the package: dist/ is emptied, then filled from src/ by the compiler. */
+import { spawnSync } from 'node:child_process'
+import { rmSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { refuseUsage, requireRuntime } from './runtime.mjs'
+
+requireRuntime()
+
+const usage = 'Usage: npm run build        (takes no arguments)'
+const unexpected = process.argv[2]
+if (unexpected === '--help') {
+  process.stdout.write(`${usage}\n`)
+  process.exit(0)
+}
+if (unexpected !== undefined) refuseUsage(`build does not know "${unexpected}".`, usage)
+
+const root = fileURLToPath(new URL('..', import.meta.url))
+rmSync(`${root}dist`, { recursive: true, force: true })
+const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
+const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+  cwd: root,
+  stdio: 'inherit',
+})
+process.exit(status ?? 1)

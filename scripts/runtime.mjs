@@ -1,0 +1,20 @@
+/**
+ * One clear sentence instead of a stack trace when a script is started by a Node.js that cannot run
+ * this repository. npm puts the pinned one first in the path, so only direct starts can meet this.
+ */
+export function requireRuntime() {
+  const [major = 0, minor = 0] = process.versions.node.split('.').map(Number)
+  if (major > 24 || (major === 24 && minor >= 14)) return
+  const script = process.argv[1]?.split('/').slice(-2).join('/') ?? 'the script'
+  process.stderr.write(
+    `This script needs Node.js 24.14 or later and found ${process.versions.node}: ` +
+      `run it with the Node.js pinned here, \`npx node ${script}\`.\n`,
+  )
+  process.exit(1)
+}
+
+/** Prints what was wrong with the command line and what would be right, then ends with status 2. */
+export function refuseUsage(problem, usage) {
+  process.stderr.write(`${problem}\n\n${usage}\n`)
+  process.exit(2)
+}

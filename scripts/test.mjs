@@ -1,0 +1,144 @@
+/**
+ * The whole check: format and lint, types, then every test, tidy first. All parts run even if one
+ * fails, so that one run tells everything; any failure makes the exit status 1.
+ *
+ * Everything has a time limit, so that a check which hangs is a failure and not a wait.
+ */
+import { spawn } from 'node:child_process'
+import { readdirSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
+import { join, relative } from 'node:path'
+import { run } from 'node:test'
+import { spec } from 'node:test/reporters'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { refuseUsage, requireRuntime } from './runtime.mjs'
+
+requireRuntime()
+
+const toolTimeoutMs = 180_000
+const fileTimeoutMs = 240_000
+const slowestFilesMax = 10
+const root = fileURLToPath(new URL('..', import.meta.url))
+const usage = [
+  'Usage: npm test                    everything: format and lint, types, all tests',
+  '       npm test -- test/raft       only the tests whose path starts so',
+  '       npm test -- log.test.ts     only the tests whose path ends so',
+].join('\n')
+
+const started = performance.now()
+process.chdir(root)
+const paths = readPaths()
+const files = findTests(paths)
+const failures = []
+if (paths.length === 0) {
+  await runPart('Format and lint', () => runTool('@biomejs/biome', 'bin/biome', ['check']))
+  await runPart('Types', () => runTool('typescript', 'bin/tsc', ['-p', 'tsconfig.json']))
+}
+const counts = { passed: 0, failed: 0, skipped: 0 }
+await runPart('Tests', () => runTests())
+printEnd()
+process.exit(failures.length === 0 ? 0 : 1)
+
+function readPaths() {
+  let parsed
+  try {
+    parsed = parseArgs({ options: { help: { type: 'boolean' } }, allowPositionals: true })
+  } catch (error) {
+    refuseUsage(`${error.message.split('. ')[0]}.`, usage)
+  }
+  if (parsed.values.help) {
+    process.stdout.write(`${usage}\n`)
+    process.exit(0)
+  }
+  return parsed.positionals.map((path) => path.replace(/^\.\//, ''))
+}
+
+/** The test files that `paths` mean, or all; the tidy tests lead, as they explain the most. */
+function findTests(paths) {
+  const all = readdirSync('test', { recursive: true, encoding: 'utf8' })
+    .filter((name) => name.endsWith('.test.ts'))
+    .map((name) => join('test', name).replaceAll('\\', '/'))
+  const wanted = new Set(paths.length === 0 ? all : [])
+  for (const path of paths) {
+    const matches = all.filter((file) => file.startsWith(path) || file.endsWith(path))
+    if (matches.length === 0) refuseUsage(`No test file (*.test.ts) matches "${path}".`, usage)
+    for (const file of matches) wanted.add(file)
+  }
+  const isTidy = (file) => Number(file.startsWith('test/tidy'))
+  return [...wanted].sort((a, b) => isTidy(b) - isTidy(a) || (a < b ? -1 : 1))
+}
+
+async function runPart(title, part) {
+  process.stdout.write(`\n== ${title}\n`)
+  const partStarted = performance.now()
+  const ok = await part()
+  if (!ok) failures.push(title)
+  process.stdout.write(`== ${title}: ${ok ? 'ok' : 'FAILED'} in ${formatSeconds(partStarted)}\n`)
+}
+
+/** Runs a package's command on this very Node.js, whatever else the machine has. */
+function runTool(name, bin, args) {
+  const path = fileURLToPath(new URL(bin, import.meta.resolve(`${name}/package.json`)))
+  return new Promise((resolve) => {
+    const child = spawn(process.execPath, [path, ...args], {
+      stdio: 'inherit',
+      timeout: toolTimeoutMs,
+      killSignal: 'SIGKILL',
+    })
+    child.on('error', (error) => {
+      process.stderr.write(`${name} did not start: ${error.message}\n`)
+      resolve(false)
+    })
+    child.on('exit', (code, signal) => {
+      if (signal !== null) process.stderr.write(`${name} was ended by ${signal}\n`)
+      resolve(code === 0)
+    })
+  })
+}
+
+async function runTests() {
+  const durations = []
+  let ok = true
+  const stream = run({
+    files,
+    concurrency: Math.min(4, Math.max(1, availableParallelism())),
+    timeout: fileTimeoutMs,
+  })
+  stream.on('test:summary', ({ file, duration_ms, counts: seen, success }) => {
+    if (file !== undefined) {
+      durations.push({ file: relative(root, file), durationMs: duration_ms })
+      return
+    }
+    ok &&= success
+    counts.passed = seen.passed
+    counts.failed = seen.tests - seen.passed - seen.skipped - seen.todo
+    counts.skipped = seen.skipped + seen.todo
+  })
+  stream.on('test:fail', () => {
+    ok = false
+  })
+  for await (const text of stream.compose(spec)) process.stdout.write(text)
+  printSlowest(durations)
+  return ok && counts.passed > 0
+}
+
+function printSlowest(durations) {
+  durations.sort((a, b) => b.durationMs - a.durationMs)
+  process.stdout.write('\nSlowest test files\n')
+  for (const { file, durationMs } of durations.slice(0, slowestFilesMax)) {
+    process.stdout.write(`${(durationMs / 1000).toFixed(1).padStart(7)} s  ${file}\n`)
+  }
+}
+
+function printEnd() {
+  if (failures.length > 0) process.stdout.write(`\nFailed: ${failures.join(', ')}\n`)
+  const skipped = counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''
+  process.stdout.write(
+    `\n${counts.passed} passed, ${counts.failed} failed${skipped} in ${formatSeconds(started)}\n`,
+  )
+}
+
+function formatSeconds(sinceMs) {
+  return `${((performance.now() - sinceMs) / 1000).toFixed(1)} s`
+}

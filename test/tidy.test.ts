@@ -1,0 +1,62 @@
+/** The rules of this house, held against every file of it; each rule's own test is in tidy/. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { checkCircles, checkDeadFiles, checkLayers } from './tidy/layers.ts'
+import { readProject } from './tidy/project.ts'
+import { checkAmbient, checkBuiltins, checkPromises, fileSystemUsers } from './tidy/purity.ts'
+import type { ProjectFile, Violation } from './tidy/source.ts'
+import {
+  checkColumns,
+  checkDefaultExports,
+  checkFileLengths,
+  checkForeignWords,
+  checkFunctionLengths,
+  checkSleeps,
+  checkTestMarks,
+} from './tidy/text.ts'
+
+const rules: Readonly<Record<string, (files: readonly ProjectFile[]) => Violation[]>> = {
+  'imports go down, and by the door': checkLayers,
+  'imports never go in a circle': checkCircles,
+  'no file is dead': checkDeadFiles,
+  'time, chance and timers come through ports': checkAmbient,
+  'consensus, log and engine complete by callback': checkPromises,
+  'files and SQLite are touched in few places': checkBuiltins,
+  'files are short': checkFileLengths,
+  'lines are short': checkColumns,
+  'functions are short': checkFunctionLengths,
+  'exports have names': checkDefaultExports,
+  'nothing speaks of one machine': checkForeignWords,
+  'every test runs': checkTestMarks,
+  'tests wait for conditions': checkSleeps,
+}
+
+describe('tidy', () => {
+  const files = readProject()
+
+  it('sees the project', () => {
+    for (const path of ['package.json', 'src/base/errors.ts', 'test/tidy.test.ts']) {
+      assert.ok(
+        files.some((file) => file.path === path),
+        `${path} was not found`,
+      )
+    }
+  })
+
+  for (const [rule, check] of Object.entries(rules)) {
+    it(rule, () => {
+      const violations = check(files)
+      const lines = violations.map(({ path, line, message }) => `${path}:${line} ${message}`)
+      assert.equal(violations.length, 0, `\n${lines.join('\n')}\n`)
+    })
+  }
+
+  it('lists no file-system user that is gone', () => {
+    const rooms = new Set(files.map(({ path }) => path.split('/').slice(0, 2).join('/')))
+    const paths = new Set(files.map(({ path }) => path))
+    for (const path of fileSystemUsers.keys()) {
+      const isBuilt = rooms.has(path.split('/').slice(0, 2).join('/')) && paths.has('src/index.ts')
+      assert.ok(!isBuilt || paths.has(path), `${path} is allowed node:fs but does not exist`)
+    }
+  })
+})

@@ -1,0 +1,155 @@
+/** Which room may touch what lies outside the program: time, chance, threads, files, SQLite. */
+import { isThreadEntry, roomOf } from './layers.ts'
+import {
+  findImports,
+  isNode,
+  lineOf,
+  memberOf,
+  nameOf,
+  type ProjectFile,
+  parseSource,
+  readString,
+  type SyntaxNode,
+  type Violation,
+  walk,
+} from './source.ts'
+
+/** These run in a simulator as they are, so all they know of the world comes through ports. */
+const ambientFreeRooms: ReadonlySet<string> = new Set([
+  'raft',
+  'command',
+  'log',
+  'engine',
+  'database',
+])
+/** These complete by callback: a promise would run at a moment no simulator decides. */
+const promiseFreeRooms: ReadonlySet<string> = new Set(['raft', 'command', 'log', 'engine'])
+/** Parts of those rooms that belong to the user's thread or to a helper thread. */
+const ambientFiles: ReadonlySet<string> = new Set([])
+
+const ambientNames: ReadonlySet<string> = new Set([
+  'Date',
+  'performance',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'queueMicrotask',
+  'process',
+  'crypto',
+  'fetch',
+  'globalThis',
+])
+/** What an ambient-free file may import of Node.js: only what answers alike everywhere. */
+const pureBuiltins: ReadonlySet<string> = new Set(['node:zlib', 'node:buffer'])
+
+/** The files that may import node:fs, and why. */
+export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
+  ['src/log/real-disk.ts', 'the Disk port on real files'],
+])
+
+export function checkAmbient(files: readonly ProjectFile[]): Violation[] {
+  return files.filter(isPure).flatMap((file) => {
+    const violations: Violation[] = []
+    const report = (node: SyntaxNode, what: string): void => {
+      const message = `${what} in ${roomOf(file.path)}/: use a port of src/base/ports.ts`
+      violations.push({ path: file.path, line: lineOf(node), message })
+    }
+    walk(parseSource(file), (node, parents) => {
+      const name = nameOf(node)
+      if (name !== undefined && ambientNames.has(name) && !isLabel(node, parents)) {
+        if (name === 'Date' && isMention(node, parents)) return
+        report(node, name)
+      }
+      if (memberOf(node) === 'random' && nameOf(node['object']) === 'Math') {
+        report(node, 'Math.random')
+      }
+    })
+    return violations
+  })
+}
+
+export function checkPromises(files: readonly ProjectFile[]): Violation[] {
+  const judged = files.filter((file) => isPure(file) && promiseFreeRooms.has(roomOf(file.path)))
+  return judged.flatMap((file) => {
+    const violations: Violation[] = []
+    walk(parseSource(file), (node, parents) => {
+      const isPromise = nameOf(node) === 'Promise' && !isLabel(node, parents)
+      if (!isPromise && node['async'] !== true && node.type !== 'AwaitExpression') return
+      const message = `a promise in ${roomOf(file.path)}/: complete by callback`
+      violations.push({ path: file.path, line: lineOf(node), message })
+    })
+    return violations
+  })
+}
+
+export function checkBuiltins(files: readonly ProjectFile[]): Violation[] {
+  const violations: Violation[] = []
+  for (const file of files.filter(({ path }) => path.startsWith('src/') && path.endsWith('.ts'))) {
+    for (const { specifier, line, kind } of findImports(file)) {
+      const message = describeWrongBuiltin(file, specifier, kind)
+      if (message !== undefined) violations.push({ path: file.path, line, message })
+    }
+    violations.push(...checkSqliteName(file))
+  }
+  return violations
+}
+
+function describeWrongBuiltin(
+  file: ProjectFile,
+  specifier: string,
+  kind: string,
+): string | undefined {
+  const room = roomOf(file.path)
+  if (specifier === 'node:sqlite') {
+    // An import would end an old Node.js with a stack trace before our own sentence is printed.
+    return kind === 'type'
+      ? undefined
+      : "load node:sqlite by process.getBuiltinModule('node:sqlite')"
+  }
+  if (specifier.startsWith('.') || kind === 'type') return undefined
+  if (room === 'raft') return `raft/ imports nothing outside itself, not even ${specifier}`
+  if (/^node:fs(\/|$)/.test(specifier)) {
+    // Closing any descriptor of a database file drops SQLite's locks on it in the whole process.
+    return fileSystemUsers.has(file.path)
+      ? undefined
+      : 'node:fs only in the files listed in test/tidy/purity.ts: no database file may meet it'
+  }
+  if (isPure(file) && !pureBuiltins.has(specifier)) {
+    return `${specifier} in ${room}/: only ${[...pureBuiltins].join(', ')} are pure`
+  }
+  return undefined
+}
+
+/** Only sqlite/ may name node:sqlite, in whatever way it loads it. */
+function checkSqliteName(file: ProjectFile): Violation[] {
+  if (roomOf(file.path) === 'sqlite') return []
+  const violations: Violation[] = []
+  walk(parseSource(file), (node) => {
+    if (readString(node) !== 'node:sqlite' || node.type !== 'StringLiteral') return
+    const message = 'only src/sqlite knows node:sqlite: use its door'
+    violations.push({ path: file.path, line: lineOf(node), message })
+  })
+  return violations
+}
+
+function isPure({ path }: ProjectFile): boolean {
+  if (!path.startsWith('src/') || !path.endsWith('.ts')) return false
+  if (isThreadEntry(path) || /\/real-[^/]*\.ts$/.test(path) || ambientFiles.has(path)) return false
+  return ambientFreeRooms.has(roomOf(path))
+}
+
+/** True where an identifier only names a field, as in `entry.process` or `{ process: 1 }`. */
+function isLabel(node: SyntaxNode, parents: readonly SyntaxNode[]): boolean {
+  const parent = parents.at(-1)
+  if (!isNode(parent) || parent['computed'] === true) return false
+  if (parent['property'] === node) return true
+  // The key of `{ process }` is a reference as well; its value is a node of its own.
+  return parent['key'] === node
+}
+
+/** `value instanceof Date` and `: Date` look at the caller's date; they do not ask for the time. */
+function isMention(node: SyntaxNode, parents: readonly SyntaxNode[]): boolean {
+  const parent = parents.at(-1)
+  if (parent?.type === 'TSTypeReference') return true
+  return parent?.['operator'] === 'instanceof' && parent['right'] === node
+}
