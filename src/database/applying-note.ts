@@ -1,0 +1,73 @@
+import * as fs from 'node:fs'
+
+/** The group that a process died in, and how often in a row. */
+export interface NotedDeath {
+  /** First index of the group, 0 for none. */
+  readonly first: number
+  readonly last: number
+  readonly deaths: number
+}
+
+const NO_DEATH: NotedDeath = { first: 0, last: 0, deaths: 0 }
+const FIELDS = 5
+
+/**
+ * A few bytes beside the databases that say which entries are being applied: a statement that
+ * kills the process would otherwise kill it at every start. After one death the suspects run one
+ * by one, so that the second names the entry. The bytes must outlive this process but no power
+ * loss, so they are written without a sync, in a few microseconds.
+ */
+export class ApplyingNote {
+  readonly #file: number
+  readonly #fields = new Float64Array(FIELDS)
+  #died: NotedDeath
+
+  /** Counts a death for the group that was being applied when the last process ended. */
+  constructor(path: string) {
+    this.#file = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
+    fs.readSync(this.#file, this.#bytes(), 0, FIELDS * 8, 0)
+    const [first = 0, last = 0, diedFirst = 0, diedLast = 0, deaths = 0] = this.#fields
+    if (first === 0) this.#died = { first: diedFirst, last: diedLast, deaths }
+    else this.#died = { first, last, deaths: first === diedFirst ? deaths + 1 : 1 }
+    this.#write(0, 0)
+  }
+
+  get died(): NotedDeath {
+    return this.#died
+  }
+
+  /** Whether the entry was among those that ran when a process died. */
+  isSuspect(index: number): boolean {
+    const { first, last } = this.#died
+    return index >= first && index <= last
+  }
+
+  begin(first: number, last: number): void {
+    this.#write(first, last)
+  }
+
+  end(): void {
+    this.#write(0, 0)
+  }
+
+  /** Forgets a death once everything up to `applied` ran without another. */
+  clearUpTo(applied: number): void {
+    if (this.#died.first === 0 || this.#died.last > applied) return
+    this.#died = NO_DEATH
+    this.#write(0, 0)
+  }
+
+  close(): void {
+    fs.closeSync(this.#file)
+  }
+
+  #bytes(): Uint8Array {
+    return new Uint8Array(this.#fields.buffer)
+  }
+
+  #write(first: number, last: number): void {
+    const { died } = this
+    this.#fields.set([first, last, died.first, died.last, died.deaths])
+    fs.writeSync(this.#file, this.#bytes(), 0, FIELDS * 8, 0)
+  }
+}

@@ -1,0 +1,268 @@
+import { assert } from '../base/assert.ts'
+import { ColmenaError } from '../base/errors.ts'
+import type { UnitResult } from '../command/command.ts'
+import type { Writer } from '../sqlite/sqlite.ts'
+import { Digest } from './digest.ts'
+import { fileSizeBytes } from './generation.ts'
+import { guardOwn, MachineTrouble } from './trouble.ts'
+
+const CREATE = [
+  `CREATE TABLE _colmena_state (
+    id INTEGER PRIMARY KEY CHECK (id = 1), created INTEGER NOT NULL, applied INTEGER NOT NULL,
+    term INTEGER NOT NULL, clock_ms INTEGER NOT NULL, last_write INTEGER NOT NULL,
+    digest INTEGER NOT NULL, part_index INTEGER NOT NULL, part_units INTEGER NOT NULL) STRICT`,
+  `CREATE TABLE _colmena_sequences (
+    origin TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+]
+const INSERT_STATE = 'INSERT INTO _colmena_state VALUES (1, ?, ?, ?, 0, 0, 0, 0, 0)'
+const SELECT_STATE =
+  'SELECT created, applied, term, clock_ms, last_write, digest, part_index, part_units ' +
+  'FROM _colmena_state'
+const UPDATE_STATE =
+  'UPDATE _colmena_state SET applied = ?, term = ?, clock_ms = ?, last_write = ?, digest = ?, ' +
+  'part_index = ?, part_units = ?'
+const SELECT_SEQUENCES = 'SELECT origin, last FROM _colmena_sequences'
+const PUT_SEQUENCE = 'REPLACE INTO _colmena_sequences VALUES (?, ?)'
+const DELETE_SEQUENCE = 'DELETE FROM _colmena_sequences WHERE origin = ?'
+const HAS_STATE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_colmena_state'"
+// With this, the size of the WAL file is what is in use of it: it shrinks when it starts anew.
+const LIMIT_WAL = 'PRAGMA journal_size_limit = 0'
+
+/** A command of which some units are committed and the others not yet. */
+export interface Part {
+  readonly index: number
+  readonly unitsDone: number
+  /** The answers to the units done, or null where they died with an earlier process. */
+  readonly results: readonly UnitResult[] | null
+}
+
+interface State {
+  applied: number
+  term: number
+  clockMs: number
+  lastWrite: number
+  digest: bigint
+  part: Part | null
+}
+
+/** What a new file begins with. */
+export interface FileBirth {
+  readonly created: number
+  readonly applied: number
+  readonly term: number
+  readonly sequences: ReadonlyMap<string, number>
+}
+
+/**
+ * One database file, its writer and the bookkeeping inside it. Everything that the file says of
+ * itself is written in the transaction of the work it speaks of, so that no crash can part them.
+ */
+export class DatabaseFile {
+  readonly name: string
+  readonly writer: Writer
+  readonly created: number
+  /** The frozen clock, the digest and so on, as the open transaction would leave them. */
+  readonly digest: Digest
+  clockMs: number
+  lastWrite: number
+  #state: State
+  readonly #sequences: Map<string, number>
+  readonly #changed = new Map<string, number>()
+  #dataVersion: number
+  #checkpointAtBytes: number | null = null
+
+  private constructor(name: string, writer: Writer) {
+    this.name = name
+    this.writer = writer
+    const [row, sequences] = this.#own(() => {
+      writer.own(LIMIT_WAL).get()
+      return [writer.own(SELECT_STATE).get(), writer.own(SELECT_SEQUENCES).all()] as const
+    })
+    const [created, applied, term, clockMs, lastWrite, digest, partIndex, partUnits] =
+      row as unknown as [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint]
+    const part: Part | null =
+      partIndex === 0n
+        ? null
+        : { index: Number(partIndex), unitsDone: Number(partUnits), results: null }
+    this.created = Number(created)
+    this.#state = {
+      applied: Number(applied),
+      term: Number(term),
+      clockMs: Number(clockMs),
+      lastWrite: Number(lastWrite),
+      digest,
+      part,
+    }
+    this.#sequences = new Map(
+      (sequences as unknown as [string, bigint][]).map(([origin, last]) => [origin, Number(last)]),
+    )
+    this.digest = new Digest(digest)
+    this.clockMs = this.#state.clockMs
+    this.lastWrite = this.#state.lastWrite
+    this.#dataVersion = writer.dataVersion()
+  }
+
+  /** Opens the writer's file, which `birth` makes first if there is nothing in it. */
+  static open(name: string, writer: Writer, birth: FileBirth | null): DatabaseFile {
+    if (!DatabaseFile.#hasState(writer)) {
+      if (birth === null) {
+        throw new ColmenaError('ERR_DATA_DIR', `${writer.path} is no database of Colmena's`)
+      }
+      DatabaseFile.#create(writer, birth)
+    }
+    return new DatabaseFile(name, writer)
+  }
+
+  static #hasState(writer: Writer): boolean {
+    return guardOwn(writer, writer.path, () => writer.own(HAS_STATE).get() !== undefined)
+  }
+
+  static #create(writer: Writer, birth: FileBirth): void {
+    guardOwn(writer, writer.path, () => {
+      writer.begin()
+      for (const sql of CREATE) writer.own(sql).run()
+      writer.own(INSERT_STATE).run(birth.created, birth.applied, birth.term)
+      for (const [origin, last] of birth.sequences) writer.own(PUT_SEQUENCE).run(origin, last)
+      writer.commit()
+    })
+  }
+
+  /** Every entry up to here that concerns this database is in the file. */
+  get applied(): number {
+    return this.#state.applied
+  }
+
+  get term(): number {
+    return this.#state.term
+  }
+
+  get part(): Part | null {
+    return this.#state.part
+  }
+
+  /** The origin's last sequence, as the open transaction would leave it; 0 for none. */
+  lastSequence(origin: string): number {
+    return this.#changed.get(origin) ?? this.#sequences.get(origin) ?? 0
+  }
+
+  setSequence(origin: string, last: number): void {
+    this.#changed.set(origin, last)
+  }
+
+  /** The committed sequences. */
+  get sequences(): ReadonlyMap<string, number> {
+    return this.#sequences
+  }
+
+  /** @throws MachineTrouble if someone else wrote to the file since our last look. */
+  refuseForeignWrites(): void {
+    if (this.#own(() => this.writer.dataVersion()) === this.#dataVersion) return
+    throw new MachineTrouble(
+      `${this.writer.path} was written to by another program, so it may differ from the other ` +
+        'members’ copies. Open it with `sqlite3 -readonly` only; restore this node from its peers',
+      { divergent: true },
+    )
+  }
+
+  begin(): void {
+    this.#own(() => this.writer.begin())
+  }
+
+  /**
+   * Commits with the applied index at `applied`. A constraint that fails only now (a deferred
+   * foreign key) is thrown as SQLite's error, with the transaction still open.
+   */
+  commit(applied: number, term: number, part: Part | null = null): void {
+    assert(applied >= this.#state.applied, 'the applied index of a file never goes back')
+    const { writer } = this
+    this.#own(() => {
+      writer
+        .own(UPDATE_STATE)
+        .run(
+          applied,
+          term,
+          this.clockMs,
+          this.lastWrite,
+          this.digest.value,
+          part?.index ?? 0,
+          part?.unitsDone ?? 0,
+        )
+      for (const [origin, last] of this.#changed) writer.own(PUT_SEQUENCE).run(origin, last)
+      writer.commit()
+    })
+    for (const [origin, last] of this.#changed) this.#sequences.set(origin, last)
+    this.#changed.clear()
+    const { clockMs, lastWrite } = this
+    this.#state = { applied, term, clockMs, lastWrite, digest: this.digest.value, part }
+  }
+
+  /** Back to what was committed last, in the file and here. */
+  rollback(): void {
+    this.#own(() => this.writer.rollback())
+    this.#changed.clear()
+    this.clockMs = this.#state.clockMs
+    this.lastWrite = this.#state.lastWrite
+    this.digest.reset(this.#state.digest)
+  }
+
+  /** Moves the applied index of a file that has nothing to apply below `index`. */
+  bump(index: number, term: number): void {
+    if (this.#state.applied >= index) return
+    assert(this.#state.part === null, 'a half-applied command is not behind us')
+    this.#transaction(() => this.commit(index, term))
+  }
+
+  /** Forgets origins of which no entry can come any more. */
+  forgetSequences(origins: readonly string[]): void {
+    const known = origins.filter((origin) => this.#sequences.has(origin))
+    if (known.length === 0) return
+    this.#transaction(() => {
+      for (const origin of known) this.#own(() => this.writer.own(DELETE_SEQUENCE).run(origin))
+      this.commit(this.applied, this.term, this.part)
+    })
+    for (const origin of known) this.#sequences.delete(origin)
+  }
+
+  get walBytes(): number {
+    return fileSizeBytes(this.writer.walPath)
+  }
+
+  get sizeBytes(): number {
+    return fileSizeBytes(this.writer.path) + this.walBytes
+  }
+
+  /**
+   * Moves pages of the WAL to the database file once there are more than `walBytesMax`; the WAL
+   * then starts anew with the next commit. A reader that holds an old snapshot stops that, so
+   * after a try the WAL must first grow by half as much again. Returns the WAL's bytes.
+   */
+  checkpointOver(walBytesMax: number): number {
+    const walBytes = this.walBytes
+    if (walBytes <= walBytesMax) {
+      this.#checkpointAtBytes = null
+      return walBytes
+    }
+    if (walBytes < (this.#checkpointAtBytes ?? 0)) return walBytes
+    this.#own(() => this.writer.checkpoint('PASSIVE'))
+    this.#checkpointAtBytes = walBytes + walBytesMax / 2
+    return walBytes
+  }
+
+  close(): void {
+    this.writer.close()
+  }
+
+  #transaction(work: () => void): void {
+    try {
+      this.begin()
+      work()
+    } catch (error) {
+      this.rollback()
+      throw error
+    }
+  }
+
+  #own<T>(work: () => T): T {
+    return guardOwn(this.writer, this.writer.path, work)
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * The replicated files: SQLite databases that follow the log. Promises that equal logs give equal
+ * content, whatever the grouping, restarts or crashes; that an applied index never parts from the
+ * work it counts; and that no command applies twice. The same machine runs on the storage thread
+ * (`storage-thread.ts`) and in the simulator. Reads have connections of their own (`readers.ts`).
+ * Leaves to others: what is committed and when (`engine/`), the log, the network, and what SQL may
+ * say (`sqlite/`).
+ */
+export type { CopiedFile } from './generation.ts'
+export { isDatabaseName, SYSTEM } from './generation.ts'
+export type { ExpectedSnapshot } from './generation-files.ts'
+export type {
+  DropAnswer,
+  GroupOutcome,
+  Halted,
+  OwnOriginState,
+  OwnSequence,
+} from './outcome.ts'
+export { type DatabaseStatus, Replica, type ReplicaOptions } from './replica.ts'
+export type { PinnedSnapshot } from './snapshot.ts'
+export type { Genesis, OriginRecord } from './system-file.ts'

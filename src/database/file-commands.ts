@@ -1,0 +1,307 @@
+import { assert } from '../base/assert.ts'
+import type { Environment, UnitError, UnitResult, WriteCommand } from '../command/command.ts'
+import { classifyFailure } from '../sqlite/sqlite.ts'
+import type { ApplyingNote } from './applying-note.ts'
+import type { DatabaseFile } from './database-file.ts'
+import { asTrouble, isSqliteError, MachineTrouble } from './trouble.ts'
+
+/** A write command at its place in the log. */
+export interface PlacedCommand {
+  readonly index: number
+  readonly term: number
+  readonly command: WriteCommand
+}
+
+export interface FileCommandsOptions {
+  /** Whether the command's origin was registered at the command's index. */
+  readonly isRegistered: (origin: string, index: number) => boolean
+  /** Told of each command that applied, after its commit; `units` null if they are not known. */
+  readonly onApplied: (placed: PlacedCommand, units: readonly UnitResult[] | null) => void
+  /** Told which entries are about to run, in case one of them kills this process. */
+  readonly note: ApplyingNote
+}
+
+/** A unit's answer took the whole SQLite transaction with it (`RAISE(ROLLBACK)` and its like). */
+class TransactionVanished extends Error {
+  override readonly name: string = 'TransactionVanished'
+  readonly index: number
+  readonly unit: number
+  readonly error: UnitError
+
+  constructor(index: number, unit: number, error: UnitError) {
+    super(error.message)
+    this.index = index
+    this.unit = unit
+    this.error = error
+  }
+}
+
+/**
+ * What keeps a unit out of other units' transactions. Deferred constraints are only checked at the
+ * outermost COMMIT, so with them a result would depend on how a node groups; ANALYZE and REINDEX
+ * change what the connection remembers. A match inside a string only costs a transaction.
+ */
+const SOLITARY = /DEFERR|defer_foreign_keys|\bANALYZE\b|\bREINDEX\b/i
+
+function isSolitary(placed: PlacedCommand): boolean {
+  return placed.command.units.some((unit) => unit.statements.some(({ sql }) => SOLITARY.test(sql)))
+}
+
+/**
+ * Applies the commands of one file, in order, in as few transactions as their kinds allow, the
+ * last of which moves the file's applied index to `end`. Commands at or below the file's applied
+ * index must not be among them.
+ *
+ * @throws MachineTrouble after a rollback; what was committed before it stays, and is skipped when
+ * the same group is tried again.
+ */
+export function applyToFile(
+  file: DatabaseFile,
+  commands: readonly PlacedCommand[],
+  end: { readonly index: number; readonly term: number },
+  options: FileCommandsOptions,
+): void {
+  try {
+    let from = 0
+    while (from < commands.length) {
+      const first = commands[from] as PlacedCommand
+      // Only a solitary command can bring the first deferred foreign key into the schema.
+      const mustSplit = file.part !== null || file.writer.hasDeferredForeignKeys()
+      if (mustSplit || isSolitary(first)) {
+        applySolitary(file, first, options)
+        from += 1
+        continue
+      }
+      let to = from + 1
+      if (!options.note.isSuspect(first.index)) {
+        while (to < commands.length && !isSolitary(commands[to] as PlacedCommand)) to += 1
+      }
+      applyTogether(file, commands.slice(from, to), to === commands.length ? end : null, options)
+      from = to
+    }
+    file.bump(end.index, end.term)
+  } catch (error) {
+    const trouble = asTrouble(error, file.writer, file.writer.path)
+    file.rollback()
+    throw trouble
+  } finally {
+    options.note.end()
+  }
+}
+
+/**
+ * One transaction for many commands. A unit that makes the transaction vanish is answered with its
+ * error, and the others are run again without it up to its command's end, so that the second
+ * vanishing unit of a group doesn't make everything run a third time.
+ */
+function applyTogether(
+  file: DatabaseFile,
+  commands: readonly PlacedCommand[],
+  end: { readonly index: number; readonly term: number } | null,
+  options: FileCommandsOptions,
+): void {
+  const answers = new Map<string, UnitError>()
+  let from = 0
+  let to = commands.length
+  while (from < commands.length) {
+    try {
+      const stretch = commands.slice(from, to)
+      const last = stretch.at(-1) as PlacedCommand
+      applyStretch(file, stretch, answers, to === commands.length && end ? end : last, options)
+      from = to
+      to = commands.length
+    } catch (error) {
+      if (!(error instanceof TransactionVanished)) throw error
+      file.rollback()
+      const key = answerKey(error.index, error.unit)
+      assert(!answers.has(key), 'a unit that is answered with its error is not run again')
+      answers.set(key, error.error)
+      to = commands.findIndex(({ index }) => index === error.index) + 1
+    }
+  }
+}
+
+function answerKey(index: number, unit: number): string {
+  return `${index}:${unit}`
+}
+
+function applyStretch(
+  file: DatabaseFile,
+  commands: readonly PlacedCommand[],
+  answers: ReadonlyMap<string, UnitError>,
+  end: { readonly index: number; readonly term: number },
+  options: FileCommandsOptions,
+): void {
+  const applied: [PlacedCommand, readonly UnitResult[]][] = []
+  options.note.begin(commands[0]?.index ?? end.index, end.index)
+  file.begin()
+  for (const placed of commands) {
+    if (!isNext(file, placed, options)) continue
+    const environment = startCommand(file, placed)
+    const results = placed.command.units.map((_, ordinal) => {
+      const answer = answers.get(answerKey(placed.index, ordinal))
+      const result: UnitResult =
+        answer !== undefined
+          ? { ok: false, error: answer }
+          : runUnit(file, placed, ordinal, environment, true)
+      mixUnit(file, placed.index, ordinal, result)
+      return result
+    })
+    finishCommand(file, placed)
+    applied.push([placed, results])
+  }
+  file.commit(end.index, end.term)
+  for (const [placed, results] of applied) options.onApplied(placed, results)
+}
+
+/**
+ * One transaction per unit, each of which notes how many units of the command are done: the
+ * constraints that a COMMIT finds are then the answer of that unit alone.
+ */
+function applySolitary(
+  file: DatabaseFile,
+  placed: PlacedCommand,
+  options: FileCommandsOptions,
+): void {
+  const { part } = file
+  assert(part === null || part.index === placed.index, 'a half-applied command comes first')
+  const { units } = placed.command
+  if (part === null && (!isNext(file, placed, options) || units.length === 0)) {
+    applyStretch(file, [placed], new Map(), placed, options)
+    return
+  }
+  options.note.begin(placed.index, placed.index)
+  // One array for all parts: an answer joins it once its unit is committed.
+  const results = part === null ? [] : (part.results as UnitResult[] | null)
+  for (let unit = part?.unitsDone ?? 0; unit < units.length; unit += 1) {
+    const answer = applySolitaryUnit(file, placed, unit, () => {
+      if (unit < units.length - 1) {
+        const next = { index: placed.index, unitsDone: unit + 1, results }
+        file.commit(file.applied, file.term, next)
+      } else {
+        finishCommand(file, placed)
+        file.commit(placed.index, placed.term)
+      }
+    })
+    results?.push(answer)
+  }
+  options.onApplied(placed, results)
+}
+
+function applySolitaryUnit(
+  file: DatabaseFile,
+  placed: PlacedCommand,
+  ordinal: number,
+  commit: () => void,
+): UnitResult {
+  let answer: UnitResult
+  try {
+    file.begin()
+    const environment = startCommand(file, placed)
+    answer = runUnit(file, placed, ordinal, environment, false)
+    if (answer.ok) {
+      mixUnit(file, placed.index, ordinal, answer)
+      commit()
+      return answer
+    }
+  } catch (error) {
+    if (error instanceof TransactionVanished) answer = { ok: false, error: error.error }
+    else answer = { ok: false, error: answerOf(error, file, lastStatement(placed, ordinal)) }
+  }
+  file.rollback()
+  file.begin()
+  startCommand(file, placed)
+  mixUnit(file, placed.index, ordinal, answer)
+  commit()
+  return answer
+}
+
+/** The answer that an error of SQLite's is; anything else is thrown on. */
+function answerOf(error: unknown, file: DatabaseFile, statementIndex: number): UnitError {
+  if (error instanceof MachineTrouble || !isSqliteError(error)) throw error
+  const failure = classifyFailure(error, file.writer, statementIndex)
+  if (failure.kind === 'answer' || failure.kind === 'vanished') return failure.error
+  throw asTrouble(error, file.writer, file.writer.path)
+}
+
+function lastStatement(placed: PlacedCommand, ordinal: number): number {
+  return Math.max(0, (placed.command.units[ordinal]?.statements.length ?? 0) - 1)
+}
+
+/** Exactly once: only the origin's next command applies; a duplicate or a gap does nothing. */
+function isNext(
+  file: DatabaseFile,
+  { index, command }: PlacedCommand,
+  options: FileCommandsOptions,
+): boolean {
+  return (
+    options.isRegistered(command.origin, index) &&
+    command.sequence === file.lastSequence(command.origin) + 1
+  )
+}
+
+/** The command's environment, with a clock that never goes back in this file. */
+function startCommand(file: DatabaseFile, { command }: PlacedCommand): Environment {
+  file.clockMs = Math.max(file.clockMs, command.environment.wallMs)
+  return { ...command.environment, wallMs: file.clockMs }
+}
+
+function finishCommand(file: DatabaseFile, { index, command }: PlacedCommand): void {
+  file.setSequence(command.origin, command.sequence)
+  if (command.units.length > 0) file.lastWrite = index
+}
+
+/**
+ * Runs one unit. With a savepoint of its own, a failing statement takes back its unit and nothing
+ * else; the savepoint is taken even for one statement, since `ON CONFLICT FAIL` keeps what it did
+ * and full-text tables lay out their pages by savepoints.
+ */
+function runUnit(
+  file: DatabaseFile,
+  placed: PlacedCommand,
+  ordinal: number,
+  environment: Environment,
+  hasSavepoint: boolean,
+): UnitResult {
+  const { writer } = file
+  const { statements } = placed.command.units[ordinal] as WriteCommand['units'][number]
+  if (hasSavepoint) writer.savepoint()
+  writer.resetUnit(environment, ordinal)
+  const results = []
+  for (const [position, { sql, args }] of statements.entries()) {
+    try {
+      results.push(writer.run(sql, args))
+    } catch (error) {
+      if (!isSqliteError(error)) throw error
+      const failure = classifyFailure(error, writer, position)
+      if (failure.kind === 'vanished') {
+        throw new TransactionVanished(placed.index, ordinal, failure.error)
+      }
+      if (failure.kind !== 'answer') throw asTrouble(error, writer, whereOf(file, placed))
+      if (hasSavepoint) writer.rollbackToSavepoint()
+      return { ok: false, error: failure.error }
+    }
+  }
+  if (hasSavepoint) writer.releaseSavepoint()
+  return { ok: true, statements: results }
+}
+
+function whereOf(file: DatabaseFile, placed: PlacedCommand): string {
+  return `${file.writer.path}, entry ${placed.index}`
+}
+
+/** What a unit did goes into the file's digest, counted so that grouping does not show. */
+function mixUnit(file: DatabaseFile, index: number, ordinal: number, result: UnitResult): void {
+  const { digest } = file
+  digest.mix(index)
+  digest.mix(ordinal)
+  if (!result.ok) {
+    digest.mix(result.error.sqliteCode + 1)
+    return
+  }
+  digest.mix(0)
+  for (const { rowsAffected, lastInsertRowid } of result.statements) {
+    digest.mix(rowsAffected)
+    if (lastInsertRowid !== null) digest.mixBigint(lastInsertRowid)
+  }
+}

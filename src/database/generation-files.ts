@@ -1,0 +1,131 @@
+import { ColmenaError } from '../base/errors.ts'
+import type { Writer } from '../sqlite/sqlite.ts'
+import { DatabaseFile } from './database-file.ts'
+import { databasePath, hasFile, listDatabases, removeDatabase, SYSTEM } from './generation.ts'
+import { SystemFile } from './system-file.ts'
+
+/** All files of one generation, open. */
+export interface GenerationFiles {
+  readonly system: SystemFile
+  readonly files: Map<string, DatabaseFile>
+}
+
+/** What a snapshot must turn out to be before it takes the place of this node's files. */
+export interface ExpectedSnapshot {
+  readonly index: number
+  readonly term: number
+}
+
+type OpenWriter = (path: string) => Writer
+
+/** Opens a generation as a process left it. */
+export function openGeneration(path: string, openWriter: OpenWriter): GenerationFiles {
+  const system = openSystem(path, openWriter)
+  const files = new Map<string, DatabaseFile>()
+  try {
+    removeDropped(path, system)
+    for (const name of liveDatabases(system))
+      files.set(name, openLive(path, system, name, openWriter))
+    return { system, files }
+  } catch (error) {
+    closeFiles({ system, files })
+    throw error
+  }
+}
+
+/** Opens a generation that was received, if it is complete and exactly what was announced. */
+export function openReceived(
+  path: string,
+  openWriter: OpenWriter,
+  expected: ExpectedSnapshot & { readonly clusterId: string },
+): GenerationFiles {
+  const system = openSystem(path, openWriter)
+  const files = new Map<string, DatabaseFile>()
+  try {
+    if (system.clusterId !== expected.clusterId) throw wrong(path, 'belongs to another cluster')
+    for (const name of liveDatabases(system)) {
+      if (!hasFile(databasePath(path, name))) throw wrong(path, `lacks ${name}.db`)
+      files.set(name, openLive(path, system, name, openWriter))
+    }
+    for (const file of [system.file, ...files.values()]) verifyFile(path, file, expected)
+    return { system, files }
+  } catch (error) {
+    closeFiles({ system, files })
+    throw error
+  }
+}
+
+export function closeFiles({ system, files }: GenerationFiles): void {
+  for (const file of [system.file, ...files.values()]) file.close()
+}
+
+function openSystem(path: string, openWriter: OpenWriter): SystemFile {
+  const writer = openWriter(databasePath(path, SYSTEM))
+  try {
+    return SystemFile.open(writer)
+  } catch (error) {
+    writer.close()
+    throw error
+  }
+}
+
+/** Opens a database, or makes it where a crash came before its first commit. */
+function openLive(
+  path: string,
+  system: SystemFile,
+  name: string,
+  openWriter: OpenWriter,
+): DatabaseFile {
+  const created = system.databases.get(name)?.createdIndex ?? 0
+  const sequences = system.savedSequences(name)
+  return openOrCreate(name, openWriter(databasePath(path, name)), created, sequences)
+}
+
+export function openOrCreate(
+  name: string,
+  writer: Writer,
+  created: number,
+  sequences: ReadonlyMap<string, number>,
+): DatabaseFile {
+  try {
+    return DatabaseFile.open(name, writer, { created, applied: created - 1, term: 0, sequences })
+  } catch (error) {
+    writer.close()
+    throw error
+  }
+}
+
+/** Removes files of databases whose drop is recorded: a crash came before their removal. */
+function removeDropped(path: string, system: SystemFile): void {
+  for (const name of listDatabases(path)) {
+    const dropped = system.databases.get(name)?.droppedIndex ?? null
+    if (dropped !== null) removeDatabase(path, name)
+  }
+}
+
+function liveDatabases(system: SystemFile): readonly string[] {
+  return [...system.databases.values()]
+    .filter(({ droppedIndex }) => droppedIndex === null)
+    .map(({ name }) => name)
+}
+
+/** The file that is furthest behind. */
+export function lowestOf({ system, files }: GenerationFiles): DatabaseFile {
+  let lowest = system.file
+  for (const file of files.values()) if (file.applied < lowest.applied) lowest = file
+  return lowest
+}
+
+function verifyFile(path: string, file: DatabaseFile, expected: ExpectedSnapshot): void {
+  const { index, term } = expected
+  if (file.applied === index && file.term === term && file.part === null) return
+  throw wrong(
+    path,
+    `has ${file.name} at entry ${file.applied} of term ${file.term}, but ${index} of term ` +
+      `${term} was announced`,
+  )
+}
+
+function wrong(path: string, what: string): ColmenaError {
+  return new ColmenaError('ERR_DATA_DIR', `the received generation ${path} ${what}`)
+}

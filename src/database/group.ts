@@ -1,0 +1,287 @@
+import {
+  commandKind,
+  type DropDatabase,
+  decodeDropDatabase,
+  decodeMemberRecords,
+  decodeRegisterOrigin,
+  decodeWrite,
+  encodeCommandResult,
+  type UnitResult,
+  type WriteCommand,
+} from '../command/command.ts'
+import { applyConfChangeToState, decodeConfChange } from '../raft/raft.ts'
+import type { Entry } from '../raft/types.ts'
+import type { Writer } from '../sqlite/sqlite.ts'
+import type { ApplyingNote } from './applying-note.ts'
+import type { DatabaseFile } from './database-file.ts'
+import { applyToFile, type PlacedCommand } from './file-commands.ts'
+import { databasePath, hasFile, isDatabaseName, removeDatabase, syncWal } from './generation.ts'
+import { openOrCreate } from './generation-files.ts'
+import type { OutcomeGatherer } from './outcome.ts'
+import type { SystemFile } from './system-file.ts'
+import { asTrouble } from './trouble.ts'
+
+/** What a group works on. */
+export interface GroupContext {
+  /** The generation's directory. */
+  readonly path: string
+  readonly system: SystemFile
+  readonly files: Map<string, DatabaseFile>
+  readonly note: ApplyingNote
+  readonly ownOrigin: string
+  readonly gatherer: OutcomeGatherer
+  readonly openWriter: (path: string) => Writer
+  readonly onFilesChanged: () => void
+}
+
+/** Entries decoded; a write to a database keeps its place in `writes`. */
+type PlannedEntry =
+  | { readonly kind: 'nothing' }
+  | { readonly kind: 'confChange' }
+  | { readonly kind: 'registerOrigin' }
+  | { readonly kind: 'write'; readonly command: WriteCommand }
+  | { readonly kind: 'drop'; readonly command: DropDatabase }
+
+interface Planned {
+  readonly entry: Entry
+  readonly plan: PlannedEntry
+}
+
+interface Place {
+  readonly index: number
+  readonly term: number
+}
+
+/**
+ * Applies entries to all files. The system's file goes first, so that origins, members and
+ * databases are known when writes are judged; they are judged by the index of the write, so a file
+ * that is behind the system's after a crash gets the same answers in its replay. Dropping a
+ * database is a barrier: what is below it in the log is applied before, what is above after.
+ */
+export function runGroup(context: GroupContext, entries: readonly Entry[]): void {
+  const checked = new Set<DatabaseFile>()
+  let segment: Planned[] = []
+  for (const entry of entries) {
+    const plan = planEntry(entry)
+    if (plan.kind !== 'drop') {
+      segment.push({ entry, plan })
+      continue
+    }
+    runSegment(context, segment, checked)
+    segment = []
+    dropDatabase(context, entry, plan.command)
+  }
+  runSegment(context, segment, checked)
+}
+
+/** @throws DecodeError, or ColmenaError ERR_UNSUPPORTED_FORMAT, for what can't be read. */
+function planEntry(entry: Entry): PlannedEntry {
+  if (entry.type !== 'normal') return { kind: 'confChange' }
+  // A new leader's first entry carries nothing.
+  if (entry.data.length === 0) return { kind: 'nothing' }
+  switch (commandKind(entry.data)) {
+    case 'write':
+      return { kind: 'write', command: decodeWrite(entry.data) }
+    case 'registerOrigin':
+      return { kind: 'registerOrigin' }
+    case 'dropDatabase':
+      return { kind: 'drop', command: decodeDropDatabase(entry.data) }
+  }
+}
+
+function runSegment(
+  context: GroupContext,
+  segment: readonly Planned[],
+  checked: Set<DatabaseFile>,
+): void {
+  const last = segment.at(-1)?.entry
+  if (last === undefined) return
+  const { system } = context
+  runSegmentSystem(context, segment, last)
+  const commands = new Map<DatabaseFile, PlacedCommand[]>()
+  for (const { entry, plan } of segment) {
+    if (plan.kind !== 'write') continue
+    openCreated(context, plan.command.database)
+    const file = fileOf(context, plan.command.database, entry.index)
+    if (file === null) {
+      answerMisnamed(context, entry, plan.command)
+      continue
+    }
+    if (entry.index <= file.applied) continue
+    const list = commands.get(file) ?? []
+    commands.set(file, list)
+    list.push({ index: entry.index, term: entry.term, command: plan.command })
+  }
+  for (const [file, list] of commands) {
+    if (!checked.has(file)) file.refuseForeignWrites()
+    checked.add(file)
+    applyToFile(file, list, last, {
+      note: context.note,
+      isRegistered: (origin, index) => system.isRegistered(origin, index),
+      onApplied: (placed, units) => gather(context, placed, units),
+    })
+  }
+}
+
+/**
+ * The part of a segment that concerns the cluster itself, in one transaction of the system's file,
+ * if there is any.
+ */
+function runSegmentSystem(context: GroupContext, segment: readonly Planned[], last: Place): void {
+  const { system, gatherer } = context
+  const { file } = system
+  const todo = segment.filter(
+    ({ entry, plan }) => entry.index > file.applied && concernsSystem(context, plan),
+  )
+  if (todo.length === 0) return
+  file.refuseForeignWrites()
+  let confIndex: number | null = null
+  try {
+    file.begin()
+    for (const { entry, plan } of todo) {
+      if (plan.kind === 'confChange') {
+        changeConf(system, entry)
+        confIndex = entry.index
+      } else if (plan.kind === 'registerOrigin') {
+        system.registerOrigin(entry.index, decodeRegisterOrigin(entry.data))
+      } else if (plan.kind === 'write' && createsDatabase(context, plan.command, entry.index)) {
+        const { database } = plan.command
+        system.putDatabase({ name: database, createdIndex: entry.index, droppedIndex: null })
+      }
+    }
+    file.commit(last.index, last.term)
+  } catch (error) {
+    const trouble = asTrouble(error, file.writer, file.writer.path)
+    system.rollback()
+    throw trouble
+  }
+  gatherer.confIndex = confIndex ?? gatherer.confIndex
+}
+
+function concernsSystem({ files }: GroupContext, plan: PlannedEntry): boolean {
+  if (plan.kind === 'write') {
+    return !files.has(plan.command.database) && isDatabaseName(plan.command.database)
+  }
+  return plan.kind !== 'nothing'
+}
+
+function changeConf(system: SystemFile, entry: Entry): void {
+  const change = decodeConfChange(entry.data)
+  if (change === null) return
+  const confState = applyConfChangeToState(system.confState, change)
+  system.setConf(entry.index, confState, decodeMemberRecords(change.context))
+}
+
+/**
+ * A write makes its database if it would apply there: a late duplicate of a write to a database
+ * that was dropped since must not bring it back.
+ */
+function createsDatabase({ system }: GroupContext, command: WriteCommand, index: number): boolean {
+  const record = system.databases.get(command.database)
+  if (record !== undefined && (record.droppedIndex === null || index <= record.droppedIndex)) {
+    return false
+  }
+  const saved = system.savedSequences(command.database).get(command.origin) ?? 0
+  return system.isRegistered(command.origin, index) && command.sequence === saved + 1
+}
+
+/** The file that a write at `index` goes to; null where the database did not exist then. */
+function fileOf({ files }: GroupContext, database: string, index: number): DatabaseFile | null {
+  const file = files.get(database)
+  return file === undefined || index < file.created ? null : file
+}
+
+/**
+ * Opens the file of a database that the system's file has recorded, now or in a group that was
+ * halted. A file of that name may be there: the same database's, if a power loss took the record
+ * but not the file, or what is left of one dropped before.
+ */
+function openCreated(context: GroupContext, name: string): void {
+  const { system, files, gatherer } = context
+  if (files.has(name)) return
+  const record = system.databases.get(name)
+  if (record === undefined || record.droppedIndex !== null) return
+  const file = openDatabase(context, name, record.createdIndex)
+  files.set(name, file)
+  gatherer.databasesChanged = true
+  context.onFilesChanged()
+}
+
+function openDatabase(context: GroupContext, name: string, created: number): DatabaseFile {
+  const path = databasePath(context.path, name)
+  const sequences = context.system.savedSequences(name)
+  if (hasFile(path)) {
+    const found = openOrCreate(name, context.openWriter(path), created, sequences)
+    if (found.created === created) return found
+    found.close()
+    removeDatabase(context.path, name)
+  }
+  return openOrCreate(name, context.openWriter(path), created, sequences)
+}
+
+/**
+ * The record of the drop, with the sequences that a later database of the name goes on from, is
+ * durable before the files go: a power loss can't leave a database without files.
+ */
+function dropDatabase(context: GroupContext, entry: Entry, command: DropDatabase): void {
+  const { system, files, gatherer } = context
+  if (entry.index <= system.file.applied) return
+  const { database, origin, request } = command
+  const record = system.origins.get(origin)
+  const file = files.get(database)
+  const counts =
+    system.isRegistered(origin, entry.index) && record !== undefined && request > record.lastDrop
+  const dropped = counts && file !== undefined
+  system.file.refuseForeignWrites()
+  try {
+    system.file.begin()
+    if (counts) system.putOrigin({ ...record, lastDrop: request })
+    if (dropped) {
+      system.saveSequences(database, file.sequences)
+      const { created } = file
+      system.putDatabase({ name: database, createdIndex: created, droppedIndex: entry.index })
+    }
+    system.file.commit(entry.index, entry.term)
+  } catch (error) {
+    const trouble = asTrouble(error, system.file.writer, system.file.writer.path)
+    system.rollback()
+    throw trouble
+  }
+  if (counts && origin === context.ownOrigin) {
+    gatherer.drops.push({ request, database, index: entry.index, dropped })
+  }
+  if (!dropped) return
+  files.delete(database)
+  gatherer.databasesChanged = true
+  gatherer.sequences.delete(database)
+  file.close()
+  syncWal(system.file.writer.walPath)
+  removeDatabase(context.path, database)
+  context.onFilesChanged()
+}
+
+function gather(
+  { gatherer, ownOrigin }: GroupContext,
+  { index, command }: PlacedCommand,
+  units: readonly UnitResult[] | null,
+): void {
+  if (command.origin !== ownOrigin) return
+  const { database, sequence } = command
+  gatherer.sequences.set(database, sequence)
+  if (units === null) return
+  gatherer.results.push(encodeCommandResult({ database, sequence, index, units }))
+}
+
+/** A write to what no database can be called changes nothing, and its caller must not wait. */
+function answerMisnamed(context: GroupContext, entry: Entry, command: WriteCommand): void {
+  const { database, units } = command
+  if (isDatabaseName(database) || !context.system.isRegistered(command.origin, entry.index)) return
+  const error = {
+    code: 'ERR_INVALID_ARGUMENT',
+    message: `${JSON.stringify(database)} is no name that a database can have`,
+    sqliteCode: 0,
+    statementIndex: 0,
+  }
+  const answers = units.map(() => ({ ok: false as const, error }))
+  gather(context, { index: entry.index, term: entry.term, command }, answers)
+}

@@ -1,0 +1,57 @@
+import type { ColmenaError } from '../base/errors.ts'
+
+/** The answer to a request of this node's own origin to drop a database. */
+export interface DropAnswer {
+  readonly request: number
+  readonly database: string
+  readonly index: number
+  /** False where there was no such database. */
+  readonly dropped: boolean
+}
+
+/** The highest sequence of this node's own origin that a database has applied. */
+export interface OwnSequence {
+  readonly database: string
+  readonly sequence: number
+}
+
+/** 'unregistered' until the registration is applied here; 'retired' is for ever. */
+export type OwnOriginState = 'unregistered' | 'registered' | 'retired'
+
+/** Why a group could not be applied; it can be tried again as it is. */
+export interface Halted {
+  readonly error: ColmenaError
+  /** 'busy': a moment later; 'pause': this machine needs help, so every second or so. */
+  readonly retry: 'busy' | 'pause'
+  /** Whether this node's files may differ from the other members'. */
+  readonly isDivergent: boolean
+}
+
+/** What applying one group came to. While `halted` is set everything else is as before the group. */
+export interface GroupOutcome {
+  readonly appliedIndex: number
+  readonly appliedTerm: number
+  readonly halted: Halted | null
+  /** Encoded `CommandResult`s of this node's own origin, in log order per database. */
+  readonly results: readonly Uint8Array<ArrayBuffer>[]
+  readonly ownSequences: readonly OwnSequence[]
+  readonly drops: readonly DropAnswer[]
+  /** The index of the last configuration change in the group, null for none. */
+  readonly confIndex: number | null
+  readonly ownOrigin: OwnOriginState
+  /** Whether a database was made or dropped. */
+  readonly databasesChanged: boolean
+}
+
+/** Gathers what a group came to, over several tries if need be. */
+export class OutcomeGatherer {
+  readonly results: Uint8Array<ArrayBuffer>[] = []
+  readonly sequences: Map<string, number> = new Map()
+  readonly drops: DropAnswer[] = []
+  confIndex: number | null = null
+  databasesChanged = false
+
+  get ownSequences(): readonly OwnSequence[] {
+    return [...this.sequences].map(([database, sequence]) => ({ database, sequence }))
+  }
+}

@@ -1,0 +1,382 @@
+import { assert } from '../base/assert.ts'
+import { DecodeError } from '../base/bytes.ts'
+import { isColmenaError } from '../base/errors.ts'
+import type { MemberRecord } from '../command/command.ts'
+import type { ConfState, Entry } from '../raft/types.ts'
+import { Writer, type WriterOptions } from '../sqlite/sqlite.ts'
+import { ApplyingNote } from './applying-note.ts'
+import type { DatabaseFile } from './database-file.ts'
+import {
+  databasePath,
+  generationPath,
+  makeDirectory,
+  notePath,
+  removeOtherGenerations,
+  requireGeneration,
+  SYSTEM,
+  syncDirectory,
+  syncWal,
+} from './generation.ts'
+import {
+  closeFiles,
+  type ExpectedSnapshot,
+  lowestOf,
+  openGeneration,
+  openReceived,
+} from './generation-files.ts'
+import { type GroupContext, runGroup } from './group.ts'
+import {
+  type GroupOutcome,
+  OutcomeGatherer,
+  type OwnOriginState,
+  type OwnSequence,
+} from './outcome.ts'
+import { PinnedSnapshot } from './snapshot.ts'
+import { type Genesis, type OriginRecord, SystemFile } from './system-file.ts'
+import { MachineTrouble } from './trouble.ts'
+
+export interface ReplicaOptions {
+  /** The directory that holds the generations: `<dataDir>/db`. */
+  readonly directory: string
+  readonly generation: number
+  /** The origin whose results are wanted: 32 hexadecimal digits; none by default. */
+  readonly ownOrigin?: string | undefined
+  /** What user statements may do; the same on every member, or they differ. */
+  readonly writer?: WriterOptions | undefined
+  /** Opens writers; tests put failing ones in their place. */
+  readonly openWriter?: ((path: string, options: WriterOptions) => Writer) | undefined
+}
+
+export interface DatabaseStatus {
+  readonly name: string
+  readonly createdIndex: number
+  readonly appliedIndex: number
+  /** Bytes on disk, those waiting in the WAL included. */
+  readonly sizeBytes: number
+  readonly walBytes: number
+  /** A rolling digest of what its commands did; equal on members at equal applied indexes. */
+  readonly digest: bigint
+}
+
+/** Bytes of a WAL from which its pages are moved to the database file. */
+const WAL_BYTES_MAX = 8 * 1024 * 1024
+
+/**
+ * The replicated state machine: all databases of one generation, driven by log entries. It has no
+ * clock, thread or timer, and every method is synchronous but the copying of a pinned snapshot.
+ */
+export class Replica {
+  readonly #options: ReplicaOptions
+  readonly #open: (path: string) => Writer
+  #generation: number
+  #path: string
+  #system: SystemFile
+  #files: Map<string, DatabaseFile>
+  #note: ApplyingNote
+  #applied: number
+  #term: number
+  #gatherer = new OutcomeGatherer()
+  #mustSyncDirectory = true
+  #isClosed = false
+
+  private constructor(options: ReplicaOptions) {
+    this.#options = options
+    const openWriter = options.openWriter ?? ((path, writer) => new Writer(path, writer))
+    this.#open = (path) => openWriter(path, options.writer ?? {})
+    this.#generation = options.generation
+    this.#path = requireGeneration(options.directory, options.generation)
+    const { system, files } = openGeneration(this.#path, this.#open)
+    this.#system = system
+    this.#files = files
+    this.#note = new ApplyingNote(notePath(this.#path))
+    const lowest = lowestOf({ system, files })
+    this.#applied = lowest.applied
+    this.#term = lowest.term
+  }
+
+  /** Makes a generation as a cluster begins with it, in place of one that was never finished. */
+  static create(options: ReplicaOptions, genesis: Genesis): Replica {
+    const path = generationPath(options.directory, options.generation)
+    makeDirectory(path)
+    const openWriter = options.openWriter ?? ((file, writer) => new Writer(file, writer))
+    const writer = openWriter(databasePath(path, SYSTEM), options.writer ?? {})
+    try {
+      SystemFile.create(writer, genesis)
+      syncWal(writer.walPath)
+    } finally {
+      writer.close()
+    }
+    syncDirectory(path)
+    syncDirectory(options.directory)
+    return new Replica(options)
+  }
+
+  /** @throws ColmenaError ERR_DATA_DIR where there is no such generation. */
+  static open(options: ReplicaOptions): Replica {
+    return new Replica(options)
+  }
+
+  get generation(): number {
+    return this.#generation
+  }
+
+  /** Every entry up to here is applied in every database: what raft gets as its applied index. */
+  get appliedIndex(): number {
+    return this.#applied
+  }
+
+  get appliedTerm(): number {
+    return this.#term
+  }
+
+  /** The highest applied index of any file. Applied implies committed, so commit is at least this. */
+  get highestApplied(): number {
+    return Math.max(this.#applied, ...this.#all().map((file) => file.applied))
+  }
+
+  get clusterId(): string {
+    return this.#system.clusterId
+  }
+
+  get confState(): ConfState {
+    return this.#system.confState
+  }
+
+  /** The index of the entry that made {@link confState} what it is. */
+  get confIndex(): number {
+    return this.#system.confIndex
+  }
+
+  get members(): readonly MemberRecord[] {
+    return [...this.#system.members.values()].sort((a, b) => a.memberId - b.memberId)
+  }
+
+  get origins(): readonly OriginRecord[] {
+    return [...this.#system.origins.values()]
+  }
+
+  get ownOrigin(): OwnOriginState {
+    const record = this.#system.origins.get(this.#options.ownOrigin ?? '')
+    if (record === undefined) return 'unregistered'
+    return record.retiredIndex === null ? 'registered' : 'retired'
+  }
+
+  /** The group's first index at which this process's forerunners died twice; null for none. */
+  get quarantinedAt(): number | null {
+    const { first, deaths } = this.#note.died
+    return deaths >= 2 ? first : null
+  }
+
+  /** Bytes of the largest WAL, as of now. */
+  get walBytes(): number {
+    return Math.max(...this.#all().map((file) => file.walBytes))
+  }
+
+  databases(): readonly DatabaseStatus[] {
+    return this.#all().map((file) => ({
+      name: file.name,
+      createdIndex: file.created,
+      appliedIndex: Math.max(file.applied, this.#applied),
+      sizeBytes: file.sizeBytes,
+      walBytes: file.walBytes,
+      digest: file.digest.value,
+    }))
+  }
+
+  /** What the databases have applied of this node's own origin. */
+  ownSequences(): readonly OwnSequence[] {
+    const origin = this.#options.ownOrigin
+    if (origin === undefined) return []
+    const own = new Map(this.#system.savedSequencesOf(origin))
+    for (const file of this.#files.values()) {
+      const sequence = file.lastSequence(origin)
+      if (sequence > 0) own.set(file.name, sequence)
+    }
+    return [...own].map(([database, sequence]) => ({ database, sequence }))
+  }
+
+  /**
+   * Applies entries, which must follow the applied index without a gap. Either all of them are
+   * applied, or `halted` says why not: then nothing moved, and the same entries (or more from the
+   * same place) are to be given again. Parts that were committed before are not run twice.
+   *
+   * @throws anything that is a bug of ours; this replica must then be closed.
+   */
+  apply(entries: readonly Entry[]): GroupOutcome {
+    assert(!this.#isClosed, 'a closed replica applies nothing')
+    const last = entries.at(-1)
+    if (last === undefined) return this.#outcome(null)
+    assert(entries[0]?.index === this.#applied + 1, 'entries follow the applied index')
+    assert(last.index === this.#applied + entries.length, 'entries have no gap')
+    try {
+      this.#refuseQuarantined()
+      runGroup(this.#context(), entries)
+    } catch (error) {
+      const trouble = haltingTrouble(error)
+      if (trouble === null) throw error
+      return this.#outcome(trouble)
+    }
+    this.#applied = last.index
+    this.#term = last.term
+    this.#note.clearUpTo(last.index)
+    return this.#outcome(null)
+  }
+
+  /** Moves the applied index of idle databases up to this replica's, if it is at `index` or more. */
+  bump(index: number): void {
+    if (index > this.#applied) return
+    for (const file of this.#all()) {
+      if (file.applied < index) file.bump(this.#applied, this.#term)
+    }
+  }
+
+  /**
+   * Makes what is applied survive a power loss, and returns the applied index that does. Entries
+   * up to it are not needed any more. Origins that retired below it are forgotten.
+   */
+  makeDurable(): number {
+    this.bump(this.#applied)
+    if (this.#mustSyncDirectory) syncDirectory(this.#path)
+    this.#mustSyncDirectory = false
+    const durable = Math.min(...this.#all().map((file) => file.applied))
+    for (const file of this.#all()) syncWal(file.writer.walPath)
+    this.#forgetOrigins(durable)
+    return durable
+  }
+
+  /**
+   * Between two groups: moves pages from large WALs to their files. Returns the bytes of the
+   * largest WAL; far over the bound, some reader holds an old snapshot and must be ended.
+   */
+  checkpoint(walBytesMax: number = WAL_BYTES_MAX): number {
+    return Math.max(...this.#all().map((file) => file.checkpointOver(walBytesMax)))
+  }
+
+  /**
+   * Holds every database at one index, so that they can be copied while entries go on applying.
+   * Null while some file is ahead of the others, which replay ends.
+   */
+  pinSnapshot(): PinnedSnapshot | null {
+    if (this.highestApplied > this.#applied) return null
+    this.bump(this.#applied)
+    return PinnedSnapshot.pin({
+      index: this.#applied,
+      term: this.#term,
+      confState: this.confState,
+      members: this.members,
+      generationDirectory: this.#path,
+      names: this.#all().map(({ name }) => name),
+    })
+  }
+
+  /**
+   * Switches to another generation, which must be complete and at one index. On failure this
+   * replica stays as it is.
+   *
+   * @throws ColmenaError ERR_DATA_DIR if the generation is not what is expected.
+   */
+  installGeneration(generation: number, expected: ExpectedSnapshot): void {
+    const path = requireGeneration(this.#options.directory, generation)
+    const clusterId = this.clusterId
+    const { system, files } = openReceived(path, this.#open, { ...expected, clusterId })
+    this.#closeFiles()
+    this.#generation = generation
+    this.#path = path
+    this.#system = system
+    this.#files = files
+    this.#note = new ApplyingNote(notePath(path))
+    this.#applied = expected.index
+    this.#term = expected.term
+    this.#gatherer = new OutcomeGatherer()
+    this.#mustSyncDirectory = true
+  }
+
+  /** Deletes the files of other generations, once the log names this one. */
+  deleteOtherGenerations(): readonly number[] {
+    return removeOtherGenerations(this.#options.directory, this.#generation)
+  }
+
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#closeFiles()
+  }
+
+  #all(): readonly DatabaseFile[] {
+    return [this.#system.file, ...this.#files.values()]
+  }
+
+  #context(): GroupContext {
+    return {
+      path: this.#path,
+      system: this.#system,
+      files: this.#files,
+      note: this.#note,
+      ownOrigin: this.#options.ownOrigin ?? '',
+      gatherer: this.#gatherer,
+      openWriter: this.#open,
+      onFilesChanged: () => {
+        this.#mustSyncDirectory = true
+      },
+    }
+  }
+
+  #outcome(halted: MachineTrouble | null): GroupOutcome {
+    const gathered = halted === null ? this.#gatherer : new OutcomeGatherer()
+    if (halted === null) this.#gatherer = new OutcomeGatherer()
+    return {
+      appliedIndex: this.#applied,
+      appliedTerm: this.#term,
+      halted: halted && {
+        error: halted.toError(),
+        retry: halted.retry,
+        isDivergent: halted.isDivergent,
+      },
+      results: gathered.results,
+      ownSequences: gathered.ownSequences,
+      drops: gathered.drops,
+      confIndex: gathered.confIndex,
+      ownOrigin: this.ownOrigin,
+      databasesChanged: gathered.databasesChanged,
+    }
+  }
+
+  #refuseQuarantined(): void {
+    const index = this.quarantinedAt
+    if (index === null) return
+    throw new MachineTrouble(
+      `this node's process died twice while it applied entry ${index}, so it does not try again`,
+      {},
+    )
+  }
+
+  #forgetOrigins(durable: number): void {
+    const origins = this.#system.originsRetiredUpTo(durable)
+    if (origins.length === 0) return
+    for (const file of this.#files.values()) file.forgetSequences(origins)
+    const { file } = this.#system
+    try {
+      file.begin()
+      this.#system.forgetOrigins(origins)
+      file.commit(file.applied, file.term)
+    } catch (error) {
+      this.#system.rollback()
+      throw error
+    }
+  }
+
+  #closeFiles(): void {
+    closeFiles({ system: this.#system, files: this.#files })
+    this.#note.close()
+  }
+}
+
+/** The trouble that halts apply for an error, null for a bug of ours. */
+function haltingTrouble(error: unknown): MachineTrouble | null {
+  if (error instanceof MachineTrouble) return error
+  // A committed entry that this version can't read: the node must stop there, not guess.
+  if (error instanceof DecodeError || isColmenaError(error)) {
+    return new MachineTrouble(error.message, { cause: error })
+  }
+  return null
+}

@@ -1,0 +1,312 @@
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ColmenaError } from '../base/errors.ts'
+import type { MemberRecord, RegisterOrigin } from '../command/command.ts'
+import { isMember } from '../raft/raft.ts'
+import type { ConfState } from '../raft/types.ts'
+import type { Writer } from '../sqlite/sqlite.ts'
+import { DatabaseFile, type FileBirth } from './database-file.ts'
+import { SYSTEM } from './generation.ts'
+import { guardOwn } from './trouble.ts'
+
+const CREATE = [
+  `CREATE TABLE IF NOT EXISTS _colmena_conf (
+    id INTEGER PRIMARY KEY CHECK (id = 1), cluster TEXT NOT NULL, conf_index INTEGER NOT NULL,
+    conf_state BLOB NOT NULL) STRICT`,
+  `CREATE TABLE IF NOT EXISTS _colmena_members (
+    member_id INTEGER PRIMARY KEY, node_id TEXT NOT NULL, address TEXT NOT NULL,
+    wanted_role TEXT NOT NULL) STRICT`,
+  `CREATE TABLE IF NOT EXISTS _colmena_origins (
+    origin TEXT PRIMARY KEY, member_id INTEGER NOT NULL, registered_index INTEGER NOT NULL,
+    retired_index INTEGER, last_drop INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS _colmena_databases (
+    name TEXT PRIMARY KEY, created_index INTEGER NOT NULL, dropped_index INTEGER)
+    STRICT, WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS _colmena_saved_sequences (
+    name TEXT NOT NULL, origin TEXT NOT NULL, last INTEGER NOT NULL,
+    PRIMARY KEY (name, origin)) STRICT, WITHOUT ROWID`,
+]
+const HAS_CONF = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_colmena_conf'"
+const SELECT_CONF = 'SELECT cluster, conf_index, conf_state FROM _colmena_conf'
+const PUT_CONF = 'REPLACE INTO _colmena_conf VALUES (1, ?, ?, ?)'
+const SELECT_MEMBERS =
+  'SELECT member_id, node_id, address, wanted_role FROM _colmena_members ORDER BY member_id'
+const PUT_MEMBER = 'REPLACE INTO _colmena_members VALUES (?, ?, ?, ?)'
+const DELETE_MEMBER = 'DELETE FROM _colmena_members WHERE member_id = ?'
+const SELECT_ORIGINS =
+  'SELECT origin, member_id, registered_index, retired_index, last_drop FROM _colmena_origins'
+const PUT_ORIGIN = 'REPLACE INTO _colmena_origins VALUES (?, ?, ?, ?, ?)'
+const DELETE_ORIGIN = 'DELETE FROM _colmena_origins WHERE origin = ?'
+const SELECT_DATABASES =
+  'SELECT name, created_index, dropped_index FROM _colmena_databases ORDER BY name'
+const PUT_DATABASE = 'REPLACE INTO _colmena_databases VALUES (?, ?, ?)'
+const SELECT_SAVED = 'SELECT name, origin, last FROM _colmena_saved_sequences'
+const PUT_SAVED = 'REPLACE INTO _colmena_saved_sequences VALUES (?, ?, ?)'
+const DELETE_SAVED = 'DELETE FROM _colmena_saved_sequences WHERE origin = ?'
+
+/** One `open()` of a node. Entries of it count at indexes between the two, both excluded. */
+export interface OriginRecord {
+  readonly origin: string
+  readonly memberId: number
+  readonly registeredIndex: number
+  readonly retiredIndex: number | null
+  /** The highest request number of its dropped databases. */
+  readonly lastDrop: number
+}
+
+export interface DatabaseRecord {
+  readonly name: string
+  readonly createdIndex: number
+  /** The last drop; a database made again after it has it null. */
+  readonly droppedIndex: number | null
+}
+
+/** What a cluster begins with. */
+export interface Genesis {
+  readonly index: number
+  readonly term: number
+  readonly confState: ConfState
+  readonly members: readonly MemberRecord[]
+  readonly clusterId: string
+}
+
+const NO_SEQUENCES: ReadonlyMap<string, number> = new Map()
+
+/**
+ * The system database: what the cluster knows of itself. The maps here show the open transaction,
+ * and are read again from the file when it is rolled back.
+ */
+export class SystemFile {
+  readonly file: DatabaseFile
+  clusterId = ''
+  confIndex = 0
+  confState: ConfState = {
+    voters: [],
+    learners: [],
+    votersOutgoing: [],
+    learnersNext: [],
+    autoLeave: false,
+  }
+  readonly members: Map<number, MemberRecord> = new Map()
+  readonly origins: Map<string, OriginRecord> = new Map()
+  readonly databases: Map<string, DatabaseRecord> = new Map()
+  readonly #saved = new Map<string, Map<string, number>>()
+
+  private constructor(file: DatabaseFile) {
+    this.file = file
+    this.#load()
+  }
+
+  static create(writer: Writer, genesis: Genesis): SystemFile {
+    const { index, term, clusterId, confState } = genesis
+    const birth: FileBirth = { created: index, applied: index, term, sequences: NO_SEQUENCES }
+    const file = DatabaseFile.open(SYSTEM, writer, birth)
+    guardOwn(writer, writer.path, () => {
+      writer.begin()
+      for (const sql of CREATE) writer.own(sql).run()
+      writer.own(PUT_CONF).run(clusterId, index, encodeConfState(confState))
+      for (const member of genesis.members) putMember(writer, member)
+      writer.commit()
+    })
+    return new SystemFile(file)
+  }
+
+  static open(writer: Writer): SystemFile {
+    return new SystemFile(DatabaseFile.open(SYSTEM, writer, null))
+  }
+
+  /** Back to what was committed last. */
+  rollback(): void {
+    this.file.rollback()
+    this.#load()
+  }
+
+  /** Whether an entry of `origin` at `index` counts, judged so that replay gives the same answer. */
+  isRegistered(origin: string, index: number): boolean {
+    const record = this.origins.get(origin)
+    if (record === undefined || index <= record.registeredIndex) return false
+    return record.retiredIndex === null || index < record.retiredIndex
+  }
+
+  /** Sequences that a database made again after a drop begins with. */
+  savedSequences(name: string): ReadonlyMap<string, number> {
+    return this.#saved.get(name) ?? NO_SEQUENCES
+  }
+
+  /** The same, of one origin in all databases that were ever dropped. */
+  savedSequencesOf(origin: string): readonly [string, number][] {
+    return [...this.#saved]
+      .map(([name, saved]): [string, number] => [name, saved.get(origin) ?? 0])
+      .filter(([, last]) => last > 0)
+  }
+
+  /** Compare-and-set: see {@link RegisterOrigin}. Only members of the configuration have origins. */
+  registerOrigin(index: number, { memberId, origin, previous }: RegisterOrigin): void {
+    if (this.origins.has(origin) || !isMember(this.confState, memberId)) return
+    const current = this.#currentOrigin(memberId)
+    if ((current?.origin ?? '') !== previous) return
+    if (current !== undefined) this.putOrigin({ ...current, retiredIndex: index })
+    this.putOrigin({ origin, memberId, registeredIndex: index, retiredIndex: null, lastDrop: 0 })
+  }
+
+  setConf(index: number, confState: ConfState, records: readonly MemberRecord[]): void {
+    this.confIndex = index
+    this.confState = confState
+    this.#run(PUT_CONF, this.clusterId, index, encodeConfState(confState))
+    for (const record of records) {
+      if (!isMember(confState, record.memberId)) continue
+      this.members.set(record.memberId, record)
+      this.#own((writer) => putMember(writer, record))
+    }
+    for (const memberId of [...this.members.keys()]) {
+      if (isMember(confState, memberId)) continue
+      this.members.delete(memberId)
+      this.#run(DELETE_MEMBER, memberId)
+    }
+    for (const record of [...this.origins.values()]) {
+      if (record.retiredIndex !== null || isMember(confState, record.memberId)) continue
+      this.putOrigin({ ...record, retiredIndex: index })
+    }
+  }
+
+  putOrigin(record: OriginRecord): void {
+    const { origin, memberId, registeredIndex, retiredIndex, lastDrop } = record
+    this.origins.set(origin, record)
+    this.#run(PUT_ORIGIN, origin, memberId, registeredIndex, retiredIndex, lastDrop)
+  }
+
+  putDatabase(record: DatabaseRecord): void {
+    this.databases.set(record.name, record)
+    this.#run(PUT_DATABASE, record.name, record.createdIndex, record.droppedIndex)
+  }
+
+  saveSequences(name: string, sequences: ReadonlyMap<string, number>): void {
+    const saved = this.#saved.get(name) ?? new Map<string, number>()
+    this.#saved.set(name, saved)
+    for (const [origin, last] of sequences) {
+      saved.set(origin, last)
+      this.#run(PUT_SAVED, name, origin, last)
+    }
+  }
+
+  /** Origins retired at or below `index`: once every file is there for good, none is needed. */
+  originsRetiredUpTo(index: number): readonly string[] {
+    return [...this.origins.values()]
+      .filter(({ retiredIndex }) => retiredIndex !== null && retiredIndex <= index)
+      .map(({ origin }) => origin)
+  }
+
+  forgetOrigins(origins: readonly string[]): void {
+    for (const origin of origins) {
+      this.origins.delete(origin)
+      this.#run(DELETE_ORIGIN, origin)
+      this.#run(DELETE_SAVED, origin)
+      for (const saved of this.#saved.values()) saved.delete(origin)
+    }
+  }
+
+  #currentOrigin(memberId: number): OriginRecord | undefined {
+    for (const record of this.origins.values()) {
+      if (record.memberId === memberId && record.retiredIndex === null) return record
+    }
+    return undefined
+  }
+
+  #load(): void {
+    this.members.clear()
+    this.origins.clear()
+    this.databases.clear()
+    this.#saved.clear()
+    this.#own((writer) => {
+      if (writer.own(HAS_CONF).get() === undefined) {
+        throw new ColmenaError('ERR_DATA_DIR', `${writer.path} was never finished`)
+      }
+      this.#loadConf(writer)
+      for (const row of rows(writer, SELECT_ORIGINS)) {
+        const [origin, memberId, registered, retired, lastDrop] = row as [
+          string,
+          bigint,
+          bigint,
+          bigint | null,
+          bigint,
+        ]
+        this.origins.set(origin, {
+          origin,
+          memberId: Number(memberId),
+          registeredIndex: Number(registered),
+          retiredIndex: retired === null ? null : Number(retired),
+          lastDrop: Number(lastDrop),
+        })
+      }
+      for (const row of rows(writer, SELECT_DATABASES)) {
+        const [name, created, dropped] = row as [string, bigint, bigint | null]
+        const droppedIndex = dropped === null ? null : Number(dropped)
+        this.databases.set(name, { name, createdIndex: Number(created), droppedIndex })
+      }
+      for (const row of rows(writer, SELECT_SAVED)) {
+        const [name, origin, last] = row as [string, string, bigint]
+        const saved = this.#saved.get(name) ?? new Map<string, number>()
+        this.#saved.set(name, saved.set(origin, Number(last)))
+      }
+    })
+  }
+
+  #loadConf(writer: Writer): void {
+    const [cluster, confIndex, confState] = rows(writer, SELECT_CONF)[0] as [
+      string,
+      bigint,
+      Uint8Array,
+    ]
+    this.clusterId = cluster
+    this.confIndex = Number(confIndex)
+    this.confState = decodeConfState(confState)
+    for (const row of rows(writer, SELECT_MEMBERS)) {
+      const [memberId, nodeId, address, role] = row as [bigint, string, string, string]
+      const wantedRole = role === 'voter' ? 'voter' : 'learner'
+      const record: MemberRecord = { memberId: Number(memberId), nodeId, address, wantedRole }
+      this.members.set(record.memberId, record)
+    }
+  }
+
+  #run(sql: string, ...args: readonly (string | number | null | Uint8Array)[]): void {
+    this.#own((writer) => {
+      writer.own(sql).run(...args)
+    })
+  }
+
+  #own<T>(work: (writer: Writer) => T): T {
+    const { writer } = this.file
+    return guardOwn(writer, writer.path, () => work(writer))
+  }
+}
+
+function rows(writer: Writer, sql: string): readonly unknown[] {
+  return writer.own(sql).all()
+}
+
+function putMember(writer: Writer, member: MemberRecord): void {
+  const { memberId, nodeId, address, wantedRole } = member
+  writer.own(PUT_MEMBER).run(memberId, nodeId, address, wantedRole)
+}
+
+const CONF_STATE_FORMAT = 1
+
+function encodeConfState(confState: ConfState): Uint8Array {
+  const writer = new ByteWriter().u8(CONF_STATE_FORMAT).u8(confState.autoLeave ? 1 : 0)
+  const { voters, learners, votersOutgoing, learnersNext } = confState
+  for (const ids of [voters, learners, votersOutgoing, learnersNext]) {
+    writer.u32(ids.length)
+    for (const id of ids) writer.u53(id)
+  }
+  return writer.finish()
+}
+
+function decodeConfState(bytes: Uint8Array): ConfState {
+  const reader = new ByteReader(bytes)
+  reader.u8()
+  const autoLeave = reader.u8() === 1
+  const [voters = [], learners = [], votersOutgoing = [], learnersNext = []] = [1, 2, 3, 4].map(
+    () => Array.from({ length: reader.count(8) }, () => reader.u53()),
+  )
+  reader.end()
+  return { voters, learners, votersOutgoing, learnersNext, autoLeave }
+}

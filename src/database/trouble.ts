@@ -1,0 +1,48 @@
+import { ColmenaError } from '../base/errors.ts'
+import { classifyFailure, type Writer } from '../sqlite/sqlite.ts'
+
+/**
+ * This machine could not do what the log asks: the group is rolled back and tried again, since
+ * going on without it would make this node differ from its peers. It never leaves this room.
+ */
+export class MachineTrouble extends Error {
+  override readonly name: string = 'MachineTrouble'
+  readonly retry: 'busy' | 'pause'
+  readonly isDivergent: boolean
+
+  constructor(message: string, options: ErrorOptions & { busy?: boolean; divergent?: boolean }) {
+    super(message, options)
+    this.retry = options.busy === true ? 'busy' : 'pause'
+    this.isDivergent = options.divergent === true
+  }
+
+  toError(): ColmenaError {
+    return new ColmenaError('ERR_APPLY_HALTED', this.message, { cause: this, retryable: true })
+  }
+}
+
+/**
+ * Runs bookkeeping of our own on `writer`. What SQLite can't do there is trouble of this machine;
+ * what SQLite answers to it ("no such table") is not foreseen, and goes on as the bug it is.
+ */
+export function guardOwn<T>(writer: Writer, where: string, work: () => T): T {
+  try {
+    return writer.internal(work)
+  } catch (error) {
+    throw asTrouble(error, writer, where)
+  }
+}
+
+/** The trouble that an error of SQLite's is, or the error itself if it is something else. */
+export function asTrouble(error: unknown, writer: Writer, where: string): unknown {
+  if (error instanceof MachineTrouble || !isSqliteError(error)) return error
+  const { kind, error: answer } = classifyFailure(error, writer)
+  if (kind !== 'busy' && kind !== 'machine') return error
+  const message = `${where}: ${answer.message} (SQLite code ${answer.sqliteCode})`
+  return new MachineTrouble(message, { cause: error, busy: kind === 'busy' })
+}
+
+export function isSqliteError(error: unknown): boolean {
+  if (!(error instanceof Error)) return false
+  return 'sqliteCode' in error || ('code' in error && error.code === 'ERR_SQLITE_ERROR')
+}
