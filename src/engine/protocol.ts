@@ -1,3 +1,4 @@
+import type { MessagePort } from 'node:worker_threads'
 import type { MemberRecord, WantedRole } from '../command/command.ts'
 
 /**
@@ -55,7 +56,6 @@ export type EngineRequest =
   | { readonly method: 'members' }
   /** `to`: a node id; null lets the leader choose. */
   | { readonly method: 'transferLeadership'; readonly to: string | null }
-  | { readonly method: 'dropDatabase'; readonly database: string; readonly request: number }
   /** What became of an own command whose caller timed out. */
   | { readonly method: 'outcome'; readonly database: string; readonly sequence: number }
 

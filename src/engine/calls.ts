@@ -1,0 +1,45 @@
+import { DecodeError } from '../base/bytes.ts'
+import { ColmenaError } from '../base/errors.ts'
+import type { Reply } from '../transport/transport.ts'
+import { answerRequest } from './requests.ts'
+import type { StatusParts } from './status.ts'
+import { CALLS, decodeJoin, encodeClusterFound, encodeLeaderAnswer } from './wire.ts'
+
+/** Answers what other processes ask: members, and nodes that want to become one. */
+export function answerCall(parts: StatusParts, kind: number, body: Uint8Array, reply: Reply): void {
+  const { core, config } = parts
+  switch (kind) {
+    case CALLS.findCluster: {
+      const leaderAddress = core.membership.record(core.raft.leader)?.address ?? ''
+      const clusterId = Buffer.from(config.clusterId, 'hex')
+      reply(null, encodeClusterFound({ clusterId, leaderAddress }))
+      break
+    }
+    case CALLS.join:
+      answerJoin(parts, body, reply)
+      break
+    case CALLS.transfer: {
+      const to = Buffer.from(body).toString('utf8')
+      const request = { method: 'transferLeadership', to: to === '' ? null : to } as const
+      answerRequest(parts, request, (error) => {
+        reply(
+          null,
+          encodeLeaderAnswer(error === null ? { kind: 'done' } : { kind: 'refused', error }),
+        )
+      })
+      break
+    }
+    default:
+      reply(new ColmenaError('ERR_UNSUPPORTED_FORMAT', `unknown call ${kind}: update this node`))
+  }
+}
+
+function answerJoin({ core }: StatusParts, body: Uint8Array, reply: Reply): void {
+  try {
+    core.membership.join(decodeJoin(body), (answer) => reply(null, encodeLeaderAnswer(answer)))
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    reply(new ColmenaError('ERR_INVALID_ARGUMENT', `not a join: ${error.message}`))
+  }
+  core.schedule()
+}

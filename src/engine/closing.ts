@@ -1,0 +1,40 @@
+import type { Log } from '../log/log.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { Core } from './core.ts'
+import { awaitDeposition } from './leadership.ts'
+import type { Applier, EnginePorts } from './ports.ts'
+
+export interface ClosingParts {
+  readonly ports: EnginePorts
+  readonly electionTimeoutMs: number
+  readonly core: Core | null
+  readonly transport: Transport
+  readonly log: Log | null
+  readonly applier: Applier | null
+  readonly done: () => void
+}
+
+/**
+ * Closes an engine: a leader hands over first, so that the others need not wait for a time-out;
+ * then network, log and databases, in the reverse of the order in which they were opened.
+ */
+export function closeInOrder(parts: ClosingParts): void {
+  const { ports, core, electionTimeoutMs } = parts
+  if (core === null || core.raft.role !== 'leader' || !core.transferAway()) {
+    closeAll(parts)
+    return
+  }
+  awaitDeposition(core.raft, ports.clock, electionTimeoutMs, () => closeAll(parts))
+}
+
+function closeAll({ core, transport, log, applier, done }: ClosingParts): void {
+  core?.close()
+  transport.close(() => {
+    const closeApplier = (): void => {
+      if (applier === null) done()
+      else applier.close(done)
+    }
+    if (log === null) closeApplier()
+    else log.close(closeApplier)
+  })
+}

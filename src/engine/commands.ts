@@ -1,0 +1,137 @@
+import { type MemberId, NO_MEMBER, type Raft } from '../raft/raft.ts'
+import type { Transport } from '../transport/transport.ts'
+import { Outbox, type Sending } from './outbox.ts'
+import type { AppliedReport, EnginePorts } from './ports.ts'
+import { Proposals } from './proposals.ts'
+import type { EngineConfig } from './protocol.ts'
+import { Registration } from './registration.ts'
+import { decodeRefusal, encodeRefusal, FRAMES, type Refusal } from './wire.ts'
+
+export interface CommandsOptions {
+  readonly raft: Raft
+  readonly config: EngineConfig
+  readonly ports: EnginePorts
+  readonly transport: Transport
+  /** This member's origin in the databases, '' for none. */
+  readonly registered: string
+  /** Whether the configuration names this node. */
+  readonly isMember: () => boolean
+}
+
+/** Commands on their way into the log: this node's own, and on the leader everybody's. */
+export class Commands {
+  readonly #options: CommandsOptions
+  readonly #outbox: Outbox
+  readonly #proposals: Proposals
+  readonly #registration: Registration
+  /** Commands sent to another node's log since the start. */
+  forwards = 0
+
+  constructor(options: CommandsOptions) {
+    this.#options = options
+    const { raft, config, ports } = options
+    const { clock, random } = ports
+    this.#outbox = new Outbox({
+      origin: config.origin,
+      clock,
+      leaderWaitMs: 2 * config.electionTimeoutMs,
+      resendMs: config.electionTimeoutMs,
+      rejected: (database, from, to, error) =>
+        ports.toUser({ kind: 'rejected', database, from, to, error }),
+    })
+    const refuse = (to: MemberId, refusal: Refusal): void => this.#refuse(to, refusal)
+    this.#proposals = new Proposals({ raft, clock, random, refuse })
+    this.#registration = new Registration({
+      memberId: config.memberId,
+      origin: config.origin,
+      registered: options.registered,
+      clock,
+      askAgainMs: config.electionTimeoutMs / 2,
+      send: (bytes) => this.#send(bytes, { isRestart: true, wasSent: false }),
+    })
+  }
+
+  /** A command of this node's user. */
+  add(database: string, sequence: number, bytes: Uint8Array): void {
+    this.#outbox.add(database, sequence, bytes)
+  }
+
+  /** A command that another node forwarded; only a leader takes it. */
+  forwarded(from: MemberId, body: Uint8Array, isRestart: boolean): void {
+    if (this.#options.raft.role === 'leader') this.#proposals.gather(from, body, isRestart)
+  }
+
+  /**
+   * The leader wants commands again. They go out with the next turn that something else brings:
+   * at once would spin against a leader that is full.
+   */
+  refused(from: MemberId, body: Uint8Array): void {
+    const { database, sequence } = decodeRefusal(body)
+    if (from === this.#options.raft.leader) this.#outbox.refused(database, sequence)
+  }
+
+  /** Sends what is due, and proposes what was gathered. */
+  flush(): void {
+    if (this.#options.raft.leader !== NO_MEMBER && this.#registration.isDone) {
+      this.#outbox.flush((bytes, sending) => this.#send(bytes, sending))
+    }
+    this.#proposals.flush()
+  }
+
+  tick(): void {
+    if (this.#options.raft.leader === NO_MEMBER) {
+      this.#outbox.expire()
+      return
+    }
+    this.#outbox.resendOverdue()
+    this.#register()
+  }
+
+  applied(report: AppliedReport): void {
+    for (const sequence of report.sequences) this.#outbox.applied(sequence)
+    if (report.origin !== null) this.registered(report.origin)
+  }
+
+  /** The databases say which origin of this member is registered. */
+  registered(origin: string): void {
+    this.#registration.changed(origin)
+  }
+
+  /** Another leader or term: what was sent may be lost. */
+  leaderChanged(): void {
+    this.#proposals.reset()
+    this.#outbox.resendAll()
+    this.#registration.askSoon()
+    if (this.#options.raft.leader !== NO_MEMBER) this.#register()
+  }
+
+  /** A link to a member was made or lost. */
+  linkChanged(id: MemberId): void {
+    const { raft } = this.#options
+    if (id === raft.leader && raft.role !== 'leader') this.#outbox.resendAll()
+  }
+
+  /** A joiner that has not seen itself in the configuration has nothing to register in. */
+  #register(): void {
+    if (this.#options.isMember()) this.#registration.ask()
+  }
+
+  /** One command towards the log; false: not now. */
+  #send(bytes: Uint8Array, { isRestart, wasSent }: Sending): boolean {
+    const { raft, transport } = this.#options
+    if (raft.role === 'leader') {
+      // An earlier proposal of these bytes may be in a log or on a socket: they must stay.
+      this.#proposals.gather(raft.id, wasSent ? bytes.slice() : bytes, isRestart)
+      return true
+    }
+    this.forwards += 1
+    const kind = isRestart ? FRAMES.forwardRestart : FRAMES.forward
+    return transport.send(raft.leader, 'bulk', kind, [bytes])
+  }
+
+  #refuse(to: MemberId, refusal: Refusal): void {
+    const { raft, transport } = this.#options
+    if (to === raft.id) this.#outbox.refused(refusal.database, refusal.sequence)
+    else transport.send(to, 'control', FRAMES.refused, [encodeRefusal(refusal)])
+  }
+}

@@ -1,0 +1,397 @@
+import { assert } from '../base/assert.ts'
+import { DecodeError } from '../base/bytes.ts'
+import { isColmenaError } from '../base/errors.ts'
+import type { Cancel } from '../base/ports.ts'
+import type { Log } from '../log/log.ts'
+import {
+  type HardState,
+  type MemberId,
+  type Message,
+  NO_MEMBER,
+  Raft,
+  type Ready,
+} from '../raft/raft.ts'
+import { decodeMessage, encodeMessage, type Lane, type Transport } from '../transport/transport.ts'
+import { Applying } from './applying.ts'
+import { Commands } from './commands.ts'
+import { Compaction } from './compaction.ts'
+import { transferAway } from './leadership.ts'
+import { Membership } from './membership.ts'
+import type { AppliedReport, Applier, EnginePorts, ReplicaState } from './ports.ts'
+import type { EngineConfig } from './protocol.ts'
+import { ReadRequests } from './read-requests.ts'
+import { raftConfig, TICKS_PER_HEARTBEAT } from './settings.ts'
+import { Snapshots } from './snapshots.ts'
+import { StoredLog } from './stored-log.ts'
+import { View } from './view.ts'
+import { FRAMES } from './wire.ts'
+
+/** Everything that exists before the loop can run. */
+export interface CoreParts {
+  readonly config: EngineConfig
+  readonly ports: EnginePorts
+  readonly log: Log
+  readonly hardState: HardState
+  readonly generation: number
+  readonly replica: ReplicaState
+  readonly applier: Applier
+  readonly transport: Transport
+  /** The configuration changed; perhaps it names this node for the first time. */
+  readonly membersChanged: () => void
+}
+
+/**
+ * The running engine: events come in, the core decides, and one turn does it, always in this
+ * order: take what arrived into the log, publish, then for each thing the core is ready for: save,
+ * send, apply. Whatever must wait for the disk leaves from the log's own completion.
+ */
+export class Core {
+  readonly raft: Raft
+  readonly commands: Commands
+  readonly reads: ReadRequests
+  readonly membership: Membership
+  readonly snapshots: Snapshots
+  readonly applying: Applying
+  readonly #parts: CoreParts
+  readonly #compaction: Compaction
+  readonly #view: View
+  #isTurnDue = false
+  #isClosed = false
+  #isHalted = false
+  #seenLeader: MemberId = NO_MEMBER
+  #seenTerm = 0
+  #leaderHeardMs: number | null = null
+  #cancelTick: Cancel = () => {}
+  /** Terms seen since the start. */
+  elections = 0
+
+  constructor(parts: CoreParts) {
+    this.#parts = parts
+    const { ports, replica, applier } = parts
+    this.raft = this.#createRaft()
+    this.#view = new View(ports.shared, ports.clock, this.raft)
+    this.reads = this.#createReads()
+    this.membership = this.#createMembership()
+    this.snapshots = this.#createSnapshots()
+    this.commands = new Commands({
+      raft: this.raft,
+      config: parts.config,
+      ports,
+      transport: parts.transport,
+      registered: replica.origin,
+      isMember: () => this.membership.record(this.raft.id) !== undefined,
+    })
+    this.applying = new Applying({
+      raft: this.raft,
+      applier,
+      confIndex: replica.confIndex,
+      confChange: (change) =>
+        this.membership.confChanged(change, this.raft.applyConfChange(change)),
+    })
+    this.#compaction = new Compaction({
+      log: parts.log,
+      applier,
+      logRetainBytes: parts.config.logRetainBytes,
+      applied: () => this.raft.applied,
+      neededIndex: () => this.snapshots.neededIndex,
+      warning: (code, message) => this.#warn(code, message),
+    })
+  }
+
+  start(): void {
+    this.#membersChanged()
+    this.#armTick()
+    // The only voter need not wait for a time-out to find that nobody else leads.
+    const { voters, votersOutgoing } = this.membership.confState
+    const isAlone = voters.length === 1 && votersOutgoing.length === 0
+    if (isAlone && voters[0] === this.raft.id) this.raft.campaign()
+    this.schedule()
+  }
+
+  /** One turn for all that arrives until then. */
+  schedule(): void {
+    if (this.#isTurnDue || this.#isClosed) return
+    this.#isTurnDue = true
+    this.#parts.ports.defer(() => {
+      this.#isTurnDue = false
+      if (!this.#isClosed) this.#turn()
+    })
+  }
+
+  /** One frame of a member. What is no frame of ours is reported and dropped. */
+  frame(from: MemberId, kind: number, body: Uint8Array): void {
+    if (this.#isClosed) return
+    try {
+      this.#takeFrame(from, kind, body)
+    } catch (error) {
+      if (!(error instanceof DecodeError) && !isColmenaError(error)) throw error
+      this.#warn('ERR_FAILED', `dropped a frame of member ${from}: ${error.message}`)
+    }
+  }
+
+  /** A link to a member was made or lost: what was under way on it may be gone. */
+  linkChanged(id: MemberId): void {
+    this.commands.linkChanged(id)
+    this.schedule()
+  }
+
+  applied(report: AppliedReport): void {
+    if (this.#isClosed) return
+    this.commands.applied(report)
+    this.applying.applied(report.applied)
+    this.schedule()
+  }
+
+  /** The databases stand still on this machine's trouble, or go on (null). */
+  halted(reason: string | null): void {
+    if (reason !== null && !this.#isHalted) this.#warn('ERR_APPLY_HALTED', reason)
+    this.#isHalted = reason !== null
+  }
+
+  /** Hands leadership to the voter that is furthest; false if there is none to hand it to. */
+  transferAway(): boolean {
+    const isStarted = transferAway(this.raft, (id) => this.membership.isVoter(id))
+    if (isStarted) this.schedule()
+    return isStarted
+  }
+
+  /** Milliseconds since the leader was last heard; null if none ever was. */
+  get leaderContactMs(): number | null {
+    if (this.raft.role === 'leader') return 0
+    const heardMs = this.#leaderHeardMs
+    return heardMs === null ? null : this.#parts.ports.clock.nowMs() - heardMs
+  }
+
+  /** Stops ticking and answering; the owner closes log, transport and applier. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#cancelTick()
+    this.snapshots.close()
+    this.#view.publish(true)
+  }
+
+  #createRaft(): Raft {
+    const { config, ports, log, hardState, replica } = this.#parts
+    const storage = new StoredLog({
+      log,
+      // Applied implies committed: the commit index on disk may be older than the databases.
+      hardState: { ...hardState, commit: Math.max(hardState.commit, replica.highestApplied) },
+      confState: replica.confState,
+      snapshot: () => this.snapshots.latest(),
+      fetched: (error) => this.#fetched(error),
+    })
+    return new Raft(raftConfig(config, storage, replica.applied, ports.random))
+  }
+
+  #createReads(): ReadRequests {
+    const { config, ports, transport } = this.#parts
+    return new ReadRequests({
+      raft: this.raft,
+      clock: ports.clock,
+      random: ports.random,
+      leaderWaitMs: 2 * config.electionTimeoutMs,
+      askAgainMs: config.electionTimeoutMs / 2,
+      requestTimeoutMs: config.requestTimeoutMs,
+      sendControl: (to, kind, body) => transport.send(to, 'control', kind, [body]),
+      answer: (id, index, error) => ports.toUser({ kind: 'readAnswer', id, index, error }),
+    })
+  }
+
+  #createMembership(): Membership {
+    const { config, ports, replica } = this.#parts
+    return new Membership(
+      {
+        raft: this.raft,
+        clock: ports.clock,
+        electionTimeoutMs: config.electionTimeoutMs,
+        joinTimeoutMs: config.joinTimeoutMs,
+        lastContactMs: (id) => this.#sinceContactMs(id),
+        changed: () => this.#membersChanged(),
+      },
+      replica.confState,
+      replica.members,
+    )
+  }
+
+  #createSnapshots(): Snapshots {
+    const { config, ports, log, generation, applier, transport } = this.#parts
+    return new Snapshots({
+      raft: this.raft,
+      applier,
+      transport,
+      clock: ports.clock,
+      random: ports.random,
+      dataDir: config.dataDir,
+      generation,
+      firstIndex: () => log.firstIndex,
+      changed: () => {
+        this.raft.retrySends()
+        this.schedule()
+      },
+      warning: (code, message) => this.#warn(code, message),
+    })
+  }
+
+  #armTick(): void {
+    const { clock, defer } = this.#parts.ports
+    // Re-armed after it fired, and run behind waiting input: a stalled process must not take the
+    // time it slept for a leader's silence.
+    const tickMs = this.#parts.config.heartbeatMs / TICKS_PER_HEARTBEAT
+    this.#cancelTick = clock.setTimer(tickMs, () =>
+      defer(() => {
+        if (this.#isClosed) return
+        this.#armTick()
+        this.#tick()
+      }),
+    )
+  }
+
+  #tick(): void {
+    this.raft.tick()
+    this.commands.tick()
+    this.reads.tick()
+    this.membership.tick()
+    this.snapshots.tick()
+    this.#compaction.tick()
+    if (this.#isHalted && this.raft.role === 'leader') this.transferAway()
+    this.schedule()
+  }
+
+  #turn(): void {
+    this.commands.flush()
+    while (this.raft.hasReady()) this.#handle(this.raft.takeReady())
+    this.reads.answerQueries()
+    this.#view.publish(this.#isClosed)
+  }
+
+  #handle(ready: Ready): void {
+    if (ready.softState !== null || ready.hardState !== null) this.#lookForLeader()
+    // Others must not learn of a commit that a reader on this node can't see yet.
+    this.#view.publish(this.#isClosed)
+    for (const message of ready.messages) {
+      if (message.type === 'storageAppend') this.#append(message)
+      else if (message.type === 'storageApply') this.applying.push(message)
+      else if (message.type === 'snapshot') this.snapshots.send(message)
+      else this.#send(message)
+    }
+    if (ready.readStates.length > 0) this.reads.readStates(ready.readStates)
+  }
+
+  #takeFrame(from: MemberId, kind: number, body: Uint8Array): void {
+    switch (kind) {
+      case FRAMES.raft: {
+        const message = decodeMessage(body)
+        if (message === null || message.from !== from) throw new DecodeError('no raft message')
+        if (from === this.raft.leader) this.#leaderHeardMs = this.#parts.ports.clock.nowMs()
+        this.raft.step(message)
+        break
+      }
+      case FRAMES.forward:
+      case FRAMES.forwardRestart:
+        this.commands.forwarded(from, body, kind === FRAMES.forwardRestart)
+        break
+      case FRAMES.refused:
+        this.commands.refused(from, body)
+        return
+      case FRAMES.commitQuery:
+        this.reads.query(from, body)
+        break
+      case FRAMES.commitAnswer:
+        this.reads.queryAnswered(from, body)
+        break
+      default:
+        throw new DecodeError(`unknown frame kind ${kind}`)
+    }
+    this.schedule()
+  }
+
+  #send(message: Message): void {
+    const lane: Lane = message.entries.length > 0 ? 'bulk' : 'control'
+    const parts = encodeMessage(message)
+    if (this.#parts.transport.send(message.to, lane, FRAMES.raft, parts)) return
+    if (message.type === 'append') this.raft.reportUnreachable(message.to)
+  }
+
+  #append(message: Message): void {
+    const { log, applier } = this.#parts
+    const { term, vote, commit, entries, snapshot, responses } = message
+    const hardState = term === 0 ? null : { term, vote, commit }
+    const generation = snapshot === null ? null : this.snapshots.generationOf(snapshot)
+    assert(snapshot === null || generation !== null, 'an accepted snapshot was received')
+    const mark = snapshot === null || generation === null ? null : { ...snapshot.meta, generation }
+    const batch = { entries, hardState, snapshot: mark, mustSync: responses.length > 0 }
+    log.append(batch, (error) => {
+      // A failed log has told the engine already, through its `fatal`.
+      if (error !== null || this.#isClosed) return
+      if (mark === null) {
+        this.#deliver(responses)
+        return
+      }
+      applier.install(mark.generation, mark.index, (failure, state) => {
+        assert(failure === null && state !== null, `the snapshot opens: ${failure?.message}`)
+        this.#installed(state)
+        this.#deliver(responses)
+      })
+    })
+  }
+
+  #installed(state: ReplicaState): void {
+    this.applying.installed(state.confIndex)
+    this.commands.registered(state.origin)
+    this.membership.replaced(state.confState, state.members)
+  }
+
+  #deliver(responses: readonly Message[]): void {
+    for (const response of responses) {
+      if (response.to === this.raft.id) this.raft.step(response)
+      else this.#send(response)
+    }
+    this.schedule()
+  }
+
+  #lookForLeader(): void {
+    const { leader, term, role } = this.raft
+    const { ports } = this.#parts
+    if (leader === this.#seenLeader && term === this.#seenTerm) return
+    if (term !== this.#seenTerm) this.elections += 1
+    if (leader !== NO_MEMBER) this.#leaderHeardMs = ports.clock.nowMs()
+    this.#seenLeader = leader
+    this.#seenTerm = term
+    this.#view.leadershipChanged()
+    if (role !== 'leader') this.membership.leadershipLost()
+    this.commands.leaderChanged()
+    this.reads.leaderChanged()
+    ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
+    this.schedule()
+  }
+
+  #membersChanged(): void {
+    const { transport, ports } = this.#parts
+    const gone = new Set(transport.peers().map(({ id }) => id))
+    for (const { memberId, address } of this.membership.records()) {
+      gone.delete(memberId)
+      if (memberId !== this.raft.id) transport.setPeer(memberId, address)
+    }
+    for (const id of gone) transport.removePeer(id)
+    ports.toUser({ kind: 'membership', members: this.membership.status() })
+    this.#parts.membersChanged()
+    this.schedule()
+  }
+
+  #fetched(error: Error | null): void {
+    if (error !== null) this.#warn('ERR_LOG_CORRUPT', `reading the log failed: ${error.message}`)
+    this.raft.retrySends()
+    this.schedule()
+  }
+
+  #warn(code: string, message: string): void {
+    this.#parts.ports.toUser({ kind: 'warning', code, message })
+  }
+
+  #sinceContactMs(id: MemberId): number | null {
+    const { transport, ports } = this.#parts
+    const at = transport.peers().find((peer) => peer.id === id)?.lastContactMs ?? null
+    return at === null ? null : ports.clock.nowMs() - at
+  }
+}

@@ -1,0 +1,373 @@
+/**
+ * Joins consensus, log, network and databases into one node, and is the only room that does what
+ * the consensus core decides. Promises: a write is answered for exactly once or not at all, nothing
+ * leaves before what it stands on is durable, and every wait ends. Runs on a thread of its own,
+ * against ports; what users see is `node/`'s.
+ */
+import { assert } from '../base/assert.ts'
+import { ColmenaError } from '../base/errors.ts'
+import type { MemberRecord } from '../command/command.ts'
+import { createLog, type LogOptions, openLog, type Recovered } from '../log/log.ts'
+import type { MemberId } from '../raft/raft.ts'
+import type {
+  Identity,
+  PeerHello,
+  Reply,
+  Transport,
+  TransportHandlers,
+} from '../transport/transport.ts'
+import { answerCall } from './calls.ts'
+import { closeInOrder } from './closing.ts'
+import { Core } from './core.ts'
+import { errorMessage } from './error-message.ts'
+import { Joining } from './joining.ts'
+import { createNoNetwork } from './no-network.ts'
+import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
+import type { EngineConfig, UserToEngine } from './protocol.ts'
+import { answerRequest } from './requests.ts'
+import type { StatusParts } from './status.ts'
+
+export type { Applier, ApplierHandlers, EnginePorts } from './ports.ts'
+export * from './protocol.ts'
+
+const FIRST_GENERATION = 1
+const FORMATS = { formatMin: 1, formatMax: 1 }
+const NO_HARD_STATE = { term: 0, vote: 0, commit: 0 }
+
+/** One engine's life: find the cluster if need be, open log and databases, run, close. */
+export class Engine {
+  readonly #ports: EnginePorts
+  #config: EngineConfig
+  readonly #bootNonce: Uint8Array
+  #transport: Transport = createNoNetwork()
+  #joining: Joining | null = null
+  #recovered: Recovered | null = null
+  #applier: Applier | null = null
+  #core: Core | null = null
+  #leaderAddress = ''
+  #isReady = false
+  #isClosing = false
+
+  constructor(config: EngineConfig, ports: EnginePorts) {
+    this.#config = config
+    this.#ports = ports
+    this.#bootNonce = new Uint8Array(8)
+    const view = new DataView(this.#bootNonce.buffer)
+    view.setUint32(0, ports.random.u32())
+    view.setUint32(4, ports.random.u32())
+  }
+
+  start(): void {
+    if (this.#config.bind === null) {
+      this.#connected()
+      return
+    }
+    const { bind, secrets } = this.#config
+    const options = {
+      bind,
+      security:
+        secrets.length > 0 ? ({ kind: 'psk', secrets } as const) : ({ kind: 'plaintext' } as const),
+      identity: () => this.#identity(),
+      clock: this.#ports.clock,
+      random: this.#ports.random,
+    }
+    this.#ports.openNetwork(options, this.#networkHandlers(), (error, transport) => {
+      if (transport === null) {
+        this.#fail(error ?? new Error('the network did not open'))
+        return
+      }
+      this.#transport = transport
+      if (this.#isClosing) transport.close(() => {})
+      else this.#connected()
+    })
+  }
+
+  receive(message: UserToEngine): void {
+    switch (message.kind) {
+      case 'write':
+        this.#core?.commands.add(message.database, message.sequence, message.bytes)
+        this.#core?.schedule()
+        break
+      case 'read':
+        this.#core?.reads.add(message.id, message.level)
+        this.#core?.schedule()
+        break
+      case 'request':
+        this.#request(message.id, message.request)
+        break
+      case 'clusterKept':
+        this.#startStorage()
+        break
+      case 'close':
+        this.close()
+        break
+    }
+  }
+
+  /** Hands leadership over if it can, at most one election timeout, then closes everything. */
+  close(): void {
+    if (this.#isClosing) return
+    this.#isClosing = true
+    this.#joining?.stop()
+    const core = this.#core
+    closeInOrder({
+      ports: this.#ports,
+      electionTimeoutMs: this.#config.electionTimeoutMs,
+      core,
+      transport: this.#transport,
+      log: this.#recovered?.log ?? null,
+      applier: this.#applier,
+      done: () => this.#ports.toUser({ kind: 'closed' }),
+    })
+  }
+
+  /** The network is up, or there is none: go on with what this start needs. */
+  #connected(): void {
+    const { isEstablished, genesis, clusterId } = this.#config
+    if (isEstablished) {
+      openLog(this.#logOptions(), (error, recovered) => {
+        if (recovered === null) this.#fail(error ?? new Error('the log did not open'))
+        else this.#logReady(recovered)
+      })
+    } else if (genesis === 'join' && clusterId === '') {
+      this.#findCluster()
+    } else {
+      this.#startStorage()
+    }
+  }
+
+  #findCluster(): void {
+    this.#startJoining().findCluster((error, found) => {
+      if (found === null) {
+        this.#fail(error ?? new Error('no cluster found'))
+        return
+      }
+      const clusterId = Buffer.from(found.clusterId).toString('hex')
+      this.#leaderAddress = found.leaderAddress
+      this.#config = { ...this.#config, clusterId }
+      this.#ports.toUser({ kind: 'clusterFound', clusterId })
+    })
+  }
+
+  #startJoining(): Joining {
+    const { joinAddresses, joinTimeoutMs } = this.#config
+    this.#joining ??= new Joining({
+      transport: this.#transport,
+      clock: this.#ports.clock,
+      addresses: joinAddresses,
+      joinTimeoutMs,
+      warning: (code, message) => this.#ports.toUser({ kind: 'warning', code, message }),
+    })
+    return this.#joining
+  }
+
+  /** A first start: the databases are made before the log, whose creation makes it final. */
+  #startStorage(): void {
+    const bootstraps = this.#config.genesis === 'bootstrap'
+    const genesis = {
+      index: bootstraps ? 1 : 0,
+      term: bootstraps ? 1 : 0,
+      voters: bootstraps ? [this.#config.memberId] : [],
+      members: bootstraps ? [this.#ownRecord()] : [],
+    }
+    this.#openApplier(FIRST_GENERATION, genesis, (state) => {
+      const mark = {
+        index: genesis.index,
+        term: genesis.term,
+        generation: FIRST_GENERATION,
+        confState: state.confState,
+      }
+      const hardState = { ...NO_HARD_STATE, term: genesis.term, commit: genesis.index }
+      createLog(this.#logOptions(), mark, hardState, (error, log) => {
+        if (log === null) {
+          this.#fail(error ?? new Error('the log could not be made'))
+          return
+        }
+        this.#recovered = { log, hardState, snapshot: mark }
+        this.#ports.toUser({ kind: 'established' })
+        this.#run(state)
+      })
+    })
+  }
+
+  #logReady(recovered: Recovered): void {
+    this.#recovered = recovered
+    const generation = recovered.snapshot?.generation ?? FIRST_GENERATION
+    this.#openApplier(generation, null, (state) => {
+      const { log } = recovered
+      if (state.highestApplied > log.lastIndex || state.applied + 1 < log.firstIndex) {
+        this.#fail(
+          new ColmenaError(
+            'ERR_LOG_CORRUPT',
+            `the databases hold entries up to ${state.highestApplied} and need those after ` +
+              `${state.applied}, but the log has ${log.firstIndex} to ${log.lastIndex}: part of ` +
+              'the data directory was lost or exchanged. Remove this node from the cluster, ' +
+              'delete its data directory and let it join anew',
+          ),
+        )
+        return
+      }
+      this.#run(state)
+    })
+  }
+
+  #openApplier(
+    generation: number,
+    genesis: Parameters<EnginePorts['openApplier']>[1],
+    opened: (state: ReplicaState) => void,
+  ): void {
+    this.#applier = this.#ports.openApplier(generation, genesis, {
+      opened: (state) => {
+        if (!this.#isClosing) opened(state)
+      },
+      applied: (report) => {
+        this.#core?.applied(report)
+        this.#becomeReady()
+      },
+      halted: (reason) => this.#core?.halted(reason),
+    })
+  }
+
+  #run(replica: ReplicaState): void {
+    const recovered = this.#recovered
+    const applier = this.#applier
+    assert(recovered !== null && applier !== null, 'log and databases are open before the loop')
+    this.#core = new Core({
+      config: this.#config,
+      ports: this.#ports,
+      log: recovered.log,
+      hardState: recovered.hardState,
+      generation: recovered.snapshot?.generation ?? FIRST_GENERATION,
+      replica,
+      applier,
+      transport: this.#transport,
+      membersChanged: () => this.#becomeReady(),
+    })
+    this.#core.start()
+    const { voters } = replica.confState
+    if (voters.length > 0) this.#becomeReady()
+    else this.#joinCluster()
+  }
+
+  #joinCluster(): void {
+    if (this.#config.joinAddresses.length === 0) {
+      this.#fail(
+        new ColmenaError(
+          'ERR_JOIN_FAILED',
+          "this node never finished joining its cluster: give `open` the 'join' addresses again",
+        ),
+      )
+      return
+    }
+    this.#startJoining().join(this.#ownRecord(), this.#leaderAddress, (error) => {
+      if (error !== null) this.#fail(error)
+    })
+  }
+
+  /** Local reads make sense once this node knows itself a member. */
+  #becomeReady(): void {
+    if (this.#isReady || this.#isClosing) return
+    if (this.#core?.membership.record(this.#config.memberId) === undefined) return
+    this.#isReady = true
+    this.#joining?.stop()
+    this.#ports.toUser({ kind: 'ready', port: this.#transport.port })
+  }
+
+  #request(id: number, request: Extract<UserToEngine, { kind: 'request' }>['request']): void {
+    const parts = this.#statusParts()
+    if (parts === null) return
+    answerRequest(parts, request, (error, value) => {
+      this.#ports.toUser({
+        kind: 'reply',
+        id,
+        value,
+        error: error === null ? null : errorMessage(error),
+      })
+    })
+  }
+
+  #statusParts(): StatusParts | null {
+    const core = this.#core
+    const log = this.#recovered?.log
+    if (core === null || log === undefined) return null
+    return { core, log, config: this.#config, ports: this.#ports, transport: this.#transport }
+  }
+
+  #networkHandlers(): TransportHandlers {
+    return {
+      peerHello: () => null,
+      frame: (from, _lane, kind, body) => this.#core?.frame(from, kind, body),
+      connected: (peer, hello) => this.#peerConnected(peer, hello),
+      disconnected: (peer) => this.#core?.linkChanged(peer),
+      call: (_from, kind, body, reply) => this.#call(kind, body, reply),
+      snapshotOffered: (_from, manifest, accept, refuse) => {
+        if (this.#core === null) refuse('not running yet')
+        else this.#core.snapshots.offered(manifest, accept, refuse)
+      },
+      snapshotReceived: (_from, manifest, error) => this.#core?.snapshots.received(manifest, error),
+      warning: (code, message) => this.#ports.toUser({ kind: 'warning', code, message }),
+    }
+  }
+
+  #peerConnected(peer: MemberId, hello: PeerHello): void {
+    const core = this.#core
+    if (core === null) return
+    core.membership.heardFrom(peer, hello.address)
+    // A member that the configuration does not name yet is how a joiner meets its leader.
+    if (core.membership.record(peer)?.address !== hello.address && hello.address !== '') {
+      this.#transport.setPeer(peer, hello.address)
+    }
+    core.linkChanged(peer)
+  }
+
+  #call(kind: number, body: Uint8Array, reply: Reply): void {
+    const parts = this.#statusParts()
+    if (parts !== null) answerCall(parts, kind, body, reply)
+    else reply(new ColmenaError('ERR_BUSY', 'this node is still starting', { retryable: true }))
+  }
+
+  #identity(): Identity {
+    const { clusterId, memberId, nodeId, advertise, incarnation, fingerprint } = this.#config
+    return {
+      clusterId: clusterId === '' ? new Uint8Array(16) : Buffer.from(clusterId, 'hex'),
+      memberId: clusterId === '' ? 0 : memberId,
+      nodeId,
+      address: advertise,
+      bootNonce: this.#bootNonce,
+      incarnation,
+      ...FORMATS,
+      fingerprint,
+    }
+  }
+
+  #ownRecord(): MemberRecord {
+    const { memberId, nodeId, advertise, joinAs } = this.#config
+    return { memberId, nodeId, address: advertise, wantedRole: joinAs }
+  }
+
+  #logOptions(): LogOptions {
+    const { clusterId, memberId, segmentBytes } = this.#config
+    return {
+      disk: this.#ports.disk,
+      directory: 'log',
+      clusterId: Buffer.from(clusterId, 'hex'),
+      memberId,
+      segmentBytes,
+      random: this.#ports.random,
+      fatal: (error) => this.fatal(error),
+    }
+  }
+
+  /** This node can't go on; the others can. Nothing more leaves it. */
+  fatal(error: Error): void {
+    this.#core?.close()
+    this.#transport.close(() => {})
+    this.#ports.toUser({ kind: 'fatal', error: errorMessage(error) })
+  }
+
+  #fail(error: Error): void {
+    if (this.#isClosing) return
+    this.#ports.toUser({ kind: 'openFailed', error: errorMessage(error) })
+    this.close()
+  }
+}

@@ -1,0 +1,132 @@
+import { ColmenaError } from '../base/errors.ts'
+import type { Cancel, Clock } from '../base/ports.ts'
+import type { MemberRecord } from '../command/command.ts'
+import type { Transport } from '../transport/transport.ts'
+import {
+  CALLS,
+  type ClusterFound,
+  decodeClusterFound,
+  decodeLeaderAnswer,
+  encodeJoin,
+} from './wire.ts'
+
+const CALL_TIMEOUT_MS = 2_000
+const PAUSE_MS = 200
+
+export interface JoiningOptions {
+  readonly transport: Transport
+  readonly clock: Clock
+  readonly addresses: readonly string[]
+  readonly joinTimeoutMs: number
+  readonly warning: (code: string, message: string) => void
+}
+
+/**
+ * A joiner's way into its cluster: ask each address in turn until one answers, follow its word of
+ * who leads, and keep trying until the deadline. Every failure is told once with its address.
+ */
+export class Joining {
+  readonly #options: JoiningOptions
+  readonly #failures = new Map<string, string>()
+  readonly #deadlineMs: number
+  #cancel: Cancel | null = null
+  #isOver = false
+
+  constructor(options: JoiningOptions) {
+    this.#options = options
+    this.#deadlineMs = options.clock.nowMs() + options.joinTimeoutMs
+  }
+
+  /** Learns which cluster answers at the addresses. */
+  findCluster(done: (error: ColmenaError | null, found: ClusterFound | null) => void): void {
+    this.#ask(this.#options.addresses, 0, CALLS.findCluster, new Uint8Array(0), (error, body) => {
+      done(error, body === null ? null : decodeClusterFound(body))
+    })
+  }
+
+  /** Asks to be taken in; done once the leader has applied it. */
+  join(
+    record: MemberRecord,
+    firstAddress: string,
+    done: (error: ColmenaError | null) => void,
+  ): void {
+    const addresses = this.#options.addresses
+    const first = firstAddress === '' ? addresses : [firstAddress, ...addresses]
+    this.#ask(first, 0, CALLS.join, encodeJoin(record), (error, body) => {
+      if (error !== null || body === null) {
+        done(error)
+        return
+      }
+      const answer = decodeLeaderAnswer(body)
+      if (answer.kind === 'done') done(null)
+      else if (answer.kind === 'refused' && !answer.error.retryable) done(answer.error)
+      else {
+        const next = answer.kind === 'elsewhere' ? answer.address : ''
+        this.#again(() => this.join(record, next, done), done)
+      }
+    })
+  }
+
+  /** Ends it; no callback is called any more. */
+  stop(): void {
+    this.#isOver = true
+    this.#cancel?.()
+  }
+
+  #ask(
+    addresses: readonly string[],
+    at: number,
+    kind: number,
+    body: Uint8Array,
+    done: (error: ColmenaError | null, body: Uint8Array | null) => void,
+  ): void {
+    if (this.#isOver) return
+    const address = addresses[at]
+    if (address === undefined) {
+      this.#again(
+        () => this.#ask(this.#options.addresses, 0, kind, body, done),
+        (error) => done(error, null),
+      )
+      return
+    }
+    this.#options.transport.call(address, kind, body, CALL_TIMEOUT_MS, (error, answer) => {
+      if (this.#isOver) return
+      if (error === null && answer !== undefined) {
+        this.#failures.delete(address)
+        done(null, answer)
+        return
+      }
+      this.#failed(address, error?.message ?? 'no answer')
+      this.#ask(addresses, at + 1, kind, body, done)
+    })
+  }
+
+  #failed(address: string, reason: string): void {
+    if (this.#failures.get(address) !== reason) {
+      this.#options.warning(
+        'ERR_JOIN_FAILED',
+        `can't join through ${address}: ${reason}; trying on`,
+      )
+    }
+    this.#failures.set(address, reason)
+  }
+
+  #again(retry: () => void, failed: (error: ColmenaError) => void): void {
+    const { clock, joinTimeoutMs } = this.#options
+    if (this.#isOver) return
+    if (clock.nowMs() < this.#deadlineMs) {
+      this.#cancel = clock.setTimer(PAUSE_MS, retry)
+      return
+    }
+    const reasons = [...this.#failures].map(([address, reason]) => `${address}: ${reason}`)
+    failed(
+      new ColmenaError(
+        'ERR_JOIN_FAILED',
+        `no cluster took this node in within ${joinTimeoutMs} ms (${
+          reasons.join('; ') || 'a cluster was found, but it has no leader'
+        }). Check the addresses, that the cluster has a leader, and the secret`,
+        { retryable: true },
+      ),
+    )
+  }
+}

@@ -1,0 +1,272 @@
+import { ColmenaError } from '../base/errors.ts'
+import type { Clock } from '../base/ports.ts'
+import { decodeMemberRecords, encodeMemberRecords, type MemberRecord } from '../command/command.ts'
+import {
+  type ConfChange,
+  type ConfChangeSingle,
+  type ConfState,
+  isJoint,
+  type MemberId,
+  type Raft,
+} from '../raft/raft.ts'
+import type { MemberStatus } from './protocol.ts'
+import type { LeaderAnswer } from './wire.ts'
+
+export interface MembershipOptions {
+  readonly raft: Raft
+  readonly clock: Clock
+  readonly electionTimeoutMs: number
+  readonly joinTimeoutMs: number
+  /** Milliseconds since a member was last heard, null if never. */
+  readonly lastContactMs: (id: MemberId) => number | null
+  /** The set of members, an address or a role changed. */
+  readonly changed: () => void
+}
+
+interface PendingJoin {
+  readonly record: MemberRecord
+  readonly sinceMs: number
+  readonly reply: (answer: LeaderAnswer) => void
+}
+
+/** Joins waiting at once; more are told to come back. */
+const JOINS_MAX = 64
+/** A learner this close to the leader's commit index counts as caught up, in entries. */
+const CAUGHT_UP_ENTRIES = 1_000
+
+/**
+ * Who belongs to the cluster, and on the leader: taking in joiners as learners, and promoting
+ * those that want to vote once they have caught up. The number of voters is kept odd, since an
+ * even one needs a larger quorum and survives no more: a second node waits as a caught-up learner
+ * for a third, then both are promoted in one joint change.
+ */
+export class Membership {
+  readonly #options: MembershipOptions
+  readonly #records = new Map<MemberId, MemberRecord>()
+  readonly #joins = new Map<MemberId, PendingJoin>()
+  /** Addresses that members were reached from and that differ from their records. */
+  readonly #moved = new Map<MemberId, string>()
+  #confState: ConfState
+  #lastProposalMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: MembershipOptions, confState: ConfState, records: readonly MemberRecord[]) {
+    this.#options = options
+    this.#confState = confState
+    for (const record of records) this.#records.set(record.memberId, record)
+  }
+
+  get confState(): ConfState {
+    return this.#confState
+  }
+
+  record(id: MemberId): MemberRecord | undefined {
+    return this.#records.get(id)
+  }
+
+  records(): IterableIterator<MemberRecord> {
+    return this.#records.values()
+  }
+
+  nodeId(id: MemberId): string | null {
+    return this.#records.get(id)?.nodeId ?? null
+  }
+
+  memberOfNode(nodeId: string): MemberRecord | undefined {
+    for (const record of this.#records.values()) if (record.nodeId === nodeId) return record
+    return undefined
+  }
+
+  isVoter(id: MemberId): boolean {
+    const { voters, votersOutgoing } = this.#confState
+    return voters.includes(id) || votersOutgoing.includes(id)
+  }
+
+  /** A configuration change was applied here; the core has taken `confState` already. */
+  confChanged(change: ConfChange, confState: ConfState): void {
+    this.#confState = confState
+    for (const record of decodeMemberRecords(change.context)) {
+      this.#records.set(record.memberId, record)
+      this.#moved.delete(record.memberId)
+    }
+    this.#forgetRemoved()
+    this.#settleJoins()
+    this.#options.changed()
+  }
+
+  /** A snapshot brought another configuration. */
+  replaced(confState: ConfState, records: readonly MemberRecord[]): void {
+    this.#confState = confState
+    this.#records.clear()
+    for (const record of records) this.#records.set(record.memberId, record)
+    this.#options.changed()
+  }
+
+  /** A member introduced itself with this address. */
+  heardFrom(id: MemberId, address: string): void {
+    const record = this.#records.get(id)
+    if (record === undefined || address === '') return
+    if (record.address === address) this.#moved.delete(id)
+    else this.#moved.set(id, address)
+  }
+
+  /** A node asks to be taken in; `reply` is called once, within the join time-out. */
+  join(record: MemberRecord, reply: (answer: LeaderAnswer) => void): void {
+    const { raft, clock } = this.#options
+    if (raft.role !== 'leader') {
+      const address = this.#records.get(raft.leader)?.address ?? ''
+      reply({ kind: 'elsewhere', address })
+      return
+    }
+    const known = this.#records.get(record.memberId)
+    if (known !== undefined && known.address === record.address) {
+      reply({ kind: 'done' })
+      return
+    }
+    if (this.#joins.size >= JOINS_MAX) {
+      reply(busy())
+      return
+    }
+    const taken = this.#takenBy(record)
+    if (taken !== null) {
+      reply({ kind: 'refused', error: taken })
+      return
+    }
+    this.#joins.set(record.memberId, { record, sinceMs: clock.nowMs(), reply })
+    this.#propose()
+  }
+
+  /** To be called when leadership is lost: joiners ask the next leader. */
+  leadershipLost(): void {
+    for (const { reply } of this.#joins.values()) reply({ kind: 'elsewhere', address: '' })
+    this.#joins.clear()
+    this.#lastProposalMs = Number.NEGATIVE_INFINITY
+  }
+
+  tick(): void {
+    const { raft, clock, joinTimeoutMs } = this.#options
+    if (raft.role !== 'leader') return
+    for (const [id, join] of this.#joins) {
+      if (clock.nowMs() - join.sinceMs <= joinTimeoutMs) continue
+      this.#joins.delete(id)
+      join.reply(busy())
+    }
+    this.#propose()
+  }
+
+  status(): MemberStatus[] {
+    const { raft, lastContactMs } = this.#options
+    const matches = new Map<MemberId, number>()
+    if (raft.role === 'leader') {
+      for (const progress of raft.status().progress) matches.set(progress.id, progress.match)
+    }
+    return [...this.#records.values()].map((record) => ({
+      nodeId: record.nodeId,
+      memberId: record.memberId,
+      address: record.address,
+      role: this.isVoter(record.memberId) ? 'voter' : 'learner',
+      wantedRole: record.wantedRole,
+      isLeader: record.memberId === raft.leader,
+      match: matches.get(record.memberId) ?? null,
+      lastContactMs: record.memberId === raft.id ? 0 : lastContactMs(record.memberId),
+    }))
+  }
+
+  /** One change at a time; the core turns a second one into an empty entry, so wait a while. */
+  #propose(): void {
+    const { raft, clock, electionTimeoutMs } = this.#options
+    if (isJoint(this.#confState) || !raft.committedInOwnTerm) return
+    if (clock.nowMs() - this.#lastProposalMs < electionTimeoutMs / 2) return
+    const change = this.#nextJoin() ?? this.#nextMove() ?? this.#nextPromotion()
+    if (change === null) return
+    this.#lastProposalMs = clock.nowMs()
+    raft.proposeConfChange(change)
+  }
+
+  #nextJoin(): ConfChange | null {
+    for (const { record } of this.#joins.values()) {
+      const changes: ConfChangeSingle[] = []
+      for (const other of this.#records.values()) {
+        if (other.memberId !== record.memberId && collides(other, record)) {
+          changes.push({ type: 'removeNode', id: other.memberId })
+        }
+      }
+      const isKnown = this.#records.has(record.memberId)
+      changes.push({ type: isKnown ? 'updateNode' : 'addLearner', id: record.memberId })
+      return { transition: 'auto', changes, context: encodeMemberRecords([record]) }
+    }
+    return null
+  }
+
+  #nextMove(): ConfChange | null {
+    for (const [id, address] of this.#moved) {
+      const record = this.#records.get(id)
+      if (record === undefined) continue
+      const context = encodeMemberRecords([{ ...record, address }])
+      return { transition: 'auto', changes: [{ type: 'updateNode', id }], context }
+    }
+    return null
+  }
+
+  #nextPromotion(): ConfChange | null {
+    const { raft } = this.#options
+    const { voters } = this.#confState
+    const ready: MemberId[] = []
+    for (const progress of raft.status().progress) {
+      if (!progress.isLearner || this.#records.get(progress.id)?.wantedRole !== 'voter') continue
+      if (progress.recentActive && progress.match + CAUGHT_UP_ENTRIES >= raft.commit) {
+        ready.push(progress.id)
+      }
+    }
+    const count = (voters.length + ready.length) % 2 === 1 ? ready.length : ready.length - 1
+    if (count <= 0) return null
+    const changes = ready.slice(0, count).map((id): ConfChangeSingle => ({ type: 'addNode', id }))
+    return { transition: 'auto', changes, context: new Uint8Array(0) }
+  }
+
+  #settleJoins(): void {
+    for (const [id, { record, reply }] of this.#joins) {
+      if (this.#records.get(id)?.address !== record.address) continue
+      this.#joins.delete(id)
+      reply({ kind: 'done' })
+    }
+    // The next joiner need not wait for a pause meant for refused proposals.
+    if (this.#joins.size > 0) this.#lastProposalMs = Number.NEGATIVE_INFINITY
+  }
+
+  #forgetRemoved(): void {
+    const { voters, learners, votersOutgoing, learnersNext } = this.#confState
+    const ids = new Set([...voters, ...learners, ...votersOutgoing, ...learnersNext])
+    for (const id of this.#records.keys()) if (!ids.has(id)) this.#records.delete(id)
+    for (const id of this.#moved.keys()) if (!ids.has(id)) this.#moved.delete(id)
+  }
+
+  /** Why a joiner can't have its name or address, or null: a silent member is replaced. */
+  #takenBy(record: MemberRecord): ColmenaError | null {
+    const { raft, electionTimeoutMs, lastContactMs } = this.#options
+    for (const other of this.#records.values()) {
+      if (other.memberId === record.memberId || !collides(other, record)) continue
+      const heardMs = other.memberId === raft.id ? 0 : lastContactMs(other.memberId)
+      if (heardMs !== null && heardMs <= electionTimeoutMs) {
+        return new ColmenaError(
+          'ERR_NODE_ID_TAKEN',
+          `node id '${record.nodeId}' or address ${record.address} belongs to a member that is ` +
+            `alive: '${other.nodeId}' at ${other.address}. Choose another, or stop that node`,
+        )
+      }
+    }
+    return null
+  }
+}
+
+function collides(a: MemberRecord, b: MemberRecord): boolean {
+  return a.nodeId === b.nodeId || a.address === b.address
+}
+
+function busy(): LeaderAnswer {
+  return {
+    kind: 'refused',
+    error: new ColmenaError('ERR_BUSY', 'the leader could not take the member in just now', {
+      retryable: true,
+    }),
+  }
+}

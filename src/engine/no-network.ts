@@ -1,0 +1,22 @@
+import { ColmenaError } from '../base/errors.ts'
+import type { Transport } from '../transport/transport.ts'
+
+/** The network of a single node: nobody to send to, and nobody who asks. */
+export function createNoNetwork(): Transport {
+  const unreachable = (): ColmenaError =>
+    new ColmenaError('ERR_FAILED', "this node has no network: give `open` a 'bind' address")
+  return {
+    port: 0,
+    setPeer: () => {},
+    removePeer: () => {},
+    send: () => false,
+    queuedBytes: () => 0,
+    call: (_to, _kind, _body, _timeoutMs, done) => queueMicrotask(() => done(unreachable())),
+    sendSnapshot: (_to, _manifest, _directory, done) => {
+      queueMicrotask(() => done(unreachable()))
+      return () => {}
+    },
+    peers: () => [],
+    close: (done) => done(),
+  }
+}

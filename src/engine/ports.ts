@@ -1,0 +1,92 @@
+import type { Clock, Done, Random } from '../base/ports.ts'
+import type { SharedState } from '../base/shared-state.ts'
+import type { MemberRecord } from '../command/command.ts'
+import type { Disk } from '../log/log.ts'
+import type { ConfState, Entry } from '../raft/raft.ts'
+import type { Transport, TransportHandlers, TransportOptions } from '../transport/transport.ts'
+import type { EngineToUser, StorageGenesis } from './protocol.ts'
+
+/** What the databases hold when they are opened, or after a snapshot took their place. */
+export interface ReplicaState {
+  /** The lowest and the highest applied index of any database. */
+  readonly applied: number
+  readonly highestApplied: number
+  readonly confState: ConfState
+  /** Configuration changes up to here are in `confState`. */
+  readonly confIndex: number
+  readonly members: readonly MemberRecord[]
+  /** This member's current origin, '' for none. */
+  readonly origin: string
+}
+
+/** The last sequence of this node's origin that a database has applied. */
+export interface AppliedSequence {
+  readonly database: string
+  readonly sequence: number
+}
+
+/** What applying up to `applied` did that concerns the engine. */
+export interface AppliedReport {
+  readonly applied: number
+  readonly sequences: readonly AppliedSequence[]
+  /** This member's current origin, where it changed. */
+  readonly origin: string | null
+}
+
+/** A consistent copy of all databases at one index. */
+export interface SnapshotCopy {
+  readonly index: number
+  readonly term: number
+  readonly confState: ConfState
+  readonly files: readonly { name: string; sizeBytes: number; sha256: Uint8Array }[]
+}
+
+/** Where committed entries go; calls are done in the order they are made. */
+export interface Applier {
+  apply(entries: readonly Entry[]): void
+  /** Copies every database at one index into `directory`, relative to the data directory. */
+  copySnapshot(
+    directory: string,
+    done: (error: Error | null, copy: SnapshotCopy | null) => void,
+  ): void
+  removeSnapshot(directory: string): void
+  /** Puts generation `generation`, received whole and durable, in place of the present one. */
+  install(
+    generation: number,
+    index: number,
+    done: (error: Error | null, state: ReplicaState | null) => void,
+  ): void
+  /** Moves idle databases to `index`, then tells up to where the files are durable. */
+  makeDurable(index: number, done: (error: Error | null, durable: number) => void): void
+  close(done: Done): void
+}
+
+/** What an applier tells by itself. */
+export interface ApplierHandlers {
+  opened(state: ReplicaState): void
+  applied(report: AppliedReport): void
+  /** Apply stands still on this machine's trouble and is tried again; null: it goes on. */
+  halted(reason: string | null): void
+}
+
+/** Everything the engine touches; a simulator brings its own. */
+export interface EnginePorts {
+  readonly clock: Clock
+  readonly random: Random
+  readonly disk: Disk
+  readonly shared: SharedState
+  /** Runs `turn` after the events that are waiting now: what they bring shares one turn. */
+  defer(turn: () => void): void
+  toUser(message: EngineToUser): void
+  /** Asks for the storage side to be started; `handlers.opened` answers. */
+  openApplier(
+    generation: number,
+    genesis: StorageGenesis | null,
+    handlers: ApplierHandlers,
+  ): Applier
+  openNetwork(
+    options: TransportOptions,
+    handlers: TransportHandlers,
+    done: (error: Error | null, transport: Transport | null) => void,
+  ): void
+}

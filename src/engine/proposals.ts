@@ -1,0 +1,122 @@
+import type { Clock, Random } from '../base/ports.ts'
+import { commandKind, decodeWriteHeader, patchEnvironment } from '../command/command.ts'
+import type { MemberId, Raft } from '../raft/raft.ts'
+import type { Refusal } from './wire.ts'
+
+/** Sequences of so many origins and databases are remembered; beyond, all are asked anew. */
+const EXPECTED_MAX = 16_384
+
+export interface ProposalsOptions {
+  readonly raft: Raft
+  readonly clock: Clock
+  readonly random: Random
+  /** Tells the origin's engine, this node's included, from where to send again. */
+  readonly refuse: (to: MemberId, refusal: Refusal) => void
+}
+
+interface Gathered {
+  readonly from: MemberId
+  readonly bytes: Uint8Array
+  /** null for control commands, which their owners repeat until they are applied. */
+  readonly slot: (Refusal & { readonly key: string }) | null
+}
+
+/** What the leader wants next of one origin and database in its term. */
+interface Expected {
+  sequence: number
+  /** Told once: what is on its way meanwhile is dropped without a word. */
+  isRefused: boolean
+}
+
+/**
+ * The leader's side of a write: everything that arrived in one turn is frozen and proposed at
+ * once. It takes an origin's commands only without gaps, because apply would take what follows a
+ * gap for nothing: whatever else comes, the origin is told from where to send again.
+ */
+export class Proposals {
+  readonly #options: ProposalsOptions
+  readonly #expected = new Map<string, Expected>()
+  #lastWallMs = 0
+  #gathered: Gathered[] = []
+
+  constructor(options: ProposalsOptions) {
+    this.#options = options
+  }
+
+  /** Another term: what was proposed in the last one may be lost. */
+  reset(): void {
+    this.#expected.clear()
+    this.#gathered = []
+  }
+
+  /**
+   * Takes a command for this turn's proposal; its bytes are ours to change from here on. After
+   * `isRestart` the origin goes on from this command, whatever was expected.
+   *
+   * @throws DecodeError, or ColmenaError ERR_UNSUPPORTED_FORMAT, for what is no command.
+   */
+  gather(from: MemberId, bytes: Uint8Array, isRestart: boolean): void {
+    if (commandKind(bytes) !== 'write') {
+      this.#gathered.push({ from, bytes, slot: null })
+      return
+    }
+    const { origin, database, sequence } = decodeWriteHeader(bytes)
+    const key = `${origin}/${database}`
+    const expected = this.#expectation(key)
+    if (isRestart) {
+      expected.sequence = sequence
+      expected.isRefused = false
+    }
+    if (sequence === expected.sequence) {
+      expected.sequence += 1
+      expected.isRefused = false
+      this.#freeze(bytes)
+      this.#gathered.push({ from, bytes, slot: { key, database, sequence } })
+    } else if (sequence > expected.sequence) {
+      this.#refuse(from, expected, database)
+    }
+    // Lower: this term's log has it already.
+  }
+
+  /** Proposes what was gathered, all or nothing. */
+  flush(): void {
+    if (this.#gathered.length === 0) return
+    const gathered = this.#gathered
+    this.#gathered = []
+    if (this.#options.raft.propose(gathered.map(({ bytes }) => bytes)) === 'ok') return
+    for (const { from, slot } of gathered) {
+      if (slot === null) continue
+      const expected = this.#expectation(slot.key)
+      if (expected.isRefused) continue
+      expected.sequence = slot.sequence
+      this.#refuse(from, expected, slot.database)
+    }
+  }
+
+  #expectation(key: string): Expected {
+    let expected = this.#expected.get(key)
+    if (expected === undefined) {
+      if (this.#expected.size >= EXPECTED_MAX) this.#expected.clear()
+      expected = { sequence: 0, isRefused: false }
+      this.#expected.set(key, expected)
+    }
+    return expected
+  }
+
+  #refuse(from: MemberId, expected: Expected, database: string): void {
+    if (expected.isRefused) return
+    expected.isRefused = true
+    this.#options.refuse(from, { database, sequence: expected.sequence })
+  }
+
+  /** Frozen time never goes back from entry to entry; apply holds the rule across leaders. */
+  #freeze(bytes: Uint8Array): void {
+    const { clock, random } = this.#options
+    this.#lastWallMs = Math.max(this.#lastWallMs, Math.floor(clock.wallMs()))
+    patchEnvironment(bytes, {
+      wallMs: this.#lastWallMs,
+      seedHigh: random.u32(),
+      seedLow: random.u32(),
+    })
+  }
+}

@@ -1,0 +1,83 @@
+import { ColmenaError } from '../base/errors.ts'
+import { awaitDeposition } from './leadership.ts'
+import type { EngineRequest } from './protocol.ts'
+import { engineStatus, type StatusParts } from './status.ts'
+import { CALLS, decodeLeaderAnswer } from './wire.ts'
+
+/** Called once with an error or a value that can cross threads. */
+export type Answer = (error: ColmenaError | null, value: unknown) => void
+
+/** Answers the administrative requests of this node's user, and the leader's for others'. */
+export function answerRequest(parts: StatusParts, request: EngineRequest, answer: Answer): void {
+  const { core, config } = parts
+  switch (request.method) {
+    case 'status':
+      answer(null, engineStatus(parts))
+      break
+    case 'members':
+      answer(null, core.membership.status())
+      break
+    case 'outcome':
+      answer(null, core.applying.indexOf(config.origin, request.database, request.sequence))
+      break
+    case 'transferLeadership':
+      transferLeadership(parts, request.to, answer)
+      break
+  }
+}
+
+function transferLeadership(parts: StatusParts, to: string | null, answer: Answer): void {
+  const { core, transport, config } = parts
+  const { raft, membership } = core
+  if (raft.leader === 0) {
+    answer(noLeader(), null)
+    return
+  }
+  if (raft.role !== 'leader') {
+    const body = Buffer.from(to ?? '', 'utf8')
+    transport.call(raft.leader, CALLS.transfer, body, config.requestTimeoutMs, (error, bytes) => {
+      if (error !== null || bytes === undefined) {
+        answer(error ?? noLeader(), null)
+        return
+      }
+      const result = decodeLeaderAnswer(bytes)
+      answer(result.kind === 'refused' ? result.error : null, null)
+    })
+    return
+  }
+  if (to === null) {
+    if (core.transferAway()) awaitTransfer(parts, answer)
+    else answer(refusal('there is no other voter that is reachable'), null)
+    return
+  }
+  const target = membership.memberOfNode(to)
+  if (target === undefined || !membership.isVoter(target.memberId)) {
+    const voters = [...membership.records()].filter((one) => membership.isVoter(one.memberId))
+    const names = voters.map(({ nodeId }) => nodeId).join(', ')
+    answer(refusal(`'${to}' is no voter of this cluster; the voters are ${names}`), null)
+    return
+  }
+  if (target.memberId === raft.id) {
+    answer(null, null)
+    return
+  }
+  raft.transferLeader(target.memberId)
+  core.schedule()
+  awaitTransfer(parts, answer)
+}
+
+/** The core gives a transfer up after one election timeout; a little more to see it. */
+function awaitTransfer({ core, config, ports }: StatusParts, answer: Answer): void {
+  awaitDeposition(core.raft, ports.clock, 2 * config.electionTimeoutMs, (isDeposed) => {
+    if (isDeposed) answer(null, null)
+    else answer(refusal('the other voter did not take over in time; this node still leads'), null)
+  })
+}
+
+function noLeader(): ColmenaError {
+  return new ColmenaError('ERR_NO_LEADER', 'there is no leader just now', { retryable: true })
+}
+
+function refusal(message: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_ARGUMENT', `leadership can't be handed over: ${message}`)
+}

@@ -1,0 +1,40 @@
+import type { Random } from '../base/ports.ts'
+import type { RaftConfig, RaftStorage } from '../raft/raft.ts'
+import type { EngineConfig } from './protocol.ts'
+
+const MIB = 1024 * 1024
+
+/** Ticks are half a heartbeat: fine enough that two followers rarely draw the same time-out. */
+export const TICKS_PER_HEARTBEAT = 2
+
+/** The consensus core's settings, out of the node's. */
+export function raftConfig(
+  config: EngineConfig,
+  storage: RaftStorage,
+  appliedIndex: number,
+  random: Random,
+): RaftConfig {
+  const tickMs = config.heartbeatMs / TICKS_PER_HEARTBEAT
+  return {
+    id: config.memberId,
+    storage,
+    appliedIndex,
+    electionTicks: Math.max(TICKS_PER_HEARTBEAT + 1, Math.round(config.electionTimeoutMs / tickMs)),
+    heartbeatTicks: TICKS_PER_HEARTBEAT,
+    asyncStorageWrites: true,
+    messageBytesMax: 1 * MIB,
+    committedBytesMax: 4 * MIB,
+    uncommittedBytesMax: 64 * MIB,
+    inflightMessagesMax: 256,
+    inflightBytesMax: 16 * MIB,
+    pendingReadsMax: 4_096,
+    checkQuorum: true,
+    preVote: true,
+    readOnly: 'safe',
+    // Commands are forwarded by their origin, which knows when to send them again.
+    disableProposalForwarding: true,
+    disableConfChangeValidation: false,
+    stepDownOnRemoval: true,
+    random: (boundExclusive) => Math.floor((random.u32() / 0x1_0000_0000) * boundExclusive),
+  }
+}

@@ -1,0 +1,46 @@
+import type { Clock } from '../base/ports.ts'
+import type { SharedState } from '../base/shared-state.ts'
+import type { Raft } from '../raft/raft.ts'
+
+/**
+ * Publishes what the other threads see of the engine. Called before anything leaves that depends
+ * on the new state: whoever learns of a commit from us finds it here too.
+ */
+export class View {
+  readonly #shared: SharedState
+  readonly #clock: Clock
+  readonly #raft: Raft
+  /** An index that was committed at `sinceMs` and is not applied here yet. */
+  #lagging: { readonly index: number; readonly sinceMs: number } | null = null
+  #epoch = 0
+
+  constructor(shared: SharedState, clock: Clock, raft: Raft) {
+    this.#shared = shared
+    this.#clock = clock
+    this.#raft = raft
+  }
+
+  /** Role, term or leader changed. */
+  leadershipChanged(): void {
+    this.#epoch += 1
+  }
+
+  publish(isClosed: boolean): void {
+    const raft = this.#raft
+    const nowMs = this.#clock.nowMs()
+    const applied = this.#shared.applied()
+    if (this.#lagging !== null && applied >= this.#lagging.index) this.#lagging = null
+    if (applied < raft.commit) this.#lagging ??= { index: raft.commit, sinceMs: nowMs }
+    this.#shared.publishEngine({
+      isLeader: raft.role === 'leader' && !isClosed,
+      term: raft.term,
+      leader: raft.leader,
+      commit: raft.commit,
+      ownTermCommitted: raft.committedInOwnTerm,
+      stampMs: nowMs,
+      applyLagMs: this.#lagging === null ? 0 : nowMs - this.#lagging.sinceMs,
+      isClosed,
+      epoch: this.#epoch,
+    })
+  }
+}

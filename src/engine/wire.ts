@@ -1,0 +1,115 @@
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
+import { ColmenaError, type ErrorCode } from '../base/errors.ts'
+import { decodeMemberRecords, encodeMemberRecords, type MemberRecord } from '../command/command.ts'
+
+/** Kinds of frames between engines. Numbers are on the wire: never reuse one. */
+export const FRAMES = {
+  /** One consensus message, in the transport's encoding. */
+  raft: 1,
+  /** A command for the leader to propose. */
+  forward: 2,
+  /** The leader wants an origin's commands of one database again, from a sequence on. */
+  refused: 3,
+  /** Asks the leader for its commit index. */
+  commitQuery: 4,
+  commitAnswer: 5,
+  /** As `forward`, and the leader expects this origin's next command after this one. */
+  forwardRestart: 6,
+} as const
+
+/** Kinds of calls, which processes that are no members yet make too. */
+export const CALLS = { findCluster: 1, join: 2, transfer: 3 } as const
+
+/** From where the leader wants an origin's commands again. */
+export interface Refusal {
+  readonly database: string
+  /** 0: from the first that is not applied. */
+  readonly sequence: number
+}
+
+export function encodeRefusal(refusal: Refusal): Uint8Array {
+  return new ByteWriter().u53(refusal.sequence).text(refusal.database).finish()
+}
+
+export function decodeRefusal(bytes: Uint8Array): Refusal {
+  const reader = new ByteReader(bytes)
+  const sequence = reader.u53()
+  return { sequence, database: reader.text() }
+}
+
+export function encodeNumbers(...numbers: readonly number[]): Uint8Array {
+  const writer = new ByteWriter(8 * numbers.length)
+  for (const number of numbers) writer.u53(number)
+  return writer.finish()
+}
+
+/** Exactly `count` numbers. @throws DecodeError */
+export function decodeNumbers(bytes: Uint8Array, count: number): number[] {
+  const reader = new ByteReader(bytes)
+  const numbers: number[] = []
+  for (let i = 0; i < count; i += 1) numbers.push(reader.u53())
+  reader.end()
+  return numbers
+}
+
+/** What a member tells someone who looks for its cluster. */
+export interface ClusterFound {
+  /** 16 bytes. */
+  readonly clusterId: Uint8Array
+  /** '' where it knows no leader just now. */
+  readonly leaderAddress: string
+}
+
+export function encodeClusterFound(found: ClusterFound): Uint8Array {
+  return new ByteWriter().raw(found.clusterId).text(found.leaderAddress).finish()
+}
+
+export function decodeClusterFound(bytes: Uint8Array): ClusterFound {
+  const reader = new ByteReader(bytes)
+  const clusterId = reader.raw(16).slice()
+  return { clusterId, leaderAddress: reader.text() }
+}
+
+/** The answer to `join` and `transfer`. */
+export type LeaderAnswer =
+  | { readonly kind: 'done' }
+  /** Ask there; '' if no leader is known just now. */
+  | { readonly kind: 'elsewhere'; readonly address: string }
+  | { readonly kind: 'refused'; readonly error: ColmenaError }
+
+export function encodeLeaderAnswer(answer: LeaderAnswer): Uint8Array {
+  const writer = new ByteWriter()
+  if (answer.kind === 'done') return writer.u8(0).finish()
+  if (answer.kind === 'elsewhere') return writer.u8(1).text(answer.address).finish()
+  const { code, message, retryable } = answer.error
+  return writer
+    .u8(2)
+    .text(code)
+    .text(message)
+    .u8(retryable ? 1 : 0)
+    .finish()
+}
+
+export function decodeLeaderAnswer(bytes: Uint8Array): LeaderAnswer {
+  const reader = new ByteReader(bytes)
+  const kind = reader.u8()
+  if (kind === 0) return { kind: 'done' }
+  if (kind === 1) return { kind: 'elsewhere', address: reader.text() }
+  if (kind !== 2) throw new DecodeError(`unknown answer ${kind}`)
+  const code = reader.text() as ErrorCode
+  const message = reader.text()
+  return {
+    kind: 'refused',
+    error: new ColmenaError(code, message, { retryable: reader.u8() === 1 }),
+  }
+}
+
+export function encodeJoin(record: MemberRecord): Uint8Array {
+  return encodeMemberRecords([record])
+}
+
+export function decodeJoin(bytes: Uint8Array): MemberRecord {
+  const record = decodeMemberRecords(bytes)[0]
+  if (record === undefined) throw new DecodeError('a join without a member')
+  return record
+}
