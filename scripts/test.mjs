@@ -100,10 +100,11 @@ function runTool(name, bin, args) {
 async function runTests() {
   const durations = []
   let ok = true
+  process.env['COLMENA_TEST_FILE_TIMEOUT_MS'] ??= String(fileTimeoutMs)
   const stream = run({
     files,
     concurrency: Math.min(4, Math.max(1, availableParallelism())),
-    timeout: fileTimeoutMs,
+    execArgv: ['--import', import.meta.resolve('./test-watchdog.mjs')],
   })
   stream.on('test:summary', ({ file, duration_ms, counts: seen, success }) => {
     if (file !== undefined) {
