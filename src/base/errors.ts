@@ -9,6 +9,7 @@ export type ErrorCode =
   | 'ERR_DATA_DIR'
   | 'ERR_DATABASE_DROPPED'
   | 'ERR_FAILED'
+  | 'ERR_HANDSHAKE'
   | 'ERR_INVALID_ARGUMENT'
   | 'ERR_INVALID_OPTION'
   | 'ERR_JOIN_FAILED'

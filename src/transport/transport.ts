@@ -1,0 +1,38 @@
+import type { ColmenaError } from '../base/errors.ts'
+import type { Transport, TransportHandlers, TransportOptions } from './port.ts'
+import { TcpTransport } from './tcp.ts'
+
+/*
+ * The network room: one TCP port for everything between nodes. It promises that frames arrive
+ * whole, in order per lane, from a member that passed the handshake, or not at all; that every
+ * length and queue is bounded; that control frames never wait behind bulk ones; that links come
+ * back by themselves. It may drop frames, also silently when a link breaks: the consensus core
+ * copes. It leaves to its owner what frames mean, whom to trust beyond the secret, and when to
+ * try a snapshot again.
+ */
+export { type Address, formatAddress, parseAddress } from './address.ts'
+export { decodeMessage, encodeMessage, isWireMessage } from './message.ts'
+export type * from './port.ts'
+
+/**
+ * Listens, and gives the transport to `done`: or an error, with nothing left open.
+ * `ERR_ADDRESS_IN_USE` names the address; `ERR_WEAK_SECRET` and `ERR_INVALID_OPTION` come before
+ * any IO. `done` is never called within this call.
+ */
+export function openTransport(
+  options: TransportOptions,
+  handlers: TransportHandlers,
+  done: (error: ColmenaError | null, transport?: Transport) => void,
+): void {
+  let transport: TcpTransport
+  try {
+    transport = new TcpTransport(options, handlers)
+  } catch (error) {
+    process.nextTick(done, error as ColmenaError)
+    return
+  }
+  transport.listen(options.bind.host, options.bind.port, (error) => {
+    if (error === null) done(null, transport)
+    else done(error)
+  })
+}
