@@ -1,0 +1,44 @@
+import { AsyncLocalStorage } from 'node:async_hooks'
+import { ColmenaError } from '../base/errors.ts'
+
+/**
+ * What must be true before a read runs on this node's own file.
+ *
+ * - `none`: nothing; works without a leader.
+ * - `weak`: all that the leader had committed when asked is applied here.
+ * - `strong`: the same, after a majority confirmed the leader: linearizable.
+ */
+export type Consistency = 'none' | 'weak' | 'strong'
+
+/** From the weakest to the strongest. */
+export const CONSISTENCY_LEVELS: readonly Consistency[] = ['none', 'weak', 'strong']
+
+const scope = new AsyncLocalStorage<Consistency>()
+
+/**
+ * Runs `work` with `level` for every read that is called inside it, also by libraries that know
+ * nothing of it. A level given to one call wins over the scope, the scope over the database's own.
+ *
+ * It follows the asynchronous context: work that a pool or a batching loader runs for somebody
+ * else keeps that one's level; use `db.withConsistency(level)` there.
+ *
+ * @throws ColmenaError ERR_INVALID_ARGUMENT for an unknown level.
+ */
+export function withConsistency<T>(level: Consistency, work: () => T): T {
+  checkConsistency(level, 'the level of withConsistency')
+  return scope.run(level, work)
+}
+
+/** The level that the present asynchronous context asks for, if any. */
+export function scopedConsistency(): Consistency | undefined {
+  return scope.getStore()
+}
+
+/** @throws ColmenaError ERR_INVALID_ARGUMENT unless `level` is one. */
+export function checkConsistency(level: unknown, what: string): Consistency {
+  if (CONSISTENCY_LEVELS.includes(level as Consistency)) return level as Consistency
+  throw new ColmenaError(
+    'ERR_INVALID_ARGUMENT',
+    `${what} is ${JSON.stringify(level)}; it can be 'none', 'weak' or 'strong'`,
+  )
+}

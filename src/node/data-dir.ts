@@ -1,0 +1,104 @@
+import { mkdirSync, realpathSync } from 'node:fs'
+import { join } from 'node:path'
+import { ColmenaError } from '../base/errors.ts'
+import { acquireFileLock, type FileLock } from '../sqlite/lock.ts'
+import type { OpenConfig } from './config.ts'
+import { type Identity, openIdentity, writeIdentity } from './identity.ts'
+
+/**
+ * What every copy of this package in the process shares: a development server that reloads modules
+ * keeps the old node open while the new code opens it again.
+ */
+interface Registry {
+  readonly dataDirs: Set<string>
+}
+
+const REGISTRY = Symbol.for('colmena')
+
+function registry(): Registry {
+  const scope = globalThis as { [REGISTRY]?: Registry }
+  scope[REGISTRY] ??= { dataDirs: new Set() }
+  return scope[REGISTRY]
+}
+
+/** A data directory that this node alone has open. */
+export class DataDir {
+  readonly path: string
+  readonly #lock: FileLock
+  readonly #registered: string
+  #identity: Identity
+
+  constructor(path: string, registered: string, lock: FileLock, identity: Identity) {
+    this.path = path
+    this.#registered = registered
+    this.#lock = lock
+    this.#identity = identity
+  }
+
+  get identity(): Identity {
+    return this.#identity
+  }
+
+  /** Changes the identity durably before it returns. */
+  keep(change: Partial<Pick<Identity, 'clusterId' | 'state'>>): void {
+    const identity = { ...this.#identity, ...change }
+    writeIdentity(this.path, identity)
+    this.#identity = identity
+  }
+
+  /** Lets others open it. */
+  close(): void {
+    this.#lock.release()
+    registry().dataDirs.delete(this.#registered)
+  }
+}
+
+/**
+ * Locks the data directory and reads who it is; leaves nothing behind where that fails.
+ *
+ * @throws ColmenaError ERR_ALREADY_OPEN, ERR_LOCKED, and what {@link openIdentity} throws.
+ */
+export function openDataDir(config: OpenConfig): DataDir {
+  const path = config.dataDir
+  let real: string
+  try {
+    mkdirSync(path, { recursive: true, mode: 0o700 })
+    real = realpathSync(path)
+  } catch (cause) {
+    throw new ColmenaError('ERR_DATA_DIR', `can't make or enter ${path}: ${cause}`, { cause })
+  }
+  const { dataDirs } = registry()
+  if (dataDirs.has(real)) throw alreadyOpen(path)
+  const lock = lockDataDir(path)
+  dataDirs.add(real)
+  try {
+    return new DataDir(path, real, lock, openIdentity(config))
+  } catch (error) {
+    dataDirs.delete(real)
+    lock.release()
+    throw error
+  }
+}
+
+function lockDataDir(path: string): FileLock {
+  let lock: FileLock | null
+  try {
+    lock = acquireFileLock(join(path, 'lock'))
+  } catch (cause) {
+    throw new ColmenaError('ERR_DATA_DIR', `can't lock ${path}: ${cause}`, { cause })
+  }
+  if (lock !== null) return lock
+  throw new ColmenaError(
+    'ERR_LOCKED',
+    `${path} is in use by another process or thread: stop it first, or use another dataDir`,
+    { retryable: true },
+  )
+}
+
+function alreadyOpen(path: string): ColmenaError {
+  return new ColmenaError(
+    'ERR_ALREADY_OPEN',
+    `this process has ${path} open already. Share that node; where modules are reloaded, keep it ` +
+      `on globalThis: const node = await (globalThis.colmenaNode ??= open({ dataDir: '${path}' }))`,
+  )
+}

@@ -1,0 +1,53 @@
+import { ColmenaError, type ErrorCode, type Outcome, SqlError } from '../base/errors.ts'
+import type { UnitError } from '../command/command.ts'
+import type { ErrorMessage } from '../engine/engine.ts'
+
+/** An error that crossed threads as a message. */
+export function errorFromMessage(message: ErrorMessage): ColmenaError {
+  const { retryable, outcome, index } = message
+  return new ColmenaError(message.code as ErrorCode, message.message, {
+    retryable,
+    outcome,
+    index,
+  })
+}
+
+/** Where a failed statement stands in what its caller passed. */
+export interface StatementPlace {
+  readonly index: number
+  readonly count: number
+}
+
+/**
+ * The error of a failed unit, as its caller gets it. `place` counts what the caller passed before
+ * this unit.
+ */
+export function errorFromUnit(
+  error: UnitError,
+  place: StatementPlace,
+  index?: number | undefined,
+): ColmenaError {
+  const statementIndex = place.index + error.statementIndex
+  const { sqliteCode, message: sqliteMessage } = error
+  const where = place.count > 1 ? `statement ${statementIndex + 1} of ${place.count}: ` : ''
+  const message = `${where}${sqliteMessage}`
+  if (error.code !== 'ERR_SQL') {
+    return new ColmenaError(error.code as ErrorCode, message, { index })
+  }
+  return new SqlError(message, { sqliteCode, sqliteMessage, statementIndex, index })
+}
+
+/** A caller's signal ended the wait; `outcome` says what became of a write. */
+export function abortedError(
+  signal: AbortSignal,
+  outcome: Outcome = 'not-applied',
+  index?: number | undefined,
+): ColmenaError {
+  const message = 'the call was ended by its signal'
+  return new ColmenaError('ERR_ABORTED', message, { cause: signal.reason, outcome, index })
+}
+
+/** @throws ColmenaError ERR_ABORTED where the signal was aborted before the call. */
+export function checkNotAborted(signal: AbortSignal | undefined): void {
+  if (signal?.aborted) throw abortedError(signal)
+}

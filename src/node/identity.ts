@@ -1,0 +1,178 @@
+import { randomBytes } from 'node:crypto'
+import {
+  closeSync,
+  existsSync,
+  fsyncSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeSync,
+} from 'node:fs'
+import { join } from 'node:path'
+import { ColmenaError } from '../base/errors.ts'
+import type { OpenConfig } from './config.ts'
+
+/** The newest format of identity.json that this code writes and reads. */
+export const IDENTITY_FORMAT = 1
+
+/** Who this data directory is, kept in its `identity.json`. */
+export interface Identity {
+  readonly format: number
+  /** 32 hexadecimal digits; '' for a joiner that has not found its cluster yet. */
+  readonly clusterId: string
+  readonly nodeId: string
+  readonly memberId: number
+  /** How often it was opened. */
+  readonly incarnation: number
+  /** `new` until log and databases are made. */
+  readonly state: 'new' | 'established'
+  readonly genesis: 'bootstrap' | 'join'
+}
+
+const FILE = 'identity.json'
+const STATE_FOLDERS = ['log', 'db'] as const
+
+/**
+ * Reads who this data directory is, or begins a new identity in an empty one, and writes it down
+ * with the next incarnation. The caller holds the directory's lock.
+ *
+ * @throws ColmenaError ERR_DATA_DIR for a directory that can't be right, ERR_UNSUPPORTED_FORMAT
+ * for one of a newer version, ERR_INVALID_OPTION for options that contradict it.
+ */
+export function openIdentity(config: OpenConfig): Identity {
+  const kept = readIdentity(config.dataDir)
+  const found = STATE_FOLDERS.filter((folder) => existsSync(join(config.dataDir, folder)))
+  if (kept === null && found.length > 0) {
+    throw new ColmenaError(
+      'ERR_DATA_DIR',
+      `${config.dataDir} has a ${found.join(' and a ')} folder but no ${FILE}: it is no data ` +
+        'directory of colmena, or a part of one. Use another dataDir, or bring the file back',
+    )
+  }
+  const identity = kept?.state === 'established' ? reopen(kept, config, found) : begin(config, kept)
+  writeIdentity(config.dataDir, identity)
+  return identity
+}
+
+function reopen(kept: Identity, config: OpenConfig, found: readonly string[]): Identity {
+  for (const folder of STATE_FOLDERS) {
+    if (found.includes(folder)) continue
+    throw new ColmenaError(
+      'ERR_DATA_DIR',
+      `${config.dataDir} belongs to node '${kept.nodeId}' but its ${folder} folder is missing: ` +
+        'this node would forget what it has promised to the cluster. Bring the folder back, or ' +
+        'remove the whole directory and join again as a new member',
+    )
+  }
+  checkNodeId(kept, config)
+  return { ...kept, incarnation: kept.incarnation + 1 }
+}
+
+/**
+ * A directory that was never established held nothing that anyone was promised, so it begins
+ * again, and as a new member: what the old one may have acknowledged while it was made is gone.
+ */
+function begin(config: OpenConfig, kept: Identity | null): Identity {
+  if (kept !== null) checkNodeId(kept, config)
+  if (config.genesis === undefined) {
+    throw new ColmenaError(
+      'ERR_INVALID_OPTION',
+      `${config.dataDir} holds no cluster yet: pass bootstrap: true to begin one, or ` +
+        "join: ['host:port'] to enter one that exists",
+    )
+  }
+  for (const folder of STATE_FOLDERS) {
+    rmSync(join(config.dataDir, folder), { recursive: true, force: true })
+  }
+  const memberId = randomMemberId()
+  return {
+    format: IDENTITY_FORMAT,
+    clusterId: config.genesis === 'bootstrap' ? randomBytes(16).toString('hex') : '',
+    nodeId: config.nodeId ?? kept?.nodeId ?? `node-${memberId.toString(16).padStart(12, '0')}`,
+    memberId,
+    incarnation: (kept?.incarnation ?? 0) + 1,
+    state: 'new',
+    genesis: config.genesis,
+  }
+}
+
+function checkNodeId(kept: Identity, config: OpenConfig): void {
+  if (config.nodeId === undefined || config.nodeId === kept.nodeId) return
+  throw new ColmenaError(
+    'ERR_INVALID_OPTION',
+    `nodeId is '${config.nodeId}', but ${config.dataDir} belongs to node '${kept.nodeId}': open ` +
+      'it under that name, or use another dataDir',
+  )
+}
+
+/** 48 random bits, never 0, which stands for no member. */
+function randomMemberId(): number {
+  for (;;) {
+    const memberId = randomBytes(6).readUIntBE(0, 6)
+    if (memberId !== 0) return memberId
+  }
+}
+
+/** Puts the new file in the old one's place: after a crash either is there, whole. */
+export function writeIdentity(dataDir: string, identity: Identity): void {
+  const aside = join(dataDir, `${FILE}.tmp`)
+  const file = openSync(aside, 'w', 0o600)
+  try {
+    writeSync(file, `${JSON.stringify(identity, null, 2)}\n`)
+    fsyncSync(file)
+  } finally {
+    closeSync(file)
+  }
+  renameSync(aside, join(dataDir, FILE))
+  syncDirectory(dataDir)
+}
+
+function syncDirectory(path: string): void {
+  const directory = openSync(path, 'r')
+  try {
+    fsyncSync(directory)
+  } finally {
+    closeSync(directory)
+  }
+}
+
+/** The identity of a data directory, or null if it has none. */
+export function readIdentity(dataDir: string): Identity | null {
+  const path = join(dataDir, FILE)
+  if (!existsSync(path)) return null
+  let identity: unknown
+  try {
+    identity = JSON.parse(readFileSync(path, 'utf8'))
+  } catch (cause) {
+    throw new ColmenaError('ERR_DATA_DIR', `${path} can't be read as JSON`, { cause })
+  }
+  const format = (identity as Partial<Identity> | null)?.format
+  if (typeof format === 'number' && format > IDENTITY_FORMAT) {
+    throw new ColmenaError(
+      'ERR_UNSUPPORTED_FORMAT',
+      `${path} is of format ${format}; this version of colmena reads format ${IDENTITY_FORMAT}. ` +
+        'Update colmena on this node',
+    )
+  }
+  if (!isIdentity(identity)) {
+    throw new ColmenaError('ERR_DATA_DIR', `${path} is not what colmena writes there`)
+  }
+  return identity
+}
+
+function isIdentity(value: unknown): value is Identity {
+  if (typeof value !== 'object' || value === null) return false
+  const { format, clusterId, nodeId, memberId, incarnation, state, genesis } =
+    value as Partial<Identity>
+  return (
+    format === IDENTITY_FORMAT &&
+    typeof clusterId === 'string' &&
+    /^([0-9a-f]{32})?$/.test(clusterId) &&
+    typeof nodeId === 'string' &&
+    Number.isSafeInteger(memberId) &&
+    Number.isSafeInteger(incarnation) &&
+    (state === 'new' || state === 'established') &&
+    (genesis === 'bootstrap' || genesis === 'join')
+  )
+}

@@ -1,0 +1,131 @@
+import type { Consistency } from './consistency.ts'
+
+/** Where a node tells what happens in the background; each method is optional. */
+export interface Logger {
+  debug?(message: string, details?: unknown): void
+  info?(message: string, details?: unknown): void
+  warn?(message: string, details?: unknown): void
+  error?(message: string, details?: unknown): void
+}
+
+/** What `open` takes. `docs/options.md` says what raising and lowering each one costs. */
+export interface OpenOptions {
+  /**
+   * This node's name in its cluster, up to 128 characters without spaces. It is kept in the data
+   * directory, and a later open with another name is an error.
+   *
+   * @defaultValue the name kept from before, or a made-up one
+   */
+  readonly nodeId?: string | undefined
+  /** Where everything is kept; made if it is missing. One process at a time may have it open. */
+  readonly dataDir: string
+  /**
+   * `host:port` to listen on. Without it the node is alone and opens no socket. Beyond loopback it
+   * needs `secret` (or `insecure`).
+   */
+  readonly bind?: string | undefined
+  /**
+   * `host:port` that the others dial; needed where `bind` names no single address (`0.0.0.0`).
+   *
+   * @defaultValue `bind`
+   */
+  readonly advertise?: string | undefined
+  /**
+   * Begins a new cluster where the data directory holds none yet; ignored where it does.
+   *
+   * @defaultValue true without `bind`, else false
+   */
+  readonly bootstrap?: boolean | undefined
+  /** Addresses of members to join through; ignored where the data directory holds a cluster. */
+  readonly join?: string | readonly string[] | undefined
+  /**
+   * What this node wants to be: a voter (once it has caught up), or for ever a learner, which
+   * serves reads and takes writes but counts for no majority.
+   *
+   * @defaultValue 'voter'
+   */
+  readonly joinAs?: 'voter' | 'learner' | undefined
+  /**
+   * The level of reads that name none.
+   *
+   * @defaultValue 'weak'
+   */
+  readonly consistency?: Consistency | undefined
+  /**
+   * How often a leader lets its peers know that it lives, in milliseconds; at most a third of
+   * `electionTimeoutMs`.
+   *
+   * @defaultValue 100
+   */
+  readonly heartbeatMs?: number | undefined
+  /**
+   * Silence after which a leader counts as lost, in milliseconds. Nodes add a random part to it.
+   *
+   * @defaultValue 1000
+   */
+  readonly electionTimeoutMs?: number | undefined
+  /**
+   * The deadline of every call, in milliseconds; a caller's `signal` can end it sooner.
+   *
+   * @defaultValue 10000
+   */
+  readonly requestTimeoutMs?: number | undefined
+  /**
+   * How long a first `open` with `join` tries to get in, in milliseconds.
+   *
+   * @defaultValue 60000
+   */
+  readonly joinTimeoutMs?: number | undefined
+  /**
+   * Log kept behind what is applied, in bytes, so that a member that was away catches up from it
+   * instead of receiving whole databases.
+   *
+   * @defaultValue 67108864 (64 MiB)
+   */
+  readonly logRetainBytes?: number | undefined
+  /**
+   * Size of one log file, in bytes; two are laid out ahead.
+   *
+   * @defaultValue 16777216 (16 MiB)
+   */
+  readonly logSegmentBytes?: number | undefined
+  /**
+   * What all nodes of the cluster know and no one else: at least 16 bytes of randomness. It
+   * encrypts and authenticates every connection. A list, newest first, is for changing it.
+   */
+  readonly secret?: string | readonly string[] | undefined
+  /**
+   * Allows plaintext beyond loopback. Whoever reaches the port then owns the data.
+   *
+   * @defaultValue false
+   */
+  readonly insecure?: boolean | undefined
+  /** Gets what the events say, as lines; nothing is ever printed without it. */
+  readonly logger?: Logger | undefined
+  /** Gives up opening; what was begun is closed again. */
+  readonly signal?: AbortSignal | undefined
+}
+
+/** Every option of {@link OpenOptions} with its default; undefined where there is no fixed one. */
+export const OPTION_DEFAULTS: Required<{
+  readonly [Key in keyof OpenOptions]: OpenOptions[Key] | undefined
+}> = Object.freeze({
+  nodeId: undefined,
+  dataDir: undefined,
+  bind: undefined,
+  advertise: undefined,
+  bootstrap: undefined,
+  join: undefined,
+  joinAs: 'voter',
+  consistency: 'weak',
+  heartbeatMs: 100,
+  electionTimeoutMs: 1000,
+  requestTimeoutMs: 10_000,
+  joinTimeoutMs: 60_000,
+  logRetainBytes: 67_108_864,
+  logSegmentBytes: 16_777_216,
+  secret: undefined,
+  insecure: false,
+  logger: undefined,
+  signal: undefined,
+})

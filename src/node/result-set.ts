@@ -1,0 +1,116 @@
+import type { SqlValue } from '../command/command.ts'
+import type { Consistency } from './consistency.ts'
+
+/** A value as it is read: an integer is a number where that is exact, else a bigint. */
+export type Value = null | string | number | bigint | ArrayBuffer
+
+/**
+ * A row: its columns by name, and also by position and with a `length` (these are not enumerable,
+ * so that a row compares and prints as the plain object it is).
+ */
+export interface Row {
+  length: number
+  [column: number]: Value
+  [column: string]: Value
+}
+
+/** What a statement answered. */
+export interface ResultSet<TRow = Row> {
+  readonly columns: string[]
+  /** Declared types, '' for expressions. */
+  readonly columnTypes: string[]
+  readonly rows: TRow[]
+  /** Rows inserted, updated or deleted. */
+  readonly rowsAffected: number
+  /** The rowid of the last row that this statement inserted, if it inserted one. */
+  readonly lastInsertRowid: bigint | undefined
+  /** Of a write, its log index; of a read, an index that its answer contains. */
+  readonly index: number
+  /** The level that a read was answered at; undefined for a write. */
+  readonly consistency: Consistency | undefined
+  /** The same as JSON can hold it: bigints as text, bytes as base64. */
+  toJSON(): unknown
+}
+
+/** What a result is made from: `StatementResult`, or a read's rows. */
+export interface ResultSource {
+  readonly columns: readonly string[]
+  readonly columnTypes: readonly string[]
+  readonly rows: readonly (readonly SqlValue[])[]
+  readonly rowsAffected?: number
+  readonly lastInsertRowid?: bigint | null
+}
+
+class Result implements ResultSet {
+  readonly columns: string[]
+  readonly columnTypes: string[]
+  readonly rows: Row[]
+  readonly rowsAffected: number
+  readonly lastInsertRowid: bigint | undefined
+  readonly index: number
+  readonly consistency: Consistency | undefined
+
+  constructor(source: ResultSource, index: number, consistency: Consistency | undefined) {
+    this.columns = [...source.columns]
+    this.columnTypes = [...source.columnTypes]
+    this.rows = source.rows.map((values) => toRow(this.columns, values))
+    this.rowsAffected = source.rowsAffected ?? 0
+    this.lastInsertRowid = source.lastInsertRowid ?? undefined
+    this.index = index
+    this.consistency = consistency
+  }
+
+  toJSON(): unknown {
+    return {
+      columns: this.columns,
+      columnTypes: this.columnTypes,
+      rows: this.rows.map((row) => Array.from(row, toJsonValue)),
+      rowsAffected: this.rowsAffected,
+      lastInsertRowid: this.lastInsertRowid === undefined ? null : String(this.lastInsertRowid),
+    }
+  }
+}
+
+export function createResultSet<TRow>(
+  source: ResultSource,
+  index: number,
+  consistency: Consistency | undefined,
+): ResultSet<TRow> {
+  return new Result(source, index, consistency) as unknown as ResultSet<TRow>
+}
+
+function toRow(columns: readonly string[], values: readonly SqlValue[]): Row {
+  const row = {} as Row
+  Object.defineProperty(row, 'length', { value: values.length })
+  for (let i = 0; i < values.length; i += 1) {
+    const value = toValue(values[i] as SqlValue)
+    const column = columns[i] as string
+    Object.defineProperty(row, i, { value })
+    // Of two columns with one name the first is had by name, both by position.
+    if (Object.hasOwn(row, column)) continue
+    if (column !== '__proto__') row[column] = value
+    else
+      Object.defineProperty(row, column, {
+        value,
+        enumerable: true,
+        configurable: true,
+        writable: true,
+      })
+  }
+  return row
+}
+
+export function toValue(value: SqlValue): Value {
+  if (typeof value === 'bigint') {
+    return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER
+      ? Number(value)
+      : value
+  }
+  if (!(value instanceof Uint8Array)) return value
+  return value.buffer.slice(value.byteOffset, value.byteOffset + value.length) as ArrayBuffer
+}
+
+function toJsonValue(value: Value): unknown {
+  if (typeof value === 'bigint') return String(value)
+  return value instanceof ArrayBuffer ? Buffer.from(value).toString('base64') : value
+}

@@ -1,0 +1,106 @@
+import { ColmenaError } from '../base/errors.ts'
+import {
+  type InputValue,
+  type SqlValue,
+  type Statement,
+  type StatementArgs,
+  toSqlValue,
+} from '../command/command.ts'
+
+/** Arguments: by position, or by name with or without the `:`, `@` or `$` before it. */
+export type InputArgs = readonly InputValue[] | Readonly<Record<string, InputValue>>
+
+/** A statement with its arguments. */
+export interface InputStatement {
+  readonly sql: string
+  readonly args?: InputArgs | undefined
+}
+
+/** What `batch` takes as one statement. */
+export type BatchStatement = string | InputStatement | readonly [sql: string, args?: InputArgs]
+
+const NO_ARGS: readonly SqlValue[] = Object.freeze([])
+/** SQLite's own bound of one statement's parameters. */
+const ARGS_MAX = 32_766
+
+/**
+ * Checks and converts what a caller passed; its buffers are copied, so that they are the caller's
+ * again as soon as the call returns.
+ *
+ * @throws ColmenaError ERR_INVALID_ARGUMENT
+ */
+export function toStatement(sql: unknown, args: unknown, where = ''): Statement {
+  if (typeof sql !== 'string') {
+    throw invalid(
+      `${where}the SQL is ${sql === null ? 'null' : `of type ${typeof sql}`}; pass text`,
+    )
+  }
+  return { sql, args: toArgs(args, where) }
+}
+
+/** Converts one entry of a batch. */
+export function toBatchStatement(input: unknown, index: number): Statement {
+  const where = `statement ${index + 1}: `
+  if (typeof input === 'string') return toStatement(input, undefined, where)
+  if (Array.isArray(input)) return toStatement(input[0], input[1], where)
+  if (typeof input === 'object' && input !== null) {
+    const { sql, args } = input as InputStatement
+    return toStatement(sql, args, where)
+  }
+  throw invalid(`${where}pass SQL text, { sql, args } or [sql, args]`)
+}
+
+export function toArgs(args: unknown, where = ''): StatementArgs {
+  if (args === undefined) return NO_ARGS
+  if (Array.isArray(args)) {
+    checkCount(args.length, where)
+    const values: SqlValue[] = new Array(args.length)
+    for (let i = 0; i < args.length; i += 1) {
+      values[i] = copyValue(args[i], where, i + 1)
+    }
+    return values
+  }
+  if (typeof args !== 'object' || args === null || ArrayBuffer.isView(args)) {
+    throw invalid(`${where}args must be an array, or an object of named values`)
+  }
+  const entries = Object.entries(args)
+  checkCount(entries.length, where)
+  const named = new Map<string, SqlValue>()
+  for (const [name, value] of entries) {
+    named.set(/^[:@$]/.test(name) ? name.slice(1) : name, copyValue(value, where, `'${name}'`))
+  }
+  return named
+}
+
+function checkCount(count: number, where: string): void {
+  if (count > ARGS_MAX) throw invalid(`${where}${count} arguments, SQLite takes ${ARGS_MAX}`)
+}
+
+function copyValue(value: unknown, where: string, name: number | string): SqlValue {
+  if (typeof value === 'string') return value
+  const converted = toSqlValue(value, `${where}argument ${name}`)
+  return converted instanceof Uint8Array ? new Uint8Array(converted) : converted
+}
+
+/** About how many bytes a statement takes on its way, to bound what waits. */
+export function statementSizeBytes({ sql, args }: Statement): number {
+  let sizeBytes = textSizeBytes(sql) + 16
+  for (const value of args instanceof Map ? args.values() : (args as readonly SqlValue[])) {
+    sizeBytes += valueSizeBytes(value)
+  }
+  return sizeBytes
+}
+
+function valueSizeBytes(value: SqlValue): number {
+  if (typeof value === 'string') return textSizeBytes(value) + 5
+  return value instanceof Uint8Array ? value.length + 5 : 9
+}
+
+/** Exact for what may be large; short text may count as few as a third of its bytes. */
+function textSizeBytes(text: string): number {
+  return text.length < 4_096 ? text.length : Buffer.byteLength(text)
+}
+
+function invalid(message: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
+}

@@ -1,0 +1,63 @@
+import type { ColmenaError } from '../base/errors.ts'
+import type { StatementResult, Unit, UnitResult } from '../command/command.ts'
+import { Waiting } from './deadlines.ts'
+import { errorFromUnit, type StatementPlace } from './failures.ts'
+
+/** What a unit that was applied answered. */
+export interface Written {
+  readonly index: number
+  readonly statements: readonly StatementResult[]
+}
+
+/** What a call wants written, and who is told. */
+export interface WriteCallOptions {
+  readonly unit: Unit
+  readonly sizeBytes: number
+  readonly place: StatementPlace
+  readonly resolve: (written: Written) => void
+  readonly reject: (error: ColmenaError) => void
+  /** The deadline passed before the call was settled. */
+  readonly expired: (call: WriteCall) => void
+  /** The call is settled, whatever came of it. */
+  readonly settled: (call: WriteCall) => void
+}
+
+/** A caller's unit on its way through the log: settled once, by whoever comes first. */
+export class WriteCall extends Waiting {
+  readonly unit: Unit
+  readonly sizeBytes: number
+  readonly #options: WriteCallOptions
+  /** The sequence of its command once that left for the engine; 0 while it waits here. */
+  sequence = 0
+  isSettled = false
+
+  constructor(options: WriteCallOptions) {
+    super()
+    this.unit = options.unit
+    this.sizeBytes = options.sizeBytes
+    this.#options = options
+  }
+
+  override expire(): void {
+    this.#options.expired(this)
+  }
+
+  answer(index: number, result: UnitResult): void {
+    if (this.isSettled) return
+    this.#settle()
+    const { place, resolve, reject } = this.#options
+    if (result.ok) resolve({ index, statements: result.statements })
+    else reject(errorFromUnit(result.error, place, index))
+  }
+
+  fail(error: ColmenaError): void {
+    if (this.isSettled) return
+    this.#settle()
+    this.#options.reject(error)
+  }
+
+  #settle(): void {
+    this.isSettled = true
+    this.#options.settled(this)
+  }
+}
