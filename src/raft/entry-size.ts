@@ -1,6 +1,6 @@
 import type { Entry } from './types.ts'
 
-/** What an entry costs beyond its payload, wherever sizes are bounded: index, term, type, lengths. */
+/** What an entry costs beyond its payload wherever sizes are bounded: index, term, type. */
 const ENTRY_OVERHEAD_BYTES = 24
 
 export function entrySizeBytes(entry: Entry): number {

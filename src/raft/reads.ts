@@ -5,7 +5,7 @@ import { createMessage } from './message.ts'
 import type { Progress } from './progress.ts'
 import type { Message } from './types.ts'
 
-/** Linearizable reads (thesis §6.4): the leader proves that it still is one, then names an index. */
+/** Linearizable reads (thesis §6.4): the leader proves that it still is one and names an index. */
 
 /** A read request reaches the leader, its own or one that a follower passed on. */
 export function acceptRead(core: Core, request: Message): StepResult {

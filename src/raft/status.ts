@@ -16,7 +16,7 @@ export interface ProgressStatus {
   readonly pendingSnapshot: number
 }
 
-/** A copy of what matters, for people and metrics; `progress` is empty unless this is the leader. */
+/** A copy of what matters, for people and metrics; only a leader has `progress`. */
 export interface RaftStatus {
   readonly id: MemberId
   readonly role: Role

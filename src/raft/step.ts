@@ -6,7 +6,7 @@ import { acceptApplied, advanceApplied, stepLeader } from './leader.ts'
 import { createMessage, TRANSFER_MARK } from './message.ts'
 import { type Message, NO_MEMBER, type Snapshot } from './types.ts'
 
-/** The way of every message: first its term, then what its type means to any role, then the role. */
+/** The way of every message: its term, then what its type means to any role, then the role. */
 export function stepMessage(core: Core, message: Message): StepResult {
   // Term 0 marks what comes from this node itself, and requests that hold for any term.
   if (message.term > core.term) {

@@ -1,4 +1,4 @@
-/** The values that go into and come out of the consensus core. Indexes and terms are safe integers. */
+/** The values that go into and come out of the consensus core. All numbers are safe integers. */
 
 /** A member's number, unique for ever in its cluster; 0 means "none". */
 export type MemberId = number
