@@ -1,0 +1,78 @@
+import type { DatabaseSync, DatabaseSyncOptions, StatementSync } from 'node:sqlite'
+import type { SqlValue, StatementArgs } from '../command/command.ts'
+import { DATABASE_LIMITS, DATABASE_OPTIONS, requireSqlite } from './runtime.ts'
+
+/** Opens a file with every option explicit; `options` names what differs for this connection. */
+export function openDatabase(path: string, options: DatabaseSyncOptions): DatabaseSync {
+  const { DatabaseSync } = requireSqlite()
+  const limits = { ...DATABASE_LIMITS, ...options.limits }
+  const db = new DatabaseSync(path, { ...DATABASE_OPTIONS, ...options, limits })
+  try {
+    // The overrides must be callable from DEFAULTs and triggers, on the reader for the same answer.
+    db.exec('PRAGMA trusted_schema = ON; PRAGMA recursive_triggers = OFF')
+  } catch (error) {
+    db.close()
+    throw error
+  }
+  return db
+}
+
+/** Statements of our own on one connection, prepared once. */
+export class OwnStatements {
+  readonly #db: DatabaseSync
+  readonly #statements = new Map<string, StatementSync>()
+
+  constructor(db: DatabaseSync) {
+    this.#db = db
+  }
+
+  get(sql: string): StatementSync {
+    let statement = this.#statements.get(sql)
+    if (statement === undefined) {
+      statement = this.#db.prepare(sql)
+      this.#statements.set(sql, statement)
+    }
+    return statement
+  }
+
+  /** The first column of the first row, as a number. */
+  number(sql: string): number {
+    const [value] = this.get(sql).get() as unknown as [bigint]
+    return Number(value)
+  }
+}
+
+/** Runs to the end; every row as an array. */
+export function readRows(statement: StatementSync, args: StatementArgs): SqlValue[][] {
+  const rows = isNamed(args) ? statement.all(Object.fromEntries(args)) : statement.all(...args)
+  return rows as unknown as SqlValue[][]
+}
+
+export function isNamed(args: StatementArgs): args is ReadonlyMap<string, SqlValue> {
+  return args instanceof Map
+}
+
+/** A cache that drops its oldest entries beyond a limit. */
+export class BoundedCache<T> {
+  readonly #entries = new Map<string, T>()
+  readonly #countMax: number
+
+  constructor(countMax: number) {
+    this.#countMax = countMax
+  }
+
+  get(key: string): T | undefined {
+    return this.#entries.get(key)
+  }
+
+  set(key: string, value: T): void {
+    this.#entries.set(key, value)
+    if (this.#entries.size <= this.#countMax) return
+    const [oldest] = this.#entries.keys()
+    if (oldest !== undefined) this.#entries.delete(oldest)
+  }
+
+  clear(): void {
+    this.#entries.clear()
+  }
+}

@@ -1,0 +1,248 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { SqlValue, StatementArgs } from '../command/command.ts'
+import { BoundedCache, isNamed, OwnStatements, openDatabase, readRows } from './connection.ts'
+import type { StatementFacts } from './facts.ts'
+import { refusal, StatementFailure } from './failure.ts'
+import { Guard } from './guard.ts'
+import { requireSqlite } from './runtime.ts'
+import { Schema } from './schema.ts'
+import { asFailure, type GuardedStatement, prepareGuarded } from './statement.ts'
+
+export interface ReaderOptions {
+  /** True by default; false is for ':memory:', which stands for a database not yet made. */
+  readonly readOnly?: boolean | undefined
+}
+
+export interface QueryResult {
+  readonly columns: readonly string[]
+  /** Declared types, '' where there is none. */
+  readonly columnTypes: readonly string[]
+  readonly rows: readonly (readonly SqlValue[])[]
+}
+
+export interface PrepareOptions {
+  /** 'object' by default. */
+  readonly rowMode?: 'array' | 'object' | undefined
+  /** Integers as bigint; false by default, when reading one beyond 2^53 throws. */
+  readonly bigints?: boolean | undefined
+}
+
+/** A prepared read at native speed. */
+export interface PreparedRead {
+  /** @throws StatementFailure */
+  all(args: StatementArgs): unknown[]
+  /** The first row; undefined where there is none. @throws StatementFailure */
+  get(args: StatementArgs): unknown
+  /** Holds the connection's snapshot until it is read to the end or returned. */
+  iterate(args: StatementArgs): IterableIterator<unknown>
+  columns(): readonly string[]
+}
+
+/** What a reader can say of a statement; `unknown` where it can't be prepared here. */
+export type Classification =
+  | StatementFacts
+  | { readonly kind: 'unknown'; readonly error: StatementFailure }
+
+interface ReaderStatement extends GuardedStatement {
+  columns: readonly string[]
+  columnTypes: readonly string[]
+  /** The schema that the columns were taken from. */
+  schemaVersion: number
+}
+
+const STATEMENTS_MAX = 1000
+
+/**
+ * One read-only connection. `query` reads to the end, so that the next one sees what was committed
+ * in between; `iterate` and `pin` hold their snapshot, and the caller gives them connections of
+ * their own.
+ */
+export class Reader {
+  readonly path: string
+  readonly #db: DatabaseSync
+  readonly #own: OwnStatements
+  readonly #guard: Guard
+  readonly #statements = new BoundedCache<ReaderStatement>(STATEMENTS_MAX)
+  readonly #classes = new BoundedCache<Classification>(STATEMENTS_MAX)
+  #schema: Schema | undefined
+  #schemaVersion = -1
+
+  constructor(path: string, options: ReaderOptions = {}) {
+    this.path = path
+    this.#db = openDatabase(path, { readOnly: options.readOnly ?? true })
+    this.#own = new OwnStatements(this.#db)
+    this.#guard = new Guard(this.#db)
+  }
+
+  /**
+   * Says whether a statement reads or writes. 'unknown' where it can't be prepared here: this
+   * node's schema may lag, so the write path decides; a refusal (ERR_REFUSED_SQL) is final.
+   */
+  classify(sql: string): Classification {
+    this.#dropStale()
+    let known = this.#classes.get(sql)
+    if (known === undefined) {
+      try {
+        known = this.#prepared(sql).facts
+      } catch (error) {
+        if (!(error instanceof StatementFailure)) throw error
+        known = { kind: 'unknown', error }
+      }
+      this.#classes.set(sql, known)
+    }
+    return known
+  }
+
+  /**
+   * Reads all rows, integers as bigint.
+   *
+   * @throws StatementFailure, ERR_REFUSED_SQL for a statement that would write.
+   */
+  query(sql: string, args: StatementArgs): QueryResult {
+    const prepared = this.#prepared(sql)
+    refuseWrite(prepared.facts)
+    const rows = this.#run(prepared, () => readRows(prepared.statement, args))
+    // Columns may have moved since the statement was prepared, and are right once it has run: the
+    // version after it, if it is the one of the columns, was the version throughout.
+    const version = this.schemaVersion()
+    if (version !== prepared.schemaVersion) {
+      takeColumns(prepared)
+      prepared.schemaVersion = version
+    }
+    return { columns: prepared.columns, columnTypes: prepared.columnTypes, rows }
+  }
+
+  /** A statement of its own for repeated reads. @throws StatementFailure */
+  prepare(sql: string, options: PrepareOptions = {}): PreparedRead {
+    const prepared = this.#prepareNew(sql)
+    const { statement, facts } = prepared
+    refuseWrite(facts)
+    statement.setReturnArrays(options.rowMode === 'array')
+    statement.setReadBigInts(options.bigints ?? false)
+    const run = <T>(work: () => T): T => this.#run(prepared, work)
+    return {
+      all: (args) =>
+        run(() => (isNamed(args) ? statement.all(named(args)) : statement.all(...args))),
+      get: (args) =>
+        run(() => (isNamed(args) ? statement.get(named(args)) : statement.get(...args))),
+      iterate: (args) =>
+        run(() => (isNamed(args) ? statement.iterate(named(args)) : statement.iterate(...args))),
+      columns: () => statement.columns().map(({ name }) => name),
+    }
+  }
+
+  get inTransaction(): boolean {
+    return this.#db.isTransaction
+  }
+
+  /** Holds one snapshot until {@link unpin}. */
+  pin(): void {
+    this.#own.get('BEGIN').run()
+    // BEGIN alone takes no snapshot: the first read does.
+    this.#own.get('SELECT count(*) FROM sqlite_schema').get()
+  }
+
+  unpin(): void {
+    if (this.inTransaction) this.#own.get('COMMIT').run()
+  }
+
+  /**
+   * Copies the database while others go on. From a pinned connection the copy is the pinned
+   * snapshot; from another it starts again with every commit in between, and may never end.
+   */
+  async backup(
+    toPath: string,
+    onProgress?: (remaining: number, total: number) => void,
+  ): Promise<void> {
+    const progress = onProgress && {
+      progress: ({ remainingPages, totalPages }: { remainingPages: number; totalPages: number }) =>
+        onProgress(remainingPages, totalPages),
+    }
+    await requireSqlite().backup(this.#db, toPath, { rate: BACKUP_PAGES, ...progress })
+  }
+
+  /** A statement of our own, prepared once and not guarded: arrays of rows, bigint integers. */
+  own(sql: string): StatementSync {
+    return this.#own.get(sql)
+  }
+
+  /** Runs statements of our own; the guard watches over users' statements only. */
+  internal<T>(work: () => T): T {
+    this.#guard.disarm()
+    return work()
+  }
+
+  schemaVersion(): number {
+    return this.#own.number('PRAGMA schema_version')
+  }
+
+  /** Moves when another connection has committed to the file. */
+  dataVersion(): number {
+    return this.#own.number('PRAGMA data_version')
+  }
+
+  /** The tables as they are now. */
+  schema(): Schema {
+    this.#dropStale()
+    this.#schema ??= new Schema(this.#db)
+    return this.#schema
+  }
+
+  close(): void {
+    this.#db.close()
+  }
+
+  #prepared(sql: string): ReaderStatement {
+    const known = this.#statements.get(sql)
+    if (known !== undefined) return known
+    const prepared = this.#prepareNew(sql)
+    if (prepared.shape.pragma === undefined) this.#statements.set(sql, prepared)
+    return prepared
+  }
+
+  #prepareNew(sql: string): ReaderStatement {
+    const guarded = prepareGuarded(this.#db, this.#guard, () => this.schema(), sql)
+    return { ...guarded, columns: [], columnTypes: [], schemaVersion: -1 }
+  }
+
+  #run<T>({ shape }: GuardedStatement, work: () => T): T {
+    this.#guard.arm(shape.keyword, false)
+    let result: T
+    try {
+      result = work()
+    } catch (error) {
+      throw this.#guard.takeRefusal() ?? asFailure(error)
+    } finally {
+      this.#guard.disarm()
+    }
+    const refused = this.#guard.takeRefusal()
+    if (refused !== undefined) throw refused
+    return result
+  }
+
+  #dropStale(): void {
+    const version = this.schemaVersion()
+    if (version === this.#schemaVersion) return
+    this.#schemaVersion = version
+    this.#schema = undefined
+    this.#statements.clear()
+    this.#classes.clear()
+  }
+}
+
+/** Pages per step of a backup: about 4 MiB, so that progress is told and the pool is shared. */
+const BACKUP_PAGES = 1024
+
+function named(args: ReadonlyMap<string, SqlValue>): Record<string, SqlValue> {
+  return Object.fromEntries(args)
+}
+
+function refuseWrite(facts: StatementFacts): void {
+  if (facts.kind === 'write') throw refusal('a statement that writes is refused in a read')
+}
+
+function takeColumns(prepared: ReaderStatement): void {
+  const columns = prepared.statement.columns()
+  prepared.columns = columns.map(({ name }) => name)
+  prepared.columnTypes = columns.map(({ type }) => type ?? '')
+}

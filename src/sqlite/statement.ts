@@ -1,0 +1,75 @@
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import { pragmaFacts, type StatementFacts, statementFacts } from './facts.ts'
+import { refusal, StatementFailure, sqliteCodeOf } from './failure.ts'
+import { type Guard, judgeWrite, type PreparedRecord } from './guard.ts'
+import type { Schema } from './schema.ts'
+import { readShape, type StatementShape } from './shape.ts'
+
+/** A statement of a user, prepared under the guard. */
+export interface GuardedStatement {
+  readonly statement: StatementSync
+  readonly shape: StatementShape
+  readonly facts: StatementFacts
+  readonly record: PreparedRecord
+}
+
+/**
+ * Prepares a user's statement: text first, then the authorizer, then the record as a whole.
+ *
+ * @throws StatementFailure for SQLite's errors and for refusals; what is this machine's is thrown
+ * as it came.
+ */
+export function prepareGuarded(
+  db: DatabaseSync,
+  guard: Guard,
+  schema: () => Schema,
+  sql: string,
+): GuardedStatement {
+  const shape = readShape(sql)
+  if (shape.pragma !== undefined && shape.isExplain && shape.pragma.kind !== 'read') {
+    throw refusal(`EXPLAIN of PRAGMA ${shape.pragma.call.name} is refused: it may take effect`)
+  }
+  // A setting of ours is asked, never set.
+  const prepared = shape.pragma?.kind === 'fixed' ? `PRAGMA ${shape.pragma.call.name}` : sql
+  const [statement, record] = guarded(guard, () =>
+    guard.prepare(shape.keyword, () => db.prepare(prepared)),
+  )
+  const facts =
+    shape.pragma === undefined ? statementFacts(shape, record, schema()) : pragmaFacts(shape)
+  if (facts.kind === 'write') judgeWrite(record, (table) => schema().has(table))
+  return { statement, shape, facts, record }
+}
+
+/** Runs `work` under an armed guard and turns what it throws into the failure that it means. */
+function guarded<T>(guard: Guard, work: () => T): T {
+  let result: T
+  try {
+    result = work()
+  } catch (error) {
+    throw guard.takeRefusal() ?? asFailure(error)
+  }
+  // SQLite may swallow a refusal that hit a statement inside a virtual table.
+  const refused = guard.takeRefusal()
+  if (refused !== undefined) throw refused
+  return result
+}
+
+const SQLITE_RANGE = 25
+
+/** SQLite's errors, and those of binding, become the statement's; anything else stays as it is. */
+export function asFailure(error: unknown): unknown {
+  if (error instanceof StatementFailure || !(error instanceof Error)) return error
+  const sqliteCode = sqliteCodeOf(error)
+  if (sqliteCode !== undefined) {
+    return new StatementFailure('ERR_SQL', error.message, { sqliteCode, cause: error })
+  }
+  // Node.js itself answers for parameter names, before SQLite sees them.
+  if (
+    'code' in error &&
+    error.code === 'ERR_INVALID_STATE' &&
+    /named parameter/.test(error.message)
+  ) {
+    return new StatementFailure('ERR_SQL', error.message, { sqliteCode: SQLITE_RANGE })
+  }
+  return error
+}

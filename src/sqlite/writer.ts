@@ -1,0 +1,378 @@
+import type { DatabaseLimits, DatabaseSync, StatementSync } from 'node:sqlite'
+import { assert } from '../base/assert.ts'
+import type { Environment, SqlValue, StatementArgs, StatementResult } from '../command/command.ts'
+import { BoundedCache, isNamed, OwnStatements, openDatabase, readRows } from './connection.ts'
+import type { StatementFacts } from './facts.ts'
+import { refusal, SQLITE_FULL, StatementFailure } from './failure.ts'
+import { FrozenFunctions, nonDeterministic } from './frozen.ts'
+import { Guard } from './guard.ts'
+import {
+  bindsLargestRowid,
+  LARGEST_ROWID,
+  type RowidRule,
+  refuseLargestRowid,
+  rowidRule,
+} from './rowid.ts'
+import { Schema } from './schema.ts'
+import { asFailure, type GuardedStatement, prepareGuarded } from './statement.ts'
+
+export interface WriterOptions {
+  /** SQLite's run-time limits, where they are to be lower than the built-in ones. */
+  readonly limits?: Readonly<Partial<DatabaseLimits>> | undefined
+  /**
+   * What becomes of `random()`, 'now' and their like in a write: answered alike on every node
+   * ('freeze', the default), or refused with ERR_NON_DETERMINISTIC_SQL ('reject').
+   */
+  readonly nonDeterminism?: 'freeze' | 'reject' | undefined
+}
+
+export interface CheckpointResult {
+  /** A reader or a writer was in the way. */
+  readonly busy: boolean
+  /** Pages in the WAL. */
+  readonly log: number
+  /** Pages of it that are in the database file. */
+  readonly checkpointed: number
+}
+
+interface WriterStatement extends GuardedStatement {
+  readonly columns: readonly string[]
+  readonly columnTypes: readonly string[]
+  readonly rowidRule: RowidRule
+  readonly readsCounters: boolean
+}
+
+/** Prepared statements kept per connection. */
+const STATEMENTS_MAX = 1000
+/** No row of a user will have it: SQLite gives out negative rowids only where asked for them. */
+const PLANTED_ROWID = -0x6c6f_6c6d_656e_6101n
+const NO_ROWS: readonly (readonly SqlValue[])[] = []
+
+/**
+ * The one writing connection to a database file, in WAL mode with `synchronous=NORMAL`: the log has
+ * every write durably before it comes here. It checkpoints only when told to. All methods are
+ * synchronous and throw what SQLite throws; `classifyFailure` judges it.
+ */
+export class Writer {
+  readonly path: string
+  readonly walPath: string
+  readonly #db: DatabaseSync
+  readonly #own: OwnStatements
+  readonly #guard: Guard
+  readonly #frozen: FrozenFunctions
+  readonly #rejects: boolean
+  readonly #cache = new BoundedCache<WriterStatement>(STATEMENTS_MAX)
+  readonly #begin: StatementSync
+  readonly #commit: StatementSync
+  readonly #savepoint: StatementSync
+  readonly #release: StatementSync
+  readonly #rollbackTo: StatementSync
+  readonly #setRowid: StatementSync
+  readonly #clearChanges: StatementSync
+  readonly #counters: StatementSync
+  #schema: Schema | undefined
+  #schemaVersion = -1
+  /** Whether schema or statistics were changed in the open transaction. */
+  #isSchemaTouched = false
+  /** AUTOINCREMENT tables that reached their last rowid in the open transaction. */
+  readonly #exhausted = new Set<string>()
+  #statementOrdinal = 0
+  /** What `last_insert_rowid()` must be, while a planted value stands in its place. */
+  #hiddenRowid: bigint | undefined
+
+  constructor(path: string, options: WriterOptions = {}) {
+    this.path = path
+    this.walPath = `${path}-wal`
+    this.#rejects = options.nonDeterminism === 'reject'
+    this.#db = openDatabase(path, { readOnly: false, limits: { ...options.limits } })
+    try {
+      this.#db.exec(
+        'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;' +
+          'CREATE TEMP TABLE _colmena_rowid (id INTEGER PRIMARY KEY)',
+      )
+      this.#own = new OwnStatements(this.#db)
+      this.#frozen = new FrozenFunctions(this.#db)
+      this.#guard = new Guard(this.#db)
+      this.#begin = this.#own.get('BEGIN IMMEDIATE')
+      this.#commit = this.#own.get('COMMIT')
+      this.#savepoint = this.#own.get('SAVEPOINT _colmena_unit')
+      this.#release = this.#own.get('RELEASE _colmena_unit')
+      this.#rollbackTo = this.#own.get('ROLLBACK TO _colmena_unit')
+      this.#setRowid = this.#own.get('REPLACE INTO temp._colmena_rowid VALUES (?)')
+      this.#clearChanges = this.#own.get('DELETE FROM temp._colmena_rowid WHERE 0')
+      this.#counters = this.#own.get('SELECT changes(), last_insert_rowid()')
+    } catch (error) {
+      this.#db.close()
+      throw error
+    }
+  }
+
+  get inTransaction(): boolean {
+    return this.#db.isTransaction
+  }
+
+  /** Takes the file's write lock. */
+  begin(): void {
+    assert(!this.inTransaction, 'transactions of one writer do not nest')
+    if (this.#isSchemaTouched) this.#forgetRolledBack()
+    this.#begin.run()
+    this.#exhausted.clear()
+    const version = this.schemaVersion()
+    if (version !== this.#schemaVersion) this.#forgetSchema()
+    this.#schemaVersion = version
+  }
+
+  /** May fail with a constraint (deferred foreign keys): the transaction then stays open. */
+  commit(): void {
+    this.#commit.run()
+    this.#isSchemaTouched = false
+    this.#exhausted.clear()
+  }
+
+  /** Ends the transaction, if one is open, and leaves nothing of it in the connection. */
+  rollback(): void {
+    if (this.inTransaction) this.#own.get('ROLLBACK').run()
+    this.#forgetRolledBack()
+  }
+
+  savepoint(): void {
+    this.#savepoint.run()
+  }
+
+  releaseSavepoint(): void {
+    this.#release.run()
+  }
+
+  /** Undoes all since {@link savepoint} and releases it. */
+  rollbackToSavepoint(): void {
+    this.#rollbackTo.run()
+    this.#release.run()
+    this.#forgetRolledBack()
+  }
+
+  /**
+   * Begins a unit: `last_insert_rowid()` and `changes()` are 0, whatever this connection did
+   * before, and clock and randomness are those of the entry. `environment.wallMs` must be the
+   * effective frozen time, which never goes back.
+   */
+  resetUnit(environment: Environment, unitOrdinal: number): void {
+    this.#setRowid.run(0n)
+    this.#clearChanges.run()
+    this.#hiddenRowid = undefined
+    this.#frozen.startUnit(environment, unitOrdinal)
+    this.#statementOrdinal = 0
+  }
+
+  /**
+   * Runs one statement of a user under the guard, to its end. A transaction must be open.
+   *
+   * @throws StatementFailure for SQLite's errors and for refusals, anything else as it came: let
+   * `classifyFailure` judge it before anything else runs here.
+   */
+  run(sql: string, args: StatementArgs): StatementResult {
+    const ordinal = this.#statementOrdinal
+    this.#statementOrdinal += 1
+    const cached = this.#cache.get(sql) ?? this.#prepare(sql)
+    const { shape, facts, columns, columnTypes } = cached
+    const writes = facts.kind === 'write'
+    if (facts.touchesVirtualTable && facts.inserts) refuseIntegrityCheck(cached, args)
+    this.#arrangeRowid(cached, ordinal)
+    this.#frozen.startStatement(ordinal, shape.buildsIndex, writes && this.#rejects)
+    this.#guard.arm(shape.keyword, writes)
+    let rows = NO_ROWS
+    let changes = 0n
+    let rowid = 0n
+    try {
+      if (columns.length > 0) rows = readRows(cached.statement, args)
+      else ({ changes, rowid } = runBound(cached.statement, args))
+    } catch (error) {
+      this.#guard.disarm()
+      throw this.#explainFull(this.#guard.takeRefusal() ?? asFailure(error), cached)
+    }
+    this.#guard.disarm()
+    const refused = this.#guard.takeRefusal()
+    if (refused !== undefined) throw refused
+    if (!writes) return { columns, columnTypes, rows, rowsAffected: 0, lastInsertRowid: null }
+    if (columns.length > 0) [changes, rowid] = this.#readCounters()
+    this.#settle(cached, args, rowid)
+    const lastInsertRowid = this.#insertedRowid(cached, changes, rowid)
+    const rowsAffected = facts.modifies ? Number(changes) : 0
+    return { columns, columnTypes, rows, rowsAffected, lastInsertRowid }
+  }
+
+  /** Facts of a statement against the present schema. @throws StatementFailure */
+  facts(sql: string): StatementFacts {
+    return (this.#cache.get(sql) ?? this.#prepare(sql)).facts
+  }
+
+  /** Runs statements of our own; the guard watches over users' statements only. */
+  internal<T>(work: () => T): T {
+    this.#guard.disarm()
+    return work()
+  }
+
+  /** A statement of our own, prepared once: rows are arrays, integers bigint, nothing guarded. */
+  own(sql: string): StatementSync {
+    return this.#own.get(sql)
+  }
+
+  /** Moves when another connection, of whatever process, has committed to the file. */
+  dataVersion(): number {
+    return this.#own.number('PRAGMA data_version')
+  }
+
+  schemaVersion(): number {
+    return this.#own.number('PRAGMA schema_version')
+  }
+
+  /** Whether foreign keys of this schema may be checked as late as COMMIT. */
+  hasDeferredForeignKeys(): boolean {
+    return this.#currentSchema().hasDeferredForeignKeys
+  }
+
+  /** Outside a transaction only. PASSIVE never waits and never syncs what it could not finish. */
+  checkpoint(mode: 'PASSIVE' | 'FULL' | 'RESTART' | 'TRUNCATE'): CheckpointResult {
+    const statement = this.#own.get(`PRAGMA wal_checkpoint(${mode})`)
+    const [busy, log, checkpointed] = statement.get() as unknown as [bigint, bigint, bigint]
+    return { busy: busy !== 0n, log: Number(log), checkpointed: Number(checkpointed) }
+  }
+
+  close(): void {
+    this.#frozen.close()
+    this.#db.close()
+  }
+
+  #prepare(sql: string): WriterStatement {
+    const prepared = prepareGuarded(this.#db, this.#guard, () => this.#currentSchema(), sql)
+    const { facts, record, shape, statement } = prepared
+    const [call] = facts.nonDeterministic
+    if (this.#rejects && facts.kind === 'write' && call !== undefined) throw nonDeterministic(call)
+    const columns = statement.columns()
+    const cached: WriterStatement = {
+      ...prepared,
+      columns: columns.map(({ name }) => name),
+      columnTypes: columns.map(({ type }) => type ?? ''),
+      rowidRule: facts.modifies ? rowidRule(prepared, this.#currentSchema()) : 'none',
+      readsCounters: record.functions.has('last_insert_rowid') || record.functions.has('changes'),
+    }
+    // A schema statement runs once, and forgets every other.
+    if (!shape.isSchemaStatement && shape.pragma === undefined) this.#cache.set(sql, cached)
+    return cached
+  }
+
+  #currentSchema(): Schema {
+    this.#schema ??= new Schema(this.#db)
+    return this.#schema
+  }
+
+  #forgetSchema(): void {
+    this.#schema = undefined
+    this.#cache.clear()
+  }
+
+  /**
+   * ROLLBACK undoes pages, not the connection: statistics that a rolled-back ANALYZE loaded would
+   * stay, and give this node other plans, and other orders of rows, than its peers.
+   */
+  #forgetRolledBack(): void {
+    this.#exhausted.clear()
+    if (!this.#isSchemaTouched) return
+    this.#forgetSchema()
+    if (!this.inTransaction) this.#isSchemaTouched = false
+    // Where the table of statistics is gone, its creation was undone and SQLite forgot by itself.
+    const statistics = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'"
+    if (this.#own.number(statistics) > 0) this.#own.get('ANALYZE sqlite_schema').run()
+  }
+
+  #readCounters(): [changes: bigint, rowid: bigint] {
+    return this.#counters.get() as unknown as [bigint, bigint]
+  }
+
+  /**
+   * Puts a value in the place of `last_insert_rowid()` that shows whether the statement moves it,
+   * or takes such a value away for a statement that reads it. Needed only past a unit's first.
+   */
+  #arrangeRowid({ rowidRule: rule, readsCounters }: WriterStatement, ordinal: number): void {
+    if (readsCounters) {
+      if (this.#hiddenRowid === undefined) return
+      const [changes] = this.#readCounters()
+      this.#setRowid.run(this.#hiddenRowid)
+      if (changes === 0n) this.#clearChanges.run()
+      this.#hiddenRowid = undefined
+    } else if (rule === 'probe' && ordinal > 0) {
+      this.#hiddenRowid ??= this.#readCounters()[1]
+      this.#setRowid.run(PLANTED_ROWID)
+    }
+  }
+
+  /** The rowid of the last row that the statement itself inserted, null where it inserted none. */
+  #insertedRowid(cached: WriterStatement, changes: bigint, rowid: bigint): bigint | null {
+    if (cached.rowidRule === 'none' || changes === 0n) return null
+    if (cached.rowidRule === 'probe') {
+      const isUntouched = rowid === PLANTED_ROWID || (this.#hiddenRowid === undefined && !rowid)
+      if (isUntouched) return null
+    }
+    this.#hiddenRowid = undefined
+    return rowid
+  }
+
+  /** What a write that succeeded leaves to be checked and remembered. */
+  #settle(cached: WriterStatement, args: StatementArgs, rowid: bigint): void {
+    const { facts, shape } = cached
+    if (facts.changesSchema || facts.analyzes) {
+      this.#isSchemaTouched = true
+      this.#forgetSchema()
+    }
+    if (!facts.modifies) return
+    const mayBeLargest =
+      rowid === LARGEST_ROWID || shape.namesLargestRowid || bindsLargestRowid(args)
+    if (!mayBeLargest) return
+    const schema = this.#currentSchema()
+    this.#noteExhausted()
+    refuseLargestRowid(facts.writtenTables, schema, this.#own, rowid)
+  }
+
+  /** Their next insert fails as if the disk were full, and takes this transaction with it. */
+  #noteExhausted(): void {
+    for (const table of this.#readExhausted()) this.#exhausted.add(table)
+  }
+
+  #readExhausted(): readonly string[] {
+    const listed = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'"
+    if (this.#own.number(listed) === 0) return []
+    const statement = this.#own.get('SELECT lower(name) FROM sqlite_sequence WHERE seq = ?')
+    return (statement.all(LARGEST_ROWID) as unknown as [string][]).map(([name]) => name)
+  }
+
+  /** Tells an AUTOINCREMENT table that used its last rowid, on every node, from a full disk. */
+  #explainFull(error: unknown, { record }: WriterStatement): unknown {
+    if (!(error instanceof StatementFailure) || error.sqliteCode !== SQLITE_FULL) return error
+    const exhausted = new Set([...this.#exhausted, ...this.#readExhausted()])
+    if (![...record.insertedTables].some((table) => exhausted.has(table))) return error
+    const { sqliteCode, cause } = error
+    const options = { sqliteCode, cause, isAutoincrementExhausted: true }
+    return new StatementFailure('ERR_SQL', error.message, options)
+  }
+}
+
+function runBound(
+  statement: StatementSync,
+  args: StatementArgs,
+): { changes: bigint; rowid: bigint } {
+  const done = isNamed(args) ? statement.run(Object.fromEntries(args)) : statement.run(...args)
+  return { changes: done.changes as bigint, rowid: done.lastInsertRowid as bigint }
+}
+
+/**
+ * A full-text table that fails its own integrity check says so with the code of a damaged file,
+ * which would halt every node.
+ */
+function refuseIntegrityCheck({ shape }: GuardedStatement, args: StatementArgs): void {
+  const values: Iterable<SqlValue> = isNamed(args) ? args.values() : args
+  const isNamedIn = (value: SqlValue): boolean =>
+    typeof value === 'string' && value.toLowerCase() === 'integrity-check'
+  if (!shape.namesIntegrityCheck && ![...values].some(isNamedIn)) return
+  throw refusal(
+    "the full-text command 'integrity-check' is refused in a write: use PRAGMA integrity_check",
+  )
+}
