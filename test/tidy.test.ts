@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { checkCircles, checkDeadFiles, checkLayers } from './tidy/layers.ts'
+import { checkLock } from './tidy/lock.ts'
 import { readProject } from './tidy/project.ts'
 import { checkAmbient, checkBuiltins, checkPromises, fileSystemUsers } from './tidy/purity.ts'
 import type { ProjectFile, Violation } from './tidy/source.ts'
@@ -27,6 +28,7 @@ const rules: Readonly<Record<string, (files: readonly ProjectFile[]) => Violatio
   'functions are short': checkFunctionLengths,
   'exports have names': checkDefaultExports,
   'nothing speaks of one machine': checkForeignWords,
+  'the lock file is whole': checkLock,
   'every test runs': checkTestMarks,
   'tests wait for conditions': checkSleeps,
 }

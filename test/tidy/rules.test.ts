@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { checkCircles, checkDeadFiles, checkLayers } from './layers.ts'
+import { checkLock } from './lock.ts'
 import { checkAmbient, checkBuiltins, checkPromises } from './purity.ts'
 import type { ProjectFile, Violation } from './source.ts'
 import {
@@ -250,4 +251,24 @@ describeRule(
       'await until(() => done, 5000)',
     ].join('\n'),
   },
+)
+
+const lock = (packages: object): Sources => ({ 'package-lock.json': JSON.stringify({ packages }) })
+
+describeRule(
+  checkLock,
+  [
+    [/b of the project is missing/, lock({ '': { dependencies: { b: '1' } } })],
+    [
+      /c-win32 of node_modules\/b is missing/,
+      lock({ '': {}, 'node_modules/b': { optionalDependencies: { 'c-win32': '1' } } }),
+    ],
+  ],
+  lock({
+    '': { dependencies: { b: '1' } },
+    'node_modules/b': { dependencies: { '@x/c': '1', d: '1' } },
+    'node_modules/@x/c': { dependencies: { d: '1' } },
+    'node_modules/b/node_modules/d': {},
+    'node_modules/d': {},
+  }),
 )
