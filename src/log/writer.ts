@@ -1,0 +1,280 @@
+/**
+ * The one writer of the log. At most one write is in flight; what arrives meanwhile is gathered
+ * into the next one, so that a busy log needs few syncs. Appends complete in their order.
+ *
+ * Nothing is ever tried again after a failed write or sync: the system may have dropped the data,
+ * marked the pages clean and report success the next time. The log is then failed for good.
+ */
+import { assert } from '../base/assert.ts'
+import { ColmenaError } from '../base/errors.ts'
+import type { Done } from '../base/ports.ts'
+import type { DiskFile } from './disk.ts'
+import { HEADER_BYTES } from './format.ts'
+import type { LogConfig } from './options.ts'
+import { encodeRecords, type LogRecord, RECORD_HEADER_BYTES, recordBytes } from './record.ts'
+import type { Segments } from './segments.ts'
+import { Spare } from './spare.ts'
+import type { Stream } from './stream.ts'
+
+/** One write takes no more than this, beyond its first append: latency of those behind it. */
+const WRITE_BYTES_MAX = 4 * 1024 * 1024
+/** Unsynced bytes are kept in memory and written again with the next sync: not too many. */
+const UNSYNCED_BYTES_MAX = 64 * 1024
+
+/** One append in the queue. */
+interface Pending {
+  readonly records: readonly LogRecord[]
+  readonly sizeBytes: number
+  readonly mustSync: boolean
+  readonly done: Done
+}
+
+/** Where the active segment stands: what recovery found, or what a new segment begins with. */
+export interface ActiveFile {
+  readonly file: DiskFile
+  readonly chain: number
+  /** False while the segment's begin record is still to be written. */
+  readonly isBegun: boolean
+}
+
+export class Writer {
+  readonly #config: LogConfig
+  readonly #segments: Segments
+  readonly #stream: Stream
+  readonly #spare: Spare
+  /** Called after each write, before the appends that it carried are told. */
+  readonly #written: () => void
+  #active: ActiveFile
+  #chain: number
+  #isBegun: boolean
+  /** Where the active segment's first batch goes; up to here it can't be rotated out. */
+  #freshEnd: number
+  /** Everything below is durable. Between here and the segment's end: `#unsynced`. */
+  #syncedEnd: number
+  #unsynced: Buffer[] = []
+  #queue: Pending[] = []
+  #flying: readonly Pending[] = []
+  #isBusy = false
+  /** True while callbacks run: what they append is to share one write. */
+  #isNotifying = false
+  #failure: ColmenaError | null = null
+  #closed: Done | null = null
+  writeCount = 0
+  appendCount = 0
+  writtenBytes = 0
+
+  constructor(
+    config: LogConfig,
+    segments: Segments,
+    stream: Stream,
+    active: ActiveFile,
+    written: () => void,
+  ) {
+    this.#config = config
+    this.#segments = segments
+    this.#stream = stream
+    this.#active = active
+    this.#chain = active.chain
+    this.#isBegun = active.isBegun
+    this.#syncedEnd = segments.active.end
+    this.#freshEnd = HEADER_BYTES
+    this.#written = written
+    this.#spare = new Spare(config, {
+      ready: () => this.#pump(),
+      full: () => this.#pump(),
+      failed: (error) => this.#fail(error),
+    })
+    this.#spare.make(segments.active.seq + 1)
+  }
+
+  get failure(): ColmenaError | null {
+    return this.#failure
+  }
+
+  get spare(): Spare {
+    return this.#spare
+  }
+
+  get queuedAppends(): number {
+    return this.#queue.length
+  }
+
+  /** The lowest entry that an append not yet written carries, or Infinity. */
+  get unwrittenFrom(): number {
+    let lowest = Number.POSITIVE_INFINITY
+    for (const pendings of [this.#flying, this.#queue]) {
+      for (const { records } of pendings) {
+        const entry = records.find((record) => record.type === 'entry')
+        if (entry !== undefined) lowest = Math.min(lowest, entry.index)
+      }
+    }
+    return lowest
+  }
+
+  append(records: readonly LogRecord[], mustSync: boolean, done: Done): void {
+    const refusal = this.#failure ?? (this.#closed === null ? null : closedError())
+    if (refusal !== null) {
+      done(refusal)
+      return
+    }
+    const last = records[records.length - 1]
+    assert(last !== undefined, 'an append has something to write')
+    last.endsBatch = true
+    let sizeBytes = 0
+    for (const record of records) sizeBytes += recordBytes(record.body.length)
+    this.#queue.push({ records, sizeBytes, mustSync, done })
+    this.#pump()
+  }
+
+  /** Writes what is queued, then `last`: its place is proof of all before it. */
+  close(last: LogRecord, done: Done): void {
+    assert(this.#closed === null, 'the log is closed once')
+    this.append([last], true, () => {})
+    this.#closed = done
+    this.#pump()
+  }
+
+  #pump(): void {
+    if (this.#isBusy || this.#isNotifying) return
+    if (this.#failure === null && this.#queue.length > 0) {
+      const group = this.#gather()
+      if (group.length > 0) this.#write(group)
+      else this.#rotate()
+    } else if (this.#closed !== null) {
+      this.#closeFiles(this.#closed)
+    }
+  }
+
+  /** The appends at the front of the queue that fit into the active segment and into one write. */
+  #gather(): Pending[] {
+    const segment = this.#segments.active
+    const beginBytes = this.#isBegun ? 0 : recordBytes(this.#stream.makeBegin().body.length)
+    const room = segment.sizeBytes - segment.end - beginBytes - RECORD_HEADER_BYTES
+    let bytes = 0
+    let count = 0
+    for (const { sizeBytes } of this.#queue) {
+      // An append larger than a whole segment makes an empty one longer.
+      const isTooLarge = count === 0 && sizeBytes > room && segment.end <= this.#freshEnd
+      if (bytes + sizeBytes > room && !isTooLarge) break
+      if (count > 0 && bytes + sizeBytes > WRITE_BYTES_MAX) break
+      bytes += sizeBytes
+      count += 1
+    }
+    return this.#queue.splice(0, count)
+  }
+
+  #write(group: readonly Pending[]): void {
+    const records: LogRecord[] = []
+    if (!this.#isBegun) records.push(this.#stream.makeBegin())
+    let mustSync = this.#segments.active.end - this.#syncedEnd > UNSYNCED_BYTES_MAX
+    for (const pending of group) {
+      for (const record of pending.records) records.push(record)
+      mustSync ||= pending.mustSync
+    }
+    if (!this.#isBegun) this.#freshEnd += recordBytes((records[0] as LogRecord).body.length)
+    this.#isBegun = true
+    this.#flying = group
+    this.#writeRecords(records, mustSync, () => {
+      this.#flying = []
+      this.appendCount += group.length
+      this.#written()
+      this.#isNotifying = true
+      for (const pending of group) pending.done(this.#failure)
+      this.#isNotifying = false
+      this.#pump()
+    })
+  }
+
+  /**
+   * Unsynced bytes are written again with the next synced write: a synced write makes no other
+   * bytes durable than its own, and a hole before an acknowledged record would be a lost log.
+   */
+  #writeRecords(records: readonly LogRecord[], mustSync: boolean, done: () => void): void {
+    const segment = this.#segments.active
+    const start = segment.end
+    const { bytes, chain } = encodeRecords(records, {
+      salt: segment.salt,
+      offset: start,
+      chain: this.#chain,
+      ackedUpTo: this.#syncedEnd,
+    })
+    for (const record of records) {
+      this.#stream.apply(record)
+      this.#segments.apply(record, segment.end)
+      segment.end += recordBytes(record.body.length)
+    }
+    segment.sizeBytes = Math.max(segment.sizeBytes, segment.end)
+    this.#chain = chain
+    this.#unsynced.push(bytes)
+    const payload = mustSync ? joinBuffers(this.#unsynced) : bytes
+    const offset = mustSync ? this.#syncedEnd : start
+    this.#isBusy = true
+    this.#active.file.write(payload, offset, { sync: mustSync }, (error) => {
+      this.#isBusy = false
+      if (error !== null) return this.#fail(error)
+      if (this.#failure !== null) return this.#pump()
+      this.writeCount += 1
+      this.writtenBytes += payload.length
+      if (mustSync) {
+        this.#syncedEnd = segment.end
+        this.#unsynced = []
+      }
+      done()
+    })
+  }
+
+  /** Seals the active segment and goes on in the spare; waits until there is one. */
+  #rotate(): void {
+    const next = this.#spare.take()
+    if (next === null) {
+      // Without room for them these appends would keep the log open for ever.
+      if (this.#closed !== null && this.#spare.isFull) this.#dropQueue(closedError())
+      return
+    }
+    const seal = this.#stream.makeSeal()
+    const old = this.#active.file
+    this.#writeRecords([seal], true, () => {
+      this.#stream.seal(this.#chain)
+      this.#segments.list.push(next.segment)
+      this.#active = { file: next.file, chain: next.segment.salt, isBegun: false }
+      this.#chain = next.segment.salt
+      this.#isBegun = false
+      this.#freshEnd = HEADER_BYTES
+      this.#syncedEnd = next.segment.end
+      this.#spare.make(next.segment.seq + 1)
+      old.close((error) => {
+        if (error !== null) this.#fail(error)
+      })
+      this.#pump()
+    })
+  }
+
+  #dropQueue(error: ColmenaError): void {
+    for (const pending of this.#queue.splice(0)) pending.done(error)
+    this.#pump()
+  }
+
+  #fail(cause: Error): void {
+    if (this.#failure !== null) return
+    const message = `the log can no longer be written: ${cause.message}. This node has stopped`
+    this.#failure = new ColmenaError('ERR_FAILED', message, { cause, outcome: 'unknown' })
+    this.#config.fatal(this.#failure)
+    const waiting = [...this.#flying, ...this.#queue.splice(0)]
+    this.#flying = []
+    for (const pending of waiting) pending.done(this.#failure)
+    this.#pump()
+  }
+
+  #closeFiles(done: Done): void {
+    this.#isBusy = true
+    this.#spare.close(() => this.#active.file.close(() => done(this.#failure)))
+  }
+}
+
+export function closedError(): ColmenaError {
+  return new ColmenaError('ERR_CLOSED', 'the log is closed')
+}
+
+function joinBuffers(buffers: readonly Buffer[]): Buffer {
+  return buffers.length === 1 ? (buffers[0] as Buffer) : Buffer.concat(buffers)
+}
