@@ -1,9 +1,9 @@
-import { assert } from '../base/assert.ts'
+import { AssertionFailure, assert } from '../base/assert.ts'
 import type { Environment, UnitError, UnitResult, WriteCommand } from '../command/command.ts'
 import { classifyFailure } from '../sqlite/sqlite.ts'
 import type { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
-import { asTrouble, isSqliteError, MachineTrouble } from './trouble.ts'
+import { asTrouble, isSqliteError, MachineTrouble, troubleOf } from './trouble.ts'
 
 /** A write command at its place in the log. */
 export interface PlacedCommand {
@@ -272,12 +272,12 @@ function runUnit(
     try {
       results.push(writer.run(sql, args))
     } catch (error) {
-      if (!isSqliteError(error)) throw error
+      if (error instanceof AssertionFailure) throw error
       const failure = classifyFailure(error, writer, position)
       if (failure.kind === 'vanished') {
         throw new TransactionVanished(placed.index, ordinal, failure.error)
       }
-      if (failure.kind !== 'answer') throw asTrouble(error, writer, whereOf(file, placed))
+      if (failure.kind !== 'answer') throw troubleOf(failure, error, whereOf(file, placed))
       if (hasSavepoint) writer.rollbackToSavepoint()
       return { ok: false, error: failure.error }
     }

@@ -13,7 +13,6 @@ export interface GenerationFiles {
 /** What a snapshot must turn out to be before it takes the place of this node's files. */
 export interface ExpectedSnapshot {
   readonly index: number
-  readonly term: number
 }
 
 type OpenWriter = (path: string) => Writer
@@ -47,7 +46,8 @@ export function openReceived(
       if (!hasFile(databasePath(path, name))) throw wrong(path, `lacks ${name}.db`)
       files.set(name, openLive(path, system, name, openWriter))
     }
-    for (const file of [system.file, ...files.values()]) verifyFile(path, file, expected)
+    for (const file of files.values()) verifyFile(path, file, system.file.term, expected.index)
+    verifyFile(path, system.file, system.file.term, expected.index)
     return { system, files }
   } catch (error) {
     closeFiles({ system, files })
@@ -116,12 +116,11 @@ export function lowestOf({ system, files }: GenerationFiles): DatabaseFile {
   return lowest
 }
 
-function verifyFile(path: string, file: DatabaseFile, expected: ExpectedSnapshot): void {
-  const { index, term } = expected
+function verifyFile(path: string, file: DatabaseFile, term: number, index: number): void {
   if (file.applied === index && file.term === term && file.part === null) return
   throw wrong(
     path,
-    `has ${file.name} at entry ${file.applied} of term ${file.term}, but ${index} of term ` +
+    `has ${file.name} at entry ${file.applied} of term ${file.term}, but entry ${index} of term ` +
       `${term} was announced`,
   )
 }

@@ -38,6 +38,10 @@ export function makeDirectory(path: string): void {
   fs.mkdirSync(path, { recursive: true })
 }
 
+export function removeDirectory(path: string): void {
+  fs.rmSync(path, { recursive: true, force: true })
+}
+
 export function hasFile(path: string): boolean {
   return fs.existsSync(path)
 }

@@ -155,6 +155,11 @@ export class Replica {
     return [...this.#system.origins.values()]
   }
 
+  /** The origin that a member's writes carry now, '' for none. */
+  originOf(memberId: number): string {
+    return this.#system.currentOrigin(memberId)?.origin ?? ''
+  }
+
   get ownOrigin(): OwnOriginState {
     const record = this.#system.origins.get(this.#options.ownOrigin ?? '')
     if (record === undefined) return 'unregistered'
@@ -285,8 +290,8 @@ export class Replica {
     this.#system = system
     this.#files = files
     this.#note = new ApplyingNote(notePath(path))
-    this.#applied = expected.index
-    this.#term = expected.term
+    this.#applied = system.file.applied
+    this.#term = system.file.term
     this.#gatherer = new OutcomeGatherer()
     this.#mustSyncDirectory = true
   }

@@ -142,7 +142,7 @@ export class SystemFile {
   /** Compare-and-set: see {@link RegisterOrigin}. Only members of the configuration have origins. */
   registerOrigin(index: number, { memberId, origin, previous }: RegisterOrigin): void {
     if (this.origins.has(origin) || !isMember(this.confState, memberId)) return
-    const current = this.#currentOrigin(memberId)
+    const current = this.currentOrigin(memberId)
     if ((current?.origin ?? '') !== previous) return
     if (current !== undefined) this.putOrigin({ ...current, retiredIndex: index })
     this.putOrigin({ origin, memberId, registeredIndex: index, retiredIndex: null, lastDrop: 0 })
@@ -204,7 +204,8 @@ export class SystemFile {
     }
   }
 
-  #currentOrigin(memberId: number): OriginRecord | undefined {
+  /** The origin of a member that is not retired, if it has one. */
+  currentOrigin(memberId: number): OriginRecord | undefined {
     for (const record of this.origins.values()) {
       if (record.memberId === memberId && record.retiredIndex === null) return record
     }

@@ -1,5 +1,5 @@
 import { ColmenaError } from '../base/errors.ts'
-import { classifyFailure, type Writer } from '../sqlite/sqlite.ts'
+import { type ClassifiedFailure, classifyFailure, type Writer } from '../sqlite/sqlite.ts'
 
 /**
  * This machine could not do what the log asks: the group is rolled back and tried again, since
@@ -36,10 +36,19 @@ export function guardOwn<T>(writer: Writer, where: string, work: () => T): T {
 /** The trouble that an error of SQLite's is, or the error itself if it is something else. */
 export function asTrouble(error: unknown, writer: Writer, where: string): unknown {
   if (error instanceof MachineTrouble || !isSqliteError(error)) return error
-  const { kind, error: answer } = classifyFailure(error, writer)
-  if (kind !== 'busy' && kind !== 'machine') return error
-  const message = `${where}: ${answer.message} (SQLite code ${answer.sqliteCode})`
-  return new MachineTrouble(message, { cause: error, busy: kind === 'busy' })
+  const failure = classifyFailure(error, writer)
+  return failure.kind === 'busy' || failure.kind === 'machine'
+    ? troubleOf(failure, error, where)
+    : error
+}
+
+export function troubleOf(
+  { kind, error }: ClassifiedFailure,
+  cause: unknown,
+  where: string,
+): MachineTrouble {
+  const message = `${where}: ${error.message} (SQLite code ${error.sqliteCode})`
+  return new MachineTrouble(message, { cause, busy: kind === 'busy' })
 }
 
 export function isSqliteError(error: unknown): boolean {

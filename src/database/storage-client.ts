@@ -1,0 +1,111 @@
+import type { MessagePort } from 'node:worker_threads'
+import { ColmenaError, type ErrorCode } from '../base/errors.ts'
+import type { Done } from '../base/ports.ts'
+import type { Entry } from '../raft/types.ts'
+import {
+  type AppliedReport,
+  type EngineToStorage,
+  encodeEntries,
+  type ReplicaState,
+  type SnapshotCopy,
+  type StorageToEngine,
+} from './storage-protocol.ts'
+
+/** What the storage thread tells by itself. */
+export interface StorageHandlers {
+  opened(state: ReplicaState): void
+  applied(report: AppliedReport): void
+  /** Apply stands still on this machine's trouble and is tried again; null: it goes on. */
+  halted(reason: string | null): void
+}
+
+/** The engine thread's end of the port to the storage thread. Requests are done in order. */
+export class StorageClient {
+  readonly #port: MessagePort
+  readonly #waiting = new Map<number, (error: Error | null, value: unknown) => void>()
+  #lastId = 0
+
+  constructor(port: MessagePort, handlers: StorageHandlers) {
+    this.#port = port
+    port.on('message', (message: StorageToEngine) => this.#receive(message, handlers))
+  }
+
+  apply(entries: readonly Entry[]): void {
+    const bytes = encodeEntries(entries)
+    this.#post({ kind: 'apply', entries: bytes }, [bytes.buffer])
+  }
+
+  /** Copies every database at one index into `directory`, relative to the data directory. */
+  copySnapshot(
+    directory: string,
+    done: (error: Error | null, copy: SnapshotCopy | null) => void,
+  ): void {
+    const id = this.#await((error, value) => done(error, value as SnapshotCopy | null))
+    this.#post({ kind: 'copySnapshot', id, directory })
+  }
+
+  /** Deletes a copy; one under way ends with an error first. */
+  removeSnapshot(directory: string): void {
+    this.#post({ kind: 'removeSnapshot', directory })
+  }
+
+  /** Puts a generation that was received whole in place of the present one. */
+  install(
+    generation: number,
+    index: number,
+    done: (error: Error | null, state: ReplicaState | null) => void,
+  ): void {
+    const id = this.#await((error, value) => done(error, value as ReplicaState | null))
+    this.#post({ kind: 'install', id, generation, index })
+  }
+
+  /** Deletes all generations but the one in use, once the log names that one. */
+  deleteOtherGenerations(): void {
+    this.#post({ kind: 'deleteOtherGenerations' })
+  }
+
+  /** Moves idle databases to `index`, then tells up to where the files are durable. */
+  makeDurable(index: number, done: (error: Error | null, durable: number) => void): void {
+    const id = this.#await((error, value) => done(error, typeof value === 'number' ? value : 0))
+    this.#post({ kind: 'makeDurable', id, index })
+  }
+
+  /** Ends the storage thread once what it has is applied. */
+  close(done: Done): void {
+    const id = this.#await((error) => {
+      this.#port.close()
+      done(error)
+    })
+    this.#post({ kind: 'close', id })
+  }
+
+  #await(done: (error: Error | null, value: unknown) => void): number {
+    this.#lastId += 1
+    this.#waiting.set(this.#lastId, done)
+    return this.#lastId
+  }
+
+  #post(message: EngineToStorage, transfer: readonly ArrayBuffer[] = []): void {
+    this.#port.postMessage(message, transfer)
+  }
+
+  #receive(message: StorageToEngine, handlers: StorageHandlers): void {
+    switch (message.kind) {
+      case 'opened':
+        handlers.opened(message.state)
+        break
+      case 'applied':
+        handlers.applied(message.report)
+        break
+      case 'halted':
+        handlers.halted(message.reason)
+        break
+      case 'reply': {
+        const done = this.#waiting.get(message.id)
+        this.#waiting.delete(message.id)
+        const { error } = message
+        done?.(error && new ColmenaError(error.code as ErrorCode, error.message), message.value)
+      }
+    }
+  }
+}

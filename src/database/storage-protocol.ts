@@ -1,0 +1,166 @@
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
+import type { MemberRecord } from '../command/command.ts'
+import type { ConfState, Entry, EntryType } from '../raft/types.ts'
+import type { WriterOptions } from '../sqlite/sqlite.ts'
+import type { DropAnswer, OwnSequence } from './outcome.ts'
+import type { DatabaseStatus } from './replica.ts'
+import type { Genesis } from './system-file.ts'
+
+/**
+ * What the storage thread hears and says. The engine talks on a port of its own, the user thread
+ * on the worker's. Entries and results travel as bytes, one array per message, transferred.
+ */
+
+/** The storage worker's `workerData`. */
+export interface StorageWorkerData {
+  /** Holds `db/<generation>/` and `snapshot/`. */
+  readonly dataDir: string
+  readonly generation: number
+  /** Makes the generation first, as a cluster begins; null opens what is there. */
+  readonly genesis: Genesis | null
+  readonly memberId: number
+  /** The origin of this open, whose results are wanted: 32 hexadecimal digits. */
+  readonly ownOrigin: string
+  readonly shared: SharedArrayBuffer
+  readonly enginePort: import('node:worker_threads').MessagePort
+  readonly writer?: WriterOptions | undefined
+  /** Milliseconds between two tries of a group that this machine could not apply; 1000. */
+  readonly retryPauseMs?: number | undefined
+}
+
+/** What the databases hold when they are opened, or after a snapshot took their place. */
+export interface ReplicaState {
+  /** The lowest and the highest applied index of any database. */
+  readonly applied: number
+  readonly highestApplied: number
+  readonly confState: ConfState
+  readonly confIndex: number
+  readonly members: readonly MemberRecord[]
+  /** This member's current origin, '' for none. */
+  readonly origin: string
+}
+
+/** What applying up to `applied` did that concerns the engine. */
+export interface AppliedReport {
+  readonly applied: number
+  readonly sequences: readonly OwnSequence[]
+  /** This member's current origin where it changed, else null. */
+  readonly origin: string | null
+  /** The last configuration change, null where there was none. */
+  readonly confIndex: number | null
+  readonly members: readonly MemberRecord[] | null
+}
+
+/** A consistent copy of all databases at one index. */
+export interface SnapshotCopy {
+  readonly index: number
+  readonly term: number
+  readonly confState: ConfState
+  readonly files: readonly {
+    readonly name: string
+    readonly sizeBytes: number
+    readonly sha256: Uint8Array
+  }[]
+}
+
+export type EngineToStorage =
+  | { readonly kind: 'apply'; readonly entries: Uint8Array }
+  /** `directory` is relative to the data directory. */
+  | { readonly kind: 'copySnapshot'; readonly id: number; readonly directory: string }
+  | { readonly kind: 'removeSnapshot'; readonly directory: string }
+  | {
+      readonly kind: 'install'
+      readonly id: number
+      readonly generation: number
+      readonly index: number
+    }
+  | { readonly kind: 'deleteOtherGenerations' }
+  | { readonly kind: 'makeDurable'; readonly id: number; readonly index: number }
+  | { readonly kind: 'close'; readonly id: number }
+
+/** Why a request failed. */
+export interface Failure {
+  readonly code: string
+  readonly message: string
+}
+
+export type StorageToEngine =
+  | { readonly kind: 'opened'; readonly state: ReplicaState }
+  | { readonly kind: 'applied'; readonly report: AppliedReport }
+  /** Apply stands still and is tried again; null: it goes on. */
+  | { readonly kind: 'halted'; readonly reason: string | null }
+  | {
+      readonly kind: 'reply'
+      readonly id: number
+      readonly error: Failure | null
+      readonly value: unknown
+    }
+
+export type UserToStorage = { readonly kind: 'status'; readonly id: number }
+
+export type StorageToUser =
+  /** Answers to own commands, as {@link decodeResults} reads them. */
+  | { readonly kind: 'results'; readonly bytes: Uint8Array }
+  | { readonly kind: 'drops'; readonly drops: readonly DropAnswer[] }
+  /** The index that `SharedState.waitedIndex` asked for is applied. */
+  | { readonly kind: 'applied'; readonly index: number }
+  | {
+      readonly kind: 'halted'
+      readonly reason: string | null
+      readonly isDivergent: boolean
+    }
+  /** A snapshot took the place of the files: answers to own commands up to there are lost. */
+  | {
+      readonly kind: 'installed'
+      readonly index: number
+      readonly sequences: readonly OwnSequence[]
+    }
+  | { readonly kind: 'status'; readonly id: number; readonly databases: readonly DatabaseStatus[] }
+
+// Numbers of the entry types on this wire, which never leaves the process.
+const ENTRY_TYPES: readonly EntryType[] = ['normal', 'confChange', 'confChangeV2']
+const ENTRY_BYTES_MIN = 21
+
+/** Entries as one array of bytes, whose buffer can be transferred. */
+export function encodeEntries(entries: readonly Entry[]): Uint8Array<ArrayBuffer> {
+  let sizeBytes = 4
+  for (const { data } of entries) sizeBytes += ENTRY_BYTES_MIN + data.length
+  const writer = new ByteWriter(sizeBytes).u32(entries.length)
+  for (const { index, term, type, data } of entries) {
+    writer.u53(index).u53(term).u8(ENTRY_TYPES.indexOf(type)).blob(data)
+  }
+  return writer.finish()
+}
+
+/** The entries, their data as views of `bytes`. @throws DecodeError */
+export function decodeEntries(bytes: Uint8Array): Entry[] {
+  const reader = new ByteReader(bytes)
+  const entries: Entry[] = []
+  for (let left = reader.count(ENTRY_BYTES_MIN); left > 0; left -= 1) {
+    const index = reader.u53()
+    const term = reader.u53()
+    const type = ENTRY_TYPES[reader.u8()]
+    if (type === undefined) throw new DecodeError(`entry ${index} has an unknown type`)
+    entries.push({ index, term, type, data: reader.blob() })
+  }
+  reader.end()
+  return entries
+}
+
+/** Encoded command results as one array of bytes, whose buffer can be transferred. */
+export function encodeResults(results: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+  let sizeBytes = 4
+  for (const result of results) sizeBytes += 4 + result.length
+  const writer = new ByteWriter(sizeBytes).u32(results.length)
+  for (const result of results) writer.blob(result)
+  return writer.finish()
+}
+
+/** Views of each result: `decodeCommandResult` reads them. */
+export function decodeResults(bytes: Uint8Array): Uint8Array[] {
+  const reader = new ByteReader(bytes)
+  const results: Uint8Array[] = []
+  for (let left = reader.count(4); left > 0; left -= 1) results.push(reader.blob())
+  reader.end()
+  return results
+}

@@ -1,0 +1,337 @@
+import { join } from 'node:path'
+import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
+import { assert } from '../base/assert.ts'
+import { ColmenaError, isColmenaError } from '../base/errors.ts'
+import { SharedState } from '../base/shared-state.ts'
+import type { Entry } from '../raft/types.ts'
+import { removeDirectory } from './generation.ts'
+import type { GroupOutcome, Halted } from './outcome.ts'
+import { Replica } from './replica.ts'
+import type { PinnedSnapshot } from './snapshot.ts'
+import {
+  decodeEntries,
+  type EngineToStorage,
+  encodeResults,
+  type Failure,
+  type ReplicaState,
+  type SnapshotCopy,
+  type StorageToEngine,
+  type StorageToUser,
+  type StorageWorkerData,
+  type UserToStorage,
+} from './storage-protocol.ts'
+import { MachineTrouble } from './trouble.ts'
+
+/** How much of what waits goes into one group: it bounds how long an answer can wait for others. */
+const GROUP_ENTRIES_MAX = 1024
+const GROUP_BYTES_MAX = 4 * 1024 * 1024
+const BUSY_PAUSE_MS = 5
+const TROUBLE_PAUSE_MS = 1000
+
+type Request = Exclude<EngineToStorage, { readonly kind: 'apply' }>
+
+/** A request, and the entry that must be applied before it is served. */
+interface WaitingRequest {
+  readonly request: Request
+  readonly after: number
+}
+
+/**
+ * Runs a {@link Replica} for the engine: takes in entries, tells what came of them, and tries again
+ * what this machine could not do. What it applied is published in shared memory before any message
+ * that speaks of it leaves. An exception that is a bug of ours is not caught: it ends the thread.
+ */
+class StorageThread {
+  readonly #data: StorageWorkerData
+  readonly #engine: MessagePort
+  readonly #user: MessagePort
+  readonly #shared: SharedState
+  readonly #replica: Replica
+  readonly #snapshots = new Map<string, PinnedSnapshot>()
+  #entries: Entry[] = []
+  readonly #requests: WaitingRequest[] = []
+  #databasesEpoch = 1
+  /** What apply stands still for and was told, until a group applies again. */
+  #halted: Halted | null = null
+  #retryTimer: NodeJS.Timeout | null = null
+  #isTurnPlanned = false
+  #origin: string
+  #isClosed = false
+
+  constructor(data: StorageWorkerData, user: MessagePort) {
+    this.#data = data
+    this.#engine = data.enginePort
+    this.#user = user
+    this.#shared = new SharedState(data.shared)
+    const { dataDir, generation, ownOrigin, writer, genesis } = data
+    const options = { directory: join(dataDir, 'db'), generation, ownOrigin, writer }
+    this.#replica = genesis ? Replica.create(options, genesis) : Replica.open(options)
+    this.#origin = this.#replica.originOf(data.memberId)
+    this.#publish()
+    this.#engine.on('message', (message: EngineToStorage) => this.#receive(message))
+    // Without the engine nothing more is ever applied.
+    this.#engine.on('close', () => this.#close())
+    this.#user.on('message', (message: UserToStorage) => this.#answerUser(message))
+    this.#tellEngine({ kind: 'opened', state: this.#state() })
+  }
+
+  #receive(first: EngineToStorage): void {
+    for (let message: EngineToStorage | undefined = first; message !== undefined; ) {
+      if (message.kind === 'apply')
+        for (const entry of decodeEntries(message.entries)) this.#entries.push(entry)
+      else this.#requests.push({ request: message, after: this.#lastReceived() })
+      message = receiveMessageOnPort(this.#engine)?.message as EngineToStorage | undefined
+    }
+    if (!this.#isTurnPlanned) this.#turn()
+  }
+
+  #lastReceived(): number {
+    return this.#entries.at(-1)?.index ?? this.#replica.appliedIndex
+  }
+
+  /** One group or one request, then the event loop: copies and messages must go on as well. */
+  #turn(): void {
+    this.#isTurnPlanned = false
+    if (this.#isClosed) return
+    const isPaused = this.#retryTimer !== null
+    const [first] = this.#requests
+    // While apply stands still, what does not depend on it must not wait behind it.
+    if (first !== undefined && (isPaused || first.after <= this.#replica.appliedIndex)) {
+      this.#requests.shift()
+      this.#serve(first.request)
+    } else if (!isPaused && this.#entries.length > 0) {
+      this.#apply(this.#group(first?.after ?? Number.POSITIVE_INFINITY))
+    } else {
+      return
+    }
+    this.#isTurnPlanned = true
+    setImmediate(() => this.#turn())
+  }
+
+  /** The entries of one group, which stay in the queue until they are applied. */
+  #group(last: number): readonly Entry[] {
+    let count = 0
+    let sizeBytes = 0
+    for (const { index, data } of this.#entries) {
+      sizeBytes += data.length
+      if (index > last || count === GROUP_ENTRIES_MAX) break
+      if (count > 0 && sizeBytes > GROUP_BYTES_MAX) break
+      count += 1
+    }
+    return this.#entries.slice(0, count)
+  }
+
+  #apply(entries: readonly Entry[]): void {
+    const outcome = this.#replica.apply(entries)
+    if (outcome.halted !== null) {
+      this.#pause(outcome.halted)
+      return
+    }
+    this.#entries = this.#entries.slice(entries.length)
+    if (outcome.databasesChanged) this.#databasesEpoch += 1
+    this.#resume()
+    this.#publish()
+    this.#tell(outcome)
+    this.#checkpoint()
+  }
+
+  #tell(outcome: GroupOutcome): void {
+    if (outcome.results.length > 0) {
+      const bytes = encodeResults(outcome.results)
+      this.#tellUser({ kind: 'results', bytes }, [bytes.buffer])
+    }
+    if (outcome.drops.length > 0) this.#tellUser({ kind: 'drops', drops: outcome.drops })
+    this.#tellWaiting()
+    const origin = this.#replica.originOf(this.#data.memberId)
+    const isNewOrigin = origin !== this.#origin
+    this.#origin = origin
+    const { appliedIndex, ownSequences, confIndex } = outcome
+    this.#tellEngine({
+      kind: 'applied',
+      report: {
+        applied: appliedIndex,
+        sequences: ownSequences,
+        origin: isNewOrigin ? origin : null,
+        confIndex,
+        members: confIndex === null ? null : this.#replica.members,
+      },
+    })
+  }
+
+  #tellWaiting(): void {
+    const index = this.#replica.appliedIndex
+    if (this.#shared.waitedIndex() <= index) this.#tellUser({ kind: 'applied', index })
+  }
+
+  #checkpoint(): void {
+    const walBytes = this.#replica.checkpoint()
+    if (walBytes !== this.#shared.readStorage().walBytes) this.#publish(walBytes)
+  }
+
+  /** Stands still for a while; a lock is held for a moment at most, and is no news to anyone. */
+  #pause(halted: Halted): void {
+    const pauseMs = this.#data.retryPauseMs ?? TROUBLE_PAUSE_MS
+    const delayMs = halted.retry === 'busy' ? Math.min(BUSY_PAUSE_MS, pauseMs) : pauseMs
+    this.#retryTimer = setTimeout(() => {
+      this.#retryTimer = null
+      if (!this.#isTurnPlanned) this.#turn()
+    }, delayMs)
+    if (halted.retry === 'busy') return
+    const isNews = this.#halted?.error.message !== halted.error.message
+    this.#halted = halted
+    if (isNews) this.#tellHalted()
+  }
+
+  #resume(): void {
+    if (this.#halted === null) return
+    this.#halted = null
+    this.#tellHalted()
+  }
+
+  #tellHalted(): void {
+    this.#publish()
+    const reason = this.#halted?.error.message ?? null
+    this.#tellUser({ kind: 'halted', reason, isDivergent: this.#halted?.isDivergent ?? false })
+    this.#tellEngine({ kind: 'halted', reason })
+  }
+
+  #serve(request: Request): void {
+    switch (request.kind) {
+      case 'copySnapshot':
+        void this.#copySnapshot(request.id, request.directory)
+        break
+      case 'removeSnapshot':
+        this.#removeSnapshot(request.directory)
+        break
+      case 'install':
+        this.#answer(request.id, () => this.#install(request.generation, request.index))
+        break
+      case 'deleteOtherGenerations':
+        this.#replica.deleteOtherGenerations()
+        break
+      case 'makeDurable':
+        this.#answer(request.id, () => this.#replica.makeDurable())
+        break
+      case 'close':
+        this.#close(request.id)
+    }
+  }
+
+  /** Answers a request; what is no ordinary failure ends the thread, a failed sync above all. */
+  #answer(id: number, work: () => unknown): void {
+    let value: unknown
+    try {
+      value = work()
+    } catch (error) {
+      const failure = asFailure(error)
+      if (failure === null) throw error
+      this.#tellEngine({ kind: 'reply', id, error: failure, value: null })
+      return
+    }
+    this.#tellEngine({ kind: 'reply', id, error: null, value })
+  }
+
+  #install(generation: number, index: number): ReplicaState {
+    this.#replica.installGeneration(generation, { index })
+    this.#entries = this.#entries.filter((entry) => entry.index > index)
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer)
+    this.#retryTimer = null
+    this.#databasesEpoch += 1
+    this.#resume()
+    this.#publish()
+    this.#tellUser({ kind: 'installed', index, sequences: this.#replica.ownSequences() })
+    this.#tellWaiting()
+    const state = this.#state()
+    this.#origin = state.origin
+    return state
+  }
+
+  async #copySnapshot(id: number, directory: string): Promise<void> {
+    try {
+      const copy = await this.#copy(directory)
+      this.#tellEngine({ kind: 'reply', id, error: null, value: copy })
+    } catch (error) {
+      // A copy is no part of the state: whatever stopped it, the next one may succeed.
+      const failure = asFailure(error) ?? { code: 'ERR_FAILED', message: String(error) }
+      this.#tellEngine({ kind: 'reply', id, error: failure, value: null })
+    }
+  }
+
+  async #copy(directory: string): Promise<SnapshotCopy> {
+    const snapshot = this.#replica.pinSnapshot()
+    if (snapshot === null) {
+      throw new ColmenaError('ERR_LAGGING', 'the databases are at different indexes for now')
+    }
+    this.#snapshots.set(directory, snapshot)
+    try {
+      const files = await snapshot.copyTo(join(this.#data.dataDir, directory))
+      const { index, term, confState } = snapshot
+      const copied = files.map(({ name, sizeBytes, sha256 }) => ({
+        name,
+        sizeBytes,
+        sha256: new Uint8Array(Buffer.from(sha256, 'hex')),
+      }))
+      return { index, term, confState, files: copied }
+    } finally {
+      this.#snapshots.delete(directory)
+      snapshot.release()
+    }
+  }
+
+  #removeSnapshot(directory: string): void {
+    const snapshot = this.#snapshots.get(directory)
+    if (snapshot === undefined) removeDirectory(join(this.#data.dataDir, directory))
+    else snapshot.release()
+  }
+
+  #answerUser(message: UserToStorage): void {
+    const databases = this.#isClosed ? [] : this.#replica.databases()
+    this.#tellUser({ kind: 'status', id: message.id, databases })
+  }
+
+  #state(): ReplicaState {
+    const { appliedIndex, highestApplied, confState, confIndex, members } = this.#replica
+    const origin = this.#replica.originOf(this.#data.memberId)
+    return { applied: appliedIndex, highestApplied, confState, confIndex, members, origin }
+  }
+
+  #publish(walBytes: number = this.#replica.walBytes): void {
+    this.#shared.publishStorage({
+      applied: this.#replica.appliedIndex,
+      generation: this.#replica.generation,
+      databasesEpoch: this.#databasesEpoch,
+      isHalted: this.#halted !== null,
+      walBytes,
+    })
+  }
+
+  #tellEngine(message: StorageToEngine): void {
+    this.#engine.postMessage(message)
+  }
+
+  #tellUser(message: StorageToUser, transfer: readonly ArrayBuffer[] = []): void {
+    this.#user.postMessage(message, transfer)
+  }
+
+  /** The thread ends when nothing is left to wait for: copies under way end first. */
+  #close(id: number | null = null): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer)
+    for (const snapshot of this.#snapshots.values()) snapshot.release()
+    this.#replica.close()
+    if (id !== null) this.#tellEngine({ kind: 'reply', id, error: null, value: null })
+    this.#engine.close()
+    this.#user.close()
+  }
+}
+
+/** How an ordinary failure is told; null for a bug of ours, or a sync that failed. */
+function asFailure(error: unknown): Failure | null {
+  if (error instanceof MachineTrouble) return { code: 'ERR_APPLY_HALTED', message: error.message }
+  if (isColmenaError(error)) return { code: error.code, message: error.message }
+  return null
+}
+
+assert(parentPort !== null, 'the storage thread runs as a worker')
+new StorageThread(workerData as StorageWorkerData, parentPort)
