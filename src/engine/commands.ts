@@ -1,5 +1,6 @@
 import { type MemberId, NO_MEMBER, type Raft } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
+import { Drops } from './drops.ts'
 import { Outbox, type Sending } from './outbox.ts'
 import type { AppliedReport, EnginePorts } from './ports.ts'
 import { Proposals } from './proposals.ts'
@@ -24,6 +25,7 @@ export class Commands {
   readonly #outbox: Outbox
   readonly #proposals: Proposals
   readonly #registration: Registration
+  readonly drops: Drops
   /** Commands sent to another node's log since the start. */
   forwards = 0
 
@@ -47,7 +49,14 @@ export class Commands {
       registered: options.registered,
       clock,
       askAgainMs: config.electionTimeoutMs / 2,
-      send: (bytes) => this.#send(bytes, { isRestart: true, wasSent: false }),
+      send: (bytes) => this.#sendControl(bytes),
+    })
+    this.drops = new Drops({
+      origin: config.origin,
+      clock,
+      askAgainMs: config.electionTimeoutMs / 2,
+      requestTimeoutMs: config.requestTimeoutMs,
+      send: (bytes) => this.#sendControl(bytes.slice()),
     })
   }
 
@@ -73,6 +82,7 @@ export class Commands {
   /** Sends what is due, and proposes what was gathered. */
   flush(): void {
     if (this.#options.raft.leader !== NO_MEMBER && this.#registration.isDone) {
+      this.drops.ask()
       this.#outbox.flush((bytes, sending) => this.#send(bytes, sending))
     }
     this.#proposals.flush()
@@ -114,6 +124,11 @@ export class Commands {
   /** A joiner that has not seen itself in the configuration has nothing to register in. */
   #register(): void {
     if (this.#options.isMember()) this.#registration.ask()
+  }
+
+  /** Control commands stand in no sequence: their owners send them again until they are applied. */
+  #sendControl(bytes: Uint8Array): void {
+    this.#send(bytes, { isRestart: true, wasSent: false })
   }
 
   /** One command towards the log; false: not now. */

@@ -330,6 +330,7 @@ export class Core {
       }
       applier.install(mark.generation, mark.index, (failure, state) => {
         assert(failure === null && state !== null, `the snapshot opens: ${failure?.message}`)
+        applier.deleteOtherGenerations()
         this.#installed(state)
         this.#deliver(responses)
       })

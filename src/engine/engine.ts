@@ -8,7 +8,7 @@ import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { MemberRecord } from '../command/command.ts'
 import { createLog, type LogOptions, openLog, type Recovered } from '../log/log.ts'
-import type { MemberId } from '../raft/raft.ts'
+import { EMPTY_CONF_STATE, type MemberId } from '../raft/raft.ts'
 import type {
   Identity,
   PeerHello,
@@ -167,8 +167,11 @@ export class Engine {
     const genesis = {
       index: bootstraps ? 1 : 0,
       term: bootstraps ? 1 : 0,
-      voters: bootstraps ? [this.#config.memberId] : [],
+      confState: bootstraps
+        ? { ...EMPTY_CONF_STATE, voters: [this.#config.memberId] }
+        : EMPTY_CONF_STATE,
       members: bootstraps ? [this.#ownRecord()] : [],
+      clusterId: this.#config.clusterId,
     }
     this.#openApplier(FIRST_GENERATION, genesis, (state) => {
       const mark = {
@@ -178,12 +181,12 @@ export class Engine {
         confState: state.confState,
       }
       const hardState = { ...NO_HARD_STATE, term: genesis.term, commit: genesis.index }
-      createLog(this.#logOptions(), mark, hardState, (error, log) => {
-        if (log === null) {
+      createLog(this.#logOptions(), mark, hardState, (error, recovered) => {
+        if (recovered === null) {
           this.#fail(error ?? new Error('the log could not be made'))
           return
         }
-        this.#recovered = { log, hardState, snapshot: mark }
+        this.#recovered = recovered
         this.#ports.toUser({ kind: 'established' })
         this.#run(state)
       })
@@ -207,6 +210,7 @@ export class Engine {
         )
         return
       }
+      this.#applier?.deleteOtherGenerations()
       this.#run(state)
     })
   }

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts'
 import type { Clock } from '../base/ports.ts'
 import { encodeEmptyWrite } from '../command/command.ts'
-import type { AppliedSequence } from './ports.ts'
+import type { AppliedReport } from './ports.ts'
 import type { ErrorMessage } from './protocol.ts'
 
 interface PendingCommand {
@@ -113,7 +113,7 @@ export class Outbox {
     restart(lane, Math.min(lane.unsent, Math.max(0, sequence - first.sequence)))
   }
 
-  applied({ database, sequence }: AppliedSequence): void {
+  applied({ database, sequence }: AppliedReport['sequences'][number]): void {
     const lane = this.#lanes.get(database)
     const first = lane?.commands[0]
     if (lane === undefined || first === undefined || sequence < first.sequence) return

@@ -1,45 +1,12 @@
 import type { Clock, Done, Random } from '../base/ports.ts'
 import type { SharedState } from '../base/shared-state.ts'
-import type { MemberRecord } from '../command/command.ts'
+import type { AppliedReport, ReplicaState, SnapshotCopy } from '../database/storage-protocol.ts'
 import type { Disk } from '../log/log.ts'
-import type { ConfState, Entry } from '../raft/raft.ts'
+import type { Entry } from '../raft/raft.ts'
 import type { Transport, TransportHandlers, TransportOptions } from '../transport/transport.ts'
 import type { EngineToUser, StorageGenesis } from './protocol.ts'
 
-/** What the databases hold when they are opened, or after a snapshot took their place. */
-export interface ReplicaState {
-  /** The lowest and the highest applied index of any database. */
-  readonly applied: number
-  readonly highestApplied: number
-  readonly confState: ConfState
-  /** Configuration changes up to here are in `confState`. */
-  readonly confIndex: number
-  readonly members: readonly MemberRecord[]
-  /** This member's current origin, '' for none. */
-  readonly origin: string
-}
-
-/** The last sequence of this node's origin that a database has applied. */
-export interface AppliedSequence {
-  readonly database: string
-  readonly sequence: number
-}
-
-/** What applying up to `applied` did that concerns the engine. */
-export interface AppliedReport {
-  readonly applied: number
-  readonly sequences: readonly AppliedSequence[]
-  /** This member's current origin, where it changed. */
-  readonly origin: string | null
-}
-
-/** A consistent copy of all databases at one index. */
-export interface SnapshotCopy {
-  readonly index: number
-  readonly term: number
-  readonly confState: ConfState
-  readonly files: readonly { name: string; sizeBytes: number; sha256: Uint8Array }[]
-}
+export type { AppliedReport, ReplicaState, SnapshotCopy }
 
 /** Where committed entries go; calls are done in the order they are made. */
 export interface Applier {
@@ -56,6 +23,8 @@ export interface Applier {
     index: number,
     done: (error: Error | null, state: ReplicaState | null) => void,
   ): void
+  /** Deletes what no log names any more. */
+  deleteOtherGenerations(): void
   /** Moves idle databases to `index`, then tells up to where the files are durable. */
   makeDurable(index: number, done: (error: Error | null, durable: number) => void): void
   close(done: Done): void

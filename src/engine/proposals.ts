@@ -7,7 +7,7 @@ import type { Refusal } from './wire.ts'
 const EXPECTED_MAX = 16_384
 
 export interface ProposalsOptions {
-  readonly raft: Raft
+  readonly raft: Pick<Raft, 'propose'>
   readonly clock: Clock
   readonly random: Random
   /** Tells the origin's engine, this node's included, from where to send again. */

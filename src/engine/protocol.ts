@@ -1,5 +1,8 @@
 import type { MessagePort } from 'node:worker_threads'
-import type { MemberRecord, WantedRole } from '../command/command.ts'
+import type { WantedRole } from '../command/command.ts'
+import type { Genesis as StorageGenesis } from '../database/database.ts'
+
+export type { StorageGenesis }
 
 /**
  * What the user thread and the engine thread say to each other. Bytes are transferred, never
@@ -56,6 +59,9 @@ export type EngineRequest =
   | { readonly method: 'members' }
   /** `to`: a node id; null lets the leader choose. */
   | { readonly method: 'transferLeadership'; readonly to: string | null }
+  /** Acknowledged at once; the storage thread's `drops` message has the outcome. */
+  | { readonly method: 'dropDatabase'; readonly database: string; readonly request: number }
+  | { readonly method: 'dropSettled'; readonly request: number }
   /** What became of an own command whose caller timed out. */
   | { readonly method: 'outcome'; readonly database: string; readonly sequence: number }
 
@@ -118,14 +124,6 @@ export type EngineToUser =
   | { readonly kind: 'fatal'; readonly error: ErrorMessage }
   /** The answer to `close`. */
   | { readonly kind: 'closed' }
-
-/** What a new generation holds before the first entry. */
-export interface StorageGenesis {
-  readonly index: number
-  readonly term: number
-  readonly voters: readonly number[]
-  readonly members: readonly MemberRecord[]
-}
 
 /** `members()`, one row each. */
 export interface MemberStatus {

@@ -20,6 +20,15 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
     case 'outcome':
       answer(null, core.applying.indexOf(config.origin, request.database, request.sequence))
       break
+    case 'dropDatabase':
+      core.commands.drops.add(request.database, request.request)
+      core.schedule()
+      answer(null, null)
+      break
+    case 'dropSettled':
+      core.commands.drops.settled(request.request)
+      answer(null, null)
+      break
     case 'transferLeadership':
       transferLeadership(parts, request.to, answer)
       break

@@ -29,7 +29,7 @@ export function engineStatus({ core, config, ports, log, transport }: StatusPart
     appliedIndex: ports.shared.applied(),
     compactedIndex: log.firstIndex - 1,
     lastLeaderContactMs: core.leaderContactMs,
-    logBytes: log.retainedBytes,
+    logBytes: log.status().retainedBytes,
     forwards: core.commands.forwards,
     elections: core.elections,
     snapshotsSent: snapshots.sentCount,
