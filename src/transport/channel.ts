@@ -48,7 +48,9 @@ export class Channel {
     socket.on('drain', () => this.#listener.drained?.())
     socket.on('end', () => this.#destroy('peer'))
     socket.on('error', (error: NodeJS.ErrnoException) => {
-      this.#end ??= isReset(error) ? 'peer' : 'network'
+      if (this.#end === null && error.code?.startsWith('ERR_SSL') === true) this.#fault = error
+      // TLS reports a record that was tampered with, but leaves the socket open.
+      this.#destroy(isReset(error) ? 'peer' : 'network')
     })
     socket.once('close', () => this.#listener.closed(this.#end ?? 'network', this.#fault))
   }

@@ -22,17 +22,16 @@ export type * from './port.ts'
 export function openTransport(
   options: TransportOptions,
   handlers: TransportHandlers,
-  done: (error: ColmenaError | null, transport?: Transport) => void,
+  done: (error: ColmenaError | null, transport: Transport | null) => void,
 ): void {
   let transport: TcpTransport
   try {
     transport = new TcpTransport(options, handlers)
   } catch (error) {
-    process.nextTick(done, error as ColmenaError)
+    process.nextTick(done, error as ColmenaError, null)
     return
   }
   transport.listen(options.bind.host, options.bind.port, (error) => {
-    if (error === null) done(null, transport)
-    else done(error)
+    done(error, error === null ? transport : null)
   })
 }

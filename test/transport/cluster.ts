@@ -189,7 +189,7 @@ export async function openNode(t: TestContext, change: NodeChange): Promise<Test
 export function open(options: TransportOptions, handlers: TransportHandlers): Promise<Transport> {
   return new Promise((resolve, reject) => {
     openTransport(options, handlers, (error, transport) => {
-      if (transport === undefined) reject(error)
+      if (transport === null) reject(error)
       else resolve(transport)
     })
   })
