@@ -4,7 +4,13 @@ import { describe, it } from 'node:test'
 import { checkCircles, checkDeadFiles, checkLayers } from './tidy/layers.ts'
 import { checkLock } from './tidy/lock.ts'
 import { readProject } from './tidy/project.ts'
-import { checkAmbient, checkBuiltins, checkPromises, fileSystemUsers } from './tidy/purity.ts'
+import {
+  ambientFiles,
+  checkAmbient,
+  checkBuiltins,
+  checkPromises,
+  fileSystemUsers,
+} from './tidy/purity.ts'
 import type { ProjectFile, Violation } from './tidy/source.ts'
 import {
   checkColumns,
@@ -53,12 +59,12 @@ describe('tidy', () => {
     })
   }
 
-  it('lists no file-system user that is gone', () => {
-    const rooms = new Set(files.map(({ path }) => path.split('/').slice(0, 2).join('/')))
+  it('makes no exception for a file that is gone', () => {
     const paths = new Set(files.map(({ path }) => path))
-    for (const path of fileSystemUsers.keys()) {
-      const isBuilt = rooms.has(path.split('/').slice(0, 2).join('/')) && paths.has('src/index.ts')
-      assert.ok(!isBuilt || paths.has(path), `${path} is allowed node:fs but does not exist`)
-    }
+    const excepted = [...fileSystemUsers.keys(), ...ambientFiles.keys()]
+    assert.deepEqual(
+      excepted.filter((path) => !paths.has(path)),
+      [],
+    )
   })
 })

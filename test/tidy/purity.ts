@@ -24,8 +24,13 @@ const ambientFreeRooms: ReadonlySet<string> = new Set([
 ])
 /** These complete by callback: a promise would run at a moment no simulator decides. */
 const promiseFreeRooms: ReadonlySet<string> = new Set(['raft', 'command', 'log', 'engine'])
-/** Parts of those rooms that belong to the user's thread or to a helper thread. */
-const ambientFiles: ReadonlySet<string> = new Set([])
+/** Files of those rooms that stand outside the loop which a simulator runs, and why. */
+export const ambientFiles: ReadonlyMap<string, string> = new Map([
+  ['src/database/generation.ts', 'folders and files of a generation, between two groups'],
+  ['src/database/read-pool.ts', "the connections that the user's thread reads with"],
+  ['src/database/storage-client.ts', 'starts the storage thread and speaks with it'],
+  ['src/engine/no-network.ts', 'the network of a node that has none, outside any simulation'],
+])
 
 const ambientNames: ReadonlySet<string> = new Set([
   'Date',
@@ -36,15 +41,26 @@ const ambientNames: ReadonlySet<string> = new Set([
   'queueMicrotask',
   'process',
   'crypto',
-  'fetch',
   'globalThis',
 ])
 /** What an ambient-free file may import of Node.js: only what answers alike everywhere. */
-const pureBuiltins: ReadonlySet<string> = new Set(['node:zlib', 'node:buffer'])
+const pureBuiltins: ReadonlySet<string> = new Set(['node:zlib', 'node:buffer', 'node:path'])
 
 /** The files that may import node:fs, and why. */
 export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
+  [
+    'src/database/applying-note.ts',
+    'a note beside the databases that must outlive a killed process',
+  ],
+  [
+    'src/database/generation.ts',
+    'folders of database files, which it opens only while they are closed',
+  ],
   ['src/log/real-disk.ts', 'the Disk port on real files'],
+  ['src/node/data-dir.ts', 'makes the data directory'],
+  ['src/node/identity.ts', 'the identity file'],
+  ['src/transport/snapshot-files.ts', 'the copies that a snapshot arrives as'],
+  ['src/transport/snapshot-sender.ts', 'the copies that a snapshot is sent from'],
 ])
 
 export function checkAmbient(files: readonly ProjectFile[]): Violation[] {
@@ -142,6 +158,7 @@ function isPure({ path }: ProjectFile): boolean {
 function isLabel(node: SyntaxNode, parents: readonly SyntaxNode[]): boolean {
   const parent = parents.at(-1)
   if (!isNode(parent) || parent['computed'] === true) return false
+  if (parent.type === 'PrivateName') return true
   if (parent['property'] === node) return true
   // The key of `{ process }` is a reference as well; its value is a node of its own.
   return parent['key'] === node

@@ -37,7 +37,8 @@ export function parseSource(file: ProjectFile): SyntaxNode {
   const known = trees.get(file)
   if (known !== undefined) return known
   const plugins: ParserPlugin[] = file.path.endsWith('.ts') ? ['typescript'] : []
-  const tree = parse(file.text, { sourceType: 'module', plugins }) as unknown as SyntaxNode
+  const options = { sourceType: 'module', plugins, createImportExpressions: true } as const
+  const tree = parse(file.text, options) as unknown as SyntaxNode
   trees.set(file, tree)
   return tree
 }
