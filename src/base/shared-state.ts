@@ -114,6 +114,11 @@ export class SharedState {
     return Number(Atomics.load(this.#cells, STORAGE_AT + 1))
   }
 
+  /** The count of databases made and dropped alone. */
+  databasesEpoch(): number {
+    return Number(Atomics.load(this.#cells, STORAGE_AT + 2))
+  }
+
   /** Asks the storage thread to send a message once `index` is applied; null asks for none. */
   setWaitedIndex(index: number | null): void {
     Atomics.store(this.#cells, WAIT_AT, index === null ? NO_WAIT : BigInt(index))

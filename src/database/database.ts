@@ -16,6 +16,30 @@ export type {
   OwnOriginState,
   OwnSequence,
 } from './outcome.ts'
+export {
+  createReaders,
+  type DatabaseReader,
+  type Readers,
+  type ReadersOptions,
+  type ReadSnapshot,
+  type ReadStatement,
+} from './readers.ts'
 export { type DatabaseStatus, Replica, type ReplicaOptions } from './replica.ts'
 export type { PinnedSnapshot } from './snapshot.ts'
+export { StorageClient, type StorageHandlers } from './storage-client.ts'
+export {
+  type AppliedReport,
+  decodeResults,
+  type ReplicaState,
+  type SnapshotCopy,
+  type StorageToUser,
+  type StorageWorkerData,
+  type UserToStorage,
+} from './storage-protocol.ts'
 export type { Genesis, OriginRecord } from './system-file.ts'
+
+/** The worker's entry, with the ending that this very file has: `.ts` in the sources, else `.js`. */
+export const STORAGE_THREAD_URL: URL = new URL(
+  import.meta.url.endsWith('.ts') ? './storage-thread.ts' : './storage-thread.js',
+  import.meta.url,
+)

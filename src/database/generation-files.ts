@@ -1,8 +1,9 @@
 import { ColmenaError } from '../base/errors.ts'
-import type { Writer } from '../sqlite/sqlite.ts'
+import { Writer, type WriterOptions } from '../sqlite/sqlite.ts'
 import { DatabaseFile } from './database-file.ts'
 import { databasePath, hasFile, listDatabases, removeDatabase, SYSTEM } from './generation.ts'
 import { SystemFile } from './system-file.ts'
+import { isSqliteError, troubleOfOpening } from './trouble.ts'
 
 /** All files of one generation, open. */
 export interface GenerationFiles {
@@ -16,6 +17,14 @@ export interface ExpectedSnapshot {
 }
 
 type OpenWriter = (path: string) => Writer
+
+/** How writers are opened. */
+export interface WriterSource {
+  /** What user statements may do; the same on every member, or they differ. */
+  readonly writer?: WriterOptions | undefined
+  /** Opens writers; tests put failing ones in their place. */
+  readonly openWriter?: ((path: string, options: WriterOptions) => Writer) | undefined
+}
 
 /** Opens a generation as a process left it. */
 export function openGeneration(path: string, openWriter: OpenWriter): GenerationFiles {
@@ -127,4 +136,16 @@ function verifyFile(path: string, file: DatabaseFile, term: number, index: numbe
 
 function wrong(path: string, what: string): ColmenaError {
   return new ColmenaError('ERR_DATA_DIR', `the received generation ${path} ${what}`)
+}
+
+/** Opens writers so that what keeps one from opening counts as this machine's trouble. */
+export function writerOpener(options: WriterSource): (path: string) => Writer {
+  const openWriter = options.openWriter ?? ((path, writer) => new Writer(path, writer))
+  return (path) => {
+    try {
+      return openWriter(path, options.writer ?? {})
+    } catch (error) {
+      throw isSqliteError(error) ? troubleOfOpening(error, path) : error
+    }
+  }
 }

@@ -77,6 +77,12 @@ export function fileSizeBytes(path: string): number {
   return fs.statSync(path, { throwIfNoEntry: false })?.size ?? 0
 }
 
+/** Tells one file of a name from another; null where there is none. Opens nothing. */
+export function fileIdentity(path: string): string | null {
+  const status = fs.statSync(path, { throwIfNoEntry: false })
+  return status === undefined ? null : `${status.dev}:${status.ino}`
+}
+
 /** Makes what a WAL file holds survive a power loss. */
 export function syncWal(walPath: string): void {
   let file: number

@@ -1,9 +1,7 @@
 import { assert } from '../base/assert.ts'
-import { DecodeError } from '../base/bytes.ts'
-import { isColmenaError } from '../base/errors.ts'
 import type { MemberRecord } from '../command/command.ts'
 import type { ConfState, Entry } from '../raft/types.ts'
-import { Writer, type WriterOptions } from '../sqlite/sqlite.ts'
+import type { Writer } from '../sqlite/sqlite.ts'
 import { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
 import {
@@ -23,6 +21,8 @@ import {
   lowestOf,
   openGeneration,
   openReceived,
+  type WriterSource,
+  writerOpener,
 } from './generation-files.ts'
 import { type GroupContext, runGroup } from './group.ts'
 import {
@@ -33,18 +33,14 @@ import {
 } from './outcome.ts'
 import { PinnedSnapshot } from './snapshot.ts'
 import { type Genesis, type OriginRecord, SystemFile } from './system-file.ts'
-import { MachineTrouble } from './trouble.ts'
+import { haltingTrouble, MachineTrouble, withDataDirErrors } from './trouble.ts'
 
-export interface ReplicaOptions {
+export interface ReplicaOptions extends WriterSource {
   /** The directory that holds the generations: `<dataDir>/db`. */
   readonly directory: string
   readonly generation: number
   /** The origin whose results are wanted: 32 hexadecimal digits; none by default. */
   readonly ownOrigin?: string | undefined
-  /** What user statements may do; the same on every member, or they differ. */
-  readonly writer?: WriterOptions | undefined
-  /** Opens writers; tests put failing ones in their place. */
-  readonly openWriter?: ((path: string, options: WriterOptions) => Writer) | undefined
 }
 
 export interface DatabaseStatus {
@@ -81,8 +77,7 @@ export class Replica {
 
   private constructor(options: ReplicaOptions) {
     this.#options = options
-    const openWriter = options.openWriter ?? ((path, writer) => new Writer(path, writer))
-    this.#open = (path) => openWriter(path, options.writer ?? {})
+    this.#open = writerOpener(options)
     this.#generation = options.generation
     this.#path = requireGeneration(options.directory, options.generation)
     const { system, files } = openGeneration(this.#path, this.#open)
@@ -98,22 +93,23 @@ export class Replica {
   static create(options: ReplicaOptions, genesis: Genesis): Replica {
     const path = generationPath(options.directory, options.generation)
     makeDirectory(path)
-    const openWriter = options.openWriter ?? ((file, writer) => new Writer(file, writer))
-    const writer = openWriter(databasePath(path, SYSTEM), options.writer ?? {})
-    try {
-      SystemFile.create(writer, genesis)
-      syncWal(writer.walPath)
-    } finally {
-      writer.close()
-    }
-    syncDirectory(path)
-    syncDirectory(options.directory)
-    return new Replica(options)
+    return withDataDirErrors(() => {
+      const writer = writerOpener(options)(databasePath(path, SYSTEM))
+      try {
+        SystemFile.create(writer, genesis)
+        syncWal(writer.walPath)
+      } finally {
+        writer.close()
+      }
+      syncDirectory(path)
+      syncDirectory(options.directory)
+      return new Replica(options)
+    })
   }
 
   /** @throws ColmenaError ERR_DATA_DIR where there is no such generation. */
   static open(options: ReplicaOptions): Replica {
-    return new Replica(options)
+    return withDataDirErrors(() => new Replica(options))
   }
 
   get generation(): number {
@@ -283,7 +279,9 @@ export class Replica {
   installGeneration(generation: number, expected: ExpectedSnapshot): void {
     const path = requireGeneration(this.#options.directory, generation)
     const clusterId = this.clusterId
-    const { system, files } = openReceived(path, this.#open, { ...expected, clusterId })
+    const { system, files } = withDataDirErrors(() =>
+      openReceived(path, this.#open, { ...expected, clusterId }),
+    )
     this.#closeFiles()
     this.#generation = generation
     this.#path = path
@@ -374,14 +372,4 @@ export class Replica {
     closeFiles({ system: this.#system, files: this.#files })
     this.#note.close()
   }
-}
-
-/** The trouble that halts apply for an error, null for a bug of ours. */
-function haltingTrouble(error: unknown): MachineTrouble | null {
-  if (error instanceof MachineTrouble) return error
-  // A committed entry that this version can't read: the node must stop there, not guess.
-  if (error instanceof DecodeError || isColmenaError(error)) {
-    return new MachineTrouble(error.message, { cause: error })
-  }
-  return null
 }

@@ -1,4 +1,5 @@
-import { ColmenaError } from '../base/errors.ts'
+import { DecodeError } from '../base/bytes.ts'
+import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import { type ClassifiedFailure, classifyFailure, type Writer } from '../sqlite/sqlite.ts'
 
 /**
@@ -51,7 +52,33 @@ export function troubleOf(
   return new MachineTrouble(message, { cause, busy: kind === 'busy' })
 }
 
+/** Nothing that keeps a connection from opening is an answer to anyone. */
+export function troubleOfOpening(error: unknown, path: string): MachineTrouble {
+  const failure = classifyFailure(error, { inTransaction: false })
+  return troubleOf(failure, error, `opening ${path}`)
+}
+
 export function isSqliteError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return 'sqliteCode' in error || ('code' in error && error.code === 'ERR_SQLITE_ERROR')
+}
+
+/** The trouble that halts apply for an error, null for a bug of ours. */
+export function haltingTrouble(error: unknown): MachineTrouble | null {
+  if (error instanceof MachineTrouble) return error
+  // A committed entry that this version can't read: the node must stop there, not guess.
+  if (error instanceof DecodeError || isColmenaError(error)) {
+    return new MachineTrouble(error.message, { cause: error })
+  }
+  return null
+}
+
+/** Where nothing is applied yet, there is nothing to halt: trouble means that it can't open. */
+export function withDataDirErrors<T>(work: () => T): T {
+  try {
+    return work()
+  } catch (error) {
+    if (!(error instanceof MachineTrouble)) throw error
+    throw new ColmenaError('ERR_DATA_DIR', error.message, { cause: error, retryable: true })
+  }
 }

@@ -63,7 +63,7 @@ function toStatements(unit: UnitInput): readonly Statement[] {
 export class LogMaker {
   readonly entries: Entry[] = []
   readonly #sequences = new Map<string, number>()
-  wallMs = 1_700_000_000_000
+  wallMs: number = 1_700_000_000_000
 
   get lastIndex(): number {
     return this.entries.length + 1
@@ -79,7 +79,7 @@ export class LogMaker {
     return this.push(new Uint8Array(0))
   }
 
-  register(memberId = 1, origin = ORIGIN, previous = ''): Entry {
+  register(memberId: number = 1, origin: string = ORIGIN, previous: string = ''): Entry {
     return this.push(encodeRegisterOrigin({ memberId, origin, previous }))
   }
 
@@ -88,12 +88,12 @@ export class LogMaker {
     return this.push(bytes, 'confChangeV2')
   }
 
-  drop(database: string, request: number, origin = ORIGIN): Entry {
+  drop(database: string, request: number, origin: string = ORIGIN): Entry {
     return this.push(encodeDropDatabase({ origin, database, request }))
   }
 
   /** One command of several units with the next sequence. */
-  write(database: string, units: readonly UnitInput[], origin = ORIGIN): Entry {
+  write(database: string, units: readonly UnitInput[], origin: string = ORIGIN): Entry {
     const key = `${origin}:${database}`
     const sequence = (this.#sequences.get(key) ?? 0) + 1
     this.#sequences.set(key, sequence)
@@ -153,7 +153,7 @@ export function resultsOf(outcome: GroupOutcome): CommandResult[] {
   return outcome.results.map((bytes) => decodeCommandResult(bytes))
 }
 
-export function databasePath(directory: string, name: string, generation = 1): string {
+export function databasePath(directory: string, name: string, generation: number = 1): string {
   return join(directory, String(generation), `${name}.db`)
 }
 

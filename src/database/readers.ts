@@ -1,0 +1,254 @@
+import { ColmenaError } from '../base/errors.ts'
+import type { SharedState } from '../base/shared-state.ts'
+import type { StatementArgs } from '../command/command.ts'
+import type { Classification, PreparedRead, PrepareOptions, QueryResult } from '../sqlite/sqlite.ts'
+import {
+  isStale,
+  openConnection,
+  type ReadConnection,
+  type ReadSource,
+  readSteadily,
+} from './read-connection.ts'
+import { type Borrowed, ReadPool } from './read-pool.ts'
+
+export interface ReadersOptions {
+  /** The directory that holds the generations: `<dataDir>/db`. */
+  readonly directory: string
+  readonly shared: SharedState
+  /**
+   * Milliseconds that an iterator or read transaction may stay open.
+   *
+   * @defaultValue 30000. More lets long reads finish, at the cost of a larger write-ahead file.
+   */
+  readonly maxReadMs?: number | undefined
+  /** Iterators and read transactions open at the same time, in all databases; 8 by default. */
+  readonly borrowedMax?: number | undefined
+  /** Bytes of a write-ahead file from which the oldest open read ends; 256 MiB by default. */
+  readonly walBytesMax?: number | undefined
+}
+
+/** A prepared read that goes on to work when the files under it are replaced. */
+export interface ReadStatement {
+  all(args: StatementArgs): unknown[]
+  /** The first row; undefined where there is none. */
+  get(args: StatementArgs): unknown
+  /**
+   * Rows as they are read, on a snapshot and a connection of their own until the end.
+   *
+   * @throws ColmenaError ERR_READ_EXPIRED from `next`; ERR_BUSY where too many are open.
+   */
+  iterate(args: StatementArgs): IterableIterator<unknown> & Disposable
+  columns(): readonly string[]
+}
+
+/** Several reads on one snapshot. */
+export interface ReadSnapshot extends Disposable {
+  /** @throws ColmenaError ERR_READ_EXPIRED */
+  query(sql: string, args: StatementArgs): QueryResult
+  close(): void
+}
+
+/**
+ * The user thread's reads of one database, at native speed. What must be applied before a read is
+ * its caller's business.
+ */
+export class DatabaseReader {
+  readonly name: string
+  readonly #source: ReadSource
+  readonly #pool: ReadPool
+  #main: ReadConnection | null = null
+  #isClosed = false
+
+  constructor(name: string, source: ReadSource, pool: ReadPool) {
+    this.name = name
+    this.#source = source
+    this.#pool = pool
+  }
+
+  /** Whether a statement reads or writes; 'unknown' where it can't be prepared here and now. */
+  classify(sql: string): Classification {
+    return this.#read(({ reader }) => reader.classify(sql))
+  }
+
+  /** All rows, integers as bigint. @throws StatementFailure */
+  query(sql: string, args: StatementArgs): QueryResult {
+    return this.#read(({ reader }) => reader.query(sql, args))
+  }
+
+  /** @throws StatementFailure for SQL that can't be prepared, or that writes. */
+  prepare(sql: string, options: PrepareOptions = {}): ReadStatement {
+    let prepared: { readonly connection: ReadConnection; readonly read: PreparedRead } | null = null
+    const current = (connection: ReadConnection): PreparedRead => {
+      if (prepared?.connection !== connection) {
+        prepared = { connection, read: connection.reader.prepare(sql, options) }
+      }
+      return prepared.read
+    }
+    this.#read(current)
+    return {
+      all: (args) => this.#read((connection) => current(connection).all(args)),
+      get: (args) => this.#read((connection) => current(connection).get(args)),
+      iterate: (args) => this.#iterate(sql, args, options),
+      columns: () => this.#read((connection) => current(connection).columns()),
+    }
+  }
+
+  /** A snapshot for several reads: close it soon. @throws ColmenaError ERR_BUSY */
+  snapshot(): ReadSnapshot {
+    const borrowed = this.#borrow()
+    const { reader } = borrowed.connection
+    reader.pin()
+    const close = (): void => {
+      if (reader.inTransaction) reader.unpin()
+      borrowed.return()
+    }
+    let isOpen = true
+    const closeOnce = (): void => {
+      if (isOpen && !borrowed.isExpired) close()
+      isOpen = false
+    }
+    return {
+      query: (sql, args) => {
+        borrowed.refuseExpired()
+        if (!isOpen) throw new ColmenaError('ERR_CLOSED', 'the read snapshot was closed')
+        return reader.query(sql, args)
+      },
+      close: closeOnce,
+      [Symbol.dispose]: closeOnce,
+    }
+  }
+
+  close(): void {
+    this.#isClosed = true
+    this.#main?.reader.close()
+    this.#main = null
+  }
+
+  #iterate(
+    sql: string,
+    args: StatementArgs,
+    options: PrepareOptions,
+  ): IterableIterator<unknown> & Disposable {
+    const borrowed = this.#borrow()
+    try {
+      const rows = borrowed.connection.reader.prepare(sql, options).iterate(args)
+      return new BorrowedRows(borrowed, rows)
+    } catch (error) {
+      borrowed.return()
+      throw error
+    }
+  }
+
+  #borrow(): Borrowed {
+    if (this.#isClosed) throw closedError()
+    return this.#pool.borrow(this.name)
+  }
+
+  #read<T>(read: (connection: ReadConnection) => T): T {
+    return readSteadily(this.#source, () => this.#connection(), read)
+  }
+
+  /** The connection for reads that run to their end at once. */
+  #connection(): ReadConnection {
+    if (this.#isClosed) throw closedError()
+    if (this.#main !== null) {
+      if (!isStale(this.#source, this.#main)) return this.#main
+      this.#main.reader.close()
+      this.#main = null
+    }
+    this.#main = openConnection(this.#source, this.name)
+    return this.#main
+  }
+}
+
+/** Rows of a borrowed connection, which goes back at the end. */
+class BorrowedRows implements IterableIterator<unknown>, Disposable {
+  readonly #borrowed: Borrowed
+  readonly #rows: IterableIterator<unknown>
+  #isDone = false
+
+  constructor(borrowed: Borrowed, rows: IterableIterator<unknown>) {
+    this.#borrowed = borrowed
+    this.#rows = rows
+  }
+
+  next(): IteratorResult<unknown> {
+    if (this.#isDone) return { done: true, value: undefined }
+    this.#borrowed.refuseExpired()
+    let result: IteratorResult<unknown>
+    try {
+      result = this.#rows.next()
+    } catch (error) {
+      this.#isDone = true
+      this.#borrowed.return(false)
+      throw error
+    }
+    if (result.done === true) this.#finish()
+    return result
+  }
+
+  return(value?: unknown): IteratorResult<unknown> {
+    if (!this.#isDone && !this.#borrowed.isExpired) this.#rows.return?.()
+    this.#finish()
+    return { done: true, value }
+  }
+
+  [Symbol.iterator](): this {
+    return this
+  }
+
+  [Symbol.dispose](): void {
+    this.return()
+  }
+
+  #finish(): void {
+    this.#isDone = true
+    this.#borrowed.return()
+  }
+}
+
+/** All databases of a node, for reading from its user thread. */
+export class Readers {
+  readonly #source: ReadSource
+  readonly #pool: ReadPool
+  readonly #databases = new Map<string, DatabaseReader>()
+  #isClosed = false
+
+  constructor(options: ReadersOptions) {
+    const { directory, shared } = options
+    this.#source = { directory, shared }
+    this.#pool = new ReadPool(this.#source, {
+      borrowedMax: options.borrowedMax ?? 8,
+      maxReadMs: options.maxReadMs ?? 30_000,
+      walBytesMax: options.walBytesMax ?? 256 * 1024 * 1024,
+    })
+  }
+
+  /** The same object for the same name; the database need not exist. */
+  database(name: string): DatabaseReader {
+    if (this.#isClosed) throw closedError()
+    let database = this.#databases.get(name)
+    if (database === undefined) {
+      database = new DatabaseReader(name, this.#source, this.#pool)
+      this.#databases.set(name, database)
+    }
+    return database
+  }
+
+  /** Ends open reads with ERR_CLOSED. */
+  close(): void {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    for (const database of this.#databases.values()) database.close()
+    this.#pool.close()
+  }
+}
+
+function closedError(): ColmenaError {
+  return new ColmenaError('ERR_CLOSED', 'the node was closed')
+}
+
+/** Reads for a user thread, beside a storage thread that publishes in `shared`. */
+export function createReaders(options: ReadersOptions): Readers {
+  return new Readers(options)
+}
