@@ -131,6 +131,8 @@ export function isAskingPragma(name: string): boolean {
   return ASKING.has(name) || ASKING_OF.has(name)
 }
 
-function switchOf(value: string): 'on' | 'off' {
-  return /^(on|yes|true|[1-9]\d*)$/i.test(value) ? 'on' : 'off'
+/** As SQLite reads a switch; undefined for what it would take for something else. */
+function switchOf(value: string): 'on' | 'off' | undefined {
+  if (/^(on|yes|true|1)$/i.test(value)) return 'on'
+  return /^(off|no|false|0)$/i.test(value) ? 'off' : undefined
 }

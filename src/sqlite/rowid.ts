@@ -62,7 +62,7 @@ function largestRowidOf(table: string, own: OwnStatements): bigint | null {
 function largestRowid(table: string): StatementFailure {
   return new StatementFailure(
     'ERR_NON_DETERMINISTIC_SQL',
-    `table ${table} would hold rowid ${LARGEST_TEXT}, after which each node's SQLite picks rowids ` +
-      'at random: use a smaller one, or AUTOINCREMENT',
+    `table ${table} would hold rowid ${LARGEST_TEXT}, after which SQLite picks rowids at random, ` +
+      'other ones on each node: use a smaller one, or AUTOINCREMENT',
   )
 }

@@ -1,4 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
+import { WRITE_FUNCTIONS } from './allowed.ts'
+import { tokenize } from './token.ts'
 
 type TableKind = 'table' | 'view' | 'virtual' | 'shadow'
 
@@ -8,14 +10,22 @@ interface TableEntry {
   readonly isAutoincrement: boolean
 }
 
+/** Words of an expression that may stand before a parenthesis without being called. */
+const OPERATORS: ReadonlySet<string> = new Set(
+  'and between case cast collate else exists in is isnull not notnull or then when'.split(' '),
+)
+
 /** What the guard must know of a schema; a picture of one `schema_version`. */
 export class Schema {
+  readonly #db: DatabaseSync
+  #defaults: ReadonlyMap<string, ReadonlySet<string>> | undefined
   readonly #tables: ReadonlyMap<string, TableEntry>
   /** Whether any SQL of the schema speaks of deferrable foreign keys. */
   readonly hasDeferredForeignKeys: boolean
 
   /** Reads the schema of `db`, whose statements must return arrays and bigint integers. */
   constructor(db: DatabaseSync) {
+    this.#db = db
     const autoincrement = new Set(
       column(db, "SELECT lower(name) FROM sqlite_schema WHERE sql LIKE '%autoincrement%'"),
     )
@@ -31,6 +41,15 @@ export class Schema {
     )
     this.hasDeferredForeignKeys =
       column(db, "SELECT 1 FROM sqlite_schema WHERE sql LIKE '%deferr%' LIMIT 1").length > 0
+  }
+
+  /**
+   * Functions that DEFAULTs of a table call: the authorizer is told of those of triggers, views and
+   * CHECKs, but not of these.
+   */
+  defaultFunctions(table: string): ReadonlySet<string> {
+    this.#defaults ??= readDefaults(this.#db)
+    return this.#defaults.get(table) ?? NONE
   }
 
   has(table: string): boolean {
@@ -54,6 +73,34 @@ export class Schema {
   isAutoincrement(table: string): boolean {
     return this.#tables.get(table)?.isAutoincrement ?? false
   }
+}
+
+const NONE: ReadonlySet<string> = new Set()
+
+function readDefaults(db: DatabaseSync): ReadonlyMap<string, ReadonlySet<string>> {
+  const statement = db.prepare(
+    'SELECT lower(l.name), c.dflt_value FROM pragma_table_list AS l, ' +
+      "pragma_table_xinfo(l.name) AS c WHERE l.schema = 'main' AND l.type = 'table' " +
+      "AND (c.dflt_value LIKE '%(%' OR c.dflt_value LIKE '%current_%')",
+  )
+  const defaults = new Map<string, Set<string>>()
+  for (const [table, expression] of statement.all() as unknown as [string, string][]) {
+    const names = defaults.get(table) ?? new Set()
+    for (const name of calledFunctions(expression)) names.add(name)
+    defaults.set(table, names)
+  }
+  return defaults
+}
+
+function calledFunctions(expression: string): string[] {
+  const tokens = tokenize(expression)
+  const called = tokens.filter(({ kind, text }, at) => {
+    if (kind !== 'word' && kind !== 'quoted') return false
+    if (kind === 'word' && /^current_(date|time|timestamp)$/.test(text)) return true
+    if (tokens[at + 1]?.text !== '(') return false
+    return WRITE_FUNCTIONS.has(text.toLowerCase()) || kind === 'quoted' || !OPERATORS.has(text)
+  })
+  return called.map(({ text }) => text.toLowerCase())
 }
 
 function column(db: DatabaseSync, sql: string): string[] {

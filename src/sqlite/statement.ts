@@ -34,10 +34,18 @@ export function prepareGuarded(
   const [statement, record] = guarded(guard, () =>
     guard.prepare(shape.keyword, () => db.prepare(prepared)),
   )
+  if (!shape.isSchemaStatement) noteDefaults(record, schema)
   const facts =
     shape.pragma === undefined ? statementFacts(shape, record, schema()) : pragmaFacts(shape)
   if (facts.kind === 'write') judgeWrite(record, (table) => schema().has(table))
   return { statement, shape, facts, record }
+}
+
+/** What DEFAULTs call counts as called by every statement that may use them. */
+function noteDefaults(record: PreparedRecord, schema: () => Schema): void {
+  for (const table of record.writtenTables) {
+    for (const name of schema().defaultFunctions(table)) record.functions.add(name)
+  }
 }
 
 /** Runs `work` under an armed guard and turns what it throws into the failure that it means. */
