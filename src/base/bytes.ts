@@ -26,17 +26,21 @@ export class ByteWriter {
   }
 
   u8(value: number): this {
-    this.#view.setUint8(this.#reserve(1), value)
+    // Growing replaces the view, so the place comes first.
+    const at = this.#reserve(1)
+    this.#view.setUint8(at, value)
     return this
   }
 
   u16(value: number): this {
-    this.#view.setUint16(this.#reserve(2), value, true)
+    const at = this.#reserve(2)
+    this.#view.setUint16(at, value, true)
     return this
   }
 
   u32(value: number): this {
-    this.#view.setUint32(this.#reserve(4), value, true)
+    const at = this.#reserve(4)
+    this.#view.setUint32(at, value, true)
     return this
   }
 
@@ -50,12 +54,14 @@ export class ByteWriter {
   }
 
   i64(value: bigint): this {
-    this.#view.setBigInt64(this.#reserve(8), value, true)
+    const at = this.#reserve(8)
+    this.#view.setBigInt64(at, value, true)
     return this
   }
 
   f64(value: number): this {
-    this.#view.setFloat64(this.#reserve(8), value, true)
+    const at = this.#reserve(8)
+    this.#view.setFloat64(at, value, true)
     return this
   }
 

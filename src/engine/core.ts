@@ -225,6 +225,7 @@ export class Core {
       dataDir: config.dataDir,
       generation,
       firstIndex: () => log.firstIndex,
+      confState: () => this.membership.confState,
       changed: () => {
         this.raft.retrySends()
         this.schedule()

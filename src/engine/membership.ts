@@ -213,9 +213,8 @@ export class Membership {
     const ready: MemberId[] = []
     for (const progress of raft.status().progress) {
       if (!progress.isLearner || this.#records.get(progress.id)?.wantedRole !== 'voter') continue
-      if (progress.recentActive && progress.match + CAUGHT_UP_ENTRIES >= raft.commit) {
-        ready.push(progress.id)
-      }
+      const follows = progress.recentActive && progress.state === 'replicate'
+      if (follows && progress.match + CAUGHT_UP_ENTRIES >= raft.commit) ready.push(progress.id)
     }
     const count = (voters.length + ready.length) % 2 === 1 ? ready.length : ready.length - 1
     if (count <= 0) return null

@@ -1,5 +1,12 @@
-import type { Clock, Random } from '../base/ports.ts'
-import type { Message, Raft, Snapshot } from '../raft/raft.ts'
+import type { Cancel, Clock, Random } from '../base/ports.ts'
+import {
+  type ConfState,
+  isMember,
+  type MemberId,
+  type Message,
+  type Raft,
+  type Snapshot,
+} from '../raft/raft.ts'
 import {
   decodeMessage,
   encodeMessage,
@@ -12,12 +19,17 @@ import type { Applier, SnapshotCopy } from './ports.ts'
 const IDLE_COPY_MS = 30_000
 const ID_BYTES = 16
 
-/** The copy that streams are fed from, and its directory under the data directory. */
+/** A copy that streams are fed from, and its directory under the data directory. */
 interface ReadyCopy {
   readonly id: Uint8Array
   readonly directory: string
   readonly copy: SnapshotCopy
   usedMs: number
+}
+
+interface Stream {
+  readonly source: ReadyCopy
+  cancel: Cancel
 }
 
 export interface SnapshotsOptions {
@@ -30,6 +42,8 @@ export interface SnapshotsOptions {
   /** The generation in use when the node started. */
   readonly generation: number
   readonly firstIndex: () => number
+  /** Members that a snapshot must know, or they would refuse it. */
+  readonly confState: () => ConfState
   /** A copy is ready, or a stream ended: the core may go on. */
   readonly changed: () => void
   readonly warning: (code: string, message: string) => void
@@ -44,7 +58,7 @@ export class Snapshots {
   readonly #options: SnapshotsOptions
   #ready: ReadyCopy | null = null
   #isCopying = false
-  readonly #streams = new Map<number, () => void>()
+  readonly #streams = new Map<MemberId, Stream>()
   /** Which generation holds which snapshot: a broken stream goes on where it was. */
   readonly #generations = new Map<string, number>()
   #nextGeneration: number
@@ -58,15 +72,18 @@ export class Snapshots {
     this.#nextGeneration = options.generation + 1
   }
 
-  /** The lowest index that a stream's taker will need next; null while there is no stream. */
+  /** The lowest index that the taker of a copy will need next; null while there is no copy. */
   get neededIndex(): number | null {
-    return this.#ready === null ? null : this.#ready.copy.index
+    let lowest = this.#ready?.copy.index ?? null
+    for (const { source } of this.#streams.values()) {
+      if (lowest === null || source.copy.index < lowest) lowest = source.copy.index
+    }
+    return lowest
   }
 
   /** For the core: the snapshot to send, or a word that one is being made. */
   latest(): Snapshot | 'unavailable' {
-    const { firstIndex } = this.#options
-    if (this.#ready !== null && this.#ready.copy.index + 1 < firstIndex()) this.#drop()
+    if (this.#ready !== null && !this.#isUsable(this.#ready.copy)) this.#retire()
     if (this.#ready === null) {
       this.#copy()
       return 'unavailable'
@@ -77,29 +94,22 @@ export class Snapshots {
 
   /** Streams what the core's snapshot message names. */
   send(message: Message): void {
-    const { transport, raft, clock, dataDir, changed } = this.#options
-    const ready = this.#ready
-    if (ready === null || this.#streams.has(message.to)) {
+    const { transport, raft, clock, dataDir } = this.#options
+    const source = this.#ready
+    if (source === null || this.#streams.has(message.to)) {
       raft.reportSnapshot(message.to, false)
       return
     }
-    ready.usedMs = clock.nowMs()
-    const { index, term, files } = ready.copy
+    const { index, term, files } = source.copy
     const extra = Buffer.concat(encodeMessage(message))
-    const manifest: SnapshotManifest = { id: ready.id, index, term, extra, files }
-    const cancel = transport.sendSnapshot(
-      message.to,
-      manifest,
-      `${dataDir}/${ready.directory}`,
-      (error) => {
-        this.#streams.delete(message.to)
-        ready.usedMs = clock.nowMs()
-        if (error === null) this.sentCount += 1
-        raft.reportSnapshot(message.to, error === null)
-        changed()
-      },
+    const manifest: SnapshotManifest = { id: source.id, index, term, extra, files }
+    const stream: Stream = { source, cancel: () => {} }
+    this.#streams.set(message.to, stream)
+    source.usedMs = clock.nowMs()
+    const directory = `${dataDir}/${source.directory}`
+    stream.cancel = transport.sendSnapshot(message.to, manifest, directory, (error) =>
+      this.#streamEnded(message.to, source, error),
     )
-    this.#streams.set(message.to, cancel)
   }
 
   /** A leader offers a snapshot: take it unless we are past it. */
@@ -150,13 +160,35 @@ export class Snapshots {
 
   tick(): void {
     const ready = this.#ready
-    if (ready === null || this.#streams.size > 0) return
-    if (this.#options.clock.nowMs() - ready.usedMs > IDLE_COPY_MS) this.#drop()
+    if (ready === null || this.#isStreamed(ready)) return
+    if (this.#options.clock.nowMs() - ready.usedMs > IDLE_COPY_MS) this.#retire()
   }
 
   close(): void {
-    for (const cancel of [...this.#streams.values()]) cancel()
-    this.#streams.clear()
+    for (const { cancel } of [...this.#streams.values()]) cancel()
+  }
+
+  #streamEnded(to: MemberId, source: ReadyCopy, error: Error | null): void {
+    const { raft, clock, changed, warning } = this.#options
+    this.#streams.delete(to)
+    source.usedMs = clock.nowMs()
+    if (error === null) this.sentCount += 1
+    else warning('ERR_SNAPSHOT', `sending a snapshot to member ${to} broke off: ${error.message}`)
+    if (source !== this.#ready) this.#removeUnused(source)
+    raft.reportSnapshot(to, error === null)
+    changed()
+  }
+
+  /** A copy is of no use once the log behind it is gone, or for members that it does not name. */
+  #isUsable(copy: SnapshotCopy): boolean {
+    if (copy.index + 1 < this.#options.firstIndex()) return false
+    const { voters, learners } = this.#options.confState()
+    return [...voters, ...learners].every((id) => isMember(copy.confState, id))
+  }
+
+  #isStreamed(copy: ReadyCopy): boolean {
+    for (const { source } of this.#streams.values()) if (source === copy) return true
+    return false
   }
 
   #copy(): void {
@@ -178,9 +210,14 @@ export class Snapshots {
     })
   }
 
-  #drop(): void {
-    if (this.#ready === null || this.#streams.size > 0) return
-    this.#options.applier.removeSnapshot(this.#ready.directory)
+  /** Streams that are under way may finish; nobody new gets this copy. */
+  #retire(): void {
+    const ready = this.#ready
     this.#ready = null
+    if (ready !== null) this.#removeUnused(ready)
+  }
+
+  #removeUnused(copy: ReadyCopy): void {
+    if (!this.#isStreamed(copy)) this.#options.applier.removeSnapshot(copy.directory)
   }
 }
