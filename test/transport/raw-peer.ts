@@ -100,12 +100,18 @@ const PURPOSES: readonly Purpose[] = ['control', 'bulk', 'call', 'snapshot']
 /** Where the purpose stands in a plaintext hello: frame header, magic, version. */
 const PURPOSE_AT = 9 + 4 + 2
 
-/** A man in the middle of plaintext links. @returns its address */
+export interface TestProxy {
+  readonly address: string
+  /** Ends every connection that goes through it. */
+  cut(): void
+}
+
+/** A man in the middle of plaintext links. */
 export async function openProxy(
   t: TestContext,
   targetPort: number,
   tamper: Tamper,
-): Promise<string> {
+): Promise<TestProxy> {
   const all = new Set<Socket>()
   const server = net.createServer((incoming) => {
     const outgoing = net.connect({ host: '127.0.0.1', port: targetPort })
@@ -132,12 +138,12 @@ export async function openProxy(
     outgoing.on('close', () => incoming.destroy())
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(
-    () =>
-      new Promise<void>((resolve) => {
-        for (const socket of all) socket.destroy()
-        server.close(() => resolve())
-      }),
-  )
-  return `127.0.0.1:${(server.address() as net.AddressInfo).port}`
+  const cut = (): void => {
+    for (const socket of all) socket.destroy()
+  }
+  t.after(async () => {
+    cut()
+    await new Promise((resolve) => server.close(resolve))
+  })
+  return { address: `127.0.0.1:${(server.address() as net.AddressInfo).port}`, cut }
 }

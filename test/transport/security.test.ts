@@ -72,11 +72,11 @@ test('with a secret nothing readable is on the wire, and a changed byte ends the
     if (isTampering) chunk[chunk.length - 1] = (chunk[chunk.length - 1] as number) ^ 1
     return chunk
   })
-  assert.equal((await a.call(proxy, 1, 'readable words')).body, 'readable words')
+  assert.equal((await a.call(proxy.address, 1, 'readable words')).body, 'readable words')
   const wire = Buffer.concat(seen).toString('latin1')
   assert.ok(!wire.includes('readable') && !wire.includes('node-1') && !wire.includes(SECRET))
   isTampering = true
-  const { error } = await a.call(proxy, 1, 'changed words')
+  const { error } = await a.call(proxy.address, 1, 'changed words')
   assert.equal(codeOf(error), 'ERR_FAILED')
   assert.equal(error?.outcome, 'unknown')
 })
