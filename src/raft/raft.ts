@@ -243,7 +243,7 @@ export class Raft {
     return this.#ready.hasReady()
   }
 
-  /** Hands out all work; it counts as taken. In synchronous mode `advance` comes before the next. */
+  /** Hands out all work; it counts as taken. In synchronous mode `advance` comes in between. */
   takeReady(): Ready {
     invariant(!this.#ready.hasOpenReady(), 'each Ready is advanced before the next is taken')
     return this.#ready.take()

@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { Environment } from './etcd-raft-environment.ts'
 import { createConfChangeDriver, driveQuorum } from './etcd-raft-pure.ts'
 import { closeLine, type Directive, parseScenario } from './etcd-raft-scenario.ts'
@@ -51,15 +51,20 @@ function replay(path: string, drive: Driver): { actual: string; expected: string
   return { actual, expected }
 }
 
+/** The scenarios are not part of this project; where they are missing, the report says so. */
+function reportMissing(run: TestContext, where: string): void {
+  run.skip(`no scenarios at ${where}`)
+}
+
 describe('etcd/raft scenarios', () => {
   if (!existsSync(folder)) {
-    it('replays them', (context) => context.skip(`no scenarios at CONFORMANCE_DIR (${folder})`))
+    it('replays them', (run) => reportMissing(run, `CONFORMANCE_DIR (${folder})`))
     return
   }
   for (const { name, folders, createDriver } of groups) {
     const found = folders.map((each) => join(folder, each)).find((each) => existsSync(each))
     if (found === undefined) {
-      it(name, (context) => context.skip(`no such folder: ${folders.join(' or ')}`))
+      it(name, (run) => reportMissing(run, folders.join(' or ')))
       continue
     }
     const files = readdirSync(found).filter((each) => each.endsWith('.txt'))
