@@ -1,6 +1,7 @@
 import { ColmenaError, type ErrorCode, type Outcome, SqlError } from '../base/errors.ts'
 import type { UnitError } from '../command/command.ts'
 import type { ErrorMessage } from '../engine/engine.ts'
+import { StatementFailure } from '../sqlite/sqlite.ts'
 
 /** An error that crossed threads as a message. */
 export function errorFromMessage(message: ErrorMessage): ColmenaError {
@@ -35,6 +36,13 @@ export function errorFromUnit(
     return new ColmenaError(error.code as ErrorCode, message, { index })
   }
   return new SqlError(message, { sqliteCode, sqliteMessage, statementIndex, index })
+}
+
+/** What a local read threw, as its caller gets it. */
+export function readFailure(error: unknown, place: StatementPlace): unknown {
+  if (!(error instanceof StatementFailure)) return error
+  const { code, message, sqliteCode } = error
+  return errorFromUnit({ code, message, sqliteCode, statementIndex: 0 }, place)
 }
 
 /** A caller's signal ended the wait; `outcome` says what became of a write. */

@@ -127,7 +127,7 @@ export class Writes {
   /** The engine gave commands up: they will never apply. */
   rejected(database: string, from: number, to: number, error: ColmenaError): void {
     for (let sequence = from; sequence <= to; sequence += 1) {
-      this.#finished(database, sequence)?.calls.forEach((call) => call.fail(error))
+      for (const call of this.#finished(database, sequence)?.calls ?? []) call.fail(error)
     }
   }
 

@@ -1,0 +1,42 @@
+/**
+ * Colmena: replicated SQLite inside your Node.js process. Everything a user needs is here; what is
+ * not exported may change at any time.
+ */
+export {
+  ColmenaError,
+  type ErrorCode,
+  isColmenaError,
+  type Outcome,
+  SqlError,
+} from './base/errors.ts'
+export {
+  type BatchMode,
+  type BatchOptions,
+  type BatchStatement,
+  type CallOptions,
+  type ColmenaNode,
+  type Consistency,
+  type Database,
+  type DatabaseOptions,
+  type DatabaseReader,
+  type InputArgs,
+  type InputStatement,
+  type InputValue,
+  type Leader,
+  type Logger,
+  type MemberStatus,
+  type NodeEvents,
+  type NodeStatus,
+  type OpenOptions,
+  open,
+  type PrepareOptions,
+  type ReaderRow,
+  type ReaderStatement,
+  type ReaderValue,
+  type ResultSet,
+  type Row,
+  type SignalOptions,
+  type Value,
+  type WaitOptions,
+  withConsistency,
+} from './node/node.ts'

@@ -1,0 +1,41 @@
+import { ColmenaError } from '../base/errors.ts'
+import { type Consistency, checkConsistency } from './consistency.ts'
+import { nearestName } from './nearest.ts'
+
+/** What every call takes last. */
+export interface CallOptions {
+  /**
+   * Stops waiting and rejects with ERR_ABORTED. A write that has left for the log may still be
+   * applied: the error's `outcome` says what is known.
+   */
+  readonly signal?: AbortSignal | undefined
+  /** The level of this read; it wins over `withConsistency` and the database's own. */
+  readonly consistency?: Consistency | undefined
+}
+
+const KEYS = ['signal', 'consistency']
+const NONE: CallOptions = Object.freeze({})
+
+/** @throws ColmenaError ERR_INVALID_ARGUMENT: a misspelt level must not be a weaker one. */
+export function checkCallOptions(options: unknown): CallOptions {
+  if (options === undefined) return NONE
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw invalid('the options of a call are an object, such as { consistency: "strong" }')
+  }
+  for (const key of Object.keys(options)) {
+    if (KEYS.includes(key)) continue
+    const nearest = nearestName(key, KEYS)
+    const hint = nearest === undefined ? `known are ${KEYS.join(', ')}` : `is '${nearest}' meant?`
+    throw invalid(`unknown option '${key}' of a call; ${hint}`)
+  }
+  const { signal, consistency } = options as CallOptions
+  if (signal !== undefined && !(signal instanceof AbortSignal)) {
+    throw invalid('signal must be an AbortSignal')
+  }
+  if (consistency !== undefined) checkConsistency(consistency, 'consistency')
+  return options
+}
+
+function invalid(message: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
+}

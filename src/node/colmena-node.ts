@@ -1,0 +1,185 @@
+import { EventEmitter } from 'node:events'
+import { ColmenaError } from '../base/errors.ts'
+import { isDatabaseName, SYSTEM } from '../database/database.ts'
+import type { EngineStatus, MemberStatus } from '../engine/engine.ts'
+import { formatHostPort } from './address.ts'
+import { type Consistency, checkConsistency } from './consistency.ts'
+import { Database } from './database-client.ts'
+import type { Emit, NodeEvents } from './events.ts'
+import { checkNotAborted } from './failures.ts'
+import type { Leader, WaitOptions } from './leader-watch.ts'
+import type { NodeCore } from './node-core.ts'
+import type { Logger } from './options.ts'
+import { createStatus, type NodeStatus } from './status.ts'
+
+export interface DatabaseOptions {
+  /**
+   * The level of reads that name none.
+   *
+   * @defaultValue that of `open`
+   */
+  readonly consistency?: Consistency | undefined
+}
+
+/** What calls that only wait take. */
+export interface SignalOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+/** One running copy of Colmena, as `open` returns it. */
+export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDisposable {
+  readonly #core: NodeCore
+
+  constructor(createCore: (emit: Emit) => NodeCore) {
+    super()
+    // In a microtask, so that a listener that throws breaks nothing of ours.
+    this.#core = createCore((name, ...event) => {
+      queueMicrotask(() => {
+        logEvent(this.#core.config.logger, name, event)
+        this.#emitter.emit(name, ...event)
+      })
+    })
+    const watch = (): void => this.#core.reads.watchAll(this.listenerCount('applied') > 0)
+    this.#emitter.on('newListener', () => queueMicrotask(watch))
+    this.#emitter.on('removeListener', watch)
+  }
+
+  /** This very object, for event names that {@link NodeEvents} has not or that are computed. */
+  get #emitter(): EventEmitter {
+    return this as unknown as EventEmitter
+  }
+
+  get nodeId(): string {
+    return this.#core.identity.nodeId
+  }
+
+  get memberId(): number {
+    return this.#core.identity.memberId
+  }
+
+  /** `host:port` that this node really listens on; '' without network. */
+  get address(): string {
+    const { bind } = this.#core.config
+    return bind === null ? '' : formatHostPort({ host: bind.host, port: this.#core.port })
+  }
+
+  /** Whether this node leads, as far as it can know without asking anyone. */
+  get isLeader(): boolean {
+    return this.#core.isLeader
+  }
+
+  /** The leader as this node was last told; null while there is none. */
+  get leader(): Leader | null {
+    return this.#core.leaders.leader
+  }
+
+  /**
+   * A database by its name. Its first write makes it, on all nodes; until then it reads as an
+   * empty one. Handles cost nothing, and each may have another level.
+   *
+   * @throws ColmenaError ERR_INVALID_ARGUMENT for a name that is not of `[a-z0-9_-]{1,64}`, or
+   * that is kept for the cluster itself.
+   */
+  database(name = 'main', options: DatabaseOptions = {}): Database {
+    this.#core.checkOpen()
+    checkDatabaseName(name)
+    const consistency = options.consistency ?? this.#core.config.consistency
+    return new Database(this.#core, name, checkConsistency(consistency, 'consistency'))
+  }
+
+  /** The names of the databases that exist here. */
+  async databases(options: SignalOptions = {}): Promise<string[]> {
+    const databases = await this.#core.databases(options.signal)
+    return databases.map(({ name }) => name).sort()
+  }
+
+  /**
+   * Removes a database from all nodes, with everything in it; it is gone here when this resolves.
+   *
+   * @returns false if there was none of that name.
+   */
+  async dropDatabase(name: string, options: SignalOptions = {}): Promise<boolean> {
+    this.#core.checkOpen()
+    checkNotAborted(options.signal)
+    checkDatabaseName(name)
+    return this.#core.drops.drop(name, options.signal)
+  }
+
+  /** Everything there is to know of this node, as plain JSON. */
+  async status(options: SignalOptions = {}): Promise<NodeStatus> {
+    const [engine, databases] = await Promise.all([
+      this.#core.request({ method: 'status' }, options.signal),
+      this.#core.databases(options.signal),
+    ])
+    return createStatus(this.#core, this.address, engine as EngineStatus, databases)
+  }
+
+  /** The members of the cluster, as this node knows them. */
+  async members(options: SignalOptions = {}): Promise<readonly MemberStatus[]> {
+    const members = await this.#core.request({ method: 'members' }, options.signal)
+    return members as readonly MemberStatus[]
+  }
+
+  /**
+   * Resolves when there is a leader, with who it is.
+   *
+   * @throws ColmenaError ERR_TIMEOUT after `timeoutMs` (`requestTimeoutMs` by default), ERR_ABORTED
+   */
+  async waitForLeader(options: WaitOptions = {}): Promise<Leader> {
+    this.#core.checkOpen()
+    const timeoutMs = options.timeoutMs ?? this.#core.config.requestTimeoutMs
+    return this.#core.leaders.wait(options.signal, timeoutMs)
+  }
+
+  /**
+   * Makes another voter the leader: the one named, or the one that is furthest. Any node can ask.
+   *
+   * @throws ColmenaError ERR_NO_LEADER, or ERR_INVALID_ARGUMENT where it can't be had.
+   */
+  async transferLeadership(nodeId?: string, options: SignalOptions = {}): Promise<void> {
+    const request = { method: 'transferLeadership', to: nodeId ?? null } as const
+    await this.#core.request(request, options.signal)
+  }
+
+  /**
+   * Ends this node: calls that are under way get at most one election timeout, a leader hands over
+   * within another, then everything is closed and what still waits rejects with ERR_CLOSED.
+   * `signal` cuts that short. Every caller gets the same promise. A process that never closes loses
+   * nothing: it is as one that was killed.
+   */
+  close(options: SignalOptions = {}): Promise<void> {
+    return this.#core.close(options.signal)
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
+
+function checkDatabaseName(name: unknown): void {
+  if (typeof name === 'string' && isDatabaseName(name) && name !== SYSTEM) return
+  throw new ColmenaError(
+    'ERR_INVALID_ARGUMENT',
+    `a database can't be called ${JSON.stringify(name)}: use 1 to 64 of a-z, 0-9, _ and -, and ` +
+      `not '${SYSTEM}', which is the cluster's own`,
+  )
+}
+
+function logEvent(logger: Logger, name: keyof NodeEvents, [event]: readonly unknown[]): void {
+  switch (name) {
+    case 'applied':
+      logger.debug?.('applied', event)
+      break
+    case 'warning':
+      logger.warn?.((event as NodeEvents['warning'][0]).message, event)
+      break
+    case 'closed': {
+      const closed = event as NodeEvents['closed'][0]
+      if (closed.reason === 'failed') logger.error?.('this node has failed', event)
+      else logger.info?.('this node is closed', event)
+      break
+    }
+    default:
+      logger.info?.(`${name} changed`, event)
+  }
+}

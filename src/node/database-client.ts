@@ -1,0 +1,273 @@
+import { ColmenaError } from '../base/errors.ts'
+import type { Statement } from '../command/command.ts'
+import type { DatabaseReader as Files } from '../database/database.ts'
+import { type Classification, splitStatements } from '../sqlite/sqlite.ts'
+import { type CallOptions, checkCallOptions } from './call-options.ts'
+import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
+import { DatabaseReader } from './database-reader.ts'
+import { checkNotAborted, readFailure, type StatementPlace } from './failures.ts'
+import type { NodeCore } from './node-core.ts'
+import { createResultSet, type ResultSet, type Row } from './result-set.ts'
+import {
+  type BatchStatement,
+  type InputArgs,
+  type InputStatement,
+  toBatchStatement,
+  toStatement,
+} from './statement.ts'
+
+/** How a batch runs: `read` on one local snapshot, the others as one write; see `batch`. */
+export type BatchMode = 'write' | 'read' | 'deferred'
+
+/** A batch's mode together with the options of any call. */
+export interface BatchOptions extends CallOptions {
+  readonly mode?: BatchMode | undefined
+}
+
+const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
+const BATCH_MODES: readonly unknown[] = ['write', 'read', 'deferred', undefined]
+const TRANSACTION_WORD = /^(begin|commit|end|rollback|savepoint|release)\b/i
+/** What begins so can only read, whatever tables there are. */
+const READING_WORD = /^\s*(select|values|explain)\b/i
+
+/**
+ * One database of a node. Writes go through the log and are answered by this node's own apply, so
+ * a write that resolved is seen by every later read here. Reads run on this node's own file.
+ *
+ * It has the shape of libsql's `Client` where the two do the same thing.
+ */
+export class Database {
+  readonly name: string
+  readonly protocol: 'file' = 'file'
+  readonly #core: NodeCore
+  readonly #consistency: Consistency
+  #reader: DatabaseReader | undefined
+  #isClosed = false
+
+  constructor(core: NodeCore, name: string, consistency: Consistency) {
+    this.#core = core
+    this.name = name
+    this.#consistency = consistency
+  }
+
+  /** Whether this handle or its node was closed. */
+  get closed(): boolean {
+    return this.#isClosed || !this.#core.isOpen
+  }
+
+  /** Prepared reads without a promise, at SQLite's own speed and always at level `none`. */
+  get reader(): DatabaseReader {
+    this.#reader ??= new DatabaseReader(this.#core, () => this.#files())
+    return this.#reader
+  }
+
+  /**
+   * Runs one statement: a write through the log, or a read at its level.
+   *
+   * @throws SqlError what SQLite answers, the same on every node.
+   * @throws ColmenaError ERR_NO_LEADER, ERR_TIMEOUT, ERR_ABORTED, ERR_BUSY, ERR_LAGGING,
+   * ERR_TOO_LARGE, ERR_REFUSED_SQL, ERR_INVALID_ARGUMENT, ERR_CLOSED; `outcome` says what became of
+   * a write.
+   * @example
+   * const { rows } = await db.execute<{ id: number }>('SELECT id FROM t WHERE name = ?', ['a'])
+   */
+  execute<TRow = Row>(statement: string | InputStatement): Promise<ResultSet<TRow>>
+  execute<TRow = Row>(
+    sql: string,
+    args?: InputArgs | undefined,
+    options?: CallOptions | undefined,
+  ): Promise<ResultSet<TRow>>
+  execute<TRow = Row>(
+    statement: InputStatement,
+    options?: CallOptions | undefined,
+  ): Promise<ResultSet<TRow>>
+  async execute<TRow = Row>(
+    input: string | InputStatement,
+    second?: InputArgs | CallOptions | undefined,
+    third?: CallOptions | undefined,
+  ): Promise<ResultSet<TRow>> {
+    if (typeof input === 'string' || input === null || typeof input !== 'object') {
+      const options = checkCallOptions(third)
+      return this.#run(toStatement(input, second), ALONE, options)
+    }
+    const options = checkCallOptions(second ?? third)
+    return this.#run(toStatement(input.sql, input.args), ALONE, options)
+  }
+
+  /**
+   * Runs statements that succeed or fail together: as one command through the log, or, if all of
+   * them read, on one snapshot of this node's file. Mode `read` refuses writes; `deferred` is
+   * `write` where one of them writes.
+   *
+   * @throws SqlError of the first statement that fails, with its `statementIndex`; nothing of the
+   * batch is applied then. Else as {@link execute}.
+   */
+  async batch<TRow = Row>(
+    statements: readonly BatchStatement[],
+    modeOrOptions?: BatchMode | BatchOptions | undefined,
+  ): Promise<ResultSet<TRow>[]> {
+    const { mode, ...options } = toBatchOptions(modeOrOptions)
+    if (!Array.isArray(statements)) throw invalid('batch takes an array of statements')
+    const converted = statements.map(toBatchStatement)
+    const files = this.#enter(options)
+    const place = { index: 0, count: converted.length }
+    const writing = converted.findIndex(
+      ({ sql }, index) => !reads(files.classify(sql), sql, { ...place, index }),
+    )
+    if (writing < 0) return this.#readAll<TRow>(files, converted, options)
+    if (mode === 'read') {
+      throw invalid(`statement ${writing + 1} of a batch of mode 'read' is no read`)
+    }
+    const { index, statements: results } = await this.#core.writes.submit({
+      database: this.name,
+      unit: { statements: converted },
+      place,
+      signal: options.signal,
+    })
+    return results.map((result) => createResultSet<TRow>(result, index, undefined))
+  }
+
+  /**
+   * Runs a script statement by statement, each on its own, up to the first that fails; the ones
+   * before it stay applied. Transactions in it are refused: `batch` is the way to all or nothing.
+   *
+   * @throws as {@link execute}, with the failing statement's `statementIndex`.
+   */
+  async executeMultiple(sql: string, options?: CallOptions | undefined): Promise<void> {
+    const checked = checkCallOptions(options)
+    if (typeof sql !== 'string') throw invalid('executeMultiple takes SQL text')
+    this.#enter(checked)
+    const statements = splitStatements(sql)
+    statements.forEach(refuseTransaction)
+    for (const [index, statement] of statements.entries()) {
+      const place = { index, count: statements.length }
+      await this.#run({ sql: statement, args: [] }, place, checked)
+    }
+  }
+
+  /** The same database with another level for reads that name none. */
+  withConsistency(level: Consistency): Database {
+    checkConsistency(level, 'the level of withConsistency')
+    return new Database(this.#core, this.name, level)
+  }
+
+  /** Closes this handle alone; the node and other handles go on. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async #run<TRow>(
+    statement: Statement,
+    place: StatementPlace,
+    options: CallOptions,
+  ): Promise<ResultSet<TRow>> {
+    const files = this.#enter(options)
+    if (reads(files.classify(statement.sql), statement.sql, place)) {
+      return this.#read<TRow>(files, statement, place, options)
+    }
+    const { index, statements } = await this.#core.writes.submit({
+      database: this.name,
+      unit: { statements: [statement] },
+      place,
+      signal: options.signal,
+    })
+    const [result] = statements
+    if (result === undefined) throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
+    return createResultSet<TRow>(result, index, undefined)
+  }
+
+  async #read<TRow>(
+    files: Files,
+    { sql, args }: Statement,
+    place: StatementPlace,
+    options: CallOptions,
+  ): Promise<ResultSet<TRow>> {
+    const level = this.#level(options)
+    const gate = this.#core.enterRead(level, options.signal)
+    if (gate !== null) await gate
+    const applied = this.#core.shared.applied()
+    try {
+      return createResultSet<TRow>(files.query(sql, args), applied, level)
+    } catch (error) {
+      throw readFailure(error, place)
+    }
+  }
+
+  async #readAll<TRow>(
+    files: Files,
+    statements: readonly Statement[],
+    options: CallOptions,
+  ): Promise<ResultSet<TRow>[]> {
+    const level = this.#level(options)
+    const gate = this.#core.enterRead(level, options.signal)
+    if (gate !== null) await gate
+    const applied = this.#core.shared.applied()
+    const place = { index: 0, count: statements.length }
+    try {
+      using snapshot = files.snapshot()
+      return statements.map(({ sql, args }, index) => {
+        place.index = index
+        return createResultSet<TRow>(snapshot.query(sql, args), applied, level)
+      })
+    } catch (error) {
+      throw readFailure(error, place)
+    }
+  }
+
+  /** Every call begins here: nothing is done for a caller that can't have an answer. */
+  #enter({ signal }: CallOptions): Files {
+    checkNotAborted(signal)
+    return this.#files()
+  }
+
+  #files(): Files {
+    if (this.#isClosed) {
+      throw new ColmenaError('ERR_CLOSED', `this handle of database '${this.name}' is closed`)
+    }
+    return this.#core.readers.database(this.name)
+  }
+
+  /** Bound when the call is made: later, other contexts are at work. */
+  #level({ consistency }: CallOptions): Consistency {
+    return consistency ?? scopedConsistency() ?? this.#consistency
+  }
+}
+
+/**
+ * Whether a statement is for this node's file. One that can't be prepared here may be right on the
+ * leader, whose schema may be newer, so it goes into the log, unless it can be nothing but a read.
+ */
+function reads(facts: Classification, sql: string, place: StatementPlace): boolean {
+  if (facts.kind !== 'unknown') return facts.kind === 'read'
+  if (facts.error.code === 'ERR_REFUSED_SQL') throw readFailure(facts.error, place)
+  return READING_WORD.test(sql)
+}
+
+function toBatchOptions(input: unknown): BatchOptions {
+  if (typeof input === 'string') return toBatchOptions({ mode: input })
+  const { mode, ...options } = (input ?? {}) as BatchOptions
+  if (!BATCH_MODES.includes(mode)) {
+    throw invalid(
+      `the batch mode is ${JSON.stringify(mode)}; it can be 'write', 'read', 'deferred'`,
+    )
+  }
+  return { ...checkCallOptions(options), mode }
+}
+
+function refuseTransaction(sql: string, index: number): void {
+  const word = TRANSACTION_WORD.exec(sql.trimStart())?.[1]
+  if (word === undefined) return
+  throw new ColmenaError(
+    'ERR_REFUSED_SQL',
+    `statement ${index + 1} is ${word.toUpperCase()}: a script can't hold a transaction; pass ` +
+      'the statements to batch, which applies all or nothing. Nothing was run',
+  )
+}
+
+function invalid(message: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
+}

@@ -1,0 +1,18 @@
+import type { MemberStatus } from '../engine/engine.ts'
+
+/** What a node emits. One object per event, so that fields can be added. */
+export interface NodeEvents {
+  /** The leader or the term changed; `id` is the leader's node id, null while there is none. */
+  leader: [event: { readonly id: string | null; readonly term: number }]
+  /** This node applied the log up to `index`; several steps may be told as one. */
+  applied: [event: { readonly index: number }]
+  /** Members, their roles or addresses changed. */
+  membership: [event: { readonly members: readonly MemberStatus[] }]
+  /** Something in the background went wrong and is dealt with; `code` as in `docs/errors.md`. */
+  warning: [event: { readonly code: string; readonly message: string }]
+  /** The end: by `close()`, or because a part of this node failed. */
+  closed: [event: { readonly reason: 'requested' | 'failed'; readonly cause?: unknown }]
+}
+
+/** Hands an event to whoever listens. */
+export type Emit = <Name extends keyof NodeEvents>(name: Name, ...event: NodeEvents[Name]) => void

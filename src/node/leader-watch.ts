@@ -1,0 +1,88 @@
+import { ColmenaError } from '../base/errors.ts'
+import type { MemberStatus } from '../engine/engine.ts'
+import { abortedError, checkNotAborted } from './failures.ts'
+
+/** Who leads. */
+export interface Leader {
+  /** Its node id. */
+  readonly id: string
+  /** What peers dial; '' for a single node without network. */
+  readonly address: string
+}
+
+export interface WaitOptions {
+  readonly signal?: AbortSignal | undefined
+  readonly timeoutMs?: number | undefined
+}
+
+interface Waiter {
+  readonly resolve: (leader: Leader) => void
+  readonly fail: (error: ColmenaError) => void
+}
+
+/** What this node was last told of leader and members, and who waits for a leader. */
+export class LeaderWatch {
+  readonly #waiters = new Set<Waiter>()
+  #members: readonly MemberStatus[] = []
+  #leaderId: string | null = null
+
+  get leader(): Leader | null {
+    const id = this.#leaderId
+    if (id === null) return null
+    return { id, address: this.#members.find(({ nodeId }) => nodeId === id)?.address ?? '' }
+  }
+
+  leaderChanged(id: string | null): void {
+    this.#leaderId = id
+    const { leader } = this
+    if (leader === null) return
+    for (const waiter of [...this.#waiters]) waiter.resolve(leader)
+  }
+
+  membersChanged(members: readonly MemberStatus[]): void {
+    this.#members = members
+  }
+
+  failAll(error: ColmenaError): void {
+    for (const waiter of [...this.#waiters]) waiter.fail(error)
+  }
+
+  /** @throws ColmenaError ERR_TIMEOUT or ERR_ABORTED */
+  wait(signal: AbortSignal | undefined, timeoutMs: number): Promise<Leader> {
+    return new Promise((resolve, reject) => {
+      checkNotAborted(signal)
+      const { leader } = this
+      if (leader !== null) {
+        resolve(leader)
+        return
+      }
+      const settle = (): void => {
+        this.#waiters.delete(waiter)
+        clearTimeout(timer)
+        signal?.removeEventListener('abort', abort)
+      }
+      const waiter: Waiter = {
+        resolve: (found) => {
+          settle()
+          resolve(found)
+        },
+        fail: (error) => {
+          settle()
+          reject(error)
+        },
+      }
+      const abort = (): void => waiter.fail(abortedError(signal as AbortSignal))
+      const timer = setTimeout(() => waiter.fail(noLeaderInTime(timeoutMs)), timeoutMs)
+      signal?.addEventListener('abort', abort, { once: true })
+      this.#waiters.add(waiter)
+    })
+  }
+}
+
+function noLeaderInTime(timeoutMs: number): ColmenaError {
+  return new ColmenaError(
+    'ERR_TIMEOUT',
+    `no leader was seen within ${timeoutMs} ms. Is a majority of the voters running and reachable?`,
+    { retryable: true },
+  )
+}

@@ -1,0 +1,426 @@
+import { join } from 'node:path'
+import { ColmenaError } from '../base/errors.ts'
+import { processNowMs } from '../base/process-clock.ts'
+import { SharedState } from '../base/shared-state.ts'
+import {
+  createReaders,
+  type DatabaseStatus,
+  decodeResults,
+  type Readers,
+  type StorageToUser,
+  SYSTEM,
+} from '../database/database.ts'
+import type { EngineRequest, EngineToUser } from '../engine/engine.ts'
+import { engineFingerprint } from '../sqlite/sqlite.ts'
+import type { OpenConfig } from './config.ts'
+import type { Consistency } from './consistency.ts'
+import type { DataDir } from './data-dir.ts'
+import { Deadlines } from './deadlines.ts'
+import { Drops } from './drops.ts'
+import type { Emit } from './events.ts'
+import { abortedError, checkNotAborted, errorFromMessage } from './failures.ts'
+import { LeaderWatch } from './leader-watch.ts'
+import { settlesWithin } from './patience.ts'
+import { Reads } from './reads.ts'
+import { Requests } from './requests.ts'
+import { ThreadPair } from './thread-pair.ts'
+import type { StartThread, ThreadName } from './threads.ts'
+import { type WriteOutcome, Writes } from './writes.ts'
+
+type State = 'opening' | 'open' | 'closing' | 'closed' | 'failed'
+
+export interface NodeCoreOptions {
+  readonly config: OpenConfig
+  readonly dataDir: DataDir
+  /** This open's origin: 32 hexadecimal digits. */
+  readonly origin: string
+  readonly startThread: StartThread
+  readonly emit: Emit
+}
+
+/** Beyond one election timeout for the handover: what closing files may take. */
+const CLOSE_MS_MAX = 10_000
+const TERMINATE_MS_MAX = 2_000
+/** The number of a request whose acknowledgement nobody waits for. */
+const NO_ANSWER = 0
+
+/**
+ * One node's life on the user thread: starts the other two, keeps what they report, and ends all
+ * three together. Whatever ends it, every call that waits is settled, and the data directory is
+ * let go only when no thread can write to it any more.
+ */
+export class NodeCore {
+  readonly config: OpenConfig
+  readonly shared: SharedState = new SharedState()
+  readonly leaders: LeaderWatch = new LeaderWatch()
+  readonly reads: Reads
+  readonly writes: Writes
+  readonly drops: Drops
+  readonly #options: NodeCoreOptions
+  readonly #threads: ThreadPair
+  readonly #deadlines: Deadlines
+  readonly #requests: Requests
+  readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers()
+  #readers: Readers | null = null
+  #state: State = 'opening'
+  #failure: unknown
+  #ending: Promise<void> | undefined
+  #haltedReason: string | null = null
+  /** The port that is really bound; 0 without network. */
+  port = 0
+  /** Local reads since the start. */
+  readCount = 0
+
+  constructor(options: NodeCoreOptions) {
+    const { config, origin, startThread } = options
+    const { requestTimeoutMs, electionTimeoutMs } = config
+    this.config = config
+    this.#options = options
+    this.#deadlines = new Deadlines(requestTimeoutMs, processNowMs)
+    this.#requests = new Requests(this.#deadlines)
+    this.#threads = new ThreadPair(startThread, {
+      engine: (message) => this.#fromEngine(message),
+      storage: (message) => this.#fromStorage(message),
+      ended: (name, error) => this.#threadEnded(name, error),
+    })
+    this.reads = new Reads({
+      shared: this.shared,
+      deadlines: this.#deadlines,
+      electionTimeoutMs,
+      nowMs: processNowMs,
+      ask: (id, level) => this.#threads.postEngine({ kind: 'read', id, level }),
+    })
+    this.writes = new Writes({
+      origin,
+      deadlines: this.#deadlines,
+      applyLagMs: () => this.shared.readEngine().applyLagMs,
+      post: (database, sequence, bytes) =>
+        this.#threads.postEngine({ kind: 'write', database, sequence, bytes }, bytes),
+      askOutcome: (database, sequence) => this.#askOutcome(database, sequence),
+    })
+    this.drops = new Drops({
+      deadlines: this.#deadlines,
+      post: (request) => this.#threads.postEngine({ kind: 'request', id: NO_ANSWER, request }),
+    })
+  }
+
+  get identity(): DataDir['identity'] {
+    return this.#options.dataDir.identity
+  }
+
+  get isOpen(): boolean {
+    return this.#state === 'open'
+  }
+
+  /** Why apply stands still on this machine, null if it does not. */
+  get haltedReason(): string | null {
+    return this.#haltedReason
+  }
+
+  /** Whether this node leads, as far as it can know without asking anyone. */
+  get isLeader(): boolean {
+    const { isLeader, isClosed, stampMs } = this.shared.readEngine()
+    if (!this.isOpen || !isLeader || isClosed) return false
+    return processNowMs() - stampMs < this.config.electionTimeoutMs
+  }
+
+  /** The read connections. @throws ColmenaError ERR_CLOSED */
+  get readers(): Readers {
+    this.checkOpen()
+    return this.#readers as Readers
+  }
+
+  /** Resolves when this node serves local reads; on failure nothing is left open. */
+  async open(): Promise<void> {
+    const { signal } = this.config
+    const abort = (): void => this.#opened.reject(abortedError(signal as AbortSignal))
+    signal?.addEventListener('abort', abort, { once: true })
+    try {
+      checkNotAborted(signal)
+      this.#startEngine()
+      await this.#opened.promise
+    } catch (error) {
+      this.#failure ??= error
+      await this.#end('failed')
+      throw error
+    } finally {
+      signal?.removeEventListener('abort', abort)
+    }
+  }
+
+  /** @throws ColmenaError ERR_CLOSED after close, and after a failure with that as its cause. */
+  checkOpen(): void {
+    if (this.#state !== 'open') throw this.#closedError('not-applied')
+  }
+
+  /** null: read at once; else when the promise resolves. */
+  enterRead(level: Consistency, signal: AbortSignal | undefined): Promise<void> | null {
+    this.readCount += 1
+    return this.reads.enter(level, signal)
+  }
+
+  /** Asks the engine. */
+  async request(request: EngineRequest, signal?: AbortSignal): Promise<unknown> {
+    this.checkOpen()
+    return this.#requests.ask({
+      what: request.method,
+      signal,
+      post: (id) => this.#threads.postEngine({ kind: 'request', id, request }),
+    })
+  }
+
+  /** Asks the storage thread what databases there are, the cluster's own left out. */
+  async databases(signal?: AbortSignal): Promise<readonly DatabaseStatus[]> {
+    this.checkOpen()
+    const databases = await this.#requests.ask({
+      what: 'databases',
+      signal,
+      post: (id) => this.#threads.postStorage({ kind: 'status', id }),
+    })
+    return (databases as readonly DatabaseStatus[]).filter(({ name }) => name !== SYSTEM)
+  }
+
+  /** Every caller gets the same promise, so a second close can't race the first. */
+  close(signal?: AbortSignal): Promise<void> {
+    if (this.#state === 'open') this.#ending = this.#shutDown(signal)
+    return this.#ending ?? Promise.resolve()
+  }
+
+  #startEngine(): void {
+    const { config } = this
+    const { dataDir, origin } = this.#options
+    const { clusterId, nodeId, memberId, incarnation, state, genesis } = dataDir.identity
+    this.#threads.startEngine(
+      {
+        nodeId,
+        memberId,
+        clusterId,
+        incarnation,
+        origin,
+        isEstablished: state === 'established',
+        genesis,
+        dataDir: config.dataDir,
+        bind: config.bind,
+        advertise: config.advertise,
+        joinAddresses: config.joinAddresses,
+        joinAs: config.joinAs,
+        joinTimeoutMs: config.joinTimeoutMs,
+        secrets: config.secrets,
+        heartbeatMs: config.heartbeatMs,
+        electionTimeoutMs: config.electionTimeoutMs,
+        requestTimeoutMs: config.requestTimeoutMs,
+        logRetainBytes: config.logRetainBytes,
+        fingerprint: engineFingerprint(),
+        segmentBytes: config.logSegmentBytes,
+      },
+      this.shared,
+    )
+  }
+
+  #fromEngine(message: EngineToUser): void {
+    const { emit } = this.#options
+    switch (message.kind) {
+      case 'readAnswer':
+        this.reads.answered(message.id, message.index, asError(message.error))
+        break
+      case 'rejected': {
+        const { database, from, to, error } = message
+        this.writes.rejected(database, from, to, errorFromMessage(error))
+        break
+      }
+      case 'reply':
+        this.#requests.answered(message.id, message.value, asError(message.error))
+        break
+      case 'leader':
+        this.leaders.leaderChanged(message.nodeId)
+        emit('leader', { id: message.nodeId, term: message.term })
+        break
+      case 'membership':
+        this.leaders.membersChanged(message.members)
+        emit('membership', { members: message.members })
+        break
+      case 'warning':
+        emit('warning', { code: message.code, message: message.message })
+        break
+      case 'fatal':
+        this.#fail(errorFromMessage(message.error))
+        break
+      case 'closed':
+        break
+      default:
+        this.#fromEngineOpening(message)
+    }
+  }
+
+  #fromEngineOpening(
+    message: Extract<
+      EngineToUser,
+      { kind: 'clusterFound' | 'startStorage' | 'established' | 'ready' | 'openFailed' }
+    >,
+  ): void {
+    const { dataDir, origin } = this.#options
+    switch (message.kind) {
+      case 'clusterFound':
+        if (!this.#keep({ clusterId: message.clusterId })) return
+        this.#threads.postEngine({ kind: 'clusterKept' })
+        break
+      case 'startStorage':
+        this.#threads.startStorage({
+          dataDir: dataDir.path,
+          generation: message.generation,
+          genesis: message.genesis,
+          memberId: dataDir.identity.memberId,
+          ownOrigin: origin,
+          shared: this.shared.buffer,
+        })
+        break
+      case 'established':
+        this.#keep({ state: 'established' })
+        break
+      case 'ready':
+        this.port = message.port
+        this.#readers = createReaders({
+          directory: join(dataDir.path, 'db'),
+          shared: this.shared,
+        })
+        if (this.#state !== 'opening') return
+        this.#state = 'open'
+        this.#opened.resolve()
+        break
+      case 'openFailed':
+        this.#opened.reject(errorFromMessage(message.error))
+        break
+    }
+  }
+
+  #fromStorage(message: StorageToUser): void {
+    switch (message.kind) {
+      case 'results':
+        for (const bytes of decodeResults(message.bytes)) this.writes.answered(bytes)
+        break
+      case 'applied':
+        this.reads.applied(message.index)
+        this.#options.emit('applied', { index: message.index })
+        break
+      case 'drops':
+        this.drops.answered(message.drops)
+        break
+      case 'halted':
+        this.#haltedReason = message.reason
+        break
+      case 'installed':
+        for (const { database, sequence } of message.sequences) {
+          this.writes.jumpedOver(database, sequence)
+        }
+        this.reads.applied(message.index)
+        break
+      case 'status':
+        this.#requests.answered(message.id, message.databases, null)
+        break
+    }
+  }
+
+  /** False, and the node fails, where the identity can't be kept. */
+  #keep(change: Parameters<DataDir['keep']>[0]): boolean {
+    try {
+      this.#options.dataDir.keep(change)
+      return true
+    } catch (error) {
+      this.#fail(error)
+      return false
+    }
+  }
+
+  async #askOutcome(database: string, sequence: number): Promise<WriteOutcome> {
+    const request = { method: 'outcome', database, sequence } as const
+    const asked = this.#requests
+      .ask({
+        what: request.method,
+        post: (id) => this.#threads.postEngine({ kind: 'request', id, request }),
+      })
+      .catch(() => 0)
+    // The caller's time is up already: an engine that does not answer soon knows no better.
+    const index = await settlesWithin(asked, this.config.electionTimeoutMs)
+    if (typeof index !== 'number' || index === 0) return { outcome: 'unknown' }
+    return { outcome: 'committed', index }
+  }
+
+  #threadEnded(name: ThreadName, error: unknown): void {
+    if (this.#state === 'closing' || this.#state === 'closed') return
+    const cause = error instanceof Error ? error.message : 'it stopped by itself'
+    const message = `the ${name} thread of this node ended: ${cause}`
+    this.#fail(new ColmenaError('ERR_FAILED', message, { cause: error, outcome: 'unknown' }))
+  }
+
+  /** Threads are never restarted alone: this node ends, and opening it again recovers. */
+  #fail(cause: unknown): void {
+    if (this.#state === 'opening') {
+      this.#opened.reject(cause)
+    } else if (this.#state === 'open' || this.#state === 'closing') {
+      this.#failure ??= cause
+      this.#ending = this.#end('failed')
+    }
+  }
+
+  async #shutDown(signal: AbortSignal | undefined): Promise<void> {
+    const { electionTimeoutMs } = this.config
+    this.#state = 'closing'
+    // What was called before has a fair chance to end well; nothing new is taken.
+    await settlesWithin(this.writes.drained(), electionTimeoutMs, signal)
+    if (this.#state !== 'closing') return
+    this.#threads.postEngine({ kind: 'close' })
+    await settlesWithin(this.#threads.exited(), electionTimeoutMs + CLOSE_MS_MAX, signal)
+    if (this.#state === 'closing') await this.#end('closed')
+  }
+
+  /** Settles every call, ends what still runs, and lets the data directory go. */
+  async #end(state: 'closed' | 'failed'): Promise<void> {
+    const wasOpen = this.#state !== 'opening'
+    this.#state = state
+    this.#settleAll()
+    this.#threads.terminate()
+    const exited = this.#threads.exited().then(() => this.#release())
+    await settlesWithin(exited, TERMINATE_MS_MAX)
+    // A statement that runs can't be stopped; the lock is held until it has ended, the process
+    // need not be.
+    this.#threads.unref()
+    if (!wasOpen) return
+    if (state === 'closed') this.#options.emit('closed', { reason: 'requested' })
+    else this.#options.emit('closed', { reason: 'failed', cause: this.#failure })
+  }
+
+  #settleAll(): void {
+    const error = this.#closedError('not-applied')
+    this.writes.failAll(error, this.#closedError('unknown'))
+    this.reads.failAll(error)
+    this.drops.failAll(this.#closedError('unknown'))
+    this.#requests.failAll(error)
+    this.leaders.failAll(error)
+    this.#deadlines.close()
+    this.#readers?.close()
+  }
+
+  /** No thread is left that could write. */
+  #release(): void {
+    this.shared.publishEngine({
+      ...this.shared.readEngine(),
+      isLeader: false,
+      leader: 0,
+      isClosed: true,
+    })
+    this.#options.dataDir.close()
+  }
+
+  #closedError(outcome: 'not-applied' | 'unknown'): ColmenaError {
+    if (this.#failure === undefined) {
+      return new ColmenaError('ERR_CLOSED', 'this node is closed', { outcome })
+    }
+    const reason = this.#failure instanceof Error ? this.#failure.message : String(this.#failure)
+    const message = `this node has failed: ${reason}. Open it again: it recovers by itself`
+    return new ColmenaError('ERR_FAILED', message, { cause: this.#failure, outcome })
+  }
+}
+
+function asError(message: Parameters<typeof errorFromMessage>[0] | null): ColmenaError | null {
+  return message === null ? null : errorFromMessage(message)
+}

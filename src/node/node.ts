@@ -1,0 +1,27 @@
+/**
+ * What a user holds: a node, its databases, and `open` to get them. Promises that options are
+ * checked before anything is touched, that every call ends (with an answer, or with an error that
+ * says what became of a write), and that a failure or `close` leaves nothing open. Runs on the
+ * user's thread; consensus and SQLite's writers have threads of their own (`engine/`, `database/`).
+ */
+export type { InputValue } from '../command/command.ts'
+export type { MemberStatus } from '../engine/engine.ts'
+export type { CallOptions } from './call-options.ts'
+export type { ColmenaNode, DatabaseOptions, SignalOptions } from './colmena-node.ts'
+export { type Consistency, withConsistency } from './consistency.ts'
+export type { BatchMode, BatchOptions, Database } from './database-client.ts'
+export type {
+  DatabaseReader,
+  PrepareOptions,
+  ReaderRow,
+  ReaderStatement,
+  ReaderValue,
+} from './database-reader.ts'
+export type { NodeEvents } from './events.ts'
+export type { Leader, WaitOptions } from './leader-watch.ts'
+export { open, openNode } from './open.ts'
+export { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
+export type { ResultSet, Row, Value } from './result-set.ts'
+export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
+export type { NodeStatus } from './status.ts'
+export { type StartThread, startWorker } from './threads.ts'

@@ -1,0 +1,95 @@
+import { readFileSync } from 'node:fs'
+import type { DatabaseStatus } from '../database/database.ts'
+import type { EngineStatus } from '../engine/engine.ts'
+import type { NodeCore } from './node-core.ts'
+
+/** What `node.status()` answers: plain JSON, the same for humans and machines. */
+export interface NodeStatus {
+  /** Of colmena. */
+  readonly version: string
+  readonly nodeId: string
+  readonly memberId: number
+  readonly clusterId: string
+  readonly address: string
+  readonly role: 'leader' | 'follower' | 'precandidate' | 'candidate'
+  /** Whether this node counts for no majority. */
+  readonly isLearner: boolean
+  readonly term: number
+  readonly leader: { readonly id: string; readonly address: string } | null
+  readonly lastIndex: number
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  /** Entries up to here are in the databases alone, no longer in the log. */
+  readonly compactedIndex: number
+  /** Committed entries that are not applied here yet. */
+  readonly lagEntries: number
+  /** Milliseconds since the leader was heard; 0 on the leader, null if it never was. */
+  readonly lastLeaderContactMs: number | null
+  /** Why this node applies nothing at present; null if it does. */
+  readonly haltedReason: string | null
+  readonly databases: readonly { readonly name: string; readonly sizeBytes: number }[]
+  readonly logBytes: number
+  readonly counters: {
+    readonly writes: number
+    readonly reads: number
+    readonly forwards: number
+    readonly elections: number
+    readonly snapshotsSent: number
+    readonly snapshotsReceived: number
+  }
+  /** `mixed` while members run engines that may compute differently. */
+  readonly engineMix: 'uniform' | 'mixed'
+  readonly nodejsVersion: string
+  readonly sqliteVersion: string
+}
+
+export function createStatus(
+  core: NodeCore,
+  address: string,
+  engine: EngineStatus,
+  databases: readonly DatabaseStatus[],
+): NodeStatus {
+  const { nodeId, memberId, clusterId } = core.identity
+  const { role, isLearner, term, leader, lastIndex, commitIndex, compactedIndex } = engine
+  const appliedIndex = core.shared.applied()
+  return {
+    version: packageVersion(),
+    nodeId,
+    memberId,
+    clusterId,
+    address,
+    role,
+    isLearner,
+    term,
+    leader,
+    lastIndex,
+    commitIndex,
+    appliedIndex,
+    compactedIndex,
+    lagEntries: Math.max(0, commitIndex - appliedIndex),
+    lastLeaderContactMs: engine.lastLeaderContactMs,
+    haltedReason: core.haltedReason,
+    databases: databases.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
+    logBytes: engine.logBytes,
+    counters: {
+      writes: core.writes.count,
+      reads: core.readCount,
+      forwards: engine.forwards,
+      elections: engine.elections,
+      snapshotsSent: engine.snapshotsSent,
+      snapshotsReceived: engine.snapshotsReceived,
+    },
+    engineMix: engine.engineMix,
+    nodejsVersion: process.versions.node,
+    sqliteVersion: process.versions['sqlite'] ?? 'unknown',
+  }
+}
+
+let version: string | undefined
+
+function packageVersion(): string {
+  // Sources and build both lie two folders below the package's own.
+  const path = new URL('../../package.json', import.meta.url)
+  version ??= (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
+  return version
+}

@@ -1,0 +1,103 @@
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
+import type { SharedState } from '../base/shared-state.ts'
+import type { StorageToUser, StorageWorkerData, UserToStorage } from '../database/database.ts'
+import type {
+  EngineConfig,
+  EngineToUser,
+  EngineWorkerData,
+  UserToEngine,
+} from '../engine/engine.ts'
+import type { StartThread, Thread, ThreadName } from './threads.ts'
+
+export interface ThreadPairHandlers {
+  engine(message: EngineToUser): void
+  storage(message: StorageToUser): void
+  /** A thread threw, or ended; null: it ended without an error. */
+  ended(name: ThreadName, error: unknown): void
+}
+
+/** The engine and the storage thread of one node, and the line between them. */
+export class ThreadPair {
+  readonly #start: StartThread
+  readonly #handlers: ThreadPairHandlers
+  readonly #running = new Map<ThreadName, Thread>()
+  /** The storage thread's end of the line, until it is started. */
+  #storagePort: MessagePort | null = null
+  #onIdle: (() => void)[] = []
+
+  constructor(start: StartThread, handlers: ThreadPairHandlers) {
+    this.#start = start
+    this.#handlers = handlers
+  }
+
+  startEngine(config: EngineConfig, shared: SharedState): void {
+    const { port1, port2 } = new MessageChannel()
+    this.#storagePort = port2
+    const data: EngineWorkerData = { config, shared: shared.buffer, storagePort: port1 }
+    this.#run('engine', data, port1, (message) => this.#handlers.engine(message as EngineToUser))
+  }
+
+  startStorage(data: Omit<StorageWorkerData, 'enginePort'>): void {
+    const enginePort = this.#storagePort
+    if (enginePort === null) return
+    this.#storagePort = null
+    this.#run(
+      'storage',
+      { ...data, enginePort } satisfies StorageWorkerData,
+      enginePort,
+      (message) => this.#handlers.storage(message as StorageToUser),
+    )
+  }
+
+  /** Does nothing once the engine is gone. */
+  postEngine(message: UserToEngine, bytes?: Uint8Array<ArrayBuffer>): void {
+    this.#running.get('engine')?.post(message, bytes === undefined ? [] : [bytes.buffer])
+  }
+
+  /** Does nothing once the storage thread is gone. */
+  postStorage(message: UserToStorage): void {
+    this.#running.get('storage')?.post(message)
+  }
+
+  /** Resolves when both are gone. */
+  exited(): Promise<void> {
+    if (this.#running.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#onIdle.push(resolve))
+  }
+
+  /** Ends both at once, as a crash would; the storage thread ends after its running statement. */
+  terminate(): void {
+    this.#storagePort?.close()
+    this.#storagePort = null
+    for (const thread of this.#running.values()) thread.terminate()
+  }
+
+  /** They no longer keep the process alive. */
+  unref(): void {
+    for (const thread of this.#running.values()) thread.unref()
+  }
+
+  #run(
+    name: ThreadName,
+    data: unknown,
+    port: MessagePort,
+    message: (message: unknown) => void,
+  ): void {
+    let failure: unknown = null
+    const thread = this.#start(name, data, [port], {
+      message,
+      failed: (error) => {
+        failure ??= error
+      },
+    })
+    this.#running.set(name, thread)
+    void thread.exited.then(() => {
+      this.#running.delete(name)
+      this.#handlers.ended(name, failure)
+      if (this.#running.size > 0) return
+      const idle = this.#onIdle
+      this.#onIdle = []
+      for (const resolve of idle) resolve()
+    })
+  }
+}
