@@ -132,8 +132,8 @@ function checkReach(bind: HostPort, secrets: readonly string[], insecure: boolea
   if (secrets.length > 0 || insecure || isLoopback(bind.host)) return
   throw invalid(
     `bind '${formatHostPort(bind)}' can be reached from other machines, and there is no secret: ` +
-      'pass secret (at least 16 random bytes, the same on all nodes), or, if everyone who reaches ' +
-      'that port may own the data, insecure: true',
+      'pass secret (at least 16 random bytes, the same on all nodes), or, if everyone who ' +
+      'reaches that port may own the data, insecure: true',
   )
 }
 

@@ -1,7 +1,7 @@
 import { mkdirSync, realpathSync } from 'node:fs'
 import { join } from 'node:path'
 import { ColmenaError } from '../base/errors.ts'
-import { acquireFileLock, type FileLock } from '../sqlite/lock.ts'
+import { acquireFileLock, type FileLock } from '../sqlite/sqlite.ts'
 import type { OpenConfig } from './config.ts'
 import { type Identity, openIdentity, writeIdentity } from './identity.ts'
 

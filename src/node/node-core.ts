@@ -11,12 +11,12 @@ import {
   SYSTEM,
 } from '../database/database.ts'
 import type { EngineRequest, EngineToUser } from '../engine/engine.ts'
-import { engineFingerprint } from '../sqlite/sqlite.ts'
 import type { OpenConfig } from './config.ts'
 import type { Consistency } from './consistency.ts'
 import type { DataDir } from './data-dir.ts'
 import { Deadlines } from './deadlines.ts'
 import { Drops } from './drops.ts'
+import { toEngineConfig } from './engine-config.ts'
 import type { Emit } from './events.ts'
 import { abortedError, checkNotAborted, errorFromMessage } from './failures.ts'
 import { LeaderWatch } from './leader-watch.ts'
@@ -187,34 +187,8 @@ export class NodeCore {
   }
 
   #startEngine(): void {
-    const { config } = this
-    const { dataDir, origin } = this.#options
-    const { clusterId, nodeId, memberId, incarnation, state, genesis } = dataDir.identity
-    this.#threads.startEngine(
-      {
-        nodeId,
-        memberId,
-        clusterId,
-        incarnation,
-        origin,
-        isEstablished: state === 'established',
-        genesis,
-        dataDir: config.dataDir,
-        bind: config.bind,
-        advertise: config.advertise,
-        joinAddresses: config.joinAddresses,
-        joinAs: config.joinAs,
-        joinTimeoutMs: config.joinTimeoutMs,
-        secrets: config.secrets,
-        heartbeatMs: config.heartbeatMs,
-        electionTimeoutMs: config.electionTimeoutMs,
-        requestTimeoutMs: config.requestTimeoutMs,
-        logRetainBytes: config.logRetainBytes,
-        fingerprint: engineFingerprint(),
-        segmentBytes: config.logSegmentBytes,
-      },
-      this.shared,
-    )
+    const { config, dataDir, origin } = this.#options
+    this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
   }
 
   #fromEngine(message: EngineToUser): void {

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs'
+import { createRequire } from 'node:module'
 import type { DatabaseStatus } from '../database/database.ts'
 import type { EngineStatus } from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
@@ -89,7 +89,7 @@ let version: string | undefined
 
 function packageVersion(): string {
   // Sources and build both lie two folders below the package's own.
-  const path = new URL('../../package.json', import.meta.url)
-  version ??= (JSON.parse(readFileSync(path, 'utf8')) as { version: string }).version
+  const require = createRequire(import.meta.url)
+  version ??= (require('../../package.json') as { version: string }).version
   return version
 }

@@ -131,7 +131,7 @@ export class Writes {
     }
   }
 
-  /** Commands up to `sequence` are in a snapshot that took the files' place; their answers aren't. */
+  /** Commands up to `sequence` are in a snapshot that took the files' place, without answers. */
   jumpedOver(database: string, sequence: number): void {
     const lane = this.#lanes.get(database)
     if (lane === undefined) return

@@ -1,0 +1,35 @@
+import type { EngineConfig } from '../engine/engine.ts'
+import { engineFingerprint } from '../sqlite/sqlite.ts'
+import type { OpenConfig } from './config.ts'
+import type { Identity } from './identity.ts'
+
+/** What the engine thread is told of options and identity. */
+export function toEngineConfig(
+  config: OpenConfig,
+  identity: Identity,
+  origin: string,
+): EngineConfig {
+  const { nodeId, memberId, clusterId, incarnation, state, genesis } = identity
+  return {
+    nodeId,
+    memberId,
+    clusterId,
+    incarnation,
+    origin,
+    isEstablished: state === 'established',
+    genesis,
+    dataDir: config.dataDir,
+    bind: config.bind,
+    advertise: config.advertise,
+    joinAddresses: config.joinAddresses,
+    joinAs: config.joinAs,
+    joinTimeoutMs: config.joinTimeoutMs,
+    secrets: config.secrets,
+    heartbeatMs: config.heartbeatMs,
+    electionTimeoutMs: config.electionTimeoutMs,
+    requestTimeoutMs: config.requestTimeoutMs,
+    logRetainBytes: config.logRetainBytes,
+    fingerprint: engineFingerprint(),
+    segmentBytes: config.logSegmentBytes,
+  }
+}
