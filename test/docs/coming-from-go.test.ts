@@ -1,4 +1,4 @@
-/** docs/coming-from-go.md leaves out nothing of the original and promises nothing that is not here. */
+/** docs/coming-from-go.md leaves nothing of the original out, and names only what is here. */
 import assert from 'node:assert/strict'
 import { readdirSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
