@@ -101,12 +101,19 @@ export function isWellFormedMessage(message: Message): boolean {
   if (!isCount(message.vote) || typeof message.reject !== 'boolean') return false
   if (!(message.context instanceof Uint8Array) || !Array.isArray(message.entries)) return false
   if (origin === 'local') return true
-  if (message.from <= 0) return false
+  if (message.from <= 0 || !canBeFrom(message)) return false
   if (origin === 'request') return message.term === 0 && hasRequestEntries(message)
   if (message.term === 0) return false
   if (message.type === 'append') return hasLogEntries(message)
   if (message.type === 'snapshot') return hasSnapshot(message.snapshot, message.term)
   return message.type !== 'readIndexResponse' || message.entries.every(isEntry)
+}
+
+/** A member votes for itself and acknowledges to itself, but neither leads nor asks itself. */
+function canBeFrom({ type, from, to, term }: Message): boolean {
+  if (from !== to || term === 0) return true
+  if (type === 'appendResponse' || type === 'transferLeader') return true
+  return type === 'voteResponse' || type === 'preVoteResponse'
 }
 
 function isCount(value: number): boolean {

@@ -88,7 +88,8 @@ export class Member {
   }
 
   get values(): string[] {
-    return this.applied.filter((entry) => entry.data.length > 0).map((entry) => text(entry.data))
+    const isValue = ({ type, data }: Entry): boolean => type === 'normal' && data.length > 0
+    return this.applied.filter(isValue).map((entry) => text(entry.data))
   }
 }
 
