@@ -77,6 +77,7 @@ export class Engine {
         return
       }
       this.#transport = transport
+      this.#config = withBoundPort(this.#config, transport.port)
       if (this.#isClosing) transport.close(() => {})
       else this.#connected()
     })
@@ -374,4 +375,11 @@ export class Engine {
     this.#ports.toUser({ kind: 'openFailed', error: errorMessage(error) })
     this.close()
   }
+}
+
+/** Where port 0 let the system choose, peers are told what it chose. */
+function withBoundPort(config: EngineConfig, port: number): EngineConfig {
+  const { advertise } = config
+  if (!advertise.endsWith(':0')) return config
+  return { ...config, advertise: `${advertise.slice(0, -1)}${port}` }
 }

@@ -59,3 +59,13 @@ export function abortedError(
 export function checkNotAborted(signal: AbortSignal | undefined): void {
   if (signal?.aborted) throw abortedError(signal)
 }
+
+/** Why nothing goes any more: the node was closed, or it has failed, of which `failure` tells. */
+export function closedError(failure: unknown, outcome: Outcome = 'not-applied'): ColmenaError {
+  if (failure === undefined) {
+    return new ColmenaError('ERR_CLOSED', 'this node is closed', { outcome })
+  }
+  const reason = failure instanceof Error ? failure.message : String(failure)
+  const message = `this node has failed: ${reason}. Open it again: it recovers by itself`
+  return new ColmenaError('ERR_FAILED', message, { cause: failure, outcome })
+}

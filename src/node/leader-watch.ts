@@ -22,25 +22,42 @@ interface Waiter {
 
 /** What this node was last told of leader and members, and who waits for a leader. */
 export class LeaderWatch {
+  readonly #leaderMember: () => number
+  readonly #changed: (id: string | null, term: number) => void
   readonly #waiters = new Set<Waiter>()
   #members: readonly MemberStatus[] = []
-  #leaderId: string | null = null
+  #leader: Leader | null = null
+  #term = 0
+
+  /** `leaderMember`: the leader's member id as the engine publishes it, 0 for none. */
+  constructor(leaderMember: () => number, changed: (id: string | null, term: number) => void) {
+    this.#leaderMember = leaderMember
+    this.#changed = changed
+  }
 
   get leader(): Leader | null {
-    const id = this.#leaderId
-    if (id === null) return null
-    return { id, address: this.#members.find(({ nodeId }) => nodeId === id)?.address ?? '' }
+    return this.#leader
   }
 
-  leaderChanged(id: string | null): void {
-    this.#leaderId = id
-    const { leader } = this
-    if (leader === null) return
-    for (const waiter of [...this.#waiters]) waiter.resolve(leader)
+  leaderChanged(id: string | null, term: number): void {
+    const address = this.#members.find(({ nodeId }) => nodeId === id)?.address ?? ''
+    this.#set(id === null ? null : { id, address }, term)
   }
 
+  /** Also tells who the leader is, where its name was not known before. */
   membersChanged(members: readonly MemberStatus[]): void {
     this.#members = members
+    const leader = members.find(({ memberId }) => memberId === this.#leaderMember())
+    if (leader !== undefined) this.#set({ id: leader.nodeId, address: leader.address }, this.#term)
+  }
+
+  #set(leader: Leader | null, term: number): void {
+    const isNews = leader?.id !== this.#leader?.id || term !== this.#term
+    this.#leader = leader
+    this.#term = term
+    if (isNews) this.#changed(leader?.id ?? null, term)
+    if (leader === null) return
+    for (const waiter of [...this.#waiters]) waiter.resolve(leader)
   }
 
   failAll(error: ColmenaError): void {

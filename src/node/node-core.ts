@@ -18,7 +18,7 @@ import { Deadlines } from './deadlines.ts'
 import { Drops } from './drops.ts'
 import { toEngineConfig } from './engine-config.ts'
 import type { Emit } from './events.ts'
-import { abortedError, checkNotAborted, errorFromMessage } from './failures.ts'
+import { abortedError, checkNotAborted, closedError, errorFromMessage } from './failures.ts'
 import { LeaderWatch } from './leader-watch.ts'
 import { settlesWithin } from './patience.ts'
 import { Reads } from './reads.ts'
@@ -52,7 +52,7 @@ const NO_ANSWER = 0
 export class NodeCore {
   readonly config: OpenConfig
   readonly shared: SharedState = new SharedState()
-  readonly leaders: LeaderWatch = new LeaderWatch()
+  readonly leaders: LeaderWatch
   readonly reads: Reads
   readonly writes: Writes
   readonly drops: Drops
@@ -83,6 +83,10 @@ export class NodeCore {
       storage: (message) => this.#fromStorage(message),
       ended: (name, error) => this.#threadEnded(name, error),
     })
+    this.leaders = new LeaderWatch(
+      () => this.shared.readEngine().leader,
+      (id, term) => options.emit('leader', { id, term }),
+    )
     this.reads = new Reads({
       shared: this.shared,
       deadlines: this.#deadlines,
@@ -150,7 +154,7 @@ export class NodeCore {
 
   /** @throws ColmenaError ERR_CLOSED after close, and after a failure with that as its cause. */
   checkOpen(): void {
-    if (this.#state !== 'open') throw this.#closedError('not-applied')
+    if (this.#state !== 'open') throw closedError(this.#failure)
   }
 
   /** null: read at once; else when the promise resolves. */
@@ -206,8 +210,7 @@ export class NodeCore {
         this.#requests.answered(message.id, message.value, asError(message.error))
         break
       case 'leader':
-        this.leaders.leaderChanged(message.nodeId)
-        emit('leader', { id: message.nodeId, term: message.term })
+        this.leaders.leaderChanged(message.nodeId, message.term)
         break
       case 'membership':
         this.leaders.membersChanged(message.members)
@@ -364,10 +367,10 @@ export class NodeCore {
   }
 
   #settleAll(): void {
-    const error = this.#closedError('not-applied')
-    this.writes.failAll(error, this.#closedError('unknown'))
+    const error = closedError(this.#failure)
+    this.writes.failAll(error, closedError(this.#failure, 'unknown'))
     this.reads.failAll(error)
-    this.drops.failAll(this.#closedError('unknown'))
+    this.drops.failAll(closedError(this.#failure, 'unknown'))
     this.#requests.failAll(error)
     this.leaders.failAll(error)
     this.#deadlines.close()
@@ -383,15 +386,6 @@ export class NodeCore {
       isClosed: true,
     })
     this.#options.dataDir.close()
-  }
-
-  #closedError(outcome: 'not-applied' | 'unknown'): ColmenaError {
-    if (this.#failure === undefined) {
-      return new ColmenaError('ERR_CLOSED', 'this node is closed', { outcome })
-    }
-    const reason = this.#failure instanceof Error ? this.#failure.message : String(this.#failure)
-    const message = `this node has failed: ${reason}. Open it again: it recovers by itself`
-    return new ColmenaError('ERR_FAILED', message, { cause: this.#failure, outcome })
   }
 }
 
