@@ -2,7 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import type { SqlValue } from '../command/command.ts'
 import { isOwnName } from './allowed.ts'
 import type { Reader } from './reader.ts'
-import { quoteName } from './schema.ts'
+import { quoteName } from './token.ts'
 
 type SchemaRow = [type: string, name: string, table: string, sql: string | null]
 

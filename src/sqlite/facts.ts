@@ -50,8 +50,7 @@ export function statementFacts(
   record: PreparedRecord,
   schema: Schema,
 ): StatementFacts {
-  const nonDeterministic = [...record.functions].filter((name) => ALWAYS_FROZEN.has(name))
-  const calls = nonDeterministic.map(callText)
+  const calls = frozenCalls([...record.functions, ...record.defaultFunctions])
   const modifies = !shape.isSchemaStatement && record.writtenTables.size > 0
   if (shape.isExplain || !(modifies || shape.isSchemaStatement)) {
     return { ...READ, nonDeterministic: calls, touchesVirtualTable: touchesVirtual(record, schema) }
@@ -68,6 +67,11 @@ export function statementFacts(
     defersForeignKeys: shape.isSchemaStatement && shape.namesDeferral,
     writtenTables: modifies ? [...record.writtenTables] : [],
   }
+}
+
+/** Calls among `functions` whose answer depends on when and where they are made, always. */
+export function frozenCalls(functions: Iterable<string>): string[] {
+  return [...new Set(functions)].filter((name) => ALWAYS_FROZEN.has(name)).map(callText)
 }
 
 function touchesVirtual(record: PreparedRecord, schema: Schema): boolean {

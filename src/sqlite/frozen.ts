@@ -24,6 +24,9 @@ export const TIME_FUNCTIONS: ReadonlySet<string> = new Set([
   'timediff',
 ])
 
+/** Arguments whose meaning depends on when or where they are asked. */
+const TIME_WORDS: ReadonlySet<string> = new Set(['now', 'subsec', 'subsecond', 'localtime', 'utc'])
+
 /** Where a function's time value stands; timediff has two of them. */
 const TIME_AT: Readonly<Record<string, readonly number[]>> = { strftime: [1], timediff: [0, 1] }
 
@@ -144,12 +147,12 @@ export class FrozenFunctions {
 
   #checkPresent(name: string): void {
     this.#check(`${name}('now')`)
-    if (this.#isStrict) throw dependsOnPresent(name)
+    if (this.#isStrict) throw dependsOnPresent(`${name}()`)
   }
 
   #checkZone(name: string, modifier: string): void {
     this.#check(`${name}(…, '${modifier}')`)
-    if (this.#isStrict) throw dependsOnPresent(name)
+    if (this.#isStrict) throw dependsOnPresent(`${name}()`)
   }
 
   #check(call: string): void {
@@ -193,9 +196,15 @@ export function nonDeterministic(call: string): StatementFailure {
 export function dependsOnPresent(name: string): StatementFailure {
   return new StatementFailure(
     'ERR_NON_DETERMINISTIC_SQL',
-    `an index or generated column can't use ${name}() with 'now', 'localtime' or 'utc': ` +
+    `an index or generated column can't use ${name} with 'now', 'localtime' or 'utc': ` +
       'its value would change after it was stored',
   )
+}
+
+/** The present or a time zone, in whatever text or blob a date function would take for it. */
+export function timeWordOf(value: SqlValue): string | undefined {
+  const word = wordOf(value)
+  return word !== undefined && TIME_WORDS.has(word) ? word : undefined
 }
 
 function wordOf(value: SqlValue): string | undefined {

@@ -14,10 +14,13 @@ import { refusal, type StatementFailure } from './failure.ts'
 import { isAskingPragma } from './pragma.ts'
 import { requireSqlite } from './runtime.ts'
 import { ownNameMessage } from './shape.ts'
+import { STORED_TIME_FUNCTION } from './stored-time.ts'
 
 /** What the authorizer was told while one statement was prepared. */
 export class PreparedRecord {
   readonly functions: Set<string> = new Set()
+  /** Called by DEFAULTs of tables that are written, if a row leaves the column out. */
+  readonly defaultFunctions: Set<string> = new Set()
   /** Tables read, in lower case. */
   readonly readTables: Set<string> = new Set()
   readonly insertedTables: Set<string> = new Set()
@@ -98,6 +101,7 @@ export class Guard {
   ): number {
     const name = this.#actions.get(action)
     if (name === undefined) return this.#deny(`action ${action} of SQLite's authorizer`, 'unknown')
+    if (second === STORED_TIME_FUNCTION && isOwnName(source)) return OK
     if (isOwnName(first) || isOwnName(second)) return this.#denyOwn(name, first, second)
     switch (name) {
       case 'SELECT':
@@ -136,7 +140,8 @@ export class Guard {
     const name = table.toLowerCase()
     if (this.#mode === 'prepare') {
       this.#record.readTables.add(name)
-      if (isSchemaTable(name) && column.toLowerCase() === 'rootpage') {
+      const isBySqlite = this.#keyword === 'drop' || this.#keyword === 'alter'
+      if (!isBySqlite && isSchemaTable(name) && column.toLowerCase() === 'rootpage') {
         this.#record.readsRootPages = true
       }
     }
@@ -222,7 +227,7 @@ function isSchemaTable(name: string): boolean {
  * @throws StatementFailure ERR_REFUSED_SQL
  */
 export function judgeWrite(record: PreparedRecord, isReal: (table: string) => boolean): void {
-  for (const name of record.functions) {
+  for (const name of [...record.functions, ...record.defaultFunctions]) {
     if (WRITE_FUNCTIONS.has(name) || ALTER_FUNCTIONS.has(name)) continue
     const why = READ_FUNCTIONS.get(name) ?? 'it is on no list of functions that a write may call'
     throw refusal(`${name}() in a write is refused: ${why}`)

@@ -1,8 +1,9 @@
 import type { SqlValue, StatementArgs } from '../command/command.ts'
 import { isNamed, type OwnStatements } from './connection.ts'
 import { StatementFailure } from './failure.ts'
-import { quoteName, type Schema } from './schema.ts'
+import type { Schema } from './schema.ts'
 import type { GuardedStatement } from './statement.ts'
+import { quoteName } from './token.ts'
 
 /** The last rowid of all: past it SQLite picks rowids with a generator that can't be overridden. */
 export const LARGEST_ROWID: bigint = 2n ** 63n - 1n

@@ -1,5 +1,6 @@
 import type { DatabaseSync } from 'node:sqlite'
 import { WRITE_FUNCTIONS } from './allowed.ts'
+import { readTimeColumns } from './stored-time.ts'
 import { tokenize } from './token.ts'
 
 type TableKind = 'table' | 'view' | 'virtual' | 'shadow'
@@ -19,6 +20,7 @@ const OPERATORS: ReadonlySet<string> = new Set(
 export class Schema {
   readonly #db: DatabaseSync
   #defaults: ReadonlyMap<string, ReadonlySet<string>> | undefined
+  #timeColumns: ReadonlyMap<string, ReadonlySet<string>> | undefined
   readonly #tables: ReadonlyMap<string, TableEntry>
   /** Whether any SQL of the schema speaks of deferrable foreign keys. */
   readonly hasDeferredForeignKeys: boolean
@@ -50,6 +52,12 @@ export class Schema {
   defaultFunctions(table: string): ReadonlySet<string> {
     this.#defaults ??= readDefaults(this.#db)
     return this.#defaults.get(table) ?? NONE
+  }
+
+  /** Columns whose stored text decides an index or a generated column through a date function. */
+  timeColumns(): ReadonlyMap<string, ReadonlySet<string>> {
+    this.#timeColumns ??= readTimeColumns(this.#db)
+    return this.#timeColumns
   }
 
   has(table: string): boolean {
@@ -105,9 +113,4 @@ function calledFunctions(expression: string): string[] {
 
 function column(db: DatabaseSync, sql: string): string[] {
   return (db.prepare(sql).all() as unknown as [string][]).map(([value]) => value)
-}
-
-/** A name as SQL, whatever is in it. */
-export function quoteName(name: string): string {
-  return `"${name.replaceAll('"', '""')}"`
 }

@@ -157,6 +157,6 @@ function refuseUnstableCalls(tokens: readonly Token[], from: number, to: number)
     )
     // strftime of a format alone is the present.
     const isBareFormat = called === 'strftime' && !inside.some(({ text }) => text === ',')
-    if (namesPresent || isBareFormat) throw dependsOnPresent(called)
+    if (namesPresent || isBareFormat) throw dependsOnPresent(`${called}()`)
   }
 }

@@ -41,10 +41,10 @@ export function prepareGuarded(
   return { statement, shape, facts, record }
 }
 
-/** What DEFAULTs call counts as called by every statement that may use them. */
+/** What DEFAULTs call may be called by every statement that writes their table. */
 function noteDefaults(record: PreparedRecord, schema: () => Schema): void {
   for (const table of record.writtenTables) {
-    for (const name of schema().defaultFunctions(table)) record.functions.add(name)
+    for (const name of schema().defaultFunctions(table)) record.defaultFunctions.add(name)
   }
 }
 

@@ -106,3 +106,8 @@ function parameterToken(sql: string, start: number): Token {
   }
   return { kind: 'parameter', text: sql.slice(start, end), start, end }
 }
+
+/** A name as SQL, whatever is in it. */
+export function quoteName(name: string): string {
+  return `"${name.replaceAll('"', '""')}"`
+}

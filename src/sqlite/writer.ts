@@ -2,7 +2,7 @@ import type { DatabaseLimits, DatabaseSync, StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
 import type { Environment, SqlValue, StatementArgs, StatementResult } from '../command/command.ts'
 import { BoundedCache, isNamed, OwnStatements, openDatabase, readRows } from './connection.ts'
-import type { StatementFacts } from './facts.ts'
+import { frozenCalls, type StatementFacts } from './facts.ts'
 import { refusal, SQLITE_FULL, StatementFailure } from './failure.ts'
 import { FrozenFunctions, nonDeterministic } from './frozen.ts'
 import { Guard } from './guard.ts'
@@ -15,6 +15,7 @@ import {
 } from './rowid.ts'
 import { Schema } from './schema.ts'
 import { asFailure, type GuardedStatement, prepareGuarded } from './statement.ts'
+import { StoredTimeTriggers } from './stored-time.ts'
 
 export interface WriterOptions {
   /** SQLite's run-time limits, where they are to be lower than the built-in ones. */
@@ -60,6 +61,7 @@ export class Writer {
   readonly #own: OwnStatements
   readonly #guard: Guard
   readonly #frozen: FrozenFunctions
+  readonly #storedTime: StoredTimeTriggers
   readonly #rejects: boolean
   readonly #cache = new BoundedCache<WriterStatement>(STATEMENTS_MAX)
   readonly #begin: StatementSync
@@ -92,6 +94,7 @@ export class Writer {
       )
       this.#own = new OwnStatements(this.#db)
       this.#frozen = new FrozenFunctions(this.#db)
+      this.#storedTime = new StoredTimeTriggers(this.#db)
       this.#guard = new Guard(this.#db)
       this.#begin = this.#own.get('BEGIN IMMEDIATE')
       this.#commit = this.#own.get('COMMIT')
@@ -173,6 +176,9 @@ export class Writer {
     const ordinal = this.#statementOrdinal
     this.#statementOrdinal += 1
     const cached = this.#cache.get(sql) ?? this.#prepare(sql)
+    if (this.#storedTime.isStale && !cached.shape.isSchemaStatement) {
+      this.#storedTime.install(this.#currentSchema().timeColumns())
+    }
     const { shape, facts, columns, columnTypes } = cached
     const writes = facts.kind === 'write'
     if (facts.touchesVirtualTable && facts.inserts) refuseIntegrityCheck(cached, args)
@@ -187,6 +193,7 @@ export class Writer {
       else ({ changes, rowid } = runBound(cached.statement, args))
     } catch (error) {
       this.#guard.disarm()
+      if (!this.inTransaction) this.#storedTime.markStale()
       throw this.#explainFull(this.#guard.takeRefusal() ?? asFailure(error), cached)
     }
     this.#guard.disarm()
@@ -243,17 +250,19 @@ export class Writer {
   }
 
   #prepare(sql: string): WriterStatement {
+    this.#storedTime.drop()
     const prepared = prepareGuarded(this.#db, this.#guard, () => this.#currentSchema(), sql)
     const { facts, record, shape, statement } = prepared
-    const [call] = facts.nonDeterministic
-    if (this.#rejects && facts.kind === 'write' && call !== undefined) throw nonDeterministic(call)
+    // A DEFAULT's call is refused only when it is made.
+    const [call] = this.#rejects ? frozenCalls(record.functions) : []
+    if (facts.kind === 'write' && call !== undefined) throw nonDeterministic(call)
     const columns = statement.columns()
     const cached: WriterStatement = {
       ...prepared,
       columns: columns.map(({ name }) => name),
       columnTypes: columns.map(({ type }) => type ?? ''),
       rowidRule: facts.modifies ? rowidRule(prepared, this.#currentSchema()) : 'none',
-      readsCounters: record.functions.has('last_insert_rowid') || record.functions.has('changes'),
+      readsCounters: [...record.functions, ...record.defaultFunctions].some(isCounter),
     }
     // A schema statement runs once, and forgets every other.
     if (!shape.isSchemaStatement && shape.pragma === undefined) this.#cache.set(sql, cached)
@@ -268,6 +277,7 @@ export class Writer {
   #forgetSchema(): void {
     this.#schema = undefined
     this.#cache.clear()
+    this.#storedTime.markStale()
   }
 
   /**
@@ -276,6 +286,8 @@ export class Writer {
    */
   #forgetRolledBack(): void {
     this.#exhausted.clear()
+    // Triggers that were made since were undone too.
+    this.#storedTime.markStale()
     if (!this.#isSchemaTouched) return
     this.#forgetSchema()
     if (!this.inTransaction) this.#isSchemaTouched = false
@@ -353,6 +365,10 @@ export class Writer {
     const options = { sqliteCode, cause, isAutoincrementExhausted: true }
     return new StatementFailure('ERR_SQL', error.message, options)
   }
+}
+
+function isCounter(functionName: string): boolean {
+  return functionName === 'last_insert_rowid' || functionName === 'changes'
 }
 
 function runBound(

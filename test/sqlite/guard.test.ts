@@ -192,6 +192,9 @@ describe('the guard of a writer', () => {
       "INSERT INTO sqlite_sequence VALUES ('auto', 41)",
       'INSERT INTO auto DEFAULT VALUES',
       'DROP TABLE box',
+      'DROP INDEX i',
+      'CREATE TABLE IF NOT EXISTS gone (x UNIQUE)',
+      'DROP TABLE IF EXISTS gone',
       'DROP TABLE words',
       'SELECT sqlite_version(), total_changes()',
     )
