@@ -1,0 +1,69 @@
+/** The scripts refuse what they don't know, and the watchdog ends what doesn't end by itself. */
+import assert from 'node:assert/strict'
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+interface Run {
+  readonly args: readonly string[]
+  readonly env?: Readonly<Record<string, string>>
+}
+
+function runNode({ args, env = {} }: Run): SpawnSyncReturns<string> {
+  // The runner's own variable would make a test runner below it a part of this one.
+  const { NODE_TEST_CONTEXT: _, ...inherited } = process.env
+  return spawnSync(process.execPath, args, {
+    cwd: root,
+    encoding: 'utf8',
+    env: { ...inherited, ...env },
+    timeout: 60_000,
+  })
+}
+
+describe('scripts', () => {
+  const refused: readonly (readonly [string, RegExp, ...string[]])[] = [
+    ['an unknown flag', /Unknown option '--fast'/, 'scripts/test.mjs', '--fast'],
+    ['tests that are not there', /No test file .* "test\/none"/, 'scripts/test.mjs', 'test/none'],
+    ['arguments it has no use for', /does not know "fast"/, 'scripts/build.mjs', 'fast'],
+  ]
+  for (const [what, message, ...args] of refused) {
+    it(`${args[0]} refuses ${what} with status 2 and says what it takes`, () => {
+      const { status, stderr } = runNode({ args })
+      assert.equal(status, 2)
+      assert.match(stderr, message)
+      assert.match(stderr, /Usage: npm/)
+    })
+  }
+})
+
+describe('the watchdog of test files', () => {
+  const cases: readonly (readonly [string, string, RegExp])[] = [
+    [
+      'an open server',
+      "require('node:net').createServer().listen(0, '127.0.0.1')",
+      /still open: .*TCPServerWrap/,
+    ],
+    ['an endless loop', 'for (;;);', /did not end within 0\.5 s: killed/],
+  ]
+  for (const [what, code, message] of cases) {
+    it(`kills a process with ${what}`, () => {
+      const { signal, stderr } = runNode({
+        args: ['--import', './scripts/test-watchdog.mjs', '--eval', code],
+        env: { COLMENA_TEST_FILE_TIMEOUT_MS: '500' },
+      })
+      assert.equal(signal, 'SIGKILL')
+      assert.match(stderr, message)
+    })
+  }
+
+  it('keeps no process waiting', () => {
+    const { status, stderr } = runNode({
+      args: ['--import', './scripts/test-watchdog.mjs', '--eval', ''],
+      env: { COLMENA_TEST_FILE_TIMEOUT_MS: '50000' },
+    })
+    assert.equal(status, 0)
+    assert.equal(stderr, '')
+  })
+})
