@@ -218,13 +218,17 @@ export class Log {
     const { entries, hardState, snapshot } = batch
     if (this.#isRefused(done)) return
     const records: LogRecord[] = []
+    // The batch's own commit index may count the very entries that it brings.
+    const committed = this.#hardState.commit
     if (snapshot !== null) records.push(this.#takeSnapshot(snapshot))
     if (hardState !== null) {
       records.push(makeRecord('hardState', 0, 0, encodeHardState(hardState)))
       this.#hardState = hardState
     }
     const first = entries[0]
-    if (first !== undefined && first.index <= this.lastIndex) records.push(this.#truncate(first))
+    if (first !== undefined && first.index <= this.lastIndex) {
+      records.push(this.#truncate(first, committed))
+    }
     for (const entry of entries) {
       this.#memory.append(entry)
       const { index, term, type, data } = entry
@@ -308,11 +312,11 @@ export class Log {
   }
 
   /** Committed entries are never cut off, whoever asks (paper §5.3, leader append-only). */
-  #truncate(first: Entry): LogRecord {
+  #truncate(first: Entry, committed: number): LogRecord {
     const { terms } = this.#memory
     const last = first.index - 1
     assert(last >= terms.base, `entry ${first.index} is not compacted`)
-    assert(last >= this.#hardState.commit, `entry ${first.index} is not committed`)
+    assert(last >= committed, `entry ${first.index} is not committed`)
     const term = terms.at(last) as number
     this.#memory.truncateTo(last, term)
     return makeRecord('truncateTo', last, term)

@@ -1,0 +1,346 @@
+import type { SharedState } from '../../src/base/shared-state.ts'
+import {
+  commandKind,
+  decodeMemberRecords,
+  decodeRegisterOrigin,
+  decodeWrite,
+  type MemberRecord,
+} from '../../src/command/command.ts'
+import type {
+  Applier,
+  ApplierHandlers,
+  ReplicaState,
+  SnapshotCopy,
+} from '../../src/engine/ports.ts'
+import type { StorageGenesis } from '../../src/engine/protocol.ts'
+import { applyConfChangeToState, decodeConfChange } from '../../src/raft/raft.ts'
+import type { ConfState, Entry } from '../../src/raft/types.ts'
+import type { SnapshotStore } from './network.ts'
+import type { SeededRandom } from './random.ts'
+
+/** A database without SQL: the rows that commands wrote, in order. */
+export interface ModelFile {
+  readonly created: number
+  applied: number
+  term: number
+  readonly rows: { readonly index: number; readonly text: string }[]
+  readonly sequences: Map<string, number>
+}
+
+export interface ModelSystem {
+  applied: number
+  term: number
+  confState: ConfState
+  confIndex: number
+  members: MemberRecord[]
+  readonly origins: Map<string, { member: number; registered: number; retired: number | null }>
+}
+
+/** Everything of one generation. */
+export interface ModelState {
+  readonly system: ModelSystem
+  readonly files: Map<string, ModelFile>
+}
+
+/** What survives a process: the newest state, and older ones that a power loss may go back to. */
+export interface ModelStore {
+  readonly generations: SnapshotStore
+  /** States since the last durable one, by generation; a crash picks one per file. */
+  readonly history: Map<number, ModelState[]>
+}
+
+export interface SimulatedApplierOptions {
+  readonly store: ModelStore
+  readonly dataDir: string
+  readonly memberId: number
+  readonly ownOrigin: string
+  readonly shared: SharedState
+  readonly random: SeededRandom
+  /** Runs later, and never once the process is dead. */
+  readonly plan: (delayMs: number, run: () => void) => void
+  /** Every entry, as it is applied. */
+  readonly saw: (entry: Entry) => void
+  readonly answered: (database: string, sequence: number, index: number) => void
+  /** A snapshot took the place of what this process had. */
+  readonly installed: (index: number, sequences: ReadonlyMap<string, number>) => void
+}
+
+/** The storage thread's model: same rules, no SQLite, delays and lost tails instead. */
+export class SimulatedApplier implements Applier {
+  readonly #options: SimulatedApplierOptions
+  readonly #handlers: ApplierHandlers
+  #generation: number
+  #state: ModelState
+  readonly #queue: (() => void)[] = []
+  #isBusy = false
+
+  constructor(
+    options: SimulatedApplierOptions,
+    generation: number,
+    genesis: StorageGenesis | null,
+    handlers: ApplierHandlers,
+  ) {
+    this.#options = options
+    this.#handlers = handlers
+    this.#generation = generation
+    this.#state = genesis === null ? this.#load(generation) : makeGenesis(genesis)
+    if (genesis !== null) this.#store(true)
+    this.#publish()
+    this.#enqueue(() => handlers.opened(this.#replicaState()))
+  }
+
+  get state(): ModelState {
+    return this.#state
+  }
+
+  apply(entries: readonly Entry[]): void {
+    const copies = entries.map((entry) => ({ ...entry, data: entry.data.slice() }))
+    this.#enqueue(() => this.#applyGroup(copies))
+  }
+
+  copySnapshot(
+    directory: string,
+    done: (error: Error | null, copy: SnapshotCopy | null) => void,
+  ): void {
+    this.#enqueue(() => {
+      const state = structuredClone(this.#state)
+      const index = this.#options.shared.applied()
+      for (const file of [state.system, ...state.files.values()]) file.applied = index
+      this.#options.store.generations.set(`${this.#options.dataDir}/${directory}`, state)
+      const { term, confState } = state.system
+      this.#options.plan(20, () => done(null, { index, term, confState, files: [] }))
+    })
+  }
+
+  removeSnapshot(directory: string): void {
+    this.#options.store.generations.delete(`${this.#options.dataDir}/${directory}`)
+  }
+
+  install(
+    generation: number,
+    index: number,
+    done: (error: Error | null, state: ReplicaState | null) => void,
+  ): void {
+    this.#enqueue(() => {
+      this.#generation = generation
+      this.#state = this.#load(generation)
+      this.#store(true)
+      this.#publish()
+      const own = new Map<string, number>()
+      for (const [name, file] of this.#state.files) {
+        own.set(name, file.sequences.get(this.#options.ownOrigin) ?? 0)
+      }
+      this.#options.installed(index, own)
+      done(null, this.#replicaState())
+    })
+  }
+
+  deleteOtherGenerations(): void {
+    const kept = `${this.#options.dataDir}/db/${this.#generation}`
+    for (const path of this.#options.store.generations.keys()) {
+      if (path.includes('/db/') && path !== kept) this.#options.store.generations.delete(path)
+    }
+  }
+
+  makeDurable(index: number, done: (error: Error | null, durable: number) => void): void {
+    this.#enqueue(() => {
+      const applied = this.#options.shared.applied()
+      for (const file of [this.#state.system, ...this.#state.files.values()]) {
+        file.applied = Math.max(file.applied, Math.min(index, applied))
+      }
+      this.#options.plan(this.#options.random.below(30), () => {
+        this.#store(true)
+        done(null, applied)
+      })
+    })
+  }
+
+  close(done: (error: Error | null) => void): void {
+    this.#enqueue(() => done(null))
+  }
+
+  /** One thing after the other, each after a little time. */
+  #enqueue(work: () => void): void {
+    this.#queue.push(work)
+    if (!this.#isBusy) this.#next()
+  }
+
+  #next(): void {
+    const work = this.#queue.shift()
+    this.#isBusy = work !== undefined
+    if (work === undefined) return
+    this.#options.plan(this.#options.random.below(4), () => {
+      work()
+      this.#next()
+    })
+  }
+
+  #applyGroup(entries: readonly Entry[]): void {
+    const sequences = new Map<string, number>()
+    const answers: (() => void)[] = []
+    const { origin: before } = this.#replicaState()
+    for (const entry of entries) {
+      this.#options.saw(entry)
+      this.#applySystem(entry)
+    }
+    for (const entry of entries) this.#applyWrite(entry, sequences, answers)
+    const last = entries.at(-1)
+    this.#store(false)
+    this.#publish(last?.index)
+    for (const answer of answers) answer()
+    const { origin } = this.#replicaState()
+    this.#handlers.applied({
+      applied: this.#options.shared.applied(),
+      sequences: [...sequences].map(([database, sequence]) => ({ database, sequence })),
+      origin: origin === before ? null : origin,
+      confIndex: null,
+      members: null,
+    })
+  }
+
+  #applySystem(entry: Entry): void {
+    const { system } = this.#state
+    if (entry.index <= system.applied) return
+    system.applied = entry.index
+    system.term = entry.term
+    if (entry.type !== 'normal') {
+      const change = decodeConfChange(entry.data)
+      if (change === null) return
+      system.confState = applyConfChangeToState(system.confState, change)
+      system.confIndex = entry.index
+      putMembers(system, decodeMemberRecords(change.context))
+    } else if (entry.data.length > 0 && commandKind(entry.data) === 'registerOrigin') {
+      const { memberId, origin, previous } = decodeRegisterOrigin(entry.data)
+      if (currentOrigin(system, memberId) !== previous || system.origins.has(origin)) return
+      const old = system.origins.get(previous)
+      if (old !== undefined) old.retired = entry.index
+      system.origins.set(origin, { member: memberId, registered: entry.index, retired: null })
+    }
+  }
+
+  #applyWrite(entry: Entry, sequences: Map<string, number>, answers: (() => void)[]): void {
+    if (entry.type !== 'normal' || entry.data.length === 0) return
+    if (commandKind(entry.data) !== 'write') return
+    const { origin, database, sequence, units } = decodeWrite(entry.data)
+    const file = this.#file(database, entry.index)
+    if (entry.index <= file.applied) return
+    file.applied = entry.index
+    file.term = entry.term
+    const record = this.#state.system.origins.get(origin)
+    if (record === undefined || entry.index <= record.registered) return
+    if (record.retired !== null && entry.index >= record.retired) return
+    if (sequence !== (file.sequences.get(origin) ?? 0) + 1) return
+    file.sequences.set(origin, sequence)
+    for (const { statements } of units) {
+      file.rows.push({ index: entry.index, text: statements[0]?.sql ?? '' })
+    }
+    if (origin !== this.#options.ownOrigin) return
+    sequences.set(database, sequence)
+    answers.push(() => this.#options.answered(database, sequence, entry.index))
+  }
+
+  #file(name: string, index: number): ModelFile {
+    let file = this.#state.files.get(name)
+    if (file === undefined) {
+      file = { created: index, applied: index - 1, term: 0, rows: [], sequences: new Map() }
+      this.#state.files.set(name, file)
+    }
+    return file
+  }
+
+  #publish(applied?: number): void {
+    const { lowest } = extremes(this.#state)
+    this.#options.shared.publishStorage({
+      applied: applied ?? lowest,
+      generation: this.#generation,
+      databasesEpoch: this.#state.files.size,
+      isHalted: false,
+      walBytes: 0,
+    })
+  }
+
+  #replicaState(): ReplicaState {
+    const { system } = this.#state
+    const { lowest, highest } = extremes(this.#state)
+    return {
+      applied: lowest,
+      highestApplied: highest,
+      confState: system.confState,
+      confIndex: system.confIndex,
+      members: system.members,
+      origin: currentOrigin(system, this.#options.memberId),
+    }
+  }
+
+  #store(isDurable: boolean): void {
+    const { store, dataDir } = this.#options
+    const copy = structuredClone(this.#state)
+    store.generations.set(`${dataDir}/db/${this.#generation}`, copy)
+    const history = store.history.get(this.#generation) ?? []
+    if (isDurable) history.length = 0
+    // A power loss goes back at most so far: keep a bounded sample of what it may find.
+    if (history.length < 40) history.push(copy)
+    else history[1 + this.#options.random.below(39)] = copy
+    store.history.set(this.#generation, history)
+  }
+
+  #load(generation: number): ModelState {
+    const found = this.#options.store.generations.get(`${this.#options.dataDir}/db/${generation}`)
+    if (found === undefined) throw new Error(`generation ${generation} is not there`)
+    return structuredClone(found) as ModelState
+  }
+}
+
+/** Power loss: each file is what it was at some moment since it was last made durable. */
+export function losePower(store: ModelStore, dataDir: string, random: SeededRandom): void {
+  for (const [generation, history] of store.history) {
+    if (!store.generations.has(`${dataDir}/db/${generation}`) || history.length === 0) continue
+    const durable = history[0] as ModelState
+    const system = structuredClone(random.pick(history).system)
+    const files = new Map<string, ModelFile>()
+    for (const [name, newest] of (history.at(-1) as ModelState).files) {
+      const { created } = newest
+      const empty = { created, applied: created - 1, term: 0, rows: [], sequences: new Map() }
+      const file = random.pick(history).files.get(name) ?? durable.files.get(name) ?? empty
+      files.set(name, structuredClone(file))
+    }
+    const state: ModelState = { system, files }
+    store.generations.set(`${dataDir}/db/${generation}`, state)
+    store.history.set(generation, [structuredClone(state)])
+  }
+}
+
+function makeGenesis(genesis: StorageGenesis): ModelState {
+  return {
+    system: {
+      applied: genesis.index,
+      term: genesis.term,
+      confState: genesis.confState,
+      confIndex: genesis.index,
+      members: [...genesis.members],
+      origins: new Map(),
+    },
+    files: new Map(),
+  }
+}
+
+function extremes(state: ModelState): { lowest: number; highest: number } {
+  const applied = [state.system, ...state.files.values()].map((file) => file.applied)
+  return { lowest: Math.min(...applied), highest: Math.max(...applied) }
+}
+
+function currentOrigin(system: ModelSystem, memberId: number): string {
+  for (const [origin, record] of system.origins) {
+    if (record.member === memberId && record.retired === null) return origin
+  }
+  return ''
+}
+
+function putMembers(system: ModelSystem, records: readonly MemberRecord[]): void {
+  const { voters, learners, votersOutgoing, learnersNext } = system.confState
+  const ids = new Set([...voters, ...learners, ...votersOutgoing, ...learnersNext])
+  const kept = system.members.filter(
+    ({ memberId }) => ids.has(memberId) && !records.some((one) => one.memberId === memberId),
+  )
+  system.members = [...kept, ...records]
+}

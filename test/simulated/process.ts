@@ -1,0 +1,300 @@
+import { SharedState } from '../../src/base/shared-state.ts'
+import { WriteEncoder } from '../../src/command/command.ts'
+import { Engine, type EngineConfig, type EngineToUser } from '../../src/engine/engine.ts'
+import type { Disk } from '../../src/log/log.ts'
+import type { Entry } from '../../src/raft/types.ts'
+import { losePower, type ModelState, type ModelStore, SimulatedApplier } from './applier.ts'
+import { SimulatedDisk } from './disk.ts'
+import { Endpoint, type SimulatedNetwork } from './network.ts'
+import type { SeededRandom } from './random.ts'
+
+/** What a process tells those who watch the simulation. */
+export interface ProcessWatcher {
+  /** Any event of this process was handled. */
+  stepped(process: SimulatedProcess): void
+  applied(process: SimulatedProcess, entry: Entry): void
+  /** A snapshot took the place of what the process had. */
+  installed(process: SimulatedProcess): void
+  acknowledged(text: string, index: number): void
+  /** A write that is known never to apply. */
+  rejected(text: string): void
+  fatal(process: SimulatedProcess, message: string): void
+}
+
+export interface ProcessOptions {
+  readonly network: SimulatedNetwork
+  readonly random: SeededRandom
+  readonly watcher: ProcessWatcher
+  readonly nodeId: string
+  readonly address: string
+  readonly joins: string | null
+  /** Lies about syncs: acknowledgements leave before what they speak of is durable. */
+  readonly skipsSync: boolean
+}
+
+interface PendingRead {
+  readonly level: 'weak' | 'strong'
+  readonly done: (index: number) => void
+}
+
+/** One simulated machine: what is on its disk survives its processes. */
+export class SimulatedProcess {
+  readonly options: ProcessOptions
+  readonly memberId: number
+  readonly disk: SimulatedDisk
+  readonly #store: ModelStore = { generations: new Map(), history: new Map() }
+  #clusterId = ''
+  #isEstablished = false
+  #incarnation = 0
+  #life = 0
+  #engine: Engine | null = null
+  #endpoint: Endpoint | null = null
+  #applier: SimulatedApplier | null = null
+  #sequences = new Map<string, number>()
+  /** Texts of own writes that wait for their answer, by database and sequence. */
+  #pending = new Map<string, string>()
+  #reads = new Map<number, PendingRead>()
+  #nextRead = 1
+  #origin = ''
+  isUp = false
+  isReady = false
+  /** Simulated milliseconds run at this rate on this machine. */
+  clockRate: number
+  shared: SharedState = new SharedState()
+
+  constructor(options: ProcessOptions) {
+    this.options = options
+    const { random, network } = options
+    this.memberId = 1 + random.below(2 ** 31)
+    this.clockRate = 0.95 + random.below(100) / 1_000
+    const diskRandom = random.stream('disk')
+    this.disk = new SimulatedDisk({
+      random: diskRandom,
+      schedule: (operation, complete) => {
+        const slow = diskRandom.chance(0.005) ? diskRandom.below(300) : 0
+        const delayMs = operation.isSynced || operation.kind === 'sync' ? diskRandom.below(8) : 0.2
+        network.timeline.plan(delayMs + slow, complete)
+      },
+    })
+  }
+
+  get state(): ModelState | null {
+    return this.#applier?.state ?? null
+  }
+
+  start(): void {
+    if (this.isUp) return
+    this.isUp = true
+    this.isReady = false
+    this.#life += 1
+    this.#incarnation += 1
+    this.#sequences = new Map()
+    this.#pending = new Map()
+    this.#reads = new Map()
+    this.shared = new SharedState()
+    const { network, random, nodeId, address, joins } = this.options
+    const genesis = joins === null ? 'bootstrap' : 'join'
+    if (genesis === 'bootstrap' && this.#clusterId === '') this.#clusterId = 'c0'.repeat(16)
+    if (!this.#isEstablished) this.#forget()
+    const origin = Buffer.from(random.bytes(16)).toString('hex')
+    this.#origin = origin
+    const config: EngineConfig = {
+      nodeId,
+      memberId: this.memberId,
+      clusterId: this.#clusterId,
+      incarnation: this.#incarnation,
+      origin,
+      isEstablished: this.#isEstablished,
+      genesis,
+      dataDir: '',
+      bind: { host: 'simulated', port: 1 },
+      advertise: address,
+      joinAddresses: joins === null ? [] : [joins],
+      joinAs: 'voter',
+      joinTimeoutMs: 600_000,
+      secrets: [],
+      heartbeatMs: 100,
+      electionTimeoutMs: 1_000,
+      requestTimeoutMs: 10_000,
+      logRetainBytes: 8 * 1024,
+      fingerprint: 'simulated',
+      segmentBytes: 8 * 1024,
+    }
+    const life = this.#life
+    const plan = (delayMs: number, run: () => void): (() => void) =>
+      network.timeline.plan(delayMs, () => {
+        if (life !== this.#life) return
+        run()
+        this.options.watcher.stepped(this)
+      })
+    this.#engine = new Engine(config, {
+      clock: {
+        nowMs: () => network.timeline.nowMs * this.clockRate,
+        wallMs: () => 1_700_000_000_000 + network.timeline.nowMs,
+        setTimer: (delayMs, fire) => plan(delayMs / this.clockRate, fire),
+      },
+      random: random.stream(`engine/${life}`),
+      disk: this.options.skipsSync ? skipSync(this.disk) : this.disk,
+      shared: this.shared,
+      defer: (turn) => plan(0, turn),
+      toUser: (message) => {
+        if (life === this.#life) this.#receive(message)
+      },
+      openApplier: (generation, storageGenesis, handlers) => {
+        this.#applier = new SimulatedApplier(
+          {
+            store: this.#store,
+            dataDir: '',
+            memberId: this.memberId,
+            ownOrigin: origin,
+            shared: this.shared,
+            random: random.stream(`applier/${life}`),
+            plan,
+            saw: (entry) => this.options.watcher.applied(this, entry),
+            answered: (database, sequence, index) => this.#answered(database, sequence, index),
+            installed: (_index, sequences) => this.#resultsLost(sequences),
+          },
+          generation,
+          storageGenesis,
+          handlers,
+        )
+        return this.#applier
+      },
+      openNetwork: (transportOptions, handlers, done) => {
+        plan(0, () => {
+          this.#endpoint = new Endpoint(
+            network,
+            transportOptions,
+            handlers,
+            this.#store.generations,
+          )
+          done(null, this.#endpoint)
+        })
+      },
+    })
+    this.#engine.start()
+  }
+
+  /** `kill -9` keeps what was written; a power loss keeps only what was synced, and some more. */
+  crash(losesPower: boolean): void {
+    if (!this.isUp) return
+    this.isUp = false
+    this.isReady = false
+    this.#life += 1
+    this.#endpoint?.vanish()
+    this.#endpoint = null
+    this.#engine = null
+    this.#applier = null
+    if (losesPower) {
+      this.disk.crash()
+      losePower(this.#store, '', this.options.random)
+    } else {
+      this.disk.kill()
+    }
+  }
+
+  /** Sends one write; its text is unique in the simulation. */
+  write(database: string, text: string): void {
+    const engine = this.#engine
+    if (engine === null || !this.isReady) return
+    const sequence = (this.#sequences.get(database) ?? 0) + 1
+    this.#sequences.set(database, sequence)
+    this.#pending.set(`${database}/${sequence}`, text)
+    const encoder = new WriteEncoder()
+    encoder.add({ statements: [{ sql: text, args: [] }] })
+    const bytes = encoder.finish({ origin: this.#origin, database, sequence })
+    engine.receive({ kind: 'write', database, sequence, bytes })
+  }
+
+  /** Asks for a read; `done` gets the index that the answer would be read at. */
+  read(level: 'weak' | 'strong', done: (index: number) => void): void {
+    if (this.#engine === null || !this.isReady) return
+    const id = this.#nextRead
+    this.#nextRead += 1
+    this.#reads.set(id, { level, done })
+    this.#engine.receive({ kind: 'read', id, level })
+  }
+
+  #forget(): void {
+    for (const path of this.disk.paths) this.disk.remove(path, () => {})
+    this.#store.generations.clear()
+    this.#store.history.clear()
+  }
+
+  #receive(message: EngineToUser): void {
+    switch (message.kind) {
+      case 'clusterFound':
+        this.#clusterId = message.clusterId
+        this.#engine?.receive({ kind: 'clusterKept' })
+        break
+      case 'established':
+        this.#isEstablished = true
+        break
+      case 'ready':
+        this.isReady = true
+        break
+      case 'readAnswer': {
+        const read = this.#reads.get(message.id)
+        this.#reads.delete(message.id)
+        if (message.error === null) read?.done(message.index)
+        break
+      }
+      case 'rejected':
+        for (let sequence = message.from; sequence <= message.to; sequence += 1) {
+          const text = this.#take(message.database, sequence)
+          if (text !== undefined) this.options.watcher.rejected(text)
+        }
+        break
+      case 'openFailed':
+      case 'fatal':
+        this.options.watcher.fatal(this, `${message.error.code}: ${message.error.message}`)
+        break
+      default:
+        break
+    }
+  }
+
+  #answered(database: string, sequence: number, index: number): void {
+    const text = this.#take(database, sequence)
+    if (text !== undefined) this.options.watcher.acknowledged(text, index)
+  }
+
+  #resultsLost(sequences: ReadonlyMap<string, number>): void {
+    this.options.watcher.installed(this)
+    for (const key of this.#pending.keys()) {
+      const at = key.lastIndexOf('/')
+      if (Number(key.slice(at + 1)) <= (sequences.get(key.slice(0, at)) ?? 0)) {
+        this.#pending.delete(key)
+      }
+    }
+  }
+
+  #take(database: string, sequence: number): string | undefined {
+    const key = `${database}/${sequence}`
+    const text = this.#pending.get(key)
+    this.#pending.delete(key)
+    return text
+  }
+}
+
+/** A disk whose syncs are answered before they are done: acknowledgements come too early. */
+function skipSync(disk: SimulatedDisk): Disk {
+  return {
+    open: (path, mode, done) =>
+      disk.open(path, mode, (error, file) =>
+        done(error, {
+          write: (bytes, offset, _options, written) =>
+            file.write(bytes, offset, { sync: false }, written),
+          read: (offset, length, read) => file.read(offset, length, read),
+          sync: (synced) => file.size((failure) => synced(failure)),
+          size: (sized) => file.size(sized),
+          close: (closed) => file.close(closed),
+        }),
+      ),
+    list: (path, done) => disk.list(path, done),
+    rename: (from, to, done) => disk.rename(from, to, done),
+    remove: (path, done) => disk.remove(path, done),
+    syncDirectory: (path, done) => disk.syncDirectory(path, done),
+    makeDirectory: (path, done) => disk.makeDirectory(path, done),
+  }
+}
