@@ -42,6 +42,14 @@ export class OwnStatements {
   }
 }
 
+/**
+ * Makes a connection read the schema anew if another one changed it: a statement that is prepared
+ * does not look, only one that runs does.
+ */
+export function refreshSchema(own: OwnStatements): void {
+  own.get('SELECT 1 FROM sqlite_schema LIMIT 1').all()
+}
+
 /** Runs to the end; every row as an array. */
 export function readRows(statement: StatementSync, args: StatementArgs): SqlValue[][] {
   const rows = isNamed(args) ? statement.all(Object.fromEntries(args)) : statement.all(...args)

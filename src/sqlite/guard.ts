@@ -11,7 +11,7 @@ import {
   WRITE_FUNCTIONS,
 } from './allowed.ts'
 import { refusal, type StatementFailure } from './failure.ts'
-import { isAskingPragma } from './pragma.ts'
+import { isAskingPragma, type PragmaCall } from './pragma.ts'
 import { requireSqlite } from './runtime.ts'
 import { ownNameMessage } from './shape.ts'
 import { STORED_TIME_FUNCTION } from './stored-time.ts'
@@ -116,7 +116,7 @@ export class Guard {
       case 'DELETE':
         return this.#modify(name, first ?? '', database, source)
       case 'PRAGMA':
-        return this.#pragma((first ?? '').toLowerCase())
+        return this.#pragma({ name: (first ?? '').toLowerCase(), value: second ?? undefined })
       case 'CREATE_VTABLE':
         this.#record.touchesModule = true
         return this.#module((second ?? '').toLowerCase())
@@ -184,12 +184,12 @@ export class Guard {
     return this.#deny(`writing to ${name}`, 'it changes the plans of one node; run ANALYZE')
   }
 
-  #pragma(name: string): number {
+  #pragma(call: PragmaCall): number {
     // A statement that is a PRAGMA itself was judged by its text.
     if (this.#keyword === 'pragma' && this.#mode === 'prepare') return OK
-    if (MODULE_PRAGMAS.has(name)) return OK
-    if (!this.#writes && isAskingPragma(name)) return OK
-    return this.#deny(`PRAGMA ${name} inside a statement`, 'each node answers for itself')
+    if (MODULE_PRAGMAS.has(call.name)) return OK
+    if (!this.#writes && isAskingPragma(call)) return OK
+    return this.#deny(`PRAGMA ${call.name} inside a statement`, 'each node answers for itself')
   }
 
   #module(name: string): number {

@@ -126,9 +126,10 @@ export function judgePragma({ name, value }: PragmaCall): PragmaKind {
   throw refusal(`PRAGMA ${shown} is refused: ${reason}`)
 }
 
-/** Whether a pragma may be asked through its table-valued function, in a statement that reads. */
-export function isAskingPragma(name: string): boolean {
-  return ASKING.has(name) || ASKING_OF.has(name)
+/** Whether a pragma only asks, as when it is read through its table-valued function. */
+export function isAskingPragma({ name, value }: PragmaCall): boolean {
+  if (ASKING.has(name) || ASKING_OF.has(name)) return true
+  return value === undefined && (FIXED.has(name) || REPLICATED.has(name) || MEANINGS.has(name))
 }
 
 /** As SQLite reads a switch; undefined for what it would take for something else. */

@@ -1,6 +1,13 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { SqlValue, StatementArgs } from '../command/command.ts'
-import { BoundedCache, isNamed, OwnStatements, openDatabase, readRows } from './connection.ts'
+import {
+  BoundedCache,
+  isNamed,
+  OwnStatements,
+  openDatabase,
+  readRows,
+  refreshSchema,
+} from './connection.ts'
 import type { StatementFacts } from './facts.ts'
 import { refusal, StatementFailure } from './failure.ts'
 import { Guard } from './guard.ts'
@@ -224,6 +231,7 @@ export class Reader {
     const version = this.schemaVersion()
     if (version === this.#schemaVersion) return
     this.#schemaVersion = version
+    refreshSchema(this.#own)
     this.#schema = undefined
     this.#statements.clear()
     this.#classes.clear()

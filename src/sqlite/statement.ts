@@ -1,4 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
+import type { SqlValue, StatementArgs } from '../command/command.ts'
+import { isNamed } from './connection.ts'
 import { pragmaFacts, type StatementFacts, statementFacts } from './facts.ts'
 import { refusal, StatementFailure, sqliteCodeOf } from './failure.ts'
 import { type Guard, judgeWrite, type PreparedRecord } from './guard.ts'
@@ -80,4 +82,18 @@ export function asFailure(error: unknown): unknown {
     return new StatementFailure('ERR_SQL', error.message, { sqliteCode: SQLITE_RANGE })
   }
   return error
+}
+
+/**
+ * A full-text table that fails its own integrity check says so with the code of a damaged file,
+ * which would halt every node.
+ */
+export function refuseIntegrityCheck({ shape }: GuardedStatement, args: StatementArgs): void {
+  const values: Iterable<SqlValue> = isNamed(args) ? args.values() : args
+  const isNamedIn = (value: SqlValue): boolean =>
+    typeof value === 'string' && value.toLowerCase() === 'integrity-check'
+  if (!shape.namesIntegrityCheck && ![...values].some(isNamedIn)) return
+  throw refusal(
+    "the full-text command 'integrity-check' is refused in a write: use PRAGMA integrity_check",
+  )
 }

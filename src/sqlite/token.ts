@@ -36,8 +36,10 @@ function skipSpace(sql: string, from: number): number {
     const char = sql.charAt(at)
     if (char !== '' && SPACE.test(char)) at += 1
     else if (char === '-' && sql[at + 1] === '-') at = endOf(sql, '\n', at)
-    else if (char === '/' && sql[at + 1] === '*') at = endOf(sql, '*/', at + 2)
-    else return at
+    // At the very end of the text SQLite takes it for two signs.
+    else if (char === '/' && sql[at + 1] === '*' && at + 2 < sql.length) {
+      at = endOf(sql, '*/', at + 2)
+    } else return at
   }
 }
 

@@ -1,9 +1,16 @@
 import type { DatabaseLimits, DatabaseSync, StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
 import type { Environment, SqlValue, StatementArgs, StatementResult } from '../command/command.ts'
-import { BoundedCache, isNamed, OwnStatements, openDatabase, readRows } from './connection.ts'
+import {
+  BoundedCache,
+  isNamed,
+  OwnStatements,
+  openDatabase,
+  readRows,
+  refreshSchema,
+} from './connection.ts'
 import { frozenCalls, type StatementFacts } from './facts.ts'
-import { refusal, SQLITE_FULL, StatementFailure } from './failure.ts'
+import { SQLITE_FULL, StatementFailure } from './failure.ts'
 import { FrozenFunctions, nonDeterministic } from './frozen.ts'
 import { Guard } from './guard.ts'
 import {
@@ -14,7 +21,12 @@ import {
   rowidRule,
 } from './rowid.ts'
 import { Schema } from './schema.ts'
-import { asFailure, type GuardedStatement, prepareGuarded } from './statement.ts'
+import {
+  asFailure,
+  type GuardedStatement,
+  prepareGuarded,
+  refuseIntegrityCheck,
+} from './statement.ts'
 import { StoredTimeTriggers } from './stored-time.ts'
 
 export interface WriterOptions {
@@ -121,8 +133,10 @@ export class Writer {
     this.#begin.run()
     this.#exhausted.clear()
     const version = this.schemaVersion()
-    if (version !== this.#schemaVersion) this.#forgetSchema()
+    if (version === this.#schemaVersion) return
     this.#schemaVersion = version
+    refreshSchema(this.#own)
+    this.#forgetSchema()
   }
 
   /** May fail with a constraint (deferred foreign keys): the transaction then stays open. */
@@ -377,18 +391,4 @@ function runBound(
 ): { changes: bigint; rowid: bigint } {
   const done = isNamed(args) ? statement.run(Object.fromEntries(args)) : statement.run(...args)
   return { changes: done.changes as bigint, rowid: done.lastInsertRowid as bigint }
-}
-
-/**
- * A full-text table that fails its own integrity check says so with the code of a damaged file,
- * which would halt every node.
- */
-function refuseIntegrityCheck({ shape }: GuardedStatement, args: StatementArgs): void {
-  const values: Iterable<SqlValue> = isNamed(args) ? args.values() : args
-  const isNamedIn = (value: SqlValue): boolean =>
-    typeof value === 'string' && value.toLowerCase() === 'integrity-check'
-  if (!shape.namesIntegrityCheck && ![...values].some(isNamedIn)) return
-  throw refusal(
-    "the full-text command 'integrity-check' is refused in a write: use PRAGMA integrity_check",
-  )
 }
