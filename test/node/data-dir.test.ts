@@ -1,0 +1,170 @@
+import assert from 'node:assert/strict'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { suite, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import type { ErrorCode } from '../../src/base/errors.ts'
+import { checkOpenOptions, type OpenConfig } from '../../src/node/config.ts'
+import { openDataDir } from '../../src/node/data-dir.ts'
+import { type Identity, readIdentity } from '../../src/node/identity.ts'
+import type { OpenOptions } from '../../src/node/options.ts'
+import { temporaryDirectory } from './temporary.ts'
+
+function configOf(dataDir: string, more: Partial<OpenOptions> = {}): OpenConfig {
+  return checkOpenOptions({ dataDir, ...more })
+}
+
+function refused(config: OpenConfig, code: ErrorCode, pattern: RegExp): void {
+  assert.throws(() => openDataDir(config).close(), { code, message: pattern })
+}
+
+/** A directory as a first open leaves it. */
+function establish(t: TestContext): { path: string; identity: Identity } {
+  const path = temporaryDirectory(t)
+  const dataDir = openDataDir(configOf(path))
+  mkdirSync(join(path, 'log'))
+  mkdirSync(join(path, 'db'))
+  dataDir.keep({ state: 'established' })
+  dataDir.close()
+  return { path, identity: dataDir.identity }
+}
+
+function rewrite(path: string, change: (identity: Record<string, unknown>) => void): void {
+  const file = join(path, 'identity.json')
+  const identity = JSON.parse(readFileSync(file, 'utf8')) as Record<string, unknown>
+  change(identity)
+  writeFileSync(file, JSON.stringify(identity))
+}
+
+suite('identity', () => {
+  test('a new directory gets ids of its own', (t) => {
+    const path = join(temporaryDirectory(t), 'deep', 'down')
+    const dataDir = openDataDir(configOf(path))
+    const { identity } = dataDir
+    dataDir.close()
+    assert.match(identity.clusterId, /^[0-9a-f]{32}$/)
+    assert.match(identity.nodeId, /^node-[0-9a-f]{12}$/)
+    assert.ok(identity.memberId > 0 && identity.memberId < 2 ** 48)
+    assert.equal(identity.incarnation, 1)
+    assert.equal(identity.state, 'new')
+    assert.deepEqual(readIdentity(path), identity)
+    assert.ok(!existsSync(join(path, 'identity.json.tmp')))
+  })
+
+  test('an established one is kept, and counts its opens', (t) => {
+    const { path, identity } = establish(t)
+    const again = openDataDir(configOf(path, { bind: '127.0.0.1:1', join: '127.0.0.1:2' }))
+    again.close()
+    assert.deepEqual(again.identity, { ...identity, incarnation: 2 })
+    assert.equal(readIdentity(path)?.incarnation, 2)
+  })
+
+  test('one that a crash left unfinished begins again, as another member', (t) => {
+    const path = temporaryDirectory(t)
+    const first = openDataDir(configOf(path, { nodeId: 'a' }))
+    mkdirSync(join(path, 'log'))
+    mkdirSync(join(path, 'db', '1'), { recursive: true })
+    writeFileSync(join(path, 'db', '1', 'system.db'), 'half a file')
+    first.close()
+    const second = openDataDir(configOf(path))
+    second.close()
+    assert.ok(!existsSync(join(path, 'log')) && !existsSync(join(path, 'db')))
+    assert.equal(second.identity.nodeId, 'a')
+    assert.notEqual(second.identity.memberId, first.identity.memberId)
+    assert.notEqual(second.identity.clusterId, first.identity.clusterId)
+    assert.equal(second.identity.incarnation, 2)
+  })
+
+  test('a joiner has no cluster until it finds one', (t) => {
+    const path = temporaryDirectory(t)
+    const config = configOf(path, { bind: '127.0.0.1:1', join: '127.0.0.1:2' })
+    const dataDir = openDataDir(config)
+    assert.equal(dataDir.identity.clusterId, '')
+    dataDir.keep({ clusterId: 'ab'.repeat(16) })
+    dataDir.close()
+    assert.equal(readIdentity(path)?.clusterId, 'ab'.repeat(16))
+  })
+
+  test('a network node must be told how its cluster begins', (t) => {
+    const path = temporaryDirectory(t)
+    const config = configOf(path, { bind: '127.0.0.1:1' })
+    refused(config, 'ERR_INVALID_OPTION', /bootstrap: true .* join: \['host:port'\]/)
+  })
+
+  test('another node id than the kept one', (t) => {
+    const { path, identity } = establish(t)
+    const pattern = new RegExp(`nodeId is 'other', but .* node '${identity.nodeId}'`)
+    refused(configOf(path, { nodeId: 'other' }), 'ERR_INVALID_OPTION', pattern)
+  })
+
+  for (const folder of ['log', 'db']) {
+    test(`an established directory without its ${folder}`, (t) => {
+      const { path } = establish(t)
+      rmSync(join(path, folder), { recursive: true })
+      refused(configOf(path), 'ERR_DATA_DIR', new RegExp(`its ${folder} folder is missing`))
+    })
+  }
+
+  test('data without an identity', (t) => {
+    const path = temporaryDirectory(t)
+    mkdirSync(join(path, 'db'))
+    refused(configOf(path), 'ERR_DATA_DIR', /a db folder but no identity.json/)
+    assert.ok(existsSync(join(path, 'db')))
+  })
+
+  test('a newer format', (t) => {
+    const { path } = establish(t)
+    rewrite(path, (identity) => {
+      identity['format'] = 2
+    })
+    refused(configOf(path), 'ERR_UNSUPPORTED_FORMAT', /format 2; .* reads format 1/)
+  })
+
+  test('an identity that is damaged', (t) => {
+    const { path } = establish(t)
+    rewrite(path, (identity) => {
+      identity['memberId'] = 'one'
+    })
+    refused(configOf(path), 'ERR_DATA_DIR', /not what colmena writes/)
+    writeFileSync(join(path, 'identity.json'), '{')
+    refused(configOf(path), 'ERR_DATA_DIR', /can't be read as JSON/)
+  })
+
+  test('a directory that can not be made', (t) => {
+    const path = join(temporaryDirectory(t), 'file')
+    writeFileSync(path, '')
+    refused(configOf(join(path, 'below')), 'ERR_DATA_DIR', /can't make or enter/)
+  })
+})
+
+suite('one at a time', () => {
+  test('a second open in this process shows what to do', (t) => {
+    const path = temporaryDirectory(t)
+    const first = openDataDir(configOf(path))
+    refused(configOf(path), 'ERR_ALREADY_OPEN', /globalThis\.colmenaNode \?\?= open\(/)
+    // The same directory under another name is the same directory.
+    refused(configOf(join(path, '..', path.split('/').at(-1) ?? '')), 'ERR_ALREADY_OPEN', /open already/)
+    first.close()
+    openDataDir(configOf(path)).close()
+  })
+
+  test('a failed open lets go of it', (t) => {
+    const { path } = establish(t)
+    refused(configOf(path, { nodeId: 'other' }), 'ERR_INVALID_OPTION', /nodeId/)
+    openDataDir(configOf(path)).close()
+  })
+
+  test('another process holds it until it is killed', async (t) => {
+    const { path } = establish(t)
+    const holder = fileURLToPath(new URL('./lock-holder.ts', import.meta.url))
+    const child = spawn(process.execPath, [holder, path], { stdio: ['ignore', 'pipe', 'inherit'] })
+    t.after(() => child.kill('SIGKILL'))
+    await once(child.stdout, 'data')
+    refused(configOf(path), 'ERR_LOCKED', /in use by another process/)
+    child.kill('SIGKILL')
+    await once(child, 'exit')
+    openDataDir(configOf(path)).close()
+  })
+})

@@ -1,0 +1,7 @@
+/** A process that holds the data directory it is given until it is killed. */
+import { checkOpenOptions } from '../../src/node/config.ts'
+import { openDataDir } from '../../src/node/data-dir.ts'
+
+openDataDir(checkOpenOptions({ dataDir: process.argv[2] }))
+process.stdout.write('held\n')
+setInterval(() => {}, 60_000)

@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict'
+import { suite, type TestContext, test } from 'node:test'
+import { ColmenaError, SqlError } from '../../src/base/errors.ts'
+import {
+  decodeWrite,
+  encodeCommandResult,
+  type UnitResult,
+  type WriteCommand,
+} from '../../src/command/command.ts'
+import { Deadlines } from '../../src/node/deadlines.ts'
+import type { Written } from '../../src/node/write-call.ts'
+import { WRITE_LIMITS, type WriteOutcome, Writes } from '../../src/node/writes.ts'
+
+const ORIGIN = '0123456789abcdef'.repeat(2)
+const DONE: UnitResult = {
+  ok: true,
+  statements: [{ columns: [], columnTypes: [], rows: [], rowsAffected: 1, lastInsertRowid: null }],
+}
+
+class Rig {
+  readonly sent: WriteCommand[] = []
+  readonly asked: string[] = []
+  outcome: Promise<WriteOutcome> = Promise.resolve({ outcome: 'unknown' })
+  applyLagMs = 0
+  readonly writes: Writes
+
+  constructor(t: TestContext, timeoutMs = 60_000) {
+    const deadlines = new Deadlines(timeoutMs, () => performance.now())
+    t.after(() => deadlines.close())
+    this.writes = new Writes({
+      origin: ORIGIN,
+      deadlines,
+      applyLagMs: () => this.applyLagMs,
+      post: (database, sequence, bytes) => {
+        const command = decodeWrite(bytes)
+        assert.equal(command.database, database)
+        assert.equal(command.sequence, sequence)
+        assert.equal(command.origin, ORIGIN)
+        this.sent.push(command)
+      },
+      askOutcome: (database, sequence) => {
+        this.asked.push(`${database} ${sequence}`)
+        return this.outcome
+      },
+    })
+  }
+
+  write(sql: string, more: { signal?: AbortSignal; database?: string } = {}): Promise<Written> {
+    const { database = 'main', signal } = more
+    const unit = { statements: [{ sql, args: [] }] }
+    const written = this.writes.submit({ database, unit, place: { index: 0, count: 1 }, signal })
+    // Judged later, when the test looks at it.
+    written.catch(() => {})
+    return written
+  }
+
+  answer(sequence: number, units: readonly UnitResult[], database = 'main'): void {
+    this.writes.answered(encodeCommandResult({ database, sequence, index: 100 + sequence, units }))
+  }
+
+  /** The SQL of each command that left. */
+  get commands(): string[][] {
+    return this.sent.map(({ units }) => units.map(({ statements }) => statements[0]?.sql ?? ''))
+  }
+}
+
+/** Until all microtasks that are due have run. */
+function turn(): Promise<void> {
+  return new Promise((resolve) => setImmediate(resolve))
+}
+
+suite('writes', () => {
+  test('calls of one turn share a command, and each gets its own answer', async (t) => {
+    const rig = new Rig(t)
+    const a = rig.write('a')
+    const b = rig.write('b')
+    assert.deepEqual(rig.commands, [])
+    await turn()
+    assert.deepEqual(rig.commands, [['a', 'b']])
+    const error = { code: 'ERR_SQL', message: 'no', sqliteCode: 19, statementIndex: 0 }
+    rig.answer(1, [DONE, { ok: false, error }])
+    assert.equal((await a).index, 101)
+    await assert.rejects(b, (e: unknown) => e instanceof SqlError && e.sqliteCode === 19)
+    assert.equal(rig.writes.pendingCount, 0)
+  })
+
+  test('what arrives while two commands are in flight leaves as one', async (t) => {
+    const rig = new Rig(t)
+    for (const sql of ['a', 'b', 'c', 'd']) {
+      rig.write(sql)
+      await turn()
+    }
+    assert.deepEqual(rig.commands, [['a'], ['b']])
+    rig.answer(1, [DONE])
+    await turn()
+    assert.deepEqual(rig.commands, [['a'], ['b'], ['c', 'd']])
+    assert.deepEqual(
+      rig.sent.map(({ sequence }) => sequence),
+      [1, 2, 3],
+    )
+  })
+
+  test('databases have sequences and flights of their own', async (t) => {
+    const rig = new Rig(t)
+    for (const sql of ['a', 'b', 'c']) {
+      rig.write(sql)
+      await turn()
+    }
+    rig.write('x', { database: 'other' })
+    await turn()
+    assert.equal(rig.sent.at(-1)?.sequence, 1)
+    assert.deepEqual(rig.commands, [['a'], ['b'], ['x']])
+  })
+
+  test('a command has a bounded number of units and of bytes', async (t) => {
+    const rig = new Rig(t)
+    for (let i = 0; i <= WRITE_LIMITS.commandUnitsMax; i += 1) rig.write('a')
+    await turn()
+    assert.deepEqual(
+      rig.commands.map(({ length }) => length),
+      [WRITE_LIMITS.commandUnitsMax, 1],
+    )
+    const large = new Rig(t)
+    for (const letter of ['a', 'b', 'c']) large.write(letter.repeat(100_000))
+    await turn()
+    assert.deepEqual(
+      large.commands.map(({ length }) => length),
+      [2, 1],
+    )
+  })
+
+  test('a unit that is too large is refused, whatever its letters', async (t) => {
+    const rig = new Rig(t)
+    await assert.rejects(rig.write('a'.repeat(WRITE_LIMITS.unitBytesMax)), { code: 'ERR_TOO_LARGE' })
+    await assert.rejects(rig.write('é'.repeat(WRITE_LIMITS.unitBytesMax / 2)), {
+      code: 'ERR_TOO_LARGE',
+    })
+    assert.equal(rig.writes.pendingCount, 0)
+  })
+
+  test('pending bytes are bounded, and come back with the answers', async (t) => {
+    const rig = new Rig(t)
+    const sql = 'a'.repeat(WRITE_LIMITS.unitBytesMax - 100)
+    for (let i = 0; i < 4; i += 1) rig.write(sql)
+    const busy = { code: 'ERR_BUSY', retryable: true, outcome: 'not-applied' }
+    await assert.rejects(rig.write(sql), busy)
+    await turn()
+    rig.answer(1, [DONE])
+    rig.write(sql)
+    await assert.rejects(rig.write(sql), busy)
+    assert.equal(rig.writes.pendingCount, 4)
+  })
+
+  test('a node that is far behind takes none', async (t) => {
+    const rig = new Rig(t)
+    rig.applyLagMs = WRITE_LIMITS.applyLagMsMax + 1
+    await assert.rejects(rig.write('a'), { code: 'ERR_LAGGING', retryable: true })
+    rig.applyLagMs = WRITE_LIMITS.applyLagMsMax
+    rig.write('a')
+    await turn()
+    assert.deepEqual(rig.commands, [['a']])
+  })
+
+  test('what the engine gives up fails with its reason, and the next may leave', async (t) => {
+    const rig = new Rig(t)
+    const calls = ['a', 'b', 'c'].map(async (sql, i) => {
+      for (let turns = 0; turns < i; turns += 1) await turn()
+      return rig.write(sql)
+    })
+    for (const call of calls) call.catch(() => {})
+    await turn()
+    await turn()
+    await turn()
+    const error = new ColmenaError('ERR_NO_LEADER', 'none', { retryable: true })
+    rig.writes.rejected('main', 1, 2, error)
+    await assert.rejects(calls[0] as Promise<Written>, error)
+    await assert.rejects(calls[1] as Promise<Written>, error)
+    await turn()
+    assert.deepEqual(rig.commands, [['a'], ['b'], ['c']])
+  })
+
+  test('an answer that comes twice, or for nothing, changes nothing', async (t) => {
+    const rig = new Rig(t)
+    const a = rig.write('a')
+    await turn()
+    rig.answer(7, [DONE])
+    rig.answer(1, [DONE], 'other')
+    rig.answer(1, [DONE])
+    rig.answer(1, [DONE])
+    assert.equal((await a).index, 101)
+    assert.equal(rig.writes.pendingCount, 0)
+  })
+
+  test('what a snapshot jumped over has no answer, what comes after it has', async (t) => {
+    const rig = new Rig(t)
+    const a = rig.write('a')
+    await turn()
+    const b = rig.write('b')
+    await turn()
+    rig.writes.jumpedOver('main', 1)
+    rig.writes.jumpedOver('unheard-of', 9)
+    await assert.rejects(a, { code: 'ERR_RESULT_LOST', outcome: 'unknown' })
+    rig.answer(2, [DONE])
+    assert.equal((await b).index, 102)
+  })
+})
+
+suite('writes that are given up', () => {
+  test('one that never left is taken back', async (t) => {
+    const rig = new Rig(t)
+    const controller = new AbortController()
+    rig.write('a')
+    await turn()
+    rig.write('b')
+    await turn()
+    const c = rig.write('c', { signal: controller.signal })
+    rig.write('d')
+    await turn()
+    controller.abort(new Error('changed my mind'))
+    await assert.rejects(c, (error: ColmenaError) => {
+      assert.equal(error.code, 'ERR_ABORTED')
+      assert.equal(error.outcome, 'not-applied')
+      assert.equal((error.cause as Error).message, 'changed my mind')
+      return true
+    })
+    rig.answer(1, [DONE])
+    await turn()
+    assert.deepEqual(rig.commands, [['a'], ['b'], ['d']])
+    assert.deepEqual(rig.asked, [])
+  })
+
+  test('one that left is as the engine says, and keeps its slot', async (t) => {
+    const rig = new Rig(t)
+    rig.outcome = Promise.resolve({ outcome: 'committed', index: 42 })
+    const controller = new AbortController()
+    const a = rig.write('a', { signal: controller.signal })
+    const b = rig.write('b', { signal: controller.signal })
+    await turn()
+    controller.abort()
+    const committed = { code: 'ERR_ABORTED', outcome: 'committed', index: 42 }
+    await assert.rejects(a, committed)
+    await assert.rejects(b, committed)
+    assert.deepEqual(rig.asked, ['main 1'])
+    rig.write('c')
+    await turn()
+    rig.answer(1, [DONE, DONE])
+    assert.deepEqual(
+      rig.sent.map(({ sequence }) => sequence),
+      [1, 2],
+    )
+  })
+
+  test('an answer that comes while the engine is asked is the answer', async (t) => {
+    const rig = new Rig(t)
+    const asked = Promise.withResolvers<WriteOutcome>()
+    rig.outcome = asked.promise
+    const controller = new AbortController()
+    const a = rig.write('a', { signal: controller.signal })
+    await turn()
+    controller.abort()
+    rig.answer(1, [DONE])
+    asked.resolve({ outcome: 'unknown' })
+    assert.equal((await a).index, 101)
+  })
+
+  test('the deadline ends those that wait and those that left', async (t) => {
+    const rig = new Rig(t, 30)
+    const calls: Promise<Written>[] = []
+    for (const sql of ['a', 'b', 'c']) {
+      calls.push(rig.write(sql))
+      await turn()
+    }
+    const [a, b, c] = calls
+    await assert.rejects(a as Promise<Written>, { code: 'ERR_TIMEOUT', outcome: 'unknown' })
+    await assert.rejects(b as Promise<Written>, { code: 'ERR_TIMEOUT', retryable: false })
+    const taken = { code: 'ERR_TIMEOUT', outcome: 'not-applied', retryable: true }
+    await assert.rejects(c as Promise<Written>, taken)
+    rig.answer(1, [DONE])
+    rig.answer(2, [DONE])
+    await turn()
+    assert.deepEqual(rig.commands, [['a'], ['b']])
+    assert.equal(rig.writes.pendingCount, 0)
+  })
+
+  test('the end settles all, and tells what left from what did not', async (t) => {
+    const rig = new Rig(t)
+    const calls: Promise<Written>[] = []
+    for (const sql of ['a', 'b', 'c']) {
+      calls.push(rig.write(sql))
+      await turn()
+    }
+    const drained = rig.writes.drained()
+    const waiting = new ColmenaError('ERR_CLOSED', 'closed')
+    const sent = new ColmenaError('ERR_CLOSED', 'closed', { outcome: 'unknown' })
+    rig.writes.failAll(waiting, sent)
+    const outcomes = await Promise.allSettled(calls)
+    assert.deepEqual(
+      outcomes.map((outcome) => outcome.status === 'rejected' && outcome.reason.outcome),
+      ['unknown', 'unknown', 'not-applied'],
+    )
+    await drained
+  })
+})
