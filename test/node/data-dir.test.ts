@@ -145,7 +145,11 @@ suite('one at a time', () => {
     const first = openDataDir(configOf(path))
     refused(configOf(path), 'ERR_ALREADY_OPEN', /globalThis\.colmenaNode \?\?= open\(/)
     // The same directory under another name is the same directory.
-    refused(configOf(join(path, '..', path.split('/').at(-1) ?? '')), 'ERR_ALREADY_OPEN', /open already/)
+    refused(
+      configOf(join(path, '..', path.split('/').at(-1) ?? '')),
+      'ERR_ALREADY_OPEN',
+      /open already/,
+    )
     first.close()
     openDataDir(configOf(path)).close()
   })

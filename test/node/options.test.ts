@@ -72,7 +72,10 @@ suite('options of open', () => {
     refused({ dataDir: '.', requestTimeoutMs: 0 }, /requestTimeoutMs is 0/)
     refused({ dataDir: '.', requestTimeoutMs: 2 ** 31 }, /requestTimeoutMs/)
     refused({ dataDir: '.', logRetainBytes: 0.5 }, /logRetainBytes is 0.5/)
-    refused({ dataDir: '.', joinAs: 'voters' }, /joinAs .*'voter', 'learner' \(is 'voter' meant\?\)/)
+    refused(
+      { dataDir: '.', joinAs: 'voters' },
+      /joinAs .*'voter', 'learner' \(is 'voter' meant\?\)/,
+    )
     refused({ dataDir: '.', consistency: 'storng' }, /is 'strong' meant\?/)
     refused({ dataDir: '.', bootstrap: 'yes' }, /bootstrap is 'yes'; it must be true or false/)
     refused({ dataDir: '.', insecure: 1 }, /insecure is 1/)
@@ -120,7 +123,11 @@ suite('options of open', () => {
   })
 
   test('secrets that can be guessed', () => {
-    refused({ dataDir: '.', secret: 'fifteen bytes..' }, /15 bytes can be guessed/, 'ERR_WEAK_SECRET')
+    refused(
+      { dataDir: '.', secret: 'fifteen bytes..' },
+      /15 bytes can be guessed/,
+      'ERR_WEAK_SECRET',
+    )
     refused({ dataDir: '.', secret: [SECRET, 'short'] }, /5 bytes/, 'ERR_WEAK_SECRET')
     refused({ dataDir: '.', secret: [] }, /secret must be a string, or a list/)
     refused({ dataDir: '.', secret: 12 }, /secret must be a string/)

@@ -131,7 +131,9 @@ suite('writes', () => {
 
   test('a unit that is too large is refused, whatever its letters', async (t) => {
     const rig = new Rig(t)
-    await assert.rejects(rig.write('a'.repeat(WRITE_LIMITS.unitBytesMax)), { code: 'ERR_TOO_LARGE' })
+    await assert.rejects(rig.write('a'.repeat(WRITE_LIMITS.unitBytesMax)), {
+      code: 'ERR_TOO_LARGE',
+    })
     await assert.rejects(rig.write('é'.repeat(WRITE_LIMITS.unitBytesMax / 2)), {
       code: 'ERR_TOO_LARGE',
     })
