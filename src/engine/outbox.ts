@@ -33,6 +33,9 @@ export interface Sending {
 /** Takes a command of ours towards the log; false: not now, ask again later. */
 export type SendCommand = (bytes: Uint8Array, sending: Sending) => boolean
 
+/** A command without an answer is sent again at the latest after 2^n times `resendMs`. */
+const RESEND_DOUBLINGS_MAX = 2
+
 export interface OutboxOptions {
   readonly origin: string
   readonly clock: Clock
@@ -80,7 +83,11 @@ export class Outbox {
       while (lane.unsent < lane.commands.length) {
         const command = lane.commands[lane.unsent] as PendingCommand
         const { isRestart } = lane
-        if (!send(command.bytes, { isRestart, wasSent: command.wasSent })) return
+        if (!send(command.bytes, { isRestart, wasSent: command.wasSent })) {
+          // No link: what went out on the last one may be lost with it.
+          this.resendAll()
+          return
+        }
         if (lane.unsent === 0) lane.sentMs = this.#options.clock.nowMs()
         command.wasSent = true
         lane.isRestart = false
@@ -99,7 +106,11 @@ export class Outbox {
     const nowMs = this.#options.clock.nowMs()
     for (const lane of this.#lanes.values()) {
       if (lane.unsent === 0) continue
-      if (nowMs - lane.sentMs < this.#options.resendMs * 2 ** Math.min(lane.tries, 4)) continue
+      if (
+        nowMs - lane.sentMs <
+        this.#options.resendMs * 2 ** Math.min(lane.tries, RESEND_DOUBLINGS_MAX)
+      )
+        continue
       lane.tries += 1
       restart(lane, 0)
     }

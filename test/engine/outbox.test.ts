@@ -56,14 +56,16 @@ describe('outbox', () => {
     assert.deepEqual(flush(), [])
   })
 
-  it('goes on where the link was full', () => {
+  it('begins again where the link was lost: what went out on it may be lost too', () => {
     const { outbox, flush } = createOutbox()
     for (const sequence of [1, 2, 3]) outbox.add('main', sequence, command(sequence))
     assert.equal(flush(1).length, 1)
+    const sent = flush()
     assert.deepEqual(
-      flush().map(({ sequence }) => sequence),
-      [2, 3],
+      sent.map(({ sequence }) => sequence),
+      [1, 2, 3],
     )
+    assert.equal(sent[0]?.sending.isRestart, true)
   })
 
   it('sends everything that is not applied again after a new leader', () => {

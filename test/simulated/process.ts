@@ -32,6 +32,9 @@ export interface ProcessOptions {
   readonly skipsSync: boolean
 }
 
+/** As many unanswered writes as a node lets out at once, and some more. */
+const PENDING_MAX = 16
+
 interface PendingRead {
   readonly level: 'weak' | 'strong'
   readonly done: (index: number) => void
@@ -196,7 +199,7 @@ export class SimulatedProcess {
   /** Sends one write; its text is unique in the simulation. */
   write(database: string, text: string): void {
     const engine = this.#engine
-    if (engine === null || !this.isReady) return
+    if (engine === null || !this.isReady || this.#pending.size >= PENDING_MAX) return
     const sequence = (this.#sequences.get(database) ?? 0) + 1
     this.#sequences.set(database, sequence)
     this.#pending.set(`${database}/${sequence}`, text)
