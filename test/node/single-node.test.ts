@@ -1,0 +1,394 @@
+import assert from 'node:assert/strict'
+import { suite, type TestContext, test } from 'node:test'
+import {
+  type ColmenaNode,
+  type OpenOptions,
+  open,
+  SqlError,
+  withConsistency,
+} from '../../src/index.ts'
+import { temporaryDirectory } from './temporary.ts'
+
+async function openHere(
+  t: TestContext,
+  dataDir = temporaryDirectory(t),
+  more: Partial<OpenOptions> = {},
+): Promise<ColmenaNode> {
+  const node = await open({ dataDir, logSegmentBytes: 1024 * 1024, ...more })
+  t.after(() => node.close())
+  return node
+}
+
+suite('a single node', () => {
+  test('writes, reads, and knows itself', async (t) => {
+    const node = await openHere(t)
+    const db = node.database()
+    await db.execute('CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT)')
+    const written = await db.execute('INSERT INTO kv VALUES (?, ?)', ['hello', 'world'])
+    assert.equal(written.rowsAffected, 1)
+    assert.equal(written.consistency, undefined)
+    const read = await db.execute('SELECT value FROM kv WHERE key = ?', ['hello'])
+    assert.deepEqual(read.rows, [{ value: 'world' }])
+    assert.equal(read.consistency, 'weak')
+    assert.ok(read.index >= written.index)
+    assert.equal(node.isLeader, true)
+    assert.deepEqual(await node.waitForLeader(), { id: node.nodeId, address: '' })
+    assert.equal(node.address, '')
+    const [member, ...others] = await node.members()
+    assert.deepEqual(others, [])
+    assert.equal(member?.memberId, node.memberId)
+    assert.equal(member?.role, 'voter')
+  })
+
+  test('is back after a restart, by the same call', async (t) => {
+    const dataDir = temporaryDirectory(t)
+    const first = await openHere(t, dataDir)
+    await first.database().execute('CREATE TABLE t (a)')
+    await first.database().execute('INSERT INTO t VALUES (1)')
+    await first.close()
+    const second = await openHere(t, dataDir)
+    assert.equal(second.nodeId, first.nodeId)
+    assert.equal(second.memberId, first.memberId)
+    await second.database().execute('INSERT INTO t VALUES (2)')
+    const { rows } = await second.database().execute('SELECT a FROM t ORDER BY a')
+    assert.deepEqual(rows, [{ a: 1 }, { a: 2 }])
+  })
+
+  test('answers status as plain JSON', async (t) => {
+    const node = await openHere(t)
+    await node.database().execute('CREATE TABLE t (a)')
+    const status = await node.status()
+    assert.deepEqual(JSON.parse(JSON.stringify(status)), status)
+    assert.equal(status.role, 'leader')
+    assert.equal(status.nodeId, node.nodeId)
+    assert.equal(status.lagEntries, status.commitIndex - status.appliedIndex)
+    assert.equal(status.nodejsVersion, process.versions.node)
+    assert.match(status.sqliteVersion, /^3\./)
+    assert.deepEqual(
+      status.databases.map(({ name }) => name),
+      ['main'],
+    )
+    assert.ok(status.databases.every(({ sizeBytes }) => sizeBytes > 0) && status.logBytes > 0)
+    assert.ok(status.counters.writes >= 1 && status.counters.elections >= 1)
+  })
+
+  test('values come back as they went in', async (t) => {
+    const db = (await openHere(t)).database()
+    await db.execute('CREATE TABLE t (a, b, c, d, e, f)')
+    const bytes = new Uint8Array([0, 255, 7])
+    await db.execute('INSERT INTO t VALUES (?, ?, ?, ?, ?, ?)', [
+      1,
+      2n ** 60n,
+      0.5,
+      'é',
+      bytes,
+      null,
+    ])
+    const { rows, columns } = await db.execute('SELECT * FROM t')
+    assert.deepEqual(columns, ['a', 'b', 'c', 'd', 'e', 'f'])
+    assert.deepEqual(rows, [{ a: 1, b: 2n ** 60n, c: 0.5, d: 'é', e: bytes.buffer, f: null }])
+    const types = await db.execute('SELECT typeof(a) a, typeof(b) b, typeof(c) c FROM t')
+    assert.deepEqual(types.rows, [{ a: 'integer', b: 'integer', c: 'real' }])
+    const returned = await db.execute({
+      sql: 'INSERT INTO t (a) VALUES ($a) RETURNING a AS x',
+      args: { a: true },
+    })
+    assert.deepEqual(returned.rows, [{ x: 1 }])
+    assert.equal(returned.lastInsertRowid, 2n)
+  })
+
+  test('many callers at once get their own answers', async (t) => {
+    const db = (await openHere(t)).database()
+    await db.execute('CREATE TABLE t (a INTEGER PRIMARY KEY, b)')
+    const ids = Array.from({ length: 500 }, (_, i) => i + 1)
+    const results = await Promise.all(
+      ids.map((id) => db.execute('INSERT INTO t VALUES (?, ?) RETURNING a', [id, id])),
+    )
+    assert.deepEqual(
+      results.map(({ rows }) => rows[0]?.['a']),
+      ids,
+    )
+    const failed = await Promise.allSettled([
+      db.execute('INSERT INTO t VALUES (1, 1)'),
+      db.execute('INSERT INTO t VALUES (501, 1)'),
+    ])
+    assert.deepEqual(
+      failed.map(({ status }) => status),
+      ['rejected', 'fulfilled'],
+    )
+  })
+})
+
+suite('batches and scripts', () => {
+  test('a batch is all or nothing', async (t) => {
+    const db = (await openHere(t)).database()
+    const [, second] = await db.batch([
+      'CREATE TABLE t (a PRIMARY KEY)',
+      ['INSERT INTO t VALUES (?)', [1]],
+      { sql: 'INSERT INTO t VALUES (2)' },
+    ])
+    assert.equal(second?.rowsAffected, 1)
+    const failing = db.batch(['INSERT INTO t VALUES (3)', 'INSERT INTO t VALUES (1)', 'SELECT 1'])
+    await assert.rejects(failing, (error: unknown) => {
+      assert.ok(error instanceof SqlError)
+      assert.equal(error.statementIndex, 1)
+      assert.equal(error.sqliteMessage, 'UNIQUE constraint failed: t.a')
+      assert.equal(error.outcome, 'not-applied')
+      return true
+    })
+    assert.deepEqual((await db.execute('SELECT count(*) n FROM t')).rows, [{ n: 2 }])
+    assert.deepEqual(await db.batch([]), [])
+  })
+
+  test('a batch of reads never enters the log', async (t) => {
+    const node = await openHere(t)
+    const db = node.database()
+    await db.execute('CREATE TABLE t (a)')
+    const before = (await node.status()).lastIndex
+    const results = await db.batch(['SELECT 1 a', 'SELECT count(*) n FROM t'], 'write')
+    assert.deepEqual(
+      results.map(({ rows }) => rows),
+      [[{ a: 1 }], [{ n: 0 }]],
+    )
+    assert.equal(results[0]?.consistency, 'weak')
+    assert.equal((await node.status()).lastIndex, before)
+    const mixed = db.batch(['SELECT 1', 'INSERT INTO t VALUES (1)'], 'read')
+    await assert.rejects(mixed, { code: 'ERR_INVALID_ARGUMENT', message: /statement 2/ })
+  })
+
+  test('a script stops at its first error', async (t) => {
+    const db = (await openHere(t)).database()
+    const script = `
+      CREATE TABLE t (a); -- a comment; with a semicolon
+      INSERT INTO t VALUES (';');
+      INSERT INTO nowhere VALUES (1);
+      INSERT INTO t VALUES (2);`
+    await assert.rejects(db.executeMultiple(script), {
+      code: 'ERR_SQL',
+      statementIndex: 2,
+      message: /statement 3 of 4: no such table: nowhere/,
+    })
+    assert.deepEqual((await db.execute('SELECT a FROM t')).rows, [{ a: ';' }])
+    const transaction = db.executeMultiple('INSERT INTO t VALUES (3); BEGIN; COMMIT')
+    await assert.rejects(transaction, { code: 'ERR_REFUSED_SQL', message: /statement 2 is BEGIN/ })
+    assert.deepEqual((await db.execute('SELECT count(*) n FROM t')).rows, [{ n: 1 }])
+  })
+})
+
+suite('errors', () => {
+  test("are SQLite's words, with a code to match on", async (t) => {
+    const db = (await openHere(t)).database()
+    await assert.rejects(db.execute('SELEC 1'), {
+      code: 'ERR_SQL',
+      sqliteCode: 1,
+      message: 'near "SELEC": syntax error',
+    })
+    await assert.rejects(db.execute('SELECT * FROM nowhere'), {
+      code: 'ERR_SQL',
+      message: 'no such table: nowhere',
+    })
+    await assert.rejects(db.execute('SELECT 1; SELECT 2'), { code: 'ERR_REFUSED_SQL' })
+    await assert.rejects(db.execute("ATTACH 'x' AS y"), { code: 'ERR_REFUSED_SQL' })
+    await assert.rejects(db.execute('SELECT ?', [undefined as unknown as null]), {
+      code: 'ERR_INVALID_ARGUMENT',
+    })
+    await assert.rejects(db.execute(7 as unknown as string), { code: 'ERR_INVALID_ARGUMENT' })
+    const misspelt = { consistancy: 'strong' } as object
+    await assert.rejects(db.execute('SELECT 1', [], misspelt), {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: /is 'consistency' meant/,
+    })
+    await assert.rejects(db.batch(['SELECT 1'], 'reed' as 'read'), { code: 'ERR_INVALID_ARGUMENT' })
+  })
+
+  test('a signal that was aborted before the call', async (t) => {
+    const node = await openHere(t)
+    const db = node.database()
+    const signal = AbortSignal.abort(new Error('no'))
+    const aborted = { code: 'ERR_ABORTED', outcome: 'not-applied' }
+    await assert.rejects(db.execute('CREATE TABLE t (a)', [], { signal }), aborted)
+    await assert.rejects(db.execute('SELECT 1', [], { signal }), aborted)
+    await assert.rejects(node.status({ signal }), aborted)
+    await assert.rejects(node.dropDatabase('x', { signal }), aborted)
+    await assert.rejects(open({ dataDir: temporaryDirectory(t), signal }), aborted)
+    assert.deepEqual(await node.databases(), [])
+  })
+})
+
+suite('levels', () => {
+  test('a call wins over the scope, the scope over the database', async (t) => {
+    const node = await openHere(t)
+    const db = node.database('main', { consistency: 'none' })
+    const level = async (promise: Promise<{ consistency: unknown }>): Promise<unknown> =>
+      (await promise).consistency
+    assert.equal(await level(db.execute('SELECT 1')), 'none')
+    assert.equal(await level(node.database().execute('SELECT 1')), 'weak')
+    assert.equal(await level(db.withConsistency('strong').execute('SELECT 1')), 'strong')
+    await withConsistency('strong', async () => {
+      assert.equal(await level(db.execute('SELECT 1')), 'strong')
+      assert.equal(await level(db.execute('SELECT 1', [], { consistency: 'weak' })), 'weak')
+      const [first] = await db.batch(['SELECT 1'])
+      assert.equal(first?.consistency, 'strong')
+    })
+    const wrong = 'strongest' as 'strong'
+    assert.throws(() => db.withConsistency(wrong), { code: 'ERR_INVALID_ARGUMENT' })
+    assert.throws(() => withConsistency(wrong, () => {}), { code: 'ERR_INVALID_ARGUMENT' })
+  })
+})
+
+suite('databases', () => {
+  test('are made by their first write, and dropped with all they hold', async (t) => {
+    const node = await openHere(t)
+    const db = node.database('analytics')
+    assert.deepEqual(await node.databases(), [])
+    assert.deepEqual((await db.execute('SELECT count(*) n FROM sqlite_schema')).rows, [{ n: 0 }])
+    await db.execute('CREATE TABLE t (a)')
+    await node.database('other').execute('CREATE TABLE o (a)')
+    assert.deepEqual(await node.databases(), ['analytics', 'other'])
+    assert.equal(await node.dropDatabase('analytics'), true)
+    assert.equal(await node.dropDatabase('analytics'), false)
+    assert.deepEqual(await node.databases(), ['other'])
+    await assert.rejects(db.execute('SELECT * FROM t'), { code: 'ERR_SQL' })
+    await db.execute('CREATE TABLE t (b)')
+    assert.deepEqual((await db.execute('SELECT b FROM t')).rows, [])
+  })
+
+  test('have names that are file names everywhere', async (t) => {
+    const node = await openHere(t)
+    for (const name of ['', 'A', 'a.b', '../x', 'a'.repeat(65), 'system', 7 as unknown as string]) {
+      assert.throws(() => node.database(name), { code: 'ERR_INVALID_ARGUMENT' })
+      await assert.rejects(node.dropDatabase(name), { code: 'ERR_INVALID_ARGUMENT' })
+    }
+  })
+
+  test('a handle is closed alone', async (t) => {
+    const node = await openHere(t)
+    const handle = node.database()
+    assert.equal(handle.closed, false)
+    handle.close()
+    assert.equal(handle.closed, true)
+    await assert.rejects(handle.execute('SELECT 1'), { code: 'ERR_CLOSED', message: /handle/ })
+    assert.throws(() => handle.reader.prepare('SELECT 1'), { code: 'ERR_CLOSED' })
+    assert.equal((await node.database().execute('SELECT 1')).rows.length, 1)
+  })
+})
+
+suite('prepared reads', () => {
+  test('get, all and iterate', async (t) => {
+    const db = (await openHere(t)).database()
+    await db.batch(['CREATE TABLE t (a, b)', "INSERT INTO t VALUES (1, 'x'), (2, 'y')"])
+    const all = db.reader.prepare<{ a: number; b: string }>('SELECT * FROM t ORDER BY a')
+    assert.deepEqual(all.columns(), ['a', 'b'])
+    const plain = all.all().map((row) => ({ ...row }))
+    assert.deepEqual(plain, [
+      { a: 1, b: 'x' },
+      { a: 2, b: 'y' },
+    ])
+    const one = db.reader.prepare<{ b: string }>('SELECT b FROM t WHERE a = :a')
+    assert.equal(one.get({ a: 2 })?.b, 'y')
+    assert.equal(one.get({ a: 3 }), undefined)
+    const seen: number[] = []
+    for (const { a } of all.iterate()) seen.push(a)
+    assert.deepEqual(seen, [1, 2])
+    await db.execute('INSERT INTO t VALUES (3, ?)', ['z'])
+    assert.equal(all.all().length, 3)
+  })
+
+  test('an open iterator keeps its snapshot, and makes no other read old', async (t) => {
+    const db = (await openHere(t)).database()
+    await db.batch(['CREATE TABLE t (a)', 'INSERT INTO t VALUES (1), (2)'])
+    const statement = db.reader.prepare('SELECT a FROM t')
+    const rows = statement.iterate()
+    rows.next()
+    await db.execute('INSERT INTO t VALUES (3)')
+    assert.deepEqual((await db.execute('SELECT count(*) n FROM t')).rows, [{ n: 3 }])
+    assert.equal(statement.all().length, 3)
+    assert.equal([...rows].length, 1)
+  })
+
+  test('refuse writes, what can not be prepared, and stronger levels', async (t) => {
+    const db = (await openHere(t)).database()
+    await db.execute('CREATE TABLE t (a)')
+    assert.throws(() => db.reader.prepare('DELETE FROM t'), { code: 'ERR_REFUSED_SQL' })
+    assert.throws(() => db.reader.prepare('SELECT * FROM nowhere'), { code: 'ERR_SQL' })
+    const statement = db.reader.prepare('SELECT * FROM t')
+    withConsistency('weak', () => {
+      const stronger = { code: 'ERR_INVALID_ARGUMENT', message: /withConsistency\('weak'\)/ }
+      assert.throws(() => db.reader.prepare('SELECT 1'), stronger)
+      assert.throws(() => statement.get(), stronger)
+      assert.throws(() => statement.all(), stronger)
+      assert.throws(() => statement.iterate().next(), stronger)
+    })
+    withConsistency('none', () => assert.deepEqual(statement.all(), []))
+  })
+})
+
+suite('the end', () => {
+  test('close twice is close once, and nothing goes after it', async (t) => {
+    const node = await openHere(t)
+    const db = node.database()
+    const statement = db.reader.prepare('SELECT 1')
+    const closed: unknown[] = []
+    node.on('closed', (event) => closed.push(event))
+    assert.equal(node.close(), node.close())
+    await node.close()
+    assert.deepEqual(closed, [{ reason: 'requested' }])
+    assert.equal(db.closed, true)
+    assert.equal(node.isLeader, false)
+    const gone = { code: 'ERR_CLOSED' }
+    await assert.rejects(db.execute('SELECT 1'), gone)
+    await assert.rejects(db.execute('CREATE TABLE t (a)'), gone)
+    await assert.rejects(db.batch(['SELECT 1']), gone)
+    await assert.rejects(db.executeMultiple('SELECT 1'), gone)
+    await assert.rejects(node.status(), gone)
+    await assert.rejects(node.members(), gone)
+    await assert.rejects(node.databases(), gone)
+    await assert.rejects(node.dropDatabase('x'), gone)
+    await assert.rejects(node.waitForLeader(), gone)
+    await assert.rejects(node.transferLeadership(), gone)
+    assert.throws(() => node.database(), gone)
+    assert.throws(() => statement.get(), gone)
+    assert.throws(() => db.reader.prepare('SELECT 1'), gone)
+  })
+
+  test('writes that were called before close are answered', async (t) => {
+    const dataDir = temporaryDirectory(t)
+    const node = await openHere(t, dataDir)
+    const db = node.database()
+    await db.execute('CREATE TABLE t (a)')
+    const writes = Array.from({ length: 100 }, (_, i) =>
+      db.execute('INSERT INTO t VALUES (?)', [i]),
+    )
+    await Promise.all([node.close(), ...writes])
+    const again = await openHere(t, dataDir)
+    const { rows } = await again.database().execute('SELECT count(*) n FROM t')
+    assert.deepEqual(rows, [{ n: 100 }])
+  })
+
+  test('one data directory, one node', async (t) => {
+    const dataDir = temporaryDirectory(t)
+    const node = await openHere(t, dataDir)
+    await assert.rejects(open({ dataDir }), { code: 'ERR_ALREADY_OPEN' })
+    await node.close()
+    await (await open({ dataDir })).close()
+  })
+})
+
+suite('events', () => {
+  test('tell of applied entries and of the end, to listeners and logger', async (t) => {
+    const lines: string[] = []
+    const logger = {
+      debug: (message: string) => lines.push(`debug ${message}`),
+      info: (message: string) => lines.push(`info ${message}`),
+    }
+    const node = await openHere(t, temporaryDirectory(t), { logger })
+    const steps: number[] = []
+    node.on('applied', ({ index }) => steps.push(index))
+    const { index } = await node.database().execute('CREATE TABLE t (a)')
+    await node.database().execute('INSERT INTO t VALUES (1)')
+    assert.ok(steps.some((step) => step >= index))
+    await node.close()
+    assert.ok(lines.includes('debug applied'))
+    assert.equal(lines.at(-1), 'info this node is closed')
+  })
+})
