@@ -20,24 +20,28 @@ export function appendProposals(core: Core, proposals: readonly Proposal[]): boo
   for (const { type, data } of proposals) {
     index++
     sizeBytes += data.length
-    if (type !== 'normal') core.confIndexes.push(index)
     entries.push({ index, term, type, data })
   }
   // Into an empty tail anything fits, so that one large proposal can pass at all; and empty
   // entries always do, as a new leader's first entry and leaving a joint configuration must.
   const used = core.uncommittedBytes
   if (used > 0 && sizeBytes > 0 && used + sizeBytes > core.config.uncommittedBytesMax) {
-    dropConfIndexes(core, core.log.lastIndex() + 1)
     core.note('warn', 'proposalOverQuota', core.id)
     return false
   }
   core.uncommittedBytes += sizeBytes
   core.log.append(entries)
+  trackConfChanges(core, entries)
   // The leader acknowledges to itself like any member: once the entries are durable.
   const ack = core.draft('appendResponse', core.id)
   ack.index = index
   core.sendAfterAppend(ack)
   return true
+}
+
+/** Remembers where configuration changes are, so that a campaign need not search for them. */
+export function trackConfChanges(core: Core, entries: readonly Entry[]): void {
+  for (const { type, index } of entries) if (type !== 'normal') core.confIndexes.push(index)
 }
 
 /** Forgets configuration changes at `from` and beyond: they are being replaced. */

@@ -1,4 +1,4 @@
-import { dropConfIndexes } from './append.ts'
+import { dropConfIndexes, trackConfChanges } from './append.ts'
 import { isMember } from './conf-change.ts'
 import type { StepResult } from './config.ts'
 import type { Core } from './core.ts'
@@ -135,14 +135,10 @@ function acceptAppendRequest(core: Core, message: Message): StepResult {
   }
   const conflict = log.findConflict(entries)
   if (conflict !== 0) {
-    if (conflict <= log.committed) {
-      core.note('error', 'conflictWithCommitted', core.id, conflict, log.committed)
-      return 'invalid'
-    }
     const fresh = conflict === index + 1 ? entries : entries.slice(conflict - index - 1)
     dropConfIndexes(core, conflict)
-    for (const entry of fresh) if (entry.type !== 'normal') core.confIndexes.push(entry.index)
     log.append(fresh)
+    trackConfChanges(core, fresh)
   }
   // Beyond the last entry of this message our log may differ from the leader's.
   const lastNew = index + entries.length

@@ -62,7 +62,6 @@ export type TraceCode =
   | 'readResponseMalformed'
   | 'appendRejected'
   | 'commitBeyondLast'
-  | 'conflictWithCommitted'
   | 'conflictFound'
   | 'snapshotRestoredByPeer'
   | 'snapshotIgnored'

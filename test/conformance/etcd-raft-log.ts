@@ -88,7 +88,6 @@ const TEMPLATES: Readonly<Record<TraceCode, string>> = {
   readResponseMalformed: '%x invalid format of MsgReadIndexResp from %x, entries count: %d',
   appendRejected: '%x [logterm: %d, index: %d] rejected MsgApp [logterm: %d, index: %d] from %x',
   commitBeyondLast: 'tocommit(%d) is out of range [lastIndex(%d)]',
-  conflictWithCommitted: '%x entry %d conflict with committed entry [committed(%d)]',
   conflictFound: 'found conflict at index %d [existing term: %d, conflicting term: %d]',
   snapshotRestoredByPeer: '%x [commit: %d] restored snapshot [index: %d, term: %d]',
   snapshotIgnored: '%x [commit: %d] ignored snapshot [index: %d, term: %d]',

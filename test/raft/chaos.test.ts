@@ -1,6 +1,6 @@
 /**
- * Whole clusters under a random schedule: messages are lost, repeated and reordered, disks and state
- * machines lag, members crash and lose what was not on disk, configurations change. Each seed
+ * Whole clusters under a random schedule: messages are lost, repeated and reordered, disks and
+ * state machines lag, members crash and lose what was not on disk, configurations change. Each seed
  * replays exactly. The cluster itself checks election and state machine safety at every step.
  */
 import assert from 'node:assert/strict'
@@ -93,7 +93,7 @@ class Chaos {
     }
     this.cluster.tickAll(30)
     const leader = this.cluster.leader()
-    assert.ok(leader?.values.includes('last'), 'the healed cluster commits')
+    assert.ok(leader !== undefined && leader.values.includes('last'), 'the healed cluster commits')
     const { voters, learners } = leader.raft.confState
     for (const id of [...voters, ...learners]) {
       assert.deepEqual(this.cluster.member(id).values, leader.values, `member ${id} has it all`)

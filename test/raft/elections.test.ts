@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Cluster, confStateOf, messageFrom, seed } from './cluster.ts'
+import { encodeConfChange } from '../../src/raft/raft.ts'
+import { Cluster, confStateOf, entryAt, messageFrom, seed } from './cluster.ts'
 
 const three = confStateOf([1, 2, 3])
 
@@ -313,5 +314,67 @@ describe('elections', () => {
     cluster.tickAll(1_000)
     for (const id of [4, 5]) assert.equal(cluster.member(id).storage.hardState.term, 1)
     assert.equal(cluster.leader()?.id, 1)
+  })
+
+  it('a vote that comes after pre-campaigning again in the same term counts nothing', () => {
+    const cluster = new Cluster(three, { preVote: true })
+    const { raft } = cluster.member(1)
+    raft.campaign()
+    cluster.pump(cluster.member(1))
+    raft.step(messageFrom({ type: 'preVoteResponse', from: 2, term: 1 }))
+    cluster.pump(cluster.member(1))
+    raft.campaign()
+    cluster.pump(cluster.member(1))
+    assert.equal(raft.role, 'precandidate')
+    for (const from of [2, 3]) raft.step(messageFrom({ type: 'voteResponse', from, term: 1 }))
+    assert.deepEqual([raft.role, raft.term], ['precandidate', 1])
+  })
+
+  it('votes of an earlier pre-campaign are not carried over', () => {
+    const cluster = new Cluster(confStateOf([1, 2, 3, 4, 5]), { preVote: true })
+    const { raft } = cluster.member(1)
+    raft.campaign()
+    cluster.pump(cluster.member(1))
+    raft.step(messageFrom({ type: 'preVoteResponse', from: 2, term: 1 }))
+    raft.campaign()
+    raft.step(messageFrom({ type: 'preVoteResponse', from: 3, term: 1 }))
+    assert.equal(raft.role, 'precandidate')
+  })
+
+  it('the first answer of a voter counts', () => {
+    const cluster = new Cluster(three, { preVote: false })
+    const { raft } = cluster.member(1)
+    raft.campaign()
+    cluster.pump(cluster.member(1))
+    raft.step(messageFrom({ type: 'voteResponse', from: 2, term: 1, reject: true }))
+    raft.step(messageFrom({ type: 'voteResponse', from: 2, term: 1 }))
+    assert.equal(raft.role, 'candidate')
+  })
+
+  it('a pre-vote of an earlier term is refused aloud, with the term', () => {
+    const cluster = new Cluster(three, { preVote: false, checkQuorum: false })
+    seed(cluster.member(1), [1], 5)
+    cluster.raft(1).step(messageFrom({ type: 'preVote', from: 2, term: 3 }))
+    cluster.pump(cluster.member(1))
+    const answer = cluster.network.find(({ type }) => type === 'preVoteResponse')
+    assert.deepEqual([answer?.term, answer?.reject], [5, true])
+  })
+
+  it('a configuration change that was replaced stands in no campaign’s way', () => {
+    const cluster = new Cluster(three, { preVote: false })
+    const own = cluster.member(1)
+    own.isApplyHeld = true
+    const data = encodeConfChange({
+      transition: 'auto',
+      changes: [{ type: 'addLearner', id: 4 }],
+      context: new Uint8Array(0),
+    })
+    const change = { index: 1, term: 1, type: 'confChangeV2', data } as const
+    own.raft.step(messageFrom({ type: 'append', term: 1, entries: [change] }))
+    const replaced = { type: 'append', term: 2, commit: 1, entries: [entryAt(1, 2)] } as const
+    own.raft.step(messageFrom(replaced))
+    cluster.settle()
+    assert.equal(own.raft.commit, 1)
+    assert.equal(own.raft.campaign(), 'ok')
   })
 })

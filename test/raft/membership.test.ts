@@ -127,6 +127,19 @@ describe('membership', () => {
     cluster.raft(1).proposeConfChange(leave)
     cluster.settle()
     assert.deepEqual(votersOf(cluster.raft(2).confState), [[1, 2], []])
+    const refused = cluster.member(1).traced.filter((code) => code === 'confChangeIgnored')
+    assert.equal(refused.length, 2, 'refused before the log, not only when applied')
+  })
+
+  it('a change that was dropped for the quota does not count as pending', () => {
+    const cluster = new Cluster(three, { uncommittedBytesMax: 10 })
+    cluster.elect(1)
+    cluster.propose(1, '0123456789')
+    assert.equal(cluster.raft(1).proposeConfChange(change('addLearner', 4)), 'dropped')
+    cluster.settle()
+    assert.equal(cluster.raft(1).proposeConfChange(change('addLearner', 4)), 'ok')
+    cluster.settle()
+    assert.deepEqual(cluster.raft(1).confState.learners, [4])
   })
 
   it('a joint configuration needs both majorities, also after a restart of all', () => {
@@ -142,6 +155,14 @@ describe('membership', () => {
       [1, 4, 5],
       [1, 2, 3],
     ])
+    const before = cluster.raft(1).commit
+    cluster.isolate(2, 3)
+    cluster.propose(1, 'new half only')
+    cluster.settle()
+    assert.equal(cluster.raft(1).commit, before)
+    cluster.heal()
+    cluster.tickAll(2)
+    assert.equal(cluster.raft(1).commit, before + 1)
     for (const member of cluster.members) {
       member.storage.createSnapshot(member.raft.applied, member.raft.confState)
       member.restart({ appliedIndex: member.raft.applied })

@@ -228,6 +228,19 @@ describe('replication', () => {
     assert.deepEqual(own.applied, entriesOf(1, 1))
   })
 
+  it('what was written under an earlier term becomes stable by the next write', () => {
+    const { cluster, own } = follower([], 1)
+    own.isAppendHeld = true
+    own.raft.step(messageFrom({ ...append(0, 0, 1), type: 'append', term: 1 }))
+    cluster.takeReady(own)
+    own.raft.step(messageFrom({ type: 'heartbeat', from: 3, term: 2 }))
+    own.isAppendHeld = false
+    cluster.settle()
+    own.raft.step(messageFrom({ type: 'heartbeat', from: 3, term: 2, commit: 1 }))
+    cluster.settle()
+    assert.deepEqual(own.values, ['1/1'])
+  })
+
   it('a leader whose disk stalls commits by its followers alone', () => {
     const cluster = new Cluster(three)
     cluster.elect(1)

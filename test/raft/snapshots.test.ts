@@ -48,6 +48,7 @@ describe('snapshots', () => {
     const { raft, storage } = cluster.member(1)
     cluster.tickAll(21)
     assert.equal(raft.status().progress[2]!.recentActive, false)
+    raft.reportUnreachable(3)
     cluster.propose(1, 'd')
     assert.equal(raft.status().progress[2]!.state === 'snapshot', false)
     storage.snapshotSource = () => 'unavailable'
@@ -98,6 +99,8 @@ describe('snapshots', () => {
     const cluster = new Cluster(three)
     const own = cluster.member(1)
     seed(own, [1, 1, 1], 1, 3)
+    own.storage.compact(3)
+    own.restart({ appliedIndex: 3 })
     own.raft.step(install(2, 1, 1))
     cluster.settle()
     assert.equal(own.storage.lastIndex(), 3)
