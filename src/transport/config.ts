@@ -44,7 +44,7 @@ export function checkOptions(options: TransportOptions): TransportConfig {
     sendQueueBytesMax: options.sendQueueBytesMax ?? Math.max(32 * MIB, 2 * frameBytesMax),
     unauthenticatedMax,
     unauthenticatedPerAddressMax:
-      options.unauthenticatedPerAddressMax ?? Math.ceil(unauthenticatedMax / 4),
+      options.unauthenticatedPerAddressMax ?? Math.ceil(unauthenticatedMax / 2),
     handshakeTimeoutMs: options.handshakeTimeoutMs ?? 3000,
     pingMs,
     silenceMsMax: options.silenceMsMax ?? 5 * pingMs,

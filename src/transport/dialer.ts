@@ -172,8 +172,10 @@ export class Dialer {
 }
 
 function toRefusalError(where: string, refusal: Refusal): ColmenaError {
-  const { message } = refusal
-  return new ColmenaError(toErrorCode(refusal.code), `${where} refused: ${message}`)
+  const code = toErrorCode(refusal.code)
+  // Both end by themselves: the other process dies, or the closing one is started again.
+  const retryable = code === 'ERR_ALREADY_OPEN' || code === 'ERR_CLOSED'
+  return new ColmenaError(code, `${where} refused: ${refusal.message}`, { retryable })
 }
 
 function isMismatch(error: ColmenaError): boolean {

@@ -11,6 +11,7 @@ import type { DisconnectCause, Lane, PeerHello } from './port.ts'
 import { WIRE_KIND } from './wire-kind.ts'
 
 const BACKOFF = { delayMsMin: 50, delayMsMax: 2000 }
+const FAILURES_BEFORE_WARNING = 3
 const PONG_BYTES = 8
 const LANES: readonly Lane[] = ['control', 'bulk']
 
@@ -18,6 +19,8 @@ interface LaneState {
   readonly lane: Lane
   readonly backoff: Backoff
   channel: Channel | null
+  /** Tries in a row that led to nothing. */
+  failures: number
   upSinceMs: number
   /** Ends the dialing or the waiting that is going on. */
   cancel: Cancel | null
@@ -48,6 +51,7 @@ export class PeerLink {
         lane,
         backoff: new Backoff(BACKOFF, context.config.random),
         channel: null,
+        failures: 0,
         upSinceMs: 0,
         cancel: null,
         isWaiting: false,
@@ -119,13 +123,19 @@ export class PeerLink {
         this.#connected(state, channel, hello)
         return
       }
-      this.lastError = error
-      if (error !== null && error.code !== 'ERR_FAILED' && error.code !== 'ERR_TIMEOUT') {
-        const message = `no link to member ${this.id}: ${error.message}`
-        this.#context.warnings.warn(error.code, `to ${this.id}`, message, error)
-      }
+      if (error !== null) this.#failed(state, error)
       this.#wait(state)
     })
+  }
+
+  /** A peer that is down or restarts needs no warning; one that goes on refusing us does. */
+  #failed(state: LaneState, error: ColmenaError): void {
+    this.lastError = error
+    state.failures += 1
+    const isUnreachable = error.code === 'ERR_FAILED' || error.code === 'ERR_TIMEOUT'
+    if (isUnreachable || (error.retryable && state.failures < FAILURES_BEFORE_WARNING)) return
+    const message = `no link to member ${this.id}: ${error.message}`
+    this.#context.warnings.warn(error.code, `to ${this.id}`, message, error)
   }
 
   #wait(state: LaneState): void {
@@ -139,6 +149,7 @@ export class PeerLink {
     const { config, warnings } = this.#context
     const { frameBytesMax, sendQueueBytesMax } = config
     state.channel = channel
+    state.failures = 0
     state.upSinceMs = config.clock.nowMs()
     this.hello = hello
     this.lastError = null

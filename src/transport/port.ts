@@ -75,7 +75,7 @@ export interface TransportOptions {
   readonly sendQueueBytesMax?: number | undefined
   /** Sockets that have not finished their handshake. @defaultValue 64 */
   readonly unauthenticatedMax?: number | undefined
-  /** The same per remote address. @defaultValue a quarter of `unauthenticatedMax` */
+  /** The same per remote address. @defaultValue half of `unauthenticatedMax` */
   readonly unauthenticatedPerAddressMax?: number | undefined
   /** From connecting to welcome, TLS included. @defaultValue 3000 */
   readonly handshakeTimeoutMs?: number | undefined

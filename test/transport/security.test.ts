@@ -80,3 +80,10 @@ test('with a secret nothing readable is on the wire, and a changed byte ends the
   assert.equal(codeOf(error), 'ERR_FAILED')
   assert.equal(error?.outcome, 'unknown')
 })
+
+test('with a secret too, nobody there is told as nobody there', async (t) => {
+  const a = await openNode(t, { memberId: 1, security: psk(SECRET) })
+  const { error } = await a.call('127.0.0.1:1', 1, '')
+  assert.equal(codeOf(error), 'ERR_FAILED')
+  assert.match(error?.message ?? '', /cannot reach/)
+})
