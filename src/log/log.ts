@@ -243,8 +243,8 @@ export class Log {
 
   /**
    * Gives up entries up to `index`, and deletes the segments that hold nothing else. Entries above
-   * stay, and the term of `index`. An index that is compacted already deletes what can be deleted
-   * by now. Call it once the databases hold `index` durably. `done` comes when the deletions are
+   * stay, and the term of `index`. An index that is compacted already deletes what by now can be
+   * deleted. Call it once the databases hold `index` durably. `done` comes when the deletions are
    * durable; their failure costs space alone.
    */
   compact(index: number, done: Done): void {
@@ -258,7 +258,7 @@ export class Log {
     })
   }
 
-  /** The highest index to compact to that leaves `bytes` of log; 0 if there is no more than that. */
+  /** The highest index to compact to that leaves `bytes` of log; 0 if there is less than that. */
   indexRetaining(bytes: number): number {
     return this.#segments.indexRetaining(bytes)
   }

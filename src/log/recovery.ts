@@ -247,7 +247,7 @@ class Recovery {
     const missing = this.#memory.terms.base
     const first = this.#seqs[0] as number
     if (missing > compacted) {
-      const what = `the segments before it, with entries ${compacted + 1} to ${missing}, are missing`
+      const what = `entries ${compacted + 1} to ${missing} are missing, with the segments before it`
       return corruptError(this.#path(first), 0, missing, what)
     }
     if (this.#open === null) {
@@ -293,13 +293,12 @@ class Recovery {
     )
   }
 
-  /** Deletes drafts, unused segments and what an interrupted compaction left. */
+  /** Deletes drafts and what an interrupted compaction left. An unused spare is made anew. */
   #tidy(done: Done): void {
     const { disk, directory } = this.#config
     const open = this.#open as { readonly seq: number }
-    const unused = this.#seqs.filter((seq) => seq > open.seq)
     const draft = `${nameSegment(open.seq)}.tmp`
-    const names = [...unused, ...this.#leftOver]
+    const names = this.#leftOver
       .map(nameSegment)
       .concat(this.#drafts.filter((name) => name !== draft))
     const remove = (name: string, next: Done): void => disk.remove(`${directory}/${name}`, next)

@@ -132,6 +132,25 @@ test('a segment that vanished is missed, wherever it stood', () => {
   }
 })
 
+test('segments that vanished at the end are missed: the one before them was sealed', () => {
+  const names = fill('vanished end', 30, 700).disk.paths.sort()
+  for (let from = 1; from < names.length - 1; from += 1) {
+    const rig = fill('vanished end', 30, 700)
+    for (const name of names.slice(from)) rig.disk.remove(name, () => {})
+    refuses(rig, 'ERR_LOG_CORRUPT', names[from] as string, 'missing')
+  }
+})
+
+test('a broken seal is corruption, as another segment follows', () => {
+  const names = fill('seal', 30, 700).disk.paths.sort()
+  for (const name of names.slice(0, -2)) {
+    const rig = fill('seal', 30, 700)
+    const last = rig.disk.bytesOf(name).findLastIndex((byte) => byte !== 0)
+    rig.disk.flipBit(name, last, 2)
+    refuses(rig, 'ERR_LOG_CORRUPT', name, 'no seal')
+  }
+})
+
 test('records of an earlier life of the same bytes do not count', () => {
   const rig = fill('reused', 3, 24)
   const stale = rig.disk.bytesOf(active).slice(HEADER_BYTES)

@@ -80,6 +80,18 @@ test('a failed sync of the segment made ahead is fatal: its pages can no longer 
   assert.equal(told.at(-1), rig.fatals[0])
 })
 
+test('two failures at once are one end', () => {
+  const rig = new LogRig('twice')
+  rig.create()
+  const told = appendEach(rig, 1, 20)
+  // The write and the spare are both under way from now on.
+  rig.disk.fault = ({ kind }) => (kind === 'write' || kind === 'sync' ? { code: 'EIO' } : null)
+  rig.disk.settle()
+  assert.equal(rig.fatals.length, 1)
+  assert.equal(told.length, 20)
+  for (const error of told) assert.ok(error === null || error === rig.fatals[0])
+})
+
 test('appends that arrive during a write share the next one, and end in their order', () => {
   const rig = makeRig('group')
   const before = rig.disk.counts.get('write') ?? 0
@@ -152,7 +164,7 @@ test('without room for the next segment the log says so, and goes on once there 
   assert.deepEqual(rig.fatals, [])
 })
 
-test('while the disk is full the active segment still takes votes, and compaction makes room', () => {
+test('while the disk is full the active segment takes votes, and compaction makes room', () => {
   const rig = new LogRig('vote while full')
   rig.disk.capacityBytes = 3 * 8192
   rig.create()
@@ -242,6 +254,11 @@ test('what is read while it is cut off does not come back', () => {
   rig.disk.settle()
   assert.equal(ends, 1)
   assert.deepEqual(rig.opened.entries(3, 5, 10_000), fresh)
+  for (let index = 4; index <= 12; index += 1) {
+    rig.submit({ kind: 'append', batch: makeBatch({ entries: makeEntries(index, 1, 2, 400) }) })
+    rig.disk.settle()
+  }
+  assert.equal(rig.opened.entries(3, 5, 10_000), 'unavailable')
   rig.check()
 })
 
@@ -256,6 +273,30 @@ test('committed and compacted entries can not be cut off', () => {
   assert.throws(cut(11), AssertionFailure)
   assert.throws(() => rig.opened.compact(10, () => {}), AssertionFailure)
   rig.check()
+})
+
+test('a batch may cut off entries and commit those that it brings instead', () => {
+  const rig = makeRig('cut and commit')
+  rig.submit({ kind: 'append', batch: makeBatch({ entries: makeEntries(1, 9, 1, 20) }) })
+  const hardState = { term: 2, vote: 0, commit: 6 }
+  rig.submit({ kind: 'append', batch: makeBatch({ entries: makeEntries(4, 3, 2, 20), hardState }) })
+  rig.disk.settle()
+  rig.check()
+  rig.disk.crash()
+  rig.reopen()
+  assert.deepEqual([rig.opened.lastIndex, rig.state.hardState.commit], [6, 6])
+})
+
+test('asking which index leaves so much of the log never names what is not sealed', () => {
+  const rig = makeRig('retain')
+  appendEach(rig, 1, 30)
+  rig.disk.settle()
+  const { segmentCount, lastIndex } = rig.opened.status()
+  assert.equal(rig.opened.indexRetaining(segmentCount * 8192), 0)
+  const newest = rig.opened.indexRetaining(1)
+  assert.ok(newest > 20 && newest < lastIndex, `index ${newest}`)
+  const older = rig.opened.indexRetaining(2 * 8192)
+  assert.ok(older < newest && older > 0, `index ${older}`)
 })
 
 test('an answer is as large as asked, and never empty', () => {

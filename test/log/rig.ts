@@ -92,7 +92,7 @@ export class LogRig {
     const at = allowed.findIndex((state) => describeModel(state) === found)
     if (at < 0) {
       assert.fail(
-        `recovered ${found}\nallowed are the states ${this.promised} to ${this.states.length - 1}, ` +
+        `recovered ${found}\nallowed: states ${this.promised} to ${this.states.length - 1}, ` +
           `the first being ${describeModel(allowed[0] as LogState)}`,
       )
     }

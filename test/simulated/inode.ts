@@ -56,7 +56,7 @@ export class Inode {
     }
   }
 
-  /** What a failed sync does: the pages count as clean, still show the data, and are never saved. */
+  /** After a failed sync the pages count as clean, still show the data, and never get saved. */
   forget(writes: readonly Write[]): void {
     this.#writes = this.#writes.filter((write) => write.isDurable || !writes.includes(write))
     this.settle([])
