@@ -8,7 +8,6 @@ export interface NotedDeath {
   readonly deaths: number
 }
 
-const NO_DEATH: NotedDeath = { first: 0, last: 0, deaths: 0 }
 const FIELDS = 5
 
 /**
@@ -20,25 +19,21 @@ const FIELDS = 5
 export class ApplyingNote {
   readonly #file: number
   readonly #fields = new Float64Array(FIELDS)
-  #died: NotedDeath
+  readonly died: NotedDeath
 
   /** Counts a death for the group that was being applied when the last process ended. */
   constructor(path: string) {
     this.#file = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
     fs.readSync(this.#file, this.#bytes(), 0, FIELDS * 8, 0)
     const [first = 0, last = 0, diedFirst = 0, diedLast = 0, deaths = 0] = this.#fields
-    if (first === 0) this.#died = { first: diedFirst, last: diedLast, deaths }
-    else this.#died = { first, last, deaths: first === diedFirst ? deaths + 1 : 1 }
+    if (first === 0) this.died = { first: diedFirst, last: diedLast, deaths }
+    else this.died = { first, last, deaths: first === diedFirst ? deaths + 1 : 1 }
     this.#write(0, 0)
-  }
-
-  get died(): NotedDeath {
-    return this.#died
   }
 
   /** Whether the entry was among those that ran when a process died. */
   isSuspect(index: number): boolean {
-    const { first, last } = this.#died
+    const { first, last } = this.died
     return index >= first && index <= last
   }
 
@@ -47,13 +42,6 @@ export class ApplyingNote {
   }
 
   end(): void {
-    this.#write(0, 0)
-  }
-
-  /** Forgets a death once everything up to `applied` ran without another. */
-  clearUpTo(applied: number): void {
-    if (this.#died.first === 0 || this.#died.last > applied) return
-    this.#died = NO_DEATH
     this.#write(0, 0)
   }
 

@@ -219,7 +219,6 @@ export class Replica {
     }
     this.#applied = last.index
     this.#term = last.term
-    this.#note.clearUpTo(last.index)
     return this.#outcome(null)
   }
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { MessageChannel, Worker } from 'node:worker_threads'
@@ -10,11 +11,13 @@ import {
   createReaders,
   decodeResults,
   type ReplicaState,
+  type SnapshotCopy,
   STORAGE_THREAD_URL,
   StorageClient,
   type StorageToUser,
   type StorageWorkerData,
 } from '../../src/database/database.ts'
+import { decodeEntries, encodeEntries } from '../../src/database/storage-protocol.ts'
 import { GENESIS, LogMaker, makeDirectory, ORIGIN } from './log-maker.ts'
 
 /** A storage thread with both of its ends in this one. */
@@ -159,4 +162,163 @@ test('an exception that is our bug ends the thread where its owner sees it', asy
   storage.client.apply(log.after(2))
   await storage.until(() => storage.failure !== null)
   assert.match(storage.failure?.message ?? '', /invariant broken/)
+})
+
+/** A request of the engine's as a promise. */
+function ask<T>(request: (done: (error: Error | null, value: T) => void) => void): Promise<T> {
+  return new Promise((resolve, reject) => {
+    request((error, value) => (error === null ? resolve(value) : reject(error)))
+  })
+}
+
+function makeLog(rows: number): LogMaker {
+  const log = new LogMaker()
+  log.register()
+  log.write('app', ['CREATE TABLE t (v)'])
+  for (let i = 0; i < rows; i += 1) log.write('app', [['INSERT INTO t VALUES (?)', BigInt(i)]])
+  return log
+}
+
+test('a snapshot copied by one node is installed by another', async (context) => {
+  const sourceDir = makeDirectory(context)
+  const source = new Storage(sourceDir)
+  await source.opened
+  const log = makeLog(50)
+  source.client.apply(log.entries)
+  const copy = await ask<SnapshotCopy | null>((done) =>
+    source.client.copySnapshot('snapshot/x', done),
+  )
+  assert.equal(copy?.index, log.lastIndex)
+  assert.deepEqual(copy?.confState, GENESIS.confState)
+  assert.deepEqual(copy?.files.map(({ name }) => name).sort(), ['app.db', 'system.db'])
+  assert.equal(copy?.files[0]?.sha256.length, 32)
+
+  const targetDir = makeDirectory(context)
+  const target = new Storage(targetDir)
+  await target.opened
+  fs.cpSync(join(sourceDir, 'snapshot/x'), join(targetDir, 'db/2'), { recursive: true })
+  const readers = createReaders({ directory: join(targetDir, 'db'), shared: target.shared })
+  context.after(() => readers.close())
+  assert.equal(readers.database('app').classify('SELECT * FROM t').kind, 'unknown')
+  const state = await ask<ReplicaState | null>((done) =>
+    target.client.install(2, log.lastIndex, done),
+  )
+  assert.equal(state?.applied, log.lastIndex)
+  assert.equal(state?.origin, ORIGIN)
+  assert.equal(target.shared.generation(), 2)
+  assert.deepEqual(readers.database('app').query('SELECT count(*) FROM t', []).rows, [[50n]])
+  const installed = target.userMessages.find(({ kind }) => kind === 'installed')
+  assert.deepEqual(installed, {
+    kind: 'installed',
+    index: log.lastIndex,
+    sequences: [{ database: 'app', sequence: 51 }],
+  })
+  await assert.rejects(
+    ask((done) => target.client.install(9, 1, done)),
+    { code: 'ERR_DATA_DIR' },
+  )
+  source.client.removeSnapshot('snapshot/x')
+  target.client.deleteOtherGenerations()
+  await source.close()
+  await target.close()
+  assert.equal(fs.existsSync(join(sourceDir, 'snapshot/x')), false)
+  assert.deepEqual(fs.readdirSync(join(targetDir, 'db')), ['2'])
+})
+
+test('it tells up to where the files are durable, after what came before', async (context) => {
+  const storage = startStorage(context)
+  await storage.opened
+  const log = makeLog(10)
+  storage.client.apply(log.entries)
+  const durable = await ask<number>((done) => storage.client.makeDurable(log.lastIndex, done))
+  assert.equal(durable, log.lastIndex)
+  await storage.close()
+})
+
+test('trouble is told, tried again, and told to be over', async (context) => {
+  const dataDir = makeDirectory(context)
+  const storage = new Storage(dataDir)
+  await storage.opened
+  const path = join(dataDir, 'db/1/app.db')
+  fs.mkdirSync(path)
+  const log = makeLog(3)
+  storage.client.apply(log.entries)
+  await storage.until(() => storage.halts.length > 0)
+  assert.match(storage.halts[0] ?? '', /app\.db/)
+  assert.equal(storage.shared.readStorage().isHalted, true)
+  assert.equal(storage.shared.applied(), 1)
+  assert.deepEqual(storage.results, [])
+  // What does not depend on apply is served all the same.
+  const durable = await ask<number>((done) => storage.client.makeDurable(1, done))
+  assert.equal(durable, 1)
+  fs.rmdirSync(path)
+  await storage.until(() => storage.results.length === 4)
+  await storage.until(() => storage.halts.length === 2)
+  assert.equal(storage.halts[1], null)
+  assert.equal(storage.shared.readStorage().isHalted, false)
+  assert.equal(storage.failure, null)
+  await storage.close()
+})
+
+test('a thread that is closed while it stands still ends', async (context) => {
+  const dataDir = makeDirectory(context)
+  const storage = new Storage(dataDir)
+  await storage.opened
+  fs.mkdirSync(join(dataDir, 'db/1/app.db'))
+  storage.client.apply(makeLog(3).entries)
+  await storage.until(() => storage.halts.length > 0)
+  await storage.close()
+  assert.equal(storage.failure, null)
+})
+
+test('a generation that is not there is an error of the thread, not a silent start', async (context) => {
+  const storage = startStorage(context, { genesis: null })
+  await storage.until(() => storage.failure !== null)
+  assert.match(storage.failure?.message ?? '', /holds no system\.db/)
+})
+
+test('it goes on where it was after a restart', async (context) => {
+  const dataDir = makeDirectory(context)
+  const first = new Storage(dataDir)
+  await first.opened
+  const log = makeLog(20)
+  first.client.apply(log.entries)
+  await first.until(() => first.results.length === 21)
+  await first.close()
+  const second = new Storage(dataDir, { genesis: null })
+  const state = await second.opened
+  assert.equal(state.highestApplied, log.lastIndex)
+  assert.equal(state.origin, ORIGIN)
+  assert.equal(state.confIndex, 1)
+  log.write('app', ['SELECT count(*) FROM t'])
+  second.client.apply(log.after(state.applied))
+  await second.until(() => second.results.length === 1)
+  const unit = second.results[0]?.units[0]
+  assert.deepEqual(unit?.ok && unit.statements[0]?.rows, [[20n]])
+  await second.close()
+})
+
+test('the user thread can ask for the sizes of the databases', async (context) => {
+  const storage = startStorage(context)
+  await storage.opened
+  storage.client.apply(makeLog(1).entries)
+  await storage.until(() => storage.results.length === 2)
+  storage.worker.postMessage({ kind: 'status', id: 4 })
+  await storage.until(() => storage.userMessages.some(({ kind }) => kind === 'status'))
+  const status = storage.userMessages.find((message) => message.kind === 'status')
+  assert.equal(status?.id, 4)
+  assert.deepEqual(
+    status?.databases.map(({ name }) => name),
+    ['system', 'app'],
+  )
+  assert.ok(status?.databases.every(({ sizeBytes }) => sizeBytes > 0))
+  await storage.close()
+})
+
+test('entries survive their encoding', () => {
+  const log = makeLog(2)
+  log.empty()
+  log.change({ transition: 'auto', changes: [] })
+  assert.deepEqual(decodeEntries(encodeEntries(log.entries)), log.entries)
+  assert.throws(() => decodeEntries(encodeEntries(log.entries).subarray(0, -1)))
 })
