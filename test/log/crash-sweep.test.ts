@@ -46,13 +46,13 @@ const scripts: Record<string, Script> = {
 for (const [name, script] of Object.entries(scripts)) {
   test(`a stop at every step of ${name}`, () => {
     let cases = 0
-    for (let seed = 1; seed <= 16; seed += 1) {
+    for (let seed = 1; seed <= 10; seed += 1) {
       for (let stopAt = 1; ; stopAt += 1) {
         cases += 1
         if (!runCase(script, `${name}:${seed}`, stopAt)) break
       }
     }
-    assert.ok(cases > 300, `${cases} cases`)
+    assert.ok(cases > 200, `${cases} cases`)
   })
 }
 
