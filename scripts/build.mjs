@@ -1,6 +1,6 @@
 /** Builds the package: dist/ is emptied, then filled from src/ by the compiler. */
 import { spawnSync } from 'node:child_process'
-import { rmSync } from 'node:fs'
+import { copyFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { refuseUsage, requireRuntime } from './runtime.mjs'
 
@@ -21,4 +21,6 @@ const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'
   cwd: root,
   stdio: 'inherit',
 })
+// It says that what is in there are ES modules; the root can't, see ARCHITECTURE.md.
+if (status === 0) copyFileSync(`${root}src/package.json`, `${root}dist/package.json`)
 process.exit(status ?? 1)

@@ -2,6 +2,9 @@
  * Colmena: replicated SQLite inside your Node.js process. Everything a user needs is here; what is
  * not exported may change at any time.
  */
+// First, because on an old Node.js it must speak before anything else is loaded.
+import './base/supported-runtime.ts'
+
 export {
   ColmenaError,
   type ErrorCode,

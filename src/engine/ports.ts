@@ -1,6 +1,6 @@
 import type { Clock, Done, Random } from '../base/ports.ts'
 import type { SharedState } from '../base/shared-state.ts'
-import type { AppliedReport, ReplicaState, SnapshotCopy } from '../database/storage-protocol.ts'
+import type { AppliedReport, ReplicaState, SnapshotCopy } from '../database/database.ts'
 import type { Disk } from '../log/log.ts'
 import type { Entry } from '../raft/raft.ts'
 import type { Transport, TransportHandlers, TransportOptions } from '../transport/transport.ts'

@@ -20,7 +20,7 @@ export interface StoredLogOptions {
   readonly fetched: (error: Error | null) => void
 }
 
-/** The log as the core sees it: what is not in memory is fetched, and the core told to try again. */
+/** The log as the core sees it: what is not in memory is fetched, and asked for again. */
 export class StoredLog implements RaftStorage {
   readonly #options: StoredLogOptions
   #fetching = new Set<number>()

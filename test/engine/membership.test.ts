@@ -1,0 +1,188 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { decodeMemberRecords, type MemberRecord } from '../../src/command/command.ts'
+import { Membership } from '../../src/engine/membership.ts'
+import type { LeaderAnswer } from '../../src/engine/wire.ts'
+import {
+  applyConfChangeToState,
+  type ConfChange,
+  type ConfState,
+  EMPTY_CONF_STATE,
+  type ProgressStatus,
+  type Raft,
+} from '../../src/raft/raft.ts'
+
+function record(memberId: number, wantedRole: 'voter' | 'learner' = 'voter'): MemberRecord {
+  return { memberId, nodeId: `n${memberId}`, address: `host${memberId}:9000`, wantedRole }
+}
+
+/** A leader with this configuration; learners have caught up unless told otherwise. */
+class Fixture {
+  readonly proposed: ConfChange[] = []
+  readonly silent = new Set<number>()
+  readonly behind = new Set<number>()
+  readonly membership: Membership
+  role: Raft['role'] = 'leader'
+  atMs = 0
+  #confState: ConfState
+
+  constructor(voters: number[], learners: MemberRecord[]) {
+    const ids = learners.map(({ memberId }) => memberId)
+    this.#confState = { ...EMPTY_CONF_STATE, voters, learners: ids }
+    const fixture = this
+    const raft = {
+      id: voters[0] as number,
+      leader: voters[0] as number,
+      commit: 5_000,
+      committedInOwnTerm: true,
+      get role() {
+        return fixture.role
+      },
+      proposeConfChange: (change: ConfChange) => {
+        this.proposed.push(change)
+        return 'ok' as const
+      },
+      status: () => ({ progress: this.#progress() }) as unknown as ReturnType<Raft['status']>,
+    }
+    const options = {
+      raft: raft as unknown as Raft,
+      clock: { nowMs: () => this.atMs, wallMs: () => 0, setTimer: () => () => {} },
+      electionTimeoutMs: 1_000,
+      joinTimeoutMs: 60_000,
+      lastContactMs: (id: number) => (this.silent.has(id) ? 5_000 : 10),
+      changed: () => {},
+    }
+    const records = [...voters.map((id) => record(id)), ...learners]
+    this.membership = new Membership(options, this.#confState, records)
+  }
+
+  /** Lets the newest proposal take effect, and the leave of a joint configuration after it. */
+  apply(): void {
+    const change = this.proposed.at(-1) as ConfChange
+    this.#confState = applyConfChangeToState(this.#confState, change)
+    this.membership.confChanged(change, this.#confState)
+    if (this.#confState.votersOutgoing.length === 0) return
+    const leave = { transition: 'auto', changes: [], context: new Uint8Array(0) } as const
+    this.#confState = applyConfChangeToState(this.#confState, leave)
+    this.membership.confChanged(leave, this.#confState)
+  }
+
+  tick(): void {
+    this.atMs += 1_000
+    this.membership.tick()
+  }
+
+  join(joiner: MemberRecord): LeaderAnswer[] {
+    const answers: LeaderAnswer[] = []
+    this.membership.join(joiner, (answer) => answers.push(answer))
+    return answers
+  }
+
+  get voters(): readonly number[] {
+    return this.#confState.voters
+  }
+
+  #progress(): Partial<ProgressStatus>[] {
+    const { voters, learners } = this.#confState
+    return [...voters, ...learners].map((id) => ({
+      id,
+      match: this.behind.has(id) ? 100 : 5_000,
+      state: 'replicate',
+      isLearner: learners.includes(id),
+      recentActive: !this.silent.has(id),
+    }))
+  }
+}
+
+describe('membership', () => {
+  it('leaves the second node a learner, because two voters survive no more than one', () => {
+    const fixture = new Fixture([1], [record(2)])
+    fixture.tick()
+    assert.deepEqual(fixture.proposed, [])
+  })
+
+  it('promotes the second and third together', () => {
+    const fixture = new Fixture([1], [record(2), record(3)])
+    fixture.tick()
+    fixture.apply()
+    assert.deepEqual(fixture.voters, [1, 2, 3])
+  })
+
+  it('promotes of three learners two, so that the number stays odd', () => {
+    const fixture = new Fixture([1], [record(2), record(3), record(4)])
+    fixture.tick()
+    fixture.apply()
+    assert.equal(fixture.voters.length, 3)
+    fixture.tick()
+    assert.equal(fixture.proposed.length, 1)
+  })
+
+  it('promotes nobody who is behind, silent, or a learner by choice', () => {
+    const fixture = new Fixture([1], [record(2), record(3), record(4, 'learner')])
+    fixture.behind.add(3)
+    fixture.tick()
+    assert.deepEqual(fixture.proposed, [])
+    fixture.behind.clear()
+    fixture.silent.add(2)
+    fixture.tick()
+    assert.deepEqual(fixture.proposed, [])
+    fixture.silent.clear()
+    fixture.tick()
+    fixture.apply()
+    assert.deepEqual(fixture.voters, [1, 2, 3])
+  })
+
+  it('takes a joiner in as a learner and answers once that is applied', () => {
+    const fixture = new Fixture([1], [])
+    const answers = fixture.join(record(2))
+    assert.deepEqual(answers, [])
+    assert.deepEqual(fixture.proposed[0]?.changes, [{ type: 'addLearner', id: 2 }])
+    fixture.apply()
+    assert.deepEqual(answers, [{ kind: 'done' }])
+    assert.deepEqual(fixture.join(record(2)), [{ kind: 'done' }])
+  })
+
+  it('refuses a name or address of a member that is alive', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    const [answer] = fixture.join({ ...record(9), nodeId: 'n2' })
+    assert.equal(answer?.kind === 'refused' && answer.error.code, 'ERR_NODE_ID_TAKEN')
+    assert.deepEqual(fixture.proposed, [])
+  })
+
+  it('puts a joiner in the place of a silent member of the same name, in one change', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    fixture.silent.add(2)
+    const answers = fixture.join({ ...record(9), nodeId: 'n2', address: 'new:9000' })
+    fixture.apply()
+    assert.deepEqual(answers, [{ kind: 'done' }])
+    assert.deepEqual(fixture.voters, [1, 3])
+    assert.equal(fixture.membership.memberOfNode('n2')?.memberId, 9)
+  })
+
+  it('records the new address of a member that moved', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    fixture.membership.heardFrom(2, 'elsewhere:9000')
+    fixture.tick()
+    const [moved] = decodeMemberRecords(fixture.proposed[0]?.context ?? new Uint8Array(0))
+    assert.equal(moved?.address, 'elsewhere:9000')
+    fixture.apply()
+    fixture.tick()
+    assert.equal(fixture.proposed.length, 1)
+  })
+
+  it('sends joiners to the leader, and to the next one when leadership is lost', () => {
+    const fixture = new Fixture([1], [])
+    const waiting = fixture.join(record(2))
+    fixture.role = 'follower'
+    fixture.membership.leadershipLost()
+    assert.deepEqual(waiting, [{ kind: 'elsewhere', address: '' }])
+    assert.deepEqual(fixture.join(record(3)), [{ kind: 'elsewhere', address: 'host1:9000' }])
+  })
+
+  it('ends a join that cannot be taken in before the joiner gives up', () => {
+    const fixture = new Fixture([1], [])
+    const answers = fixture.join(record(2))
+    for (let i = 0; i < 61; i += 1) fixture.tick()
+    assert.equal(answers[0]?.kind === 'refused' && answers[0].error.retryable, true)
+  })
+})
