@@ -22,7 +22,6 @@ interface Caller {
 export class CallServer {
   readonly #context: TransportContext
   readonly #callers = new Map<Channel, Caller>()
-  #isClosed = false
 
   constructor(context: TransportContext) {
     this.#context = context
@@ -60,12 +59,10 @@ export class CallServer {
 
   /** Sends the answers that were given; no call is handed up any more. */
   close(): void {
-    this.#isClosed = true
     for (const channel of this.#callers.keys()) channel.finish()
   }
 
   #receive(channel: Channel, caller: Caller, frameKind: number, frameBody: Uint8Array): void {
-    if (this.#isClosed) return
     caller.usedMs = this.#context.config.clock.nowMs()
     const request = frameKind === WIRE_KIND.call ? tryDecode(frameBody) : null
     if (request === null) {

@@ -5,7 +5,7 @@ import { encodeFrameHeader, FRAME_HEADER_BYTES, FrameError, FrameReader } from '
 const COPIED_PART_BYTES_MAX = 16 * 1024
 const COPIED_BATCH_BYTES_MAX = 64 * 1024
 /** How long a closing socket may take to send what is queued. */
-const FLUSH_MS_MAX = 250
+const FLUSH_MS_MAX = 500
 
 /**
  * Who ended a channel. `peer`: a FIN or RST came, which is what the kernel sends for a process

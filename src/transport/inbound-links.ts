@@ -99,7 +99,6 @@ export class InboundLinks {
       { frameBytesMax, queueBytesMax: sendQueueBytesMax },
       {
         frame: (kind, body) => {
-          if (this.#isClosed) return
           session.heardMs = config.clock.nowMs()
           if (kind <= OWNER_KIND_MAX) handlers.frame(from, lane, kind, body)
           else if (kind === WIRE_KIND.ping) channel.send(WIRE_KIND.pong, [body])

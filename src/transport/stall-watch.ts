@@ -1,6 +1,6 @@
 import type { Cancel, Clock } from '../base/ports.ts'
 
-/** Calls `stalled` once if nobody calls `touch` for long enough. One timer, however many touches. */
+/** Calls `stalled` once if nobody calls `touch` for long enough; a touch sets no timer. */
 export class StallWatch {
   readonly #clock: Clock
   readonly #stallMs: number

@@ -26,7 +26,7 @@ import { Security } from './security.ts'
 import { SnapshotStreams } from './snapshot-streams.ts'
 import { OWNER_KIND_MAX } from './wire-kind.ts'
 
-const LEFTOVER_MS = 1000
+const LEFTOVER_MS = 2000
 
 /** The transport over real sockets; see {@link openTransport}. */
 export class TcpTransport implements Transport {

@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import net from 'node:net'
 import { test } from 'node:test'
 import { ColmenaError } from '../../src/base/errors.ts'
 import type { Reply } from '../../src/transport/transport.ts'
@@ -118,6 +119,11 @@ test('bodies are bounded in both directions', async (t) => {
 test('one caller cannot pile up calls without end', async (t) => {
   const a = await openNode(t, { memberId: 1 })
   const b = await openNode(t, { memberId: 2 })
+  // Answering one call many times must not make room for others.
+  b.log.answer = (_from, _kind, _body, reply) => {
+    for (let i = 0; i < 10; i += 1) reply(null)
+  }
+  await a.call(b.address, 1, '')
   const replies: Reply[] = []
   b.log.answer = (_from, _kind, _body, reply) => replies.push(reply)
   const calls = Array.from({ length: 1030 }, () => a.call(b.address, 1, ''))
@@ -141,4 +147,28 @@ test('a body can be kept: later frames do not write into it', async (t) => {
   kept.forEach((body, i) => {
     assert.equal(text(body), `body ${i} `.repeat(i * 100))
   })
+})
+
+test('a caller is told when too many of its own calls wait', async (t) => {
+  const a = await openNode(t, { memberId: 1 })
+  const server = await openRawServer(t, 2, [])
+  const calls = Array.from({ length: 4097 }, () => a.call(server.address, 1, ''))
+  const busy = await Promise.race(calls)
+  assert.equal(codeOf(busy.error), 'ERR_BUSY')
+  assert.equal(busy.error?.outcome, 'not-applied')
+  await a.close()
+  const codes = (await Promise.all(calls)).map((answer) => codeOf(answer.error))
+  assert.equal(codes.filter((code) => code === 'ERR_CLOSED').length, 4096)
+})
+
+test('a server that never answers the handshake is given up in time', async (t) => {
+  const a = await openNode(t, { memberId: 1, handshakeTimeoutMs: 50 })
+  const server = net.createServer((socket) => socket.resume())
+  t.after(() => server.close())
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as net.AddressInfo
+  const { error } = await a.call(`127.0.0.1:${port}`, 1, '', 600_000)
+  assert.equal(codeOf(error), 'ERR_TIMEOUT')
+  assert.match(error?.message ?? '', /did not finish the handshake/)
+  assert.equal(error?.outcome, 'not-applied')
 })

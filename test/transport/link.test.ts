@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { FrameReader } from '../../src/transport/frame.ts'
 import type { TransportSecurity } from '../../src/transport/transport.ts'
-import { bytes, createIdentity, linkNodes, openNode, payloads, SECRET, until } from './cluster.ts'
+import {
+  bytes,
+  clock,
+  createIdentity,
+  linkNodes,
+  openNode,
+  payloads,
+  SECRET,
+  until,
+} from './cluster.ts'
 import { connectRaw, frameBytes, helloBytes, openRawServer } from './raw-peer.ts'
 
 const MIB = 1024 * 1024
@@ -44,7 +53,7 @@ for (const security of SECURITIES) {
   })
 }
 
-test('links come back after the peer restarts, and its end is seen as the end of a process', async (t) => {
+test('links come back after a restart, and the end is seen as that of a process', async (t) => {
   const a = await openNode(t, { memberId: 1 })
   const first = await openNode(t, { memberId: 2 })
   await linkNodes(a, first)
@@ -90,7 +99,7 @@ test('the status of a link has its round trip and last contact', async (t) => {
   await until('a later contact', () => (a.transport.peers()[0]?.lastContactMs ?? 0) > contactMs)
 })
 
-test('control frames pass while a peer does not read its bulk lane; the queue is bounded', async (t) => {
+test('control frames pass while the bulk lane is not read, and its queue is bounded', async (t) => {
   const sendQueueBytesMax = 4 * MIB
   const a = await openNode(t, { memberId: 1, frameBytesMax: MIB, sendQueueBytesMax })
   const server = await openRawServer(t, 2, ['bulk'])
@@ -166,4 +175,35 @@ test('bytes that are no frames close a link with a warning, and nothing else', a
   }
   assert.ok(a.transport.send(2, 'control', 5, [bytes('well')]))
   await until('a frame', () => payloads(b).length === 1)
+})
+
+test('a peer that dials us is dialed at once, whatever the wait', async (t) => {
+  // On this clock no wait ever ends.
+  const stopped = { ...clock, setTimer: () => () => {} }
+  const a = await openNode(t, { memberId: 1, clock: stopped })
+  const placeholder = await openNode(t, { memberId: 2 })
+  const { port } = placeholder.transport
+  await placeholder.close()
+  a.transport.setPeer(2, `127.0.0.1:${port}`)
+  await until('a failed try', () => a.transport.peers()[0]?.lastError != null)
+  const b = await openNode(t, { memberId: 2, bind: { host: '127.0.0.1', port } })
+  b.transport.setPeer(1, a.address)
+  await until('a link', () => a.transport.send(2, 'control', 1, []))
+})
+
+test('one lane that closes is not the end of a peer', async (t) => {
+  const a = await openNode(t, { memberId: 1 })
+  const identity = createIdentity(2)
+  const control = await connectRaw(t, a.transport.port)
+  control.socket.write(helloBytes('control', identity))
+  const bulk = await connectRaw(t, a.transport.port)
+  bulk.socket.write(helloBytes('bulk', identity))
+  await until('both lanes', () => control.kinds.length === 1 && bulk.kinds.length === 1)
+  bulk.socket.end()
+  await until('a closed lane', () => bulk.isClosed)
+  control.socket.write(frameBytes(5, bytes('alive')))
+  await until('a frame', () => a.log.frames.length === 1)
+  assert.deepEqual(a.log.events, ['connected 2'])
+  control.socket.end()
+  await until('the end', () => a.log.events.includes('disconnected 2 processGone'))
 })

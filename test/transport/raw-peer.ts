@@ -39,8 +39,12 @@ export class RawPeer {
   }
 }
 
-export async function connectRaw(t: TestContext, port: number): Promise<RawPeer> {
-  const socket = net.connect({ host: '127.0.0.1', port })
+export async function connectRaw(
+  t: TestContext,
+  port: number,
+  localAddress = '127.0.0.1',
+): Promise<RawPeer> {
+  const socket = net.connect({ host: '127.0.0.1', port, localAddress })
   const peer = new RawPeer(socket)
   t.after(() => socket.destroy())
   await new Promise((resolve) => socket.once('connect', resolve))

@@ -4,9 +4,25 @@ import fs from 'node:fs'
 import os from 'node:os'
 import path from 'node:path'
 import { type TestContext, test } from 'node:test'
+import type { ColmenaError } from '../../src/base/errors.ts'
+import {
+  decodeHave,
+  encodeChunk,
+  encodeHave,
+  encodeManifest,
+} from '../../src/transport/snapshot-wire.ts'
 import type { SnapshotManifest } from '../../src/transport/transport.ts'
-import { bytes, codeOf, openNode, SECRET, type TestNode, until } from './cluster.ts'
-import { openProxy, type Tamper, type TestProxy } from './raw-peer.ts'
+import { WIRE_KIND } from '../../src/transport/wire-kind.ts'
+import { bytes, codeOf, createIdentity, openNode, SECRET, type TestNode, until } from './cluster.ts'
+import {
+  connectRaw,
+  frameBytes,
+  helloBytes,
+  openProxy,
+  type RawPeer,
+  type Tamper,
+  type TestProxy,
+} from './raw-peer.ts'
 
 const MIB = 1024 * 1024
 
@@ -237,18 +253,125 @@ test('a newer stream of one member takes the place of the older', async (t) => {
   assertDelivered(shipment)
 })
 
-test('a stream that stands still is given up by both sides', async (t) => {
+/** Node 1 with its stream to node 2 through a proxy that loses everything after 1 MiB. */
+async function sendIntoVoid(
+  t: TestContext,
+  stallMs: readonly [number, number],
+): Promise<{ error: ColmenaError | null; b: TestNode }> {
   const shipment = makeShipment(t, SIZES)
-  const a = await openNode(t, { memberId: 1, snapshotStallMs: 200 })
-  const b = await openNode(t, { memberId: 2, snapshotStallMs: 200 })
+  const a = await openNode(t, { memberId: 1, snapshotStallMs: stallMs[0] })
+  const b = await openNode(t, { memberId: 2, snapshotStallMs: stallMs[1] })
   b.log.directoryFor = () => shipment.target
   const proxy = await openProxy(t, b.transport.port, (chunk, passedBytes, purpose) =>
     purpose === 'snapshot' && passedBytes > MIB ? Buffer.alloc(0) : chunk,
   )
   a.transport.setPeer(2, proxy.address)
-  const error = await a.sendSnapshot(2, shipment.manifest, shipment.source)
-  assert.match(error?.message ?? '', /did not move|silent/)
-  await until('the receiver too', () => b.log.events.some((e) => /snapshot 1 40 the/.test(e)))
+  return { error: await a.sendSnapshot(2, shipment.manifest, shipment.source), b }
+}
+
+test('a sender gives up a stream that stands still', async (t) => {
+  const { error, b } = await sendIntoVoid(t, [100, 600_000])
+  assert.match(error?.message ?? '', /did not move/)
+  assert.equal(error?.retryable, true)
+  await until('the receiver noticed', () => b.log.events.some((e) => /40 .*broke/.test(e)))
+})
+
+test('a receiver gives up a stream that stands still, and says so', async (t) => {
+  const { error, b } = await sendIntoVoid(t, [600_000, 100])
+  assert.match(error?.message ?? '', /silent/)
+  assert.equal(error?.retryable, true)
+  await until('the owner knows', () => b.log.events.some((e) => /40 .*silent/.test(e)))
+})
+
+test('a slow disk slows the sender down instead of filling memory', async (t) => {
+  const shipment = makeShipment(t, { 'main.db': 64 * MIB })
+  let passed = 0
+  const { a } = await openPair(t, shipment, (chunk, passedBytes) => {
+    passed = passedBytes + chunk.length
+    return chunk
+  })
+  const write = fs.write
+  const held: (() => void)[] = []
+  let isHolding = true
+  const release = (): void => {
+    isHolding = false
+    for (const go of held.splice(0)) go()
+  }
+  t.after(release)
+  t.mock.method(fs, 'write', (...args: Parameters<typeof write>) => {
+    // Small writes are the marker's, which goes the same way.
+    const isChunk = (args[1] as unknown as Uint8Array).length > 1000
+    if (isHolding && isChunk) held.push(() => write(...args))
+    else write(...args)
+  })
+  const sending = a.sendSnapshot(2, shipment.manifest, shipment.source)
+  await until('a full receiver', () => passed > 4 * MIB)
+  for (let i = 0; i < 200; i += 1) await new Promise((resolve) => setTimeout(resolve, 1))
+  // The receiver's share, the sender's, and what the kernel holds on two connections.
+  assert.ok(passed < 40 * MIB, `${passed} bytes were taken from the sender`)
+  release()
+  assert.equal(await sending, null)
+  assertDelivered(shipment)
+})
+
+/** A sender in the test's own hands, with a shipment that was offered and accepted. */
+async function offerRaw(
+  t: TestContext,
+  shipment: Shipment,
+): Promise<{ raw: RawPeer; b: TestNode }> {
+  const b = await openNode(t, { memberId: 2 })
+  b.log.directoryFor = () => shipment.target
+  const raw = await connectRaw(t, b.transport.port)
+  raw.socket.write(helloBytes('snapshot', createIdentity(1)))
+  await until('a welcome', () => raw.kinds.includes(WIRE_KIND.welcome))
+  raw.socket.write(frameBytes(WIRE_KIND.snapshotOffer, encodeManifest(shipment.manifest)))
+  await until('an answer', () => raw.kinds.includes(WIRE_KIND.snapshotHave))
+  return { raw, b }
+}
+
+test('chunks out of order, too long, or for no file at all end the stream', async (t) => {
+  const chunks: readonly (readonly [number, number, number, RegExp])[] = [
+    [0, 10, 10, /out of order/],
+    [1, 0, 10, /out of order/],
+    [9, 0, 10, /out of order/],
+    [0, 0, 101, /too long/],
+    [0, 0, 0, /too long/],
+  ]
+  for (const [file, offsetBytes, sizeBytes, pattern] of chunks) {
+    const shipment = makeShipment(t, { 'a.db': 100, 'b.db': 100 })
+    const { raw, b } = await offerRaw(t, shipment)
+    const parts = encodeChunk({ file, offsetBytes, data: new Uint8Array(sizeBytes) })
+    raw.socket.write(frameBytes(WIRE_KIND.snapshotChunk, Buffer.concat(parts)))
+    await until('a closed socket', () => raw.isClosed)
+    await until('the owner knows', () => b.log.events.some((e) => pattern.test(e)))
+  }
+})
+
+test('a stream that ends too early keeps what came', async (t) => {
+  const shipment = makeShipment(t, { 'a.db': 100 })
+  const { raw, b } = await offerRaw(t, shipment)
+  const data = fs.readFileSync(path.join(shipment.source, 'a.db')).subarray(0, 60)
+  const parts = encodeChunk({ file: 0, offsetBytes: 0, data })
+  raw.socket.write(frameBytes(WIRE_KIND.snapshotChunk, Buffer.concat(parts)))
+  raw.socket.write(frameBytes(WIRE_KIND.snapshotEnd, new Uint8Array(0)))
+  await until('the owner knows', () => b.log.events.some((e) => /ended before/.test(e)))
+  assert.equal(fs.statSync(path.join(shipment.target, 'a.db')).size, 60)
+})
+
+test('a file that is longer than it should be is begun anew', async (t) => {
+  const shipment = makeShipment(t, SIZES)
+  const { a, b } = await sendHalf(t, shipment)
+  fs.truncateSync(path.join(shipment.target, 'main.db'), 6 * MIB)
+  a.transport.setPeer(2, b.address)
+  assert.equal(await a.sendSnapshot(2, shipment.manifest, shipment.source), null)
+  assertDelivered(shipment)
+})
+
+test('a receiver that claims more than there is is not believed', (t) => {
+  const { files } = makeShipment(t as TestContext, { 'a.db': 10 }).manifest
+  assert.deepEqual(decodeHave(encodeHave([10]), files), [10])
+  assert.throws(() => decodeHave(encodeHave([11]), files), /more bytes/)
+  assert.throws(() => decodeHave(encodeHave([1, 1]), files), /as many files/)
 })
 
 test('an owner may take its time before it accepts', async (t) => {

@@ -17,6 +17,7 @@ const GARBAGE: readonly (readonly [string, Buffer])[] = [
   ['a length of 4 GiB', Buffer.concat([u32(0xffff_ffff), Buffer.alloc(8)])],
   ['a length of nothing', Buffer.alloc(16)],
   ['a frame that is no hello', frameBytes(1, bytes('an entry'))],
+  ['a hello under another kind', frameBytes(1, HELLO.subarray(9))],
   ['a call before the hello', frameBytes(249, bytes('12345'))],
   ['a hello of garbage', frameBytes(255, crypto.getRandomValues(new Uint8Array(200)))],
   ['a hello cut short', frameBytes(255, HELLO.subarray(9, 60))],
@@ -114,7 +115,24 @@ test('one address cannot take the room of all', async (t) => {
   await until('seven are out', () => flood.filter((raw) => raw.isClosed).length === 7)
 })
 
-test('the largest body and a hello in single bytes are understood', async (t) => {
+test('all addresses together are bounded too', async (t) => {
+  const node = await openNode(t, {
+    memberId: 1,
+    bind: { host: '0.0.0.0', port: 0 },
+    unauthenticatedMax: 4,
+    unauthenticatedPerAddressMax: 3,
+    handshakeTimeoutMs: 600_000,
+  })
+  const flood: RawPeer[] = []
+  for (const host of ['127.0.0.1', '127.0.0.2', '127.0.0.3']) {
+    flood.push(await connectRaw(t, node.transport.port, host))
+    flood.push(await connectRaw(t, node.transport.port, host))
+  }
+  await until('two are out', () => flood.filter((raw) => raw.isClosed).length === 2)
+  assert.ok(flood[0]?.isClosed && flood[1]?.isClosed)
+})
+
+test('a hello in single bytes is understood', async (t) => {
   const node = await openNode(t, { memberId: 1 })
   const raw = await connectRaw(t, node.transport.port)
   raw.socket.setNoDelay(true)
