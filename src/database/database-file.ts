@@ -208,8 +208,9 @@ export class DatabaseFile {
   /** Moves the applied index of a file that has nothing to apply below `index`. */
   bump(index: number, term: number): void {
     if (this.#state.applied >= index) return
-    assert(this.#state.part === null, 'a half-applied command is not behind us')
-    this.#transaction(() => this.commit(index, term))
+    const { part } = this.#state
+    assert(part === null || part.index > index, 'a half-applied command is not behind us')
+    this.#transaction(() => this.commit(index, term, part))
   }
 
   /** Forgets origins of which no entry can come any more. */

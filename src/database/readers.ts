@@ -183,8 +183,9 @@ class BorrowedRows implements IterableIterator<unknown>, Disposable {
       this.#borrowed.return(false)
       throw error
     }
-    if (result.done === true) this.#finish()
-    return result
+    if (result.done !== true) return result
+    this.#finish()
+    return { done: true, value: undefined }
   }
 
   return(value?: unknown): IteratorResult<unknown> {

@@ -238,7 +238,8 @@ export class Replica {
     this.bump(this.#applied)
     if (this.#mustSyncDirectory) syncDirectory(this.#path)
     this.#mustSyncDirectory = false
-    const durable = Math.min(...this.#all().map((file) => file.applied))
+    // Files may be ahead of it, but a database that can't be opened yet has no file to ask.
+    const durable = this.#applied
     for (const file of this.#all()) syncWal(file.writer.walPath)
     this.#forgetOrigins(durable)
     return durable

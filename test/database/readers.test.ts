@@ -66,6 +66,8 @@ class Node {
 }
 
 const COUNT = 'SELECT count(*) FROM t'
+const ENDLESS =
+  'WITH RECURSIVE c (x) AS (SELECT id FROM t UNION ALL SELECT x + 1 FROM c) SELECT x FROM c'
 const INSERT = 'INSERT INTO t (v) VALUES (1)'
 
 test('a database that does not exist yet reads as an empty one, and is then found', (context) => {
@@ -157,7 +159,7 @@ test('an open read ends at its maximum age, and lets go of its snapshot', async 
   const node = new Node(context, { maxReadMs: 20 })
   node.write(INSERT, INSERT)
   const app = node.readers.database('app')
-  const rows = app.prepare('SELECT v FROM t').iterate([])
+  const rows = app.prepare(ENDLESS).iterate([])
   rows.next()
   using snapshot = app.snapshot()
   await expired(() => rows.next())

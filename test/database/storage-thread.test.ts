@@ -103,15 +103,19 @@ class Storage {
   }
 }
 
-function startStorage(context: TestContext, more: Partial<StorageWorkerData> = {}): Storage {
-  const storage = new Storage(makeDirectory(context), more)
+function startStorage(
+  context: TestContext,
+  more: Partial<StorageWorkerData> = {},
+  dataDir: string = makeDirectory(context),
+): Storage {
+  const storage = new Storage(dataDir, more)
   context.after(() => storage.worker.terminate())
   return storage
 }
 
 test('entries go in, results come out on the user port, and readers see them', async (context) => {
   const dataDir = makeDirectory(context)
-  const storage = new Storage(dataDir)
+  const storage = startStorage(context, {}, dataDir)
   const state = await storage.opened
   assert.equal(state.applied, 1)
   assert.equal(state.origin, '')
@@ -181,7 +185,7 @@ function makeLog(rows: number): LogMaker {
 
 test('a snapshot copied by one node is installed by another', async (context) => {
   const sourceDir = makeDirectory(context)
-  const source = new Storage(sourceDir)
+  const source = startStorage(context, {}, sourceDir)
   await source.opened
   const log = makeLog(50)
   source.client.apply(log.entries)
@@ -194,7 +198,7 @@ test('a snapshot copied by one node is installed by another', async (context) =>
   assert.equal(copy?.files[0]?.sha256.length, 32)
 
   const targetDir = makeDirectory(context)
-  const target = new Storage(targetDir)
+  const target = startStorage(context, {}, targetDir)
   await target.opened
   fs.cpSync(join(sourceDir, 'snapshot/x'), join(targetDir, 'db/2'), { recursive: true })
   const readers = createReaders({ directory: join(targetDir, 'db'), shared: target.shared })
@@ -207,6 +211,7 @@ test('a snapshot copied by one node is installed by another', async (context) =>
   assert.equal(state?.origin, ORIGIN)
   assert.equal(target.shared.generation(), 2)
   assert.deepEqual(readers.database('app').query('SELECT count(*) FROM t', []).rows, [[50n]])
+  await target.until(() => target.userMessages.some(({ kind }) => kind === 'installed'))
   const installed = target.userMessages.find(({ kind }) => kind === 'installed')
   assert.deepEqual(installed, {
     kind: 'installed',
@@ -237,7 +242,7 @@ test('it tells up to where the files are durable, after what came before', async
 
 test('trouble is told, tried again, and told to be over', async (context) => {
   const dataDir = makeDirectory(context)
-  const storage = new Storage(dataDir)
+  const storage = startStorage(context, {}, dataDir)
   await storage.opened
   const path = join(dataDir, 'db/1/app.db')
   fs.mkdirSync(path)
@@ -262,7 +267,7 @@ test('trouble is told, tried again, and told to be over', async (context) => {
 
 test('a thread that is closed while it stands still ends', async (context) => {
   const dataDir = makeDirectory(context)
-  const storage = new Storage(dataDir)
+  const storage = startStorage(context, {}, dataDir)
   await storage.opened
   fs.mkdirSync(join(dataDir, 'db/1/app.db'))
   storage.client.apply(makeLog(3).entries)
@@ -279,13 +284,13 @@ test('a generation that is not there is an error of the thread, not a silent sta
 
 test('it goes on where it was after a restart', async (context) => {
   const dataDir = makeDirectory(context)
-  const first = new Storage(dataDir)
+  const first = startStorage(context, {}, dataDir)
   await first.opened
   const log = makeLog(20)
   first.client.apply(log.entries)
   await first.until(() => first.results.length === 21)
   await first.close()
-  const second = new Storage(dataDir, { genesis: null })
+  const second = startStorage(context, { genesis: null }, dataDir)
   const state = await second.opened
   assert.equal(state.highestApplied, log.lastIndex)
   assert.equal(state.origin, ORIGIN)

@@ -174,6 +174,7 @@ test('a half-applied command of several transactions goes on where it was', (con
   const outcome = replica.apply(log.after(replica.appliedIndex))
   assert.equal(outcome.halted?.retry, 'pause')
   assert.deepEqual(readRows(directory, 'app', 'SELECT n FROM t'), [[1n], [2n]])
+  assert.equal(replica.makeDurable(), log.lastIndex - 1)
   const again = resultsOf(replica.apply(log.after(replica.appliedIndex)))
   assert.deepEqual(answers(again[0]?.units), ['ok', 'ok', 'ok', 'ok'])
   assert.deepEqual(readRows(directory, 'app', 'SELECT n FROM t'), [[1n], [2n], [3n], [4n]])
