@@ -79,13 +79,13 @@ export class Commands {
     if (from === this.#options.raft.leader) this.#outbox.refused(database, sequence)
   }
 
-  /** Sends what is due, and proposes what was gathered. */
-  flush(): void {
+  /** Sends what is due, and proposes what was gathered, unless the log is full. */
+  flush(isLogFull: boolean): void {
     if (this.#options.raft.leader !== NO_MEMBER && this.#registration.isDone) {
       this.drops.ask()
       this.#outbox.flush((bytes, sending) => this.#send(bytes, sending))
     }
-    this.#proposals.flush()
+    this.#proposals.flush(isLogFull)
   }
 
   tick(): void {

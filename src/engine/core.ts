@@ -1,4 +1,3 @@
-import { assert } from '../base/assert.ts'
 import { DecodeError } from '../base/bytes.ts'
 import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
@@ -20,6 +19,7 @@ import { Membership } from './membership.ts'
 import type { AppliedReport, Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
 import { ReadRequests } from './read-requests.ts'
+import { Saving } from './saving.ts'
 import { raftConfig, TICKS_PER_HEARTBEAT } from './settings.ts'
 import { Snapshots } from './snapshots.ts'
 import { StoredLog } from './stored-log.ts'
@@ -54,10 +54,12 @@ export class Core {
   readonly applying: Applying
   readonly #parts: CoreParts
   readonly #compaction: Compaction
+  readonly #saving: Saving
   readonly #view: View
   #isTurnDue = false
   #isClosed = false
   #isHalted = false
+  #isFull = false
   #seenLeader: MemberId = NO_MEMBER
   #seenTerm = 0
   #leaderHeardMs: number | null = null
@@ -87,6 +89,15 @@ export class Core {
       confIndex: replica.confIndex,
       confChange: (change) =>
         this.membership.confChanged(change, this.raft.applyConfChange(change)),
+    })
+    this.#saving = new Saving({
+      raft: this.raft,
+      log: parts.log,
+      applier,
+      send: (message) => this.#send(message),
+      generationOf: (snapshot) => this.snapshots.generationOf(snapshot),
+      installed: (state) => this.#installed(state),
+      changed: () => this.schedule(),
     })
     this.#compaction = new Compaction({
       log: parts.log,
@@ -148,6 +159,13 @@ export class Core {
     this.#isHalted = reason !== null
   }
 
+  /** The disk has no room for more log, or has it again. */
+  spaceChanged(isFull: boolean): void {
+    if (isFull) this.#warn('ERR_DISK_FULL', 'no room for more log: writes wait or go elsewhere')
+    this.#isFull = isFull
+    this.schedule()
+  }
+
   /** Hands leadership to the voter that is furthest; false if there is none to hand it to. */
   transferAway(): boolean {
     const isStarted = transferAway(this.raft, (id) => this.membership.isVoter(id))
@@ -167,6 +185,7 @@ export class Core {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#cancelTick()
+    this.#saving.close()
     this.snapshots.close()
     this.#view.publish(true)
   }
@@ -255,12 +274,13 @@ export class Core {
     this.membership.tick()
     this.snapshots.tick()
     this.#compaction.tick()
-    if (this.#isHalted && this.raft.role === 'leader') this.transferAway()
+    // Whoever can't store or apply should not be the one that all wait for.
+    if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
     this.schedule()
   }
 
   #turn(): void {
-    this.commands.flush()
+    this.commands.flush(this.#isFull)
     while (this.raft.hasReady()) this.#handle(this.raft.takeReady())
     this.reads.answerQueries()
     this.#view.publish(this.#isClosed)
@@ -271,7 +291,7 @@ export class Core {
     // Others must not learn of a commit that a reader on this node can't see yet.
     this.#view.publish(this.#isClosed)
     for (const message of ready.messages) {
-      if (message.type === 'storageAppend') this.#append(message)
+      if (message.type === 'storageAppend') this.#saving.append(message)
       else if (message.type === 'storageApply') this.applying.push(message)
       else if (message.type === 'snapshot') this.snapshots.send(message)
       else this.#send(message)
@@ -314,42 +334,10 @@ export class Core {
     if (message.type === 'append') this.raft.reportUnreachable(message.to)
   }
 
-  #append(message: Message): void {
-    const { log, applier } = this.#parts
-    const { term, vote, commit, entries, snapshot, responses } = message
-    const hardState = term === 0 ? null : { term, vote, commit }
-    const generation = snapshot === null ? null : this.snapshots.generationOf(snapshot)
-    assert(snapshot === null || generation !== null, 'an accepted snapshot was received')
-    const mark = snapshot === null || generation === null ? null : { ...snapshot.meta, generation }
-    const batch = { entries, hardState, snapshot: mark, mustSync: responses.length > 0 }
-    log.append(batch, (error) => {
-      // A failed log has told the engine already, through its `fatal`.
-      if (error !== null || this.#isClosed) return
-      if (mark === null) {
-        this.#deliver(responses)
-        return
-      }
-      applier.install(mark.generation, mark.index, (failure, state) => {
-        assert(failure === null && state !== null, `the snapshot opens: ${failure?.message}`)
-        applier.deleteOtherGenerations()
-        this.#installed(state)
-        this.#deliver(responses)
-      })
-    })
-  }
-
   #installed(state: ReplicaState): void {
     this.applying.installed(state.confIndex)
     this.commands.registered(state.origin)
     this.membership.replaced(state.confState, state.members)
-  }
-
-  #deliver(responses: readonly Message[]): void {
-    for (const response of responses) {
-      if (response.to === this.raft.id) this.raft.step(response)
-      else this.#send(response)
-    }
-    this.schedule()
   }
 
   #lookForLeader(): void {

@@ -360,6 +360,7 @@ export class Engine {
       segmentBytes,
       random: this.#ports.random,
       fatal: (error) => this.fatal(error),
+      spaceChanged: (isFull) => this.#core?.spaceChanged(isFull),
     }
   }
 

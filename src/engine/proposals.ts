@@ -78,12 +78,13 @@ export class Proposals {
     // Lower: this term's log has it already.
   }
 
-  /** Proposes what was gathered, all or nothing. */
-  flush(): void {
+  /** Proposes what was gathered, all or nothing; a full log takes nothing. */
+  flush(isLogFull = false): void {
     if (this.#gathered.length === 0) return
     const gathered = this.#gathered
     this.#gathered = []
-    if (this.#options.raft.propose(gathered.map(({ bytes }) => bytes)) === 'ok') return
+    const datas = gathered.map(({ bytes }) => bytes)
+    if (!isLogFull && this.#options.raft.propose(datas) === 'ok') return
     for (const { from, slot } of gathered) {
       if (slot === null) continue
       const expected = this.#expectation(slot.key)

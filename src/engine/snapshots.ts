@@ -120,6 +120,8 @@ export class Snapshots {
   ): void {
     const { raft, dataDir } = this.#options
     if (manifest.index <= raft.commit) {
+      // The leader lost count of us: the core's answer to an old snapshot tells how far we are.
+      this.#step(manifest)
       refuse(`already at index ${raft.commit}`)
       return
     }
@@ -135,20 +137,18 @@ export class Snapshots {
 
   /** All files are here, whole and durable: now the core may decide. */
   received(manifest: SnapshotManifest, error: Error | null): void {
-    const { raft, warning, changed } = this.#options
+    const { warning } = this.#options
     if (error !== null) {
       warning('ERR_SNAPSHOT', `receiving a snapshot broke off: ${error.message}; it goes on`)
       return
     }
     const key = Buffer.from(manifest.id).toString('hex')
     const generation = this.#generations.get(key)
-    const message = decodeMessage(manifest.extra)
-    if (generation === undefined || message === null || message.type !== 'snapshot') return
+    if (generation === undefined) return
     this.#generations.delete(key)
     this.#received = { index: manifest.index, term: manifest.term, generation }
     this.receivedCount += 1
-    raft.step(message)
-    changed()
+    this.#step(manifest)
   }
 
   /** Where the snapshot lies that the core accepted. */
@@ -176,6 +176,15 @@ export class Snapshots {
     else warning('ERR_SNAPSHOT', `sending a snapshot to member ${to} broke off: ${error.message}`)
     if (source !== this.#ready) this.#removeUnused(source)
     raft.reportSnapshot(to, error === null)
+    changed()
+  }
+
+  /** Hands the core the snapshot message that came along. */
+  #step(manifest: SnapshotManifest): void {
+    const { raft, changed } = this.#options
+    const message = decodeMessage(manifest.extra)
+    if (message === null || message.type !== 'snapshot') return
+    raft.step(message)
     changed()
   }
 

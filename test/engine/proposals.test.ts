@@ -107,6 +107,14 @@ describe('proposals', () => {
     assert.deepEqual(sequences(proposed[0]), [1, 2, 3])
   })
 
+  it('refuses everything while the log is full', () => {
+    const { proposals, proposed, refusals } = createProposals()
+    proposals.gather(2, write(1), true)
+    proposals.flush(true)
+    assert.deepEqual(proposed, [])
+    assert.deepEqual(refusals, [{ to: 2, database: 'main', sequence: 1 }])
+  })
+
   it('lets a restart go back, because a new leader may lack what the old one had', () => {
     const { proposals, proposed } = createProposals()
     proposals.gather(2, write(8), true)

@@ -1,0 +1,72 @@
+import { assert } from '../base/assert.ts'
+import type { Log } from '../log/log.ts'
+import type { Message, Raft, Snapshot } from '../raft/raft.ts'
+import type { Applier, ReplicaState } from './ports.ts'
+
+export interface SavingOptions {
+  readonly raft: Raft
+  readonly log: Log
+  readonly applier: Applier
+  readonly send: (message: Message) => void
+  /** Where a snapshot lies that was received, null if it is not here. */
+  readonly generationOf: (snapshot: Snapshot) => number | null
+  readonly installed: (state: ReplicaState) => void
+  /** Something became durable: the core may go on. */
+  readonly changed: () => void
+}
+
+/**
+ * What must be durable before others hear of it. The log completes in order, and only then the
+ * messages leave that stand on it, the core's own among them. A snapshot counts once the log names
+ * its generation; the databases are switched before anybody is told.
+ */
+export class Saving {
+  readonly #options: SavingOptions
+  #isClosed = false
+
+  constructor(options: SavingOptions) {
+    this.#options = options
+  }
+
+  append(message: Message): void {
+    const { term, vote, commit, entries, snapshot, responses } = message
+    const hardState = term === 0 ? null : { term, vote, commit }
+    const generation = snapshot === null ? null : this.#options.generationOf(snapshot)
+    assert(snapshot === null || generation !== null, 'an accepted snapshot was received')
+    const mark = snapshot === null || generation === null ? null : { ...snapshot.meta, generation }
+    const batch = { entries, hardState, snapshot: mark, mustSync: responses.length > 0 }
+    this.#options.log.append(batch, (error) => {
+      // A failed log has told the engine already, through its `fatal`.
+      if (error !== null || this.#isClosed) return
+      if (mark === null) this.#deliver(responses)
+      else this.#install(mark.generation, mark.index, responses)
+    })
+  }
+
+  /** Nothing leaves any more. */
+  close(): void {
+    this.#isClosed = true
+  }
+
+  #install(generation: number, index: number, responses: readonly Message[]): void {
+    const { applier, log, installed } = this.#options
+    applier.install(generation, index, (error, state) => {
+      if (this.#isClosed) return
+      assert(error === null && state !== null, `the snapshot opens: ${error?.message}`)
+      applier.deleteOtherGenerations()
+      // What stood in the log before the snapshot serves nobody any more.
+      log.compact(index, () => {})
+      installed(state)
+      this.#deliver(responses)
+    })
+  }
+
+  #deliver(responses: readonly Message[]): void {
+    const { raft, send, changed } = this.#options
+    for (const response of responses) {
+      if (response.to === raft.id) raft.step(response)
+      else send(response)
+    }
+    changed()
+  }
+}
