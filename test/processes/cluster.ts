@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { NodeStatus, OpenOptions } from '../../src/index.ts'
+import { type Content, readContent } from './content.ts'
+import { findFreePorts } from './free-port.ts'
+import { Ledger } from './ledger.ts'
+import { NodeHandle } from './node-handle.ts'
+import { until } from './wait.ts'
+import { LEDGER_SCHEMA } from './writers.ts'
+
+type Shared = Omit<Partial<OpenOptions>, 'nodeId' | 'dataDir' | 'bind' | 'bootstrap' | 'join'>
+
+export interface ClusterOptions extends Shared {
+  readonly count?: number
+  /** Where one node keeps its data, in place of a folder of the cluster's own. */
+  readonly dataDirs?: Readonly<Record<number, string>>
+}
+
+/** Several nodes in processes of their own; the first begins, the others join it. */
+export class Cluster {
+  readonly ledger: Ledger = new Ledger()
+  readonly nodes: NodeHandle[] = []
+  readonly #directory = mkdtempSync(join(tmpdir(), 'colmena-processes-'))
+  readonly #ports: readonly number[]
+  readonly #options: ClusterOptions
+  #lives = 0
+
+  constructor(ports: readonly number[], options: ClusterOptions) {
+    this.#ports = ports
+    this.#options = options
+  }
+
+  static async start(options: ClusterOptions = {}): Promise<Cluster> {
+    const { count = 3 } = options
+    const cluster = new Cluster(await findFreePorts(count), options)
+    try {
+      for (let at = 0; at < count; at += 1) await cluster.startNode(at)
+      await cluster.untilVoters(count)
+      return cluster
+    } catch (error) {
+      await cluster.end()
+      throw error
+    }
+  }
+
+  /** `open`'s options for a node, the same each time. */
+  optionsOf(at: number): OpenOptions {
+    const { count: _, dataDirs: __, ...shared } = this.#options
+    return {
+      ...shared,
+      nodeId: nameNode(at),
+      dataDir: this.dataDir(at),
+      bind: this.address(at),
+      ...(at === 0 ? { bootstrap: true } : { join: this.address(0) }),
+    }
+  }
+
+  dataDir(at: number): string {
+    return this.#options.dataDirs?.[at] ?? join(this.#directory, nameNode(at))
+  }
+
+  /** A folder of this cluster's that goes when it ends. */
+  get directory(): string {
+    return this.#directory
+  }
+
+  address(at: number): string {
+    return `127.0.0.1:${this.#ports[at]}`
+  }
+
+  node(at: number): NodeHandle {
+    const node = this.nodes[at]
+    assert.ok(node !== undefined, `there is no node ${at}`)
+    return node
+  }
+
+  async startNode(at: number, hasFaultyThreads = false): Promise<NodeHandle> {
+    const node = this.startProcess(at)
+    await node.call('open', this.optionsOf(at), hasFaultyThreads)
+    return node
+  }
+
+  /** A process that has opened nothing yet. */
+  startProcess(at: number): NodeHandle {
+    const node = new NodeHandle((fates) => this.ledger.add(fates))
+    this.nodes[at] = node
+    return node
+  }
+
+  /** Where there are as many voters and a leader, and every running node has heard of it. */
+  async untilVoters(count: number): Promise<void> {
+    await until(`${count} voters`, async () => {
+      const { rows } = await this.members()
+      return rows.filter(({ isLearner }) => !isLearner).length >= count
+    })
+  }
+
+  async members(): Promise<{ readonly rows: readonly NodeStatus[] }> {
+    return { rows: await Promise.all(this.running.map((node) => node.call('status'))) }
+  }
+
+  get running(): readonly NodeHandle[] {
+    return this.nodes.filter((node) => node?.isRunning)
+  }
+
+  /** The node that leads: it says so itself. */
+  async leader(): Promise<number> {
+    const { at: leader } = await until('one node leads', async () => {
+      for (const [at, node] of this.nodes.entries()) {
+        if (!node.isRunning) continue
+        // Asked while it dies or closes, a node does not lead.
+        const answer = await node.call('leader').catch(() => null)
+        if (answer?.isLeader) return { at }
+      }
+      return null
+    })
+    return leader
+  }
+
+  /** The tables that writers fill. */
+  async makeLedger(): Promise<void> {
+    for (const sql of LEDGER_SCHEMA) await this.node(0).call('execute', sql)
+  }
+
+  /** Begins writing through one node; each start of a process has ids of its own. */
+  async startWriters(at: number, count: number): Promise<void> {
+    this.#lives += 1
+    await this.node(at).call('startWriters', { prefix: `n${at}.${this.#lives}`, count })
+  }
+
+  async stopWriters(): Promise<void> {
+    await Promise.all(this.running.map((node) => node.call('stopWriters')))
+  }
+
+  /** Resolves once `count` more writes than now are acknowledged. */
+  async untilAcknowledged(count: number): Promise<void> {
+    const wanted = this.ledger.counts.acknowledged + count
+    await until(`${wanted} acknowledged writes`, () => {
+      return this.ledger.counts.acknowledged >= wanted
+    })
+  }
+
+  /** Resolves once all running nodes have applied all that is committed. */
+  async untilEqual(): Promise<void> {
+    await until('all nodes applied the same', async () => {
+      const statuses = (await this.members()).rows
+      const commit = Math.max(...statuses.map(({ commitIndex }) => commitIndex))
+      return statuses.every(({ appliedIndex }) => appliedIndex === commit)
+    })
+  }
+
+  /** Closes all nodes that run and ends their processes. */
+  async stop(): Promise<void> {
+    await Promise.all(this.running.map((node) => node.call('close')))
+    await Promise.all(this.running.map((node) => node.kill()))
+  }
+
+  /** Stops all nodes, then holds their files against each other and against the ledger. */
+  async checkContents(): Promise<readonly Content[]> {
+    await this.untilEqual()
+    await this.stop()
+    const contents = this.nodes.map((_, at) => readContent(this.dataDir(at)))
+    for (const [at, { hash, integrity, ids, total }] of contents.entries()) {
+      const where = nameNode(at)
+      assert.equal(integrity, 'ok', where)
+      this.ledger.check(ids, where)
+      assert.equal(total, ids.length, `${where}: both statements of each write ran, or none`)
+      assert.equal(hash, contents[0]?.hash, `${where} has the same content as ${nameNode(0)}`)
+    }
+    return contents
+  }
+
+  /** Ends everything and leaves nothing on the disk. */
+  async end(): Promise<void> {
+    await Promise.all(this.running.map((node) => node.kill()))
+    rmSync(this.#directory, { recursive: true, force: true })
+  }
+}
+
+export function nameNode(at: number): string {
+  return `node-${at + 1}`
+}

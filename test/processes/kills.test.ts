@@ -1,0 +1,7 @@
+import { it } from 'node:test'
+import { runKills } from './scenarios/kills.ts'
+
+it('keeps every acknowledged write, once and everywhere, while leaders are killed', async (t) => {
+  const lines = await runKills({ durationMs: 12_000, killsMin: 3 })
+  for (const line of lines) t.diagnostic(line)
+})

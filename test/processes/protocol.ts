@@ -1,0 +1,107 @@
+/** What a test and the processes it starts say to each other. */
+import type { CallOptions, Leader, NodeEvents, NodeStatus, OpenOptions } from '../../src/index.ts'
+
+/** What a process can be asked for: each answers once, or with the error of what it did. */
+export interface NodeCalls {
+  /** `hasFaultyThreads`: its threads can be broken by {@link NodeCalls.breakThread}. */
+  open(options: OpenOptions, hasFaultyThreads?: boolean): Opened
+  execute(sql: string, args?: readonly unknown[], options?: CallOptions): Executed
+  batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
+  status(): NodeStatus
+  leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
+  transferLeadership(nodeId: string): void
+  startWriters(options: WritersOptions): void
+  /** Answers when no write is under way any more. */
+  stopWriters(): void
+  startFlood(options: FloodOptions): void
+  stopFlood(): FloodReport
+  /** Keeps the user thread busy: nothing else of it runs meanwhile. */
+  block(durationMs: number): void
+  /** The most memory that this process ever had. */
+  peakMemoryBytes(): number
+  breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust'): void
+  close(): void
+}
+
+export interface Opened {
+  readonly address: string
+  readonly nodeId: string
+}
+
+export interface Executed {
+  readonly rows: readonly Readonly<Record<string, unknown>>[]
+  readonly rowsAffected: number
+  readonly index: number
+}
+
+export interface WritersOptions {
+  /** What the ids of these writes begin with; never used twice in one test. */
+  readonly prefix: string
+  readonly count: number
+}
+
+export interface FloodOptions {
+  readonly count: number
+  readonly bodyBytes: number
+}
+
+/** Writes of a flood; each writer has a row of its own in which it counts. */
+export interface FloodReport {
+  readonly acknowledged: readonly number[]
+  readonly refused: readonly number[]
+  /** Of writes that failed with an outcome other than `not-applied`. */
+  readonly unknown: readonly number[]
+  /** What the failures were, by code and whether they may be tried again. */
+  readonly failures: Readonly<Record<string, number>>
+}
+
+/** An error as it crosses processes. */
+export interface ProcessError {
+  readonly name: string
+  readonly message: string
+  readonly code: string
+  readonly retryable: boolean | undefined
+  readonly outcome: string | undefined
+  readonly sqliteCode: number | undefined
+}
+
+export type Fate = 'acknowledged' | 'not-applied' | 'committed' | 'unknown'
+
+/** What became of one write, as its caller was told. */
+export interface WriteFate {
+  readonly id: string
+  readonly fate: Fate
+  /** Of the error, '' without one. */
+  readonly code: string
+}
+
+export type EventName = 'leader' | 'warning' | 'closed'
+
+export interface ProcessEvent<Name extends EventName = EventName> {
+  readonly name: Name
+  readonly event: NodeEvents[Name][0]
+}
+
+export type ToProcess = {
+  readonly id: number
+  readonly method: keyof NodeCalls
+  readonly args: readonly unknown[]
+}
+
+export type FromProcess =
+  | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'failure'; readonly id: number; readonly error: ProcessError }
+  | { readonly kind: 'fates'; readonly fates: readonly WriteFate[] }
+  | { readonly kind: 'event'; readonly event: ProcessEvent }
+
+export function toProcessError(error: unknown): ProcessError {
+  const { name, message, code, retryable, outcome, sqliteCode } = error as Partial<ProcessError>
+  return {
+    name: name ?? 'Error',
+    message: message ?? String(error),
+    code: code ?? '',
+    retryable,
+    outcome,
+    sqliteCode,
+  }
+}
