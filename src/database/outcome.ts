@@ -27,7 +27,7 @@ export interface Halted {
   readonly isDivergent: boolean
 }
 
-/** What applying one group came to. While `halted` is set everything else is as before the group. */
+/** What applying one group came to. With `halted` set, everything else is as before the group. */
 export interface GroupOutcome {
   readonly appliedIndex: number
   readonly appliedTerm: number

@@ -125,7 +125,7 @@ export class Replica {
     return this.#term
   }
 
-  /** The highest applied index of any file. Applied implies committed, so commit is at least this. */
+  /** The highest applied index of any file; since applied implies committed, commit is as high. */
   get highestApplied(): number {
     return Math.max(this.#applied, ...this.#all().map((file) => file.applied))
   }
@@ -222,7 +222,7 @@ export class Replica {
     return this.#outcome(null)
   }
 
-  /** Moves the applied index of idle databases up to this replica's, if it is at `index` or more. */
+  /** Moves the applied index of idle databases up to this replica's, once that is at `index`. */
   bump(index: number): void {
     if (index > this.#applied) return
     for (const file of this.#all()) {

@@ -120,7 +120,7 @@ export class SystemFile {
     this.#load()
   }
 
-  /** Whether an entry of `origin` at `index` counts, judged so that replay gives the same answer. */
+  /** Whether an entry of `origin` at `index` counts; replay gives the same answer. */
   isRegistered(origin: string, index: number): boolean {
     const record = this.origins.get(origin)
     if (record === undefined || index <= record.registeredIndex) return false
@@ -139,7 +139,7 @@ export class SystemFile {
       .filter(([, last]) => last > 0)
   }
 
-  /** Compare-and-set: see {@link RegisterOrigin}. Only members of the configuration have origins. */
+  /** Compare-and-set: see {@link RegisterOrigin}. Only members have origins. */
   registerOrigin(index: number, { memberId, origin, previous }: RegisterOrigin): void {
     if (this.origins.has(origin) || !isMember(this.confState, memberId)) return
     const current = this.currentOrigin(memberId)

@@ -59,7 +59,7 @@ function toStatements(unit: UnitInput): readonly Statement[] {
   return [{ sql, args }]
 }
 
-/** Makes the entries of one cluster's log, from index 2 on, with each origin's sequences in order. */
+/** Makes the entries of one log, from index 2 on, with each origin's sequences in order. */
 export class LogMaker {
   readonly entries: Entry[] = []
   readonly #sequences = new Map<string, number>()

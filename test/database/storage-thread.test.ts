@@ -276,7 +276,7 @@ test('a thread that is closed while it stands still ends', async (context) => {
   assert.equal(storage.failure, null)
 })
 
-test('a generation that is not there is an error of the thread, not a silent start', async (context) => {
+test('a generation that is not there fails the thread, and is no silent start', async (context) => {
   const storage = startStorage(context, { genesis: null })
   await storage.until(() => storage.failure !== null)
   assert.match(storage.failure?.message ?? '', /holds no system\.db/)

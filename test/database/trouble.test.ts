@@ -18,7 +18,7 @@ import {
 
 const BIG = 'INSERT INTO t (v) VALUES (zeroblob(300000))'
 
-test('a full disk halts apply, and it goes on from the same place when there is room', (context) => {
+test('a full disk halts apply, which goes on from the same place once there is room', (context) => {
   const writers = new Map<string, Writer>()
   const openWriter = (path: string, options: WriterOptions): Writer => {
     const writer = new Writer(path, options)
