@@ -177,7 +177,8 @@ describe("this machine's trouble", () => {
       const error = Object.assign(new Error('x'), { code: 'ERR_SQLITE_ERROR', errcode })
       return classifyFailure(error, { inTransaction: isOpen }).kind
     }
-    // NOMEM, READONLY, INTERRUPT, IOERR_FSYNC, CORRUPT, CORRUPT_VTAB, FULL, CANTOPEN, SCHEMA, NOTADB
+    // NOMEM, READONLY, INTERRUPT, IOERR_FSYNC, CORRUPT, CORRUPT_VTAB, FULL, CANTOPEN, SCHEMA and
+    // NOTADB.
     for (const code of [7, 8, 9, 1034, 11, 267, 13, 14, 17, 26]) {
       assert.equal(judge(code, true), 'machine', `${code}`)
       assert.equal(judge(code, false), 'machine', `${code}`)

@@ -225,6 +225,9 @@ describe("nonDeterminism: 'reject'", () => {
       assert.match(error.message, named, call)
     }
     assert.match(failureOf(writer, 'INSERT INTO t (a) VALUES (1)').error.message, /random\(\)/)
+    // Not only where the data of the day makes the call.
+    const unreached = failureOf(writer, 'INSERT INTO t SELECT random(), 1 WHERE 0')
+    assert.equal(unreached.error.code, 'ERR_NON_DETERMINISTIC_SQL')
     runAll(writer, "INSERT INTO t VALUES (date('2020-01-01', '+1 day'), 1)", "SELECT date('now')")
     assert.equal(scalar(writer, 'SELECT a FROM t'), '2020-01-02')
   })

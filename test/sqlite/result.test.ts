@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { statSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import type { SqlValue, StatementArgs } from '../../src/command/command.ts'
 import type { Writer } from '../../src/sqlite/sqlite.ts'
@@ -239,6 +240,7 @@ describe('a writer', () => {
     const writer = openWriter(test)
     runAll(writer, 'CREATE TABLE t (a)', 'INSERT INTO t VALUES (zeroblob(8000000))')
     writer.commit()
+    assert.ok(statSync(writer.path).size < 100_000, 'a commit alone moves nothing into the file')
     const { busy, log, checkpointed } = writer.checkpoint('PASSIVE')
     assert.deepEqual([busy, checkpointed], [false, log])
     assert.ok(log > 1900, `${log} pages`)
