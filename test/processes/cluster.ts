@@ -89,16 +89,16 @@ export class Cluster {
     return node
   }
 
-  /** Where there are as many voters and a leader, and every running node has heard of it. */
+  /** Resolves once so many of the running nodes vote. */
   async untilVoters(count: number): Promise<void> {
     await until(`${count} voters`, async () => {
-      const { rows } = await this.members()
-      return rows.filter(({ isLearner }) => !isLearner).length >= count
+      const statuses = await this.statuses()
+      return statuses.filter(({ isLearner }) => !isLearner).length >= count
     })
   }
 
-  async members(): Promise<{ readonly rows: readonly NodeStatus[] }> {
-    return { rows: await Promise.all(this.running.map((node) => node.call('status'))) }
+  statuses(): Promise<readonly NodeStatus[]> {
+    return Promise.all(this.running.map((node) => node.call('status')))
   }
 
   get running(): readonly NodeHandle[] {
@@ -145,7 +145,7 @@ export class Cluster {
   /** Resolves once all running nodes have applied all that is committed. */
   async untilEqual(): Promise<void> {
     await until('all nodes applied the same', async () => {
-      const statuses = (await this.members()).rows
+      const statuses = await this.statuses()
       const commit = Math.max(...statuses.map(({ commitIndex }) => commitIndex))
       return statuses.every(({ appliedIndex }) => appliedIndex === commit)
     })
