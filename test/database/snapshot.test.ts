@@ -147,7 +147,7 @@ test('a received generation takes the place of the files, and apply goes on', as
   )
 })
 
-test('a generation that is not the announced one is refused, and nothing moves', async (context) => {
+test('a generation that is not the announced one is refused', async (context) => {
   const source = createReplica(context, { ownOrigin: OTHER })
   const log = startLog()
   applyAll(source.replica, log)
