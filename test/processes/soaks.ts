@@ -1,0 +1,15 @@
+/** The long forms, by the names that `npm run soak` knows them by. */
+import { runFlood } from './scenarios/flood.ts'
+import { runKills } from './scenarios/kills.ts'
+import { runSnapshots } from './scenarios/snapshots.ts'
+import { runStalls } from './scenarios/stalls.ts'
+
+export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
+  kills: () => runKills({ durationMs: 60_000, killsMin: 20 }),
+  stalls: () => runStalls({ blockMs: 3_000, rows: 1_000_000 }),
+  snapshots: () => runSnapshots({ ballastMib: 512 }),
+  flood: async () => [
+    ...(await runFlood({ durationMs: 60_000, through: 'leader' })),
+    ...(await runFlood({ durationMs: 60_000, through: 'follower' })),
+  ],
+}
