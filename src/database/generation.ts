@@ -61,11 +61,14 @@ export function removeDatabase(generationDirectory: string, name: string): void 
   for (const file of [path, `${path}-wal`, `${path}-shm`]) fs.rmSync(file, { force: true })
 }
 
-/** Deletes every generation but `keep`, and returns those deleted. */
-export function removeOtherGenerations(directory: string, keep: number): readonly number[] {
+/** Deletes generations that `isWanted` says no to, and returns those deleted. */
+export function removeGenerations(
+  directory: string,
+  isWanted: (generation: number) => boolean,
+): readonly number[] {
   const removed: number[] = []
   for (const name of fs.readdirSync(directory)) {
-    if (!/^\d+$/.test(name) || Number(name) === keep) continue
+    if (!/^\d+$/.test(name) || isWanted(Number(name))) continue
     fs.rmSync(join(directory, name), { recursive: true, force: true })
     removed.push(Number(name))
   }

@@ -9,7 +9,7 @@ import {
   generationPath,
   makeDirectory,
   notePath,
-  removeOtherGenerations,
+  removeGenerations,
   requireGeneration,
   SYSTEM,
   syncDirectory,
@@ -73,6 +73,7 @@ export class Replica {
   #term: number
   #gatherer = new OutcomeGatherer()
   #mustSyncDirectory = true
+  #hasInstalled = false
   #isClosed = false
 
   private constructor(options: ReplicaOptions) {
@@ -283,6 +284,7 @@ export class Replica {
       openReceived(path, this.#open, { ...expected, clusterId }),
     )
     this.#closeFiles()
+    this.#hasInstalled = true
     this.#generation = generation
     this.#path = path
     this.#system = system
@@ -294,9 +296,15 @@ export class Replica {
     this.#mustSyncDirectory = true
   }
 
-  /** Deletes the files of other generations, once the log names this one. */
+  /**
+   * Deletes the files of other generations, once the log names this one. A later one may be on its
+   * way here, unless this process has only just opened its files.
+   */
   deleteOtherGenerations(): readonly number[] {
-    return removeOtherGenerations(this.#options.directory, this.#generation)
+    return removeGenerations(
+      this.#options.directory,
+      (other) => other === this.#generation || (this.#hasInstalled && other > this.#generation),
+    )
   }
 
   close(): void {

@@ -25,6 +25,8 @@ import { MachineTrouble } from './trouble.ts'
 /** How much of what waits goes into one group: it bounds how long an answer can wait for others. */
 const GROUP_ENTRIES_MAX = 1024
 const GROUP_BYTES_MAX = 4 * 1024 * 1024
+/** Where copies are made, under the data directory. */
+const SNAPSHOTS = 'snapshot'
 const BUSY_PAUSE_MS = 5
 const TROUBLE_PAUSE_MS = 1000
 
@@ -65,6 +67,8 @@ class StorageThread {
     this.#shared = new SharedState(data.shared)
     const { dataDir, generation, ownOrigin, writer, genesis } = data
     const options = { directory: join(dataDir, 'db'), generation, ownOrigin, writer }
+    // Copies are for peers of the process that made them.
+    removeDirectory(join(dataDir, SNAPSHOTS))
     this.#replica = genesis ? Replica.create(options, genesis) : Replica.open(options)
     this.#origin = this.#replica.originOf(data.memberId)
     this.#publish()
@@ -253,6 +257,7 @@ class StorageThread {
     } catch (error) {
       // A copy is no part of the state: whatever stopped it, the next one may succeed.
       const failure = asFailure(error) ?? { code: 'ERR_FAILED', message: String(error) }
+      removeDirectory(join(this.#data.dataDir, directory))
       this.#tellEngine({ kind: 'reply', id, error: failure, value: null })
     }
   }

@@ -230,6 +230,24 @@ test('a snapshot copied by one node is installed by another', async (context) =>
   assert.deepEqual(fs.readdirSync(join(targetDir, 'db')), ['2'])
 })
 
+test('a copy that fails, or that nobody came for, leaves nothing behind', async (context) => {
+  const dataDir = makeDirectory(context)
+  const first = startStorage(context, {}, dataDir)
+  await first.opened
+  first.client.apply(makeLog(3).entries)
+  const copying = ask<SnapshotCopy | null>((done) => first.client.copySnapshot('snapshot/x', done))
+  first.client.removeSnapshot('snapshot/x')
+  await assert.rejects(copying, { code: 'ERR_ABORTED' })
+  assert.equal(fs.existsSync(join(dataDir, 'snapshot/x')), false)
+  await ask<SnapshotCopy | null>((done) => first.client.copySnapshot('snapshot/y', done))
+  assert.equal(fs.existsSync(join(dataDir, 'snapshot/y/app.db')), true)
+  await first.close()
+  const second = startStorage(context, { genesis: null }, dataDir)
+  await second.opened
+  assert.equal(fs.existsSync(join(dataDir, 'snapshot')), false)
+  await second.close()
+})
+
 test('it tells up to where the files are durable, after what came before', async (context) => {
   const storage = startStorage(context)
   await storage.opened
