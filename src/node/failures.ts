@@ -1,7 +1,14 @@
-import { ColmenaError, type ErrorCode, type Outcome, SqlError } from '../base/errors.ts'
+import {
+  ColmenaError,
+  type ErrorCode,
+  isColmenaError,
+  type Outcome,
+  SqlError,
+} from '../base/errors.ts'
 import type { UnitError } from '../command/command.ts'
 import type { ErrorMessage } from '../engine/engine.ts'
 import { StatementFailure } from '../sqlite/sqlite.ts'
+import type { ThreadName } from './threads.ts'
 
 /** An error that crossed threads as a message. */
 export function errorFromMessage(message: ErrorMessage): ColmenaError {
@@ -68,4 +75,18 @@ export function closedError(failure: unknown, outcome: Outcome = 'not-applied'):
   const reason = failure instanceof Error ? failure.message : String(failure)
   const message = `this node has failed: ${reason}. Open it again: it recovers by itself`
   return new ColmenaError('ERR_FAILED', message, { cause: failure, outcome })
+}
+
+/**
+ * Why a thread ended, null where it did not say. An error of ours comes across without its class,
+ * but with the code that its thrower chose: a data directory that can't be opened is no bug.
+ */
+export function threadFailure(name: ThreadName, cause: unknown): ColmenaError {
+  if (isColmenaError(cause)) {
+    const { code, message, retryable } = cause
+    return new ColmenaError(code, message, { cause, retryable })
+  }
+  const reason = cause instanceof Error ? cause.message : 'it stopped by itself'
+  const message = `the ${name} thread of this node ended: ${reason}`
+  return new ColmenaError('ERR_FAILED', message, { cause, outcome: 'unknown' })
 }

@@ -1,5 +1,5 @@
 import { join } from 'node:path'
-import { ColmenaError } from '../base/errors.ts'
+import type { ColmenaError } from '../base/errors.ts'
 import { processNowMs } from '../base/process-clock.ts'
 import { SharedState } from '../base/shared-state.ts'
 import {
@@ -18,7 +18,13 @@ import { Deadlines } from './deadlines.ts'
 import { Drops } from './drops.ts'
 import { toEngineConfig } from './engine-config.ts'
 import type { Emit } from './events.ts'
-import { abortedError, checkNotAborted, closedError, errorFromMessage } from './failures.ts'
+import {
+  abortedError,
+  checkNotAborted,
+  closedError,
+  errorFromMessage,
+  threadFailure,
+} from './failures.ts'
 import { LeaderWatch } from './leader-watch.ts'
 import { settlesWithin } from './patience.ts'
 import { Reads } from './reads.ts'
@@ -324,9 +330,7 @@ export class NodeCore {
 
   #threadEnded(name: ThreadName, error: unknown): void {
     if (this.#state === 'closing' || this.#state === 'closed') return
-    const cause = error instanceof Error ? error.message : 'it stopped by itself'
-    const message = `the ${name} thread of this node ended: ${cause}`
-    this.#fail(new ColmenaError('ERR_FAILED', message, { cause: error, outcome: 'unknown' }))
+    this.#fail(threadFailure(name, error))
   }
 
   /** Threads are never restarted alone: this node ends, and opening it again recovers. */

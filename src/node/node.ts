@@ -24,4 +24,10 @@ export { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
 export type { ResultSet, Row, Value } from './result-set.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'
-export { type StartThread, startWorker } from './threads.ts'
+export {
+  type StartThread,
+  startWorker,
+  type Thread,
+  type ThreadHandlers,
+  type ThreadName,
+} from './threads.ts'
