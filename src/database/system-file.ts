@@ -25,6 +25,13 @@ const CREATE = [
     name TEXT NOT NULL, origin TEXT NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY (name, origin)) STRICT, WITHOUT ROWID`,
 ]
+/**
+ * What this code writes, and the newest that it reads: the tables of Colmena's own in all files of
+ * a generation. SQLite's user_version of the system database is nobody else's.
+ */
+const STATE_FORMAT = 1
+const PUT_FORMAT = `PRAGMA user_version = ${STATE_FORMAT}`
+const SELECT_FORMAT = 'PRAGMA user_version'
 const HAS_CONF = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_colmena_conf'"
 const SELECT_CONF = 'SELECT cluster, conf_index, conf_state FROM _colmena_conf'
 const PUT_CONF = 'REPLACE INTO _colmena_conf VALUES (1, ?, ?, ?)'
@@ -102,7 +109,7 @@ export class SystemFile {
     const file = DatabaseFile.open(SYSTEM, writer, birth)
     guardOwn(writer, writer.path, () => {
       writer.begin()
-      for (const sql of CREATE) writer.own(sql).run()
+      for (const sql of [...CREATE, PUT_FORMAT]) writer.own(sql).run()
       writer.own(PUT_CONF).run(clusterId, index, encodeConfState(confState))
       for (const member of genesis.members) putMember(writer, member)
       writer.commit()
@@ -110,7 +117,9 @@ export class SystemFile {
     return new SystemFile(file)
   }
 
+  /** @throws ColmenaError ERR_UNSUPPORTED_FORMAT, ERR_DATA_DIR */
   static open(writer: Writer): SystemFile {
+    checkFormat(writer)
     return new SystemFile(DatabaseFile.open(SYSTEM, writer, null))
   }
 
@@ -282,6 +291,17 @@ export class SystemFile {
 
 function rows(writer: Writer, sql: string): readonly unknown[] {
   return writer.own(sql).all()
+}
+
+function checkFormat(writer: Writer): void {
+  const row = guardOwn(writer, writer.path, () => writer.own(SELECT_FORMAT).get())
+  const [format] = row as unknown as [bigint]
+  if (format <= STATE_FORMAT) return
+  throw new ColmenaError(
+    'ERR_UNSUPPORTED_FORMAT',
+    `${writer.path} and the databases beside it are of format ${format}; this version of colmena ` +
+      `reads format ${STATE_FORMAT}. Update colmena on this node`,
+  )
 }
 
 function putMember(writer: Writer, member: MemberRecord): void {
