@@ -38,6 +38,8 @@ export interface ReplicaState {
   readonly members: readonly MemberRecord[]
   /** This member's current origin, '' for none. */
   readonly origin: string
+  /** What the databases have of this node's own origin. */
+  readonly sequences: readonly OwnSequence[]
 }
 
 /** What applying up to `applied` did that concerns the engine. */

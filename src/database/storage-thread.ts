@@ -297,7 +297,9 @@ class StorageThread {
   #state(): ReplicaState {
     const { appliedIndex, highestApplied, confState, confIndex, members } = this.#replica
     const origin = this.#replica.originOf(this.#data.memberId)
-    return { applied: appliedIndex, highestApplied, confState, confIndex, members, origin }
+    const sequences = this.#replica.ownSequences()
+    const applied = appliedIndex
+    return { applied, highestApplied, confState, confIndex, members, origin, sequences }
   }
 
   #publish(walBytes: number = this.#replica.walBytes): void {

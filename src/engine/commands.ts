@@ -97,14 +97,9 @@ export class Commands {
     this.#register()
   }
 
-  applied(report: AppliedReport): void {
-    for (const sequence of report.sequences) this.#outbox.applied(sequence)
-    if (report.origin !== null) this.registered(report.origin)
-  }
-
-  /** The databases say which origin of this member is registered. */
-  registered(origin: string): void {
-    this.#registration.changed(origin)
+  applied({ sequences, origin }: Pick<AppliedReport, 'sequences' | 'origin'>): void {
+    for (const sequence of sequences) this.#outbox.applied(sequence)
+    if (origin !== null) this.#registration.changed(origin)
   }
 
   /** Another leader or term: what was sent may be lost. */

@@ -336,7 +336,7 @@ export class Core {
 
   #installed(state: ReplicaState): void {
     this.applying.installed(state.confIndex)
-    this.commands.registered(state.origin)
+    this.commands.applied(state)
     this.membership.replaced(state.confState, state.members)
   }
 

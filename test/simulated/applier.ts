@@ -126,12 +126,10 @@ export class SimulatedApplier implements Applier {
       this.#state = this.#load(generation)
       this.#store(true)
       this.#publish()
-      const own = new Map<string, number>()
-      for (const [name, file] of this.#state.files) {
-        own.set(name, file.sequences.get(this.#options.ownOrigin) ?? 0)
-      }
-      this.#options.installed(index, own)
-      done(null, this.#replicaState())
+      const state = this.#replicaState()
+      const own = state.sequences.map(({ database, sequence }) => [database, sequence] as const)
+      this.#options.installed(index, new Map(own))
+      done(null, state)
     })
   }
 
@@ -262,7 +260,12 @@ export class SimulatedApplier implements Applier {
   #replicaState(): ReplicaState {
     const { system } = this.#state
     const { lowest, highest } = extremes(this.#state)
+    const sequences = [...this.#state.files].map(([database, file]) => ({
+      database,
+      sequence: file.sequences.get(this.#options.ownOrigin) ?? 0,
+    }))
     return {
+      sequences,
       applied: lowest,
       highestApplied: highest,
       confState: system.confState,
