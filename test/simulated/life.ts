@@ -22,6 +22,8 @@ export interface LifeReport {
   readonly snapshots: number
   /** null: every invariant held. */
   readonly violation: string | null
+  /** An acknowledged write is missing, or the log knows that something is. */
+  readonly lostWrite: boolean
 }
 
 const NODES = 3
@@ -221,6 +223,8 @@ export class Life {
       elections: terms,
       snapshots,
       violation,
+      lostWrite:
+        violation !== null && /acknowledged at \d+, 0 times|ERR_LOG_CORRUPT/.test(violation),
     }
   }
 }
