@@ -4,7 +4,7 @@ import type { UnitResult } from '../command/command.ts'
 import type { Writer } from '../sqlite/sqlite.ts'
 import { Digest } from './digest.ts'
 import { fileSizeBytes } from './generation.ts'
-import { guardOwn, MachineTrouble } from './trouble.ts'
+import { guardOwn, isSyncFailure, MachineTrouble } from './trouble.ts'
 
 const CREATE = [
   `CREATE TABLE _colmena_state (
@@ -244,8 +244,14 @@ export class DatabaseFile {
       return walBytes
     }
     if (walBytes < (this.#checkpointAtBytes ?? 0)) return walBytes
-    this.#own(() => this.writer.checkpoint('PASSIVE'))
     this.#checkpointAtBytes = walBytes + walBytesMax / 2
+    try {
+      this.#own(() => this.writer.checkpoint('PASSIVE'))
+    } catch (error) {
+      // A full disk can't take the pages now, and the WAL still has them; what a failed sync left
+      // of them nobody knows.
+      if (!(error instanceof MachineTrouble) || isSyncFailure(error)) throw error
+    }
     return walBytes
   }
 

@@ -162,10 +162,10 @@ export class SystemFile {
     this.confState = confState
     this.#run(PUT_CONF, this.clusterId, index, encodeConfState(confState))
     for (const record of records) {
-      if (!isMember(confState, record.memberId)) continue
       this.members.set(record.memberId, record)
       this.#own((writer) => putMember(writer, record))
     }
+    // Also of records that came with the change, but of no member.
     for (const memberId of [...this.members.keys()]) {
       if (isMember(confState, memberId)) continue
       this.members.delete(memberId)

@@ -58,6 +58,15 @@ export function troubleOfOpening(error: unknown, path: string): MachineTrouble {
   return troubleOf(failure, error, `opening ${path}`)
 }
 
+const SQLITE_IOERR_FSYNC = 1034
+const SQLITE_IOERR_DIR_FSYNC = 1290
+
+/** After it, what is in memory and what is on disk may differ without a sign. */
+export function isSyncFailure({ cause }: MachineTrouble): boolean {
+  const code = cause instanceof Error && 'errcode' in cause ? cause.errcode : 0
+  return code === SQLITE_IOERR_FSYNC || code === SQLITE_IOERR_DIR_FSYNC
+}
+
 export function isSqliteError(error: unknown): boolean {
   if (!(error instanceof Error)) return false
   return 'sqliteCode' in error || ('code' in error && error.code === 'ERR_SQLITE_ERROR')

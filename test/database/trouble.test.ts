@@ -4,7 +4,12 @@ import * as fs from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Replica } from '../../src/database/database.ts'
-import { requireSqlite, Writer, type WriterOptions } from '../../src/sqlite/sqlite.ts'
+import {
+  type CheckpointResult,
+  requireSqlite,
+  Writer,
+  type WriterOptions,
+} from '../../src/sqlite/sqlite.ts'
 import { addInserts, startLog } from './dying-process.ts'
 import {
   applyAll,
@@ -132,6 +137,40 @@ test('a write by another program halts apply and names the file', (context) => {
     assert.equal(halted.error.code, 'ERR_APPLY_HALTED')
   }
   assert.equal(replica.appliedIndex, 4)
+})
+
+test('a checkpoint without room is tried later, one that can not sync is fatal', (context) => {
+  let errcode: number | null = null
+  let checkpoints = 0
+  class Stuck extends Writer {
+    override checkpoint(...args: Parameters<Writer['checkpoint']>): CheckpointResult {
+      checkpoints += 1
+      if (errcode === null) return super.checkpoint(...args)
+      throw Object.assign(new Error('no'), { code: 'ERR_SQLITE_ERROR', errcode })
+    }
+  }
+  const openWriter = (path: string, options: WriterOptions): Writer => new Stuck(path, options)
+  const { replica } = createReplica(context, { openWriter })
+  const log = startLog()
+  const grow = (): void => {
+    log.write('app', [BIG])
+    applyAll(replica, log)
+  }
+  grow()
+  errcode = 13
+  replica.checkpoint(100_000)
+  replica.checkpoint(100_000)
+  assert.equal(checkpoints, 1)
+  grow()
+  errcode = null
+  assert.ok(replica.checkpoint(100_000) > 300_000)
+  assert.equal(checkpoints, 2)
+  log.write('app', ['INSERT INTO t (v) VALUES (1)'])
+  applyAll(replica, log)
+  assert.ok(replica.checkpoint(100_000) < 100_000)
+  grow()
+  errcode = 1034
+  assert.throws(() => replica.checkpoint(100_000), /no/)
 })
 
 test('a bug of ours is thrown, with nothing of the group left', (context) => {
