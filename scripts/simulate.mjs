@@ -14,7 +14,7 @@ const usage = [
   'Usage: npm run simulate -- --seed N          one life, judged after every event',
   '       npm run simulate -- --seeds A..B      many, on all cores',
   '       … --fault-ms N                        how long faults last, simulated (default 20000)',
-  '       … --break no-fsync                    acknowledges before it syncs: a write must get lost',
+  '       … --break no-fsync                    acknowledges before syncing: a write must be lost',
 ].join('\n')
 
 if (isMainThread) await runAll(readOptions())
@@ -112,6 +112,7 @@ function print(report, { faultMs, breaks }) {
       `${elections} leaders, ${snapshots} snapshots: ${violation ?? 'all invariants held'}\n`,
   )
   if (violation === null) return
-  const flags = `${faultMs === 20000 ? '' : ` --fault-ms ${faultMs}`}${breaks ? ` --break ${breaks}` : ''}`
-  process.stdout.write(`  replay: npm run simulate -- --seed ${seed}${flags}\n`)
+  const faults = faultMs === 20000 ? '' : ` --fault-ms ${faultMs}`
+  const lies = breaks === null ? '' : ` --break ${breaks}`
+  process.stdout.write(`  replay: npm run simulate -- --seed ${seed}${faults}${lies}\n`)
 }
