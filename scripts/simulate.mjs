@@ -14,7 +14,7 @@ const usage = [
   'Usage: npm run simulate -- --seed N          one life, judged after every event',
   '       npm run simulate -- --seeds A..B      many, on all cores',
   '       … --fault-ms N                        how long faults last, simulated (default 20000)',
-  '       … --break no-fsync                    acknowledges before syncing: a write must be lost',
+  '       … --break no-fsync                    syncs too late: a write must get lost',
 ].join('\n')
 
 if (isMainThread) await runAll(readOptions())
