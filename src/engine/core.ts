@@ -61,16 +61,17 @@ export class Core {
   #isHalted = false
   #isFull = false
   #seenLeader: MemberId = NO_MEMBER
-  #seenTerm = 0
+  #seenTerm: number
   #leaderHeardMs: number | null = null
   #cancelTick: Cancel = () => {}
-  /** Terms seen since the start. */
+  /** Terms that began since the start. */
   elections = 0
 
   constructor(parts: CoreParts) {
     this.#parts = parts
     const { ports, replica, applier } = parts
     this.raft = this.#createRaft()
+    this.#seenTerm = this.raft.term
     this.#view = new View(ports.shared, ports.clock, this.raft)
     this.reads = this.#createReads()
     this.membership = this.#createMembership()
