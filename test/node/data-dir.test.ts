@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -145,11 +145,9 @@ suite('one at a time', () => {
     const first = openDataDir(configOf(path))
     refused(configOf(path), 'ERR_ALREADY_OPEN', /globalThis\.colmenaNode \?\?= open\(/)
     // The same directory under another name is the same directory.
-    refused(
-      configOf(join(path, '..', path.split('/').at(-1) ?? '')),
-      'ERR_ALREADY_OPEN',
-      /open already/,
-    )
+    const alias = join(temporaryDirectory(t), 'alias')
+    symlinkSync(path, alias)
+    refused(configOf(alias), 'ERR_ALREADY_OPEN', /open already/)
     first.close()
     openDataDir(configOf(path)).close()
   })

@@ -374,6 +374,21 @@ suite('the end', () => {
   })
 })
 
+suite('a node that listens', () => {
+  test('says where, and that a port is taken', async (t) => {
+    const node = await openHere(t, temporaryDirectory(t), { bind: '127.0.0.1:0', bootstrap: true })
+    const port = Number(/^127\.0\.0\.1:(\d+)$/.exec(node.address)?.[1])
+    assert.ok(port > 0)
+    const [member] = await node.members()
+    assert.equal(member?.address, node.address)
+    const dataDir = temporaryDirectory(t)
+    const busy = open({ dataDir, bind: node.address, bootstrap: true })
+    await assert.rejects(busy, { code: 'ERR_ADDRESS_IN_USE', message: new RegExp(`${port}`) })
+    // What failed left nothing open.
+    await openHere(t, dataDir)
+  })
+})
+
 suite('events', () => {
   test('tell of applied entries and of the end, to listeners and logger', async (t) => {
     const lines: string[] = []
