@@ -61,6 +61,7 @@ export class Joining {
       if (answer.kind === 'done') done(null)
       else if (answer.kind === 'refused' && !answer.error.retryable) done(answer.error)
       else {
+        if (answer.kind === 'refused') this.#failed('the leader', answer.error.message)
         const next = answer.kind === 'elsewhere' ? answer.address : ''
         this.#again(() => this.join(record, next, done), done)
       }

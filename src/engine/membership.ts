@@ -239,7 +239,11 @@ export class Membership {
     for (const id of this.#moved.keys()) if (!ids.has(id)) this.#moved.delete(id)
   }
 
-  /** Why a joiner can't have its name or address, or null: a silent member is replaced. */
+  /**
+   * Why a joiner can't have its name or address, or null: a silent member is replaced. Who comes
+   * from a member's very address has most likely just restarted with an empty directory, so it may
+   * ask again until that member is silent for sure.
+   */
   #takenBy(record: MemberRecord): ColmenaError | null {
     const { raft, electionTimeoutMs, lastContactMs } = this.#options
     for (const other of this.#records.values()) {
@@ -250,6 +254,7 @@ export class Membership {
           'ERR_NODE_ID_TAKEN',
           `node id '${record.nodeId}' or address ${record.address} belongs to a member that is ` +
             `alive: '${other.nodeId}' at ${other.address}. Choose another, or stop that node`,
+          { retryable: other.address === record.address },
         )
       }
     }

@@ -146,7 +146,19 @@ describe('membership', () => {
     const fixture = new Fixture([1, 2, 3], [])
     const [answer] = fixture.join({ ...record(9), nodeId: 'n2' })
     assert.equal(answer?.kind === 'refused' && answer.error.code, 'ERR_NODE_ID_TAKEN')
+    assert.equal(answer?.kind === 'refused' && answer.error.retryable, false)
     assert.deepEqual(fixture.proposed, [])
+  })
+
+  it('lets a node that restarted empty at its old address ask again', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    const restarted = { ...record(9), nodeId: 'n2', address: record(2).address }
+    const [answer] = fixture.join(restarted)
+    assert.equal(answer?.kind === 'refused' && answer.error.retryable, true)
+    fixture.silent.add(2)
+    const later = fixture.join(restarted)
+    fixture.apply()
+    assert.deepEqual(later, [{ kind: 'done' }])
   })
 
   it('puts a joiner in the place of a silent member of the same name, in one change', () => {
