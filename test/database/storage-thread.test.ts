@@ -283,6 +283,33 @@ test('trouble is told, tried again, and told to be over', async (context) => {
   await storage.close()
 })
 
+test('a snapshot gets a thread going again that stands still', async (context) => {
+  const sourceDir = makeDirectory(context)
+  const source = startStorage(context, {}, sourceDir)
+  await source.opened
+  const log = makeLog(10)
+  source.client.apply(log.entries)
+  await ask<SnapshotCopy | null>((done) => source.client.copySnapshot('snapshot/x', done))
+  const dataDir = makeDirectory(context)
+  const stuck = startStorage(context, { retryPauseMs: 3_600_000 }, dataDir)
+  await stuck.opened
+  fs.mkdirSync(join(dataDir, 'db/1/app.db'))
+  const index = log.lastIndex
+  log.write('app', ['INSERT INTO t VALUES (10)'])
+  stuck.client.apply(log.entries)
+  await stuck.until(() => stuck.halts.length === 1)
+  fs.cpSync(join(sourceDir, 'snapshot/x'), join(dataDir, 'db/2'), { recursive: true })
+  const state = await ask<ReplicaState | null>((done) => stuck.client.install(2, index, done))
+  assert.equal(state?.applied, index)
+  // What it was given beyond the snapshot is applied now.
+  await stuck.until(() => stuck.results.length === 1)
+  assert.equal(stuck.results[0]?.index, index + 1)
+  await stuck.until(() => stuck.halts.length === 2)
+  assert.deepEqual(stuck.halts[1], null)
+  await source.close()
+  await stuck.close()
+})
+
 test('a thread that is closed while it stands still ends', async (context) => {
   const dataDir = makeDirectory(context)
   const storage = startStorage(context, {}, dataDir)

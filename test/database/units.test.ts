@@ -165,7 +165,9 @@ test('a half-applied command of several transactions goes on where it was', (con
   const log = new LogMaker()
   log.register()
   log.write('app', ['CREATE TABLE t (id INTEGER PRIMARY KEY, p REFERENCES t DEFERRABLE, n)'])
-  applyAll(replica, log)
+  // The file stays behind what is applied, while the half-applied command lies ahead of it.
+  for (let i = 0; i < 3; i += 1) log.empty()
+  applyAll(replica, log, [2])
   log.write(
     'app',
     [1, 2, 3, 4].map((n) => `INSERT INTO t (n) VALUES (${n})`),
