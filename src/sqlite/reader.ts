@@ -47,7 +47,7 @@ export interface PreparedRead {
 
 /** What a reader can say of a statement; `unknown` where it can't be prepared here. */
 export type Classification =
-  | StatementFacts
+  | { readonly kind: StatementFacts['kind'] }
   | { readonly kind: 'unknown'; readonly error: StatementFailure }
 
 interface ReaderStatement extends GuardedStatement {
@@ -70,6 +70,7 @@ export class Reader {
   readonly #own: OwnStatements
   readonly #guard: Guard
   readonly #statements = new BoundedCache<ReaderStatement>(STATEMENTS_MAX)
+  readonly #settled = new BoundedCache<Classification>(STATEMENTS_MAX)
   readonly #classes = new BoundedCache<Classification>(STATEMENTS_MAX)
   #schema: Schema | undefined
   #schemaVersion = -1
@@ -86,11 +87,16 @@ export class Reader {
    * node's schema may lag, so the write path decides; a refusal (ERR_REFUSED_SQL) is final.
    */
   classify(sql: string): Classification {
+    // What could be prepared once reads or writes by its words, whatever the schema becomes.
+    const settled = this.#settled.get(sql)
+    if (settled !== undefined) return settled
     this.#dropStale()
     let known = this.#classes.get(sql)
     if (known === undefined) {
       try {
-        known = this.#prepared(sql).facts
+        const { kind } = this.#prepared(sql).facts
+        known = { kind }
+        this.#settled.set(sql, known)
       } catch (error) {
         if (!(error instanceof StatementFailure)) throw error
         known = { kind: 'unknown', error }
