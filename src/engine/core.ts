@@ -14,6 +14,7 @@ import { decodeMessage, encodeMessage, type Lane, type Transport } from '../tran
 import { Applying } from './applying.ts'
 import { Commands } from './commands.ts'
 import { Compaction } from './compaction.ts'
+import { Failover } from './failover.ts'
 import { transferAway } from './leadership.ts'
 import { Membership } from './membership.ts'
 import type { AppliedReport, Applier, EnginePorts, ReplicaState } from './ports.ts'
@@ -52,6 +53,7 @@ export class Core {
   readonly membership: Membership
   readonly snapshots: Snapshots
   readonly applying: Applying
+  readonly failover: Failover
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly #saving: Saving
@@ -83,6 +85,13 @@ export class Core {
       transport: parts.transport,
       registered: replica.origin,
       isMember: () => this.membership.record(this.raft.id) !== undefined,
+    })
+    this.failover = new Failover({
+      raft: this.raft,
+      clock: ports.clock,
+      random: ports.random,
+      heartbeatMs: parts.config.heartbeatMs,
+      changed: () => this.schedule(),
     })
     this.applying = new Applying({
       raft: this.raft,
@@ -187,6 +196,7 @@ export class Core {
     this.#isClosed = true
     this.#cancelTick()
     this.#saving.close()
+    this.failover.close()
     this.snapshots.close()
     this.#view.publish(true)
   }

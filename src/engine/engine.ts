@@ -303,7 +303,10 @@ export class Engine {
       peerHello: () => null,
       frame: (from, _lane, kind, body) => this.#core?.frame(from, kind, body),
       connected: (peer, hello) => this.#peerConnected(peer, hello),
-      disconnected: (peer) => this.#core?.linkChanged(peer),
+      disconnected: (peer, cause) => {
+        this.#core?.linkChanged(peer)
+        if (cause === 'processGone') this.#core?.failover.processGone(peer)
+      },
       call: (_from, kind, body, reply) => this.#call(kind, body, reply),
       snapshotOffered: (_from, manifest, accept, refuse) => {
         if (this.#core === null) refuse('not running yet')
