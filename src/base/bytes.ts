@@ -12,7 +12,7 @@ const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
 export class ByteWriter {
-  #bytes: Uint8Array
+  #bytes: Uint8Array<ArrayBuffer>
   #view: DataView
   #length = 0
 
@@ -89,9 +89,17 @@ export class ByteWriter {
     return this
   }
 
-  /** The bytes written so far, as a copy of their own (its buffer can be transferred). */
+  /**
+   * The bytes written so far, in a buffer of their own that can be transferred. The writer is empty
+   * afterwards.
+   */
   finish(): Uint8Array<ArrayBuffer> {
-    return this.#bytes.slice(0, this.#length) as Uint8Array<ArrayBuffer>
+    // Transfers give memory back at once. As garbage it would pile up by hundreds of megabytes:
+    // a collector that finds little to do on the heap comes late.
+    const bytes = new Uint8Array(this.#bytes.buffer.transfer(this.#length))
+    this.#length = 0
+    this.#use(new Uint8Array(0))
+    return bytes
   }
 
   #reserve(count: number): number {
@@ -104,10 +112,12 @@ export class ByteWriter {
   #ensure(count: number): void {
     const needed = this.#length + count
     if (needed <= this.#bytes.length) return
-    const grown = new Uint8Array(Math.max(needed, this.#bytes.length * 2))
-    grown.set(this.#bytes.subarray(0, this.#length))
-    this.#bytes = grown
-    this.#view = new DataView(grown.buffer)
+    this.#use(new Uint8Array(this.#bytes.buffer.transfer(Math.max(needed, this.#bytes.length * 2))))
+  }
+
+  #use(bytes: Uint8Array<ArrayBuffer>): void {
+    this.#bytes = bytes
+    this.#view = new DataView(bytes.buffer)
   }
 }
 

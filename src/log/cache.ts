@@ -13,7 +13,8 @@ export function cachedBytes(entry: Entry): number {
  * lacks is below `first` and in the segments.
  */
 export class TailCache {
-  #entries: Entry[] = []
+  /** Empty below `#head`: a place that still held its entry would keep the data alive. */
+  #entries: (Entry | undefined)[] = []
   #head = 0
   #first = 1
   #bytes = 0
@@ -45,7 +46,7 @@ export class TailCache {
       return
     }
     const count = this.#head + last + 1 - this.#first
-    for (const entry of this.#entries.splice(count)) this.#bytes -= cachedBytes(entry)
+    for (const entry of this.#entries.splice(count)) this.#bytes -= cachedBytes(entry as Entry)
   }
 
   /** Drops the oldest entries below `below` while there are more than `bytesMax`. */
@@ -65,6 +66,7 @@ export class TailCache {
 
   #shift(): void {
     this.#bytes -= cachedBytes(this.#entries[this.#head] as Entry)
+    this.#entries[this.#head] = undefined
     this.#head += 1
     this.#first += 1
     if (this.#head < 1024 || this.#head * 2 < this.#entries.length) return

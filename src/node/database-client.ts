@@ -12,6 +12,7 @@ import {
   type BatchStatement,
   type InputArgs,
   type InputStatement,
+  keepStatement,
   toBatchStatement,
   toStatement,
 } from './statement.ts'
@@ -182,12 +183,13 @@ export class Database {
 
   async #read<TRow>(
     files: Files,
-    { sql, args }: Statement,
+    statement: Statement,
     place: StatementPlace,
     options: CallOptions,
   ): Promise<ResultSet<TRow>> {
     const level = this.#level(options)
     const gate = this.#core.enterRead(level, options.signal)
+    const { sql, args } = gate === null ? statement : keepStatement(statement)
     if (gate !== null) await gate
     const applied = this.#core.shared.applied()
     try {
@@ -204,12 +206,13 @@ export class Database {
   ): Promise<ResultSet<TRow>[]> {
     const level = this.#level(options)
     const gate = this.#core.enterRead(level, options.signal)
+    const kept = gate === null ? statements : statements.map(keepStatement)
     if (gate !== null) await gate
     const applied = this.#core.shared.applied()
-    const place = { index: 0, count: statements.length }
+    const place = { index: 0, count: kept.length }
     try {
       using snapshot = files.snapshot()
-      return statements.map(({ sql, args }, index) => {
+      return kept.map(({ sql, args }, index) => {
         place.index = index
         return createResultSet<TRow>(snapshot.query(sql, args), applied, level)
       })

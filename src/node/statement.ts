@@ -24,8 +24,8 @@ const NO_ARGS: readonly SqlValue[] = Object.freeze([])
 const ARGS_MAX = 32_766
 
 /**
- * Checks and converts what a caller passed; its buffers are copied, so that they are the caller's
- * again as soon as the call returns.
+ * Checks and converts what a caller passed. Its buffers are still the caller's: what outlives the
+ * call needs {@link keepStatement}.
  *
  * @throws ColmenaError ERR_INVALID_ARGUMENT
  */
@@ -56,7 +56,7 @@ export function toArgs(args: unknown, where = ''): StatementArgs {
     checkCount(args.length, where)
     const values: SqlValue[] = new Array(args.length)
     for (let i = 0; i < args.length; i += 1) {
-      values[i] = copyValue(args[i], where, i + 1)
+      values[i] = toSqlValue(args[i], `${where}argument ${i + 1}`)
     }
     return values
   }
@@ -67,7 +67,10 @@ export function toArgs(args: unknown, where = ''): StatementArgs {
   checkCount(entries.length, where)
   const named = new Map<string, SqlValue>()
   for (const [name, value] of entries) {
-    named.set(/^[:@$]/.test(name) ? name.slice(1) : name, copyValue(value, where, `'${name}'`))
+    named.set(
+      /^[:@$]/.test(name) ? name.slice(1) : name,
+      toSqlValue(value, `${where}argument '${name}'`),
+    )
   }
   return named
 }
@@ -76,10 +79,36 @@ function checkCount(count: number, where: string): void {
   if (count > ARGS_MAX) throw invalid(`${where}${count} arguments, SQLite takes ${ARGS_MAX}`)
 }
 
-function copyValue(value: unknown, where: string, name: number | string): SqlValue {
-  if (typeof value === 'string') return value
-  const converted = toSqlValue(value, `${where}argument ${name}`)
-  return converted instanceof Uint8Array ? new Uint8Array(converted) : converted
+/**
+ * The statement with buffers of its own. Not before it is taken in: a node that refuses what is too
+ * much must not copy it first.
+ */
+export function keepStatement(statement: Statement): Statement {
+  const { sql, args } = statement
+  if (args instanceof Map) {
+    if (![...args.values()].some(isBytes)) return statement
+    return { sql, args: new Map([...args].map(([name, value]) => [name, keepValue(value)])) }
+  }
+  const values = args as readonly SqlValue[]
+  return values.some(isBytes) ? { sql, args: values.map(keepValue) } : statement
+}
+
+/**
+ * Gives back the memory of a kept statement's buffers, which nobody may read any more. As garbage
+ * they would pile up for seconds: the heap has no notion of how much hangs on it.
+ */
+export function releaseStatement({ args }: Statement): void {
+  for (const value of args instanceof Map ? args.values() : (args as readonly SqlValue[])) {
+    if (isBytes(value)) (value.buffer as ArrayBuffer).transfer(0)
+  }
+}
+
+function keepValue(value: SqlValue): SqlValue {
+  return isBytes(value) ? new Uint8Array(value) : value
+}
+
+function isBytes(value: SqlValue): value is Uint8Array {
+  return value instanceof Uint8Array
 }
 
 /** About how many bytes a statement takes on its way, to bound what waits. */
@@ -93,7 +122,7 @@ export function statementSizeBytes({ sql, args }: Statement): number {
 
 function valueSizeBytes(value: SqlValue): number {
   if (typeof value === 'string') return textSizeBytes(value) + 5
-  return value instanceof Uint8Array ? value.length + 5 : 9
+  return isBytes(value) ? value.length + 5 : 9
 }
 
 /** Exact for what may be large; short text may count as few as a third of its bytes. */

@@ -3,7 +3,7 @@ import { ColmenaError, type Outcome } from '../base/errors.ts'
 import { decodeCommandResult, type Unit, WriteEncoder } from '../command/command.ts'
 import type { Deadlines } from './deadlines.ts'
 import { abortedError, type StatementPlace } from './failures.ts'
-import { statementSizeBytes } from './statement.ts'
+import { keepStatement, releaseStatement, statementSizeBytes } from './statement.ts'
 import { WriteCall, type Written } from './write-call.ts'
 
 const KIB = 1024
@@ -190,7 +190,7 @@ export class Writes {
     const lane = this.#lane(database)
     let abort: (() => void) | null = null
     const call = new WriteCall({
-      unit,
+      unit: { statements: unit.statements.map(keepStatement) },
       sizeBytes,
       place,
       resolve,
@@ -258,6 +258,7 @@ export class Writes {
       if (call.isSettled) continue
       if (calls.length > 0 && encoder.sizeBytes + call.sizeBytes > commandBytesMax) break
       encoder.add(call.unit)
+      call.unit.statements.forEach(releaseStatement)
       calls.push(call)
     }
     lane.waiting = at === lane.waiting.length ? [] : lane.waiting.slice(at)

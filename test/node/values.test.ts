@@ -3,7 +3,7 @@ import { suite, test } from 'node:test'
 import type { SqlValue } from '../../src/command/command.ts'
 import { nearestName } from '../../src/node/nearest.ts'
 import { createResultSet, type Row } from '../../src/node/result-set.ts'
-import { toArgs, toBatchStatement, toStatement } from '../../src/node/statement.ts'
+import { keepStatement, toArgs, toBatchStatement, toStatement } from '../../src/node/statement.ts'
 
 function resultOf(columns: string[], values: SqlValue[]): Row {
   const result = createResultSet<Row>({ columns, columnTypes: [], rows: [values] }, 1, 'weak')
@@ -82,9 +82,11 @@ suite('arguments', () => {
 
   test("are the caller's own again at once", () => {
     const bytes = new Uint8Array([1, 2])
-    const [copy] = toArgs([bytes]) as [Uint8Array]
+    const { args: list } = keepStatement(toStatement('x', [bytes]))
+    const { args: named } = keepStatement(toStatement('x', { a: bytes }))
     bytes.fill(0)
-    assert.deepEqual([...copy], [1, 2])
+    assert.deepEqual(list, [new Uint8Array([1, 2])])
+    assert.deepEqual(named, new Map([['a', new Uint8Array([1, 2])]]))
   })
 
   test('what SQLite can not hold is refused by name', () => {
