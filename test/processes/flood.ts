@@ -9,7 +9,7 @@ export const FLOOD_SCHEMA =
 const COUNT =
   'INSERT INTO flood VALUES (?, 1, ?) ' +
   'ON CONFLICT (writer) DO UPDATE SET count = count + 1, body = excluded.body'
-const PAUSE_MS = 1
+const PAUSE_MS = 50
 
 export class Flood {
   readonly #node: ColmenaNode
