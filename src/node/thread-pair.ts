@@ -7,7 +7,10 @@ import type {
   EngineWorkerData,
   UserToEngine,
 } from '../engine/engine.ts'
+import { settlesWithin } from './patience.ts'
 import type { StartThread, Thread, ThreadName } from './threads.ts'
+
+const REASON_WAIT_MS = 1_000
 
 export interface ThreadPairHandlers {
   engine(message: EngineToUser): void
@@ -77,6 +80,15 @@ export class ThreadPair {
     for (const thread of this.#running.values()) thread.unref()
   }
 
+  /**
+   * The storage thread ends by itself when the engine's end of their line is gone, often before the
+   * engine is, which has the reason and must be heard first.
+   */
+  async #engineEnded(): Promise<void> {
+    const engine = this.#running.get('engine')
+    if (engine !== undefined) await settlesWithin(engine.exited, REASON_WAIT_MS)
+  }
+
   #run(
     name: ThreadName,
     data: unknown,
@@ -91,8 +103,9 @@ export class ThreadPair {
       },
     })
     this.#running.set(name, thread)
-    void thread.exited.then(() => {
+    void thread.exited.then(async () => {
       this.#running.delete(name)
+      if (failure === null) await this.#engineEnded()
       this.#handlers.ended(name, failure)
       if (this.#running.size > 0) return
       const idle = this.#onIdle

@@ -102,8 +102,10 @@ export class NodeHandle {
     await this.#exited
   }
 
-  async exited(): Promise<void> {
-    await this.#exited
+  /** Its own code ends the process, closing nothing. Resolves when it is gone. */
+  async exit(): Promise<void> {
+    const called = this.call('exit').catch(() => {})
+    await Promise.all([called, this.#exited])
   }
 
   #receive(message: FromProcess): void {

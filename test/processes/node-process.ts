@@ -64,6 +64,7 @@ const handlers: Handlers = {
   peakMemoryBytes: () => process.resourceUsage().maxRSS * 1024,
   breakThread,
   close: () => node().close(),
+  exit: () => process.exit(),
 }
 
 process.on('message', (message: ToProcess) => void answer(message))

@@ -21,6 +21,8 @@ export interface NodeCalls {
   peakMemoryBytes(): number
   breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust'): void
   close(): void
+  /** Ends the process without closing anything. */
+  exit(): void
 }
 
 export interface Opened {

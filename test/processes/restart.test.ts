@@ -1,0 +1,77 @@
+/** Stopping everything, and starting it again with the same calls. */
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { Cluster } from './cluster.ts'
+import { until } from './wait.ts'
+
+it('goes on where it was after all nodes were stopped', async () => {
+  const cluster = await Cluster.start()
+  try {
+    await cluster.makeLedger()
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2)
+    await cluster.untilAcknowledged(50)
+    await cluster.stopWriters()
+    await cluster.untilEqual()
+    await cluster.stop()
+    await Promise.all([0, 1, 2].map((at) => cluster.startNode(at)))
+    await cluster.leader()
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2)
+    await cluster.untilAcknowledged(50)
+
+    // In the middle of everything all three end without closing, as after a power cut.
+    await Promise.all(cluster.nodes.map((node) => node.kill()))
+    await Promise.all([0, 1, 2].map((at) => cluster.startNode(at)))
+    await cluster.leader()
+
+    // And one ends itself, as a process does whose code calls exit().
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2)
+    await cluster.untilAcknowledged(50)
+    await cluster.node(1).exit()
+    await cluster.untilAcknowledged(50)
+    await cluster.startNode(1)
+    await cluster.startWriters(1, 2)
+    await cluster.untilAcknowledged(50)
+    await cluster.stopWriters()
+    await cluster.checkContents()
+  } finally {
+    await cluster.end()
+  }
+})
+
+it('hands leadership over when the leader closes', async () => {
+  const cluster = await Cluster.start({ secret: 'all nodes of this test know this' })
+  try {
+    await cluster.makeLedger()
+    const leader = await cluster.leader()
+    const [one, other] = [0, 1, 2].filter((at) => at !== leader) as [number, number]
+    const termBefore = (await cluster.node(one).call('status')).term
+    for (const at of [one, other]) await cluster.startWriters(at, 2)
+    await cluster.untilAcknowledged(20)
+
+    let isClosed = false
+    const closing = cluster
+      .node(leader)
+      .call('close')
+      .then(() => {
+        isClosed = true
+      })
+    const elected = await until('a survivor leads', async () => {
+      const answers = await Promise.all([one, other].map((at) => cluster.node(at).call('leader')))
+      return answers.some(({ isLeader }) => isLeader) && { whileClosing: !isClosed }
+    })
+    await closing
+    assert.ok(elected.whileClosing, 'the new leader was there before the old one had closed')
+    await cluster.node(leader).kill()
+    await cluster.untilAcknowledged(20)
+    // One election, and it was the transfer's: nobody had to wait for a time-out.
+    for (const at of [one, other]) {
+      assert.equal((await cluster.node(at).call('status')).term, termBefore + 1)
+    }
+    await cluster.stopWriters()
+    assert.deepEqual(cluster.ledger.codes, {}, 'no write failed')
+    await cluster.startNode(leader)
+    await cluster.checkContents()
+  } finally {
+    await cluster.end()
+  }
+})
