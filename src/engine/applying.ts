@@ -61,6 +61,11 @@ export class Applying {
     this.#confIndex = confIndex
   }
 
+  /** The first entry after `applied` that the databases have not taken in; null for none. */
+  oldestAfter(applied: number): Entry | null {
+    return this.#works[0]?.entries.find(({ index }) => index > applied) ?? null
+  }
+
   /** The index of a committed command that is not applied yet, 0 if there is none. */
   indexOf(origin: string, database: string, sequence: number): number {
     for (const { entries } of this.#works) {

@@ -1,45 +1,30 @@
 import { DecodeError } from '../base/bytes.ts'
 import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
-import type { Log } from '../log/log.ts'
-import {
-  type HardState,
-  type MemberId,
-  type Message,
-  NO_MEMBER,
-  Raft,
-  type Ready,
-} from '../raft/raft.ts'
-import { decodeMessage, encodeMessage, type Lane, type Transport } from '../transport/transport.ts'
+import { type MemberId, type Message, NO_MEMBER, type Raft, type Ready } from '../raft/raft.ts'
+import { decodeMessage, encodeMessage, type Lane } from '../transport/transport.ts'
+import { Amnesia } from './amnesia.ts'
+import { ApplyWatch } from './apply-watch.ts'
 import { Applying } from './applying.ts'
+import {
+  type CoreParts,
+  createMembership,
+  createRaft,
+  createReads,
+  createSnapshots,
+} from './assembly.ts'
 import { Commands } from './commands.ts'
 import { Compaction } from './compaction.ts'
 import { Failover } from './failover.ts'
 import { transferAway } from './leadership.ts'
-import { Membership } from './membership.ts'
-import type { AppliedReport, Applier, EnginePorts, ReplicaState } from './ports.ts'
-import type { EngineConfig } from './protocol.ts'
-import { ReadRequests } from './read-requests.ts'
+import type { Membership } from './membership.ts'
+import type { AppliedReport, ReplicaState } from './ports.ts'
+import type { ReadRequests } from './read-requests.ts'
 import { Saving } from './saving.ts'
-import { raftConfig, TICKS_PER_HEARTBEAT } from './settings.ts'
-import { Snapshots } from './snapshots.ts'
-import { StoredLog } from './stored-log.ts'
+import { APPLY_MS_MAX, TICKS_PER_HEARTBEAT } from './settings.ts'
+import type { Snapshots } from './snapshots.ts'
 import { View } from './view.ts'
 import { FRAMES } from './wire.ts'
-
-/** Everything that exists before the loop can run. */
-export interface CoreParts {
-  readonly config: EngineConfig
-  readonly ports: EnginePorts
-  readonly log: Log
-  readonly hardState: HardState
-  readonly generation: number
-  readonly replica: ReplicaState
-  readonly applier: Applier
-  readonly transport: Transport
-  /** The configuration changed; perhaps it names this node for the first time. */
-  readonly membersChanged: () => void
-}
 
 /**
  * The running engine: events come in, the core decides, and one turn does it, always in this
@@ -54,8 +39,10 @@ export class Core {
   readonly snapshots: Snapshots
   readonly applying: Applying
   readonly failover: Failover
+  readonly amnesia: Amnesia
   readonly #parts: CoreParts
   readonly #compaction: Compaction
+  readonly #applyWatch: ApplyWatch
   readonly #saving: Saving
   readonly #view: View
   #isTurnDue = false
@@ -72,12 +59,22 @@ export class Core {
   constructor(parts: CoreParts) {
     this.#parts = parts
     const { ports, replica, applier } = parts
-    this.raft = this.#createRaft()
+    this.raft = createRaft(parts, {
+      latestSnapshot: () => this.snapshots.latest(),
+      fetched: (error) => this.#fetched(error),
+    })
     this.#seenTerm = this.raft.term
     this.#view = new View(ports.shared, ports.clock, this.raft)
-    this.reads = this.#createReads()
-    this.membership = this.#createMembership()
-    this.snapshots = this.#createSnapshots()
+    this.reads = createReads(parts, this.raft)
+    this.membership = createMembership(parts, this.raft, () => this.#membersChanged())
+    this.snapshots = createSnapshots(parts, this.raft, {
+      confState: () => this.membership.confState,
+      changed: () => {
+        this.raft.retrySends()
+        this.schedule()
+      },
+      warning: (code, message) => this.#warn(code, message),
+    })
     this.commands = new Commands({
       raft: this.raft,
       config: parts.config,
@@ -100,6 +97,12 @@ export class Core {
       confChange: (change) =>
         this.membership.confChanged(change, this.raft.applyConfChange(change)),
     })
+    this.amnesia = new Amnesia({
+      raft: this.raft,
+      nodeId: (id) => this.membership.nodeId(id) ?? String(id),
+      warning: (code, message) => this.#warn(code, message),
+    })
+    this.#applyWatch = this.#createApplyWatch()
     this.#saving = new Saving({
       raft: this.raft,
       log: parts.log,
@@ -201,66 +204,16 @@ export class Core {
     this.#view.publish(true)
   }
 
-  #createRaft(): Raft {
-    const { config, ports, log, hardState, replica } = this.#parts
-    const storage = new StoredLog({
-      log,
-      // Applied implies committed: the commit index on disk may be older than the databases.
-      hardState: { ...hardState, commit: Math.max(hardState.commit, replica.highestApplied) },
-      confState: replica.confState,
-      snapshot: () => this.snapshots.latest(),
-      fetched: (error) => this.#fetched(error),
-    })
-    return new Raft(raftConfig(config, storage, replica.applied, ports.random))
-  }
-
-  #createReads(): ReadRequests {
-    const { config, ports, transport } = this.#parts
-    return new ReadRequests({
-      raft: this.raft,
-      clock: ports.clock,
-      random: ports.random,
-      leaderWaitMs: 2 * config.electionTimeoutMs,
-      askAgainMs: config.electionTimeoutMs / 2,
-      requestTimeoutMs: config.requestTimeoutMs,
-      sendControl: (to, kind, body) => transport.send(to, 'control', kind, [body]),
-      answer: (id, index, error) => ports.toUser({ kind: 'readAnswer', id, index, error }),
-    })
-  }
-
-  #createMembership(): Membership {
-    const { config, ports, replica } = this.#parts
-    return new Membership(
-      {
-        raft: this.raft,
-        clock: ports.clock,
-        electionTimeoutMs: config.electionTimeoutMs,
-        joinTimeoutMs: config.joinTimeoutMs,
-        lastContactMs: (id) => this.#sinceContactMs(id),
-        changed: () => this.#membersChanged(),
-      },
-      replica.confState,
-      replica.members,
-    )
-  }
-
-  #createSnapshots(): Snapshots {
-    const { config, ports, log, generation, applier, transport } = this.#parts
-    return new Snapshots({
-      raft: this.raft,
-      applier,
-      transport,
-      clock: ports.clock,
-      random: ports.random,
-      dataDir: config.dataDir,
-      generation,
-      firstIndex: () => log.firstIndex,
-      confState: () => this.membership.confState,
-      changed: () => {
-        this.raft.retrySends()
-        this.schedule()
-      },
+  #createApplyWatch(): ApplyWatch {
+    const { clock, shared } = this.#parts.ports
+    return new ApplyWatch({
+      clock,
+      applyMsMax: APPLY_MS_MAX,
+      oldest: () => this.applying.oldestAfter(shared.applied()),
       warning: (code, message) => this.#warn(code, message),
+      stuck: () => {
+        if (this.raft.role === 'leader') this.transferAway()
+      },
     })
   }
 
@@ -285,6 +238,7 @@ export class Core {
     this.membership.tick()
     this.snapshots.tick()
     this.#compaction.tick()
+    this.#applyWatch.tick()
     // Whoever can't store or apply should not be the one that all wait for.
     if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
     this.schedule()
@@ -315,6 +269,7 @@ export class Core {
       case FRAMES.raft: {
         const message = decodeMessage(body)
         if (message === null || message.from !== from) throw new DecodeError('no raft message')
+        if (this.amnesia.isForgetful(message)) return
         if (from === this.raft.leader) this.#leaderHeardMs = this.#parts.ports.clock.nowMs()
         this.raft.step(message)
         break
@@ -388,11 +343,5 @@ export class Core {
 
   #warn(code: string, message: string): void {
     this.#parts.ports.toUser({ kind: 'warning', code, message })
-  }
-
-  #sinceContactMs(id: MemberId): number | null {
-    const { transport, ports } = this.#parts
-    const at = transport.peers().find((peer) => peer.id === id)?.lastContactMs ?? null
-    return at === null ? null : ports.clock.nowMs() - at
   }
 }

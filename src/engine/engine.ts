@@ -300,7 +300,7 @@ export class Engine {
 
   #networkHandlers(): TransportHandlers {
     return {
-      peerHello: () => null,
+      peerHello: (hello) => this.#core?.amnesia.greet(hello) ?? null,
       frame: (from, _lane, kind, body) => this.#core?.frame(from, kind, body),
       connected: (peer, hello) => this.#peerConnected(peer, hello),
       disconnected: (peer, cause) => {

@@ -7,6 +7,9 @@ const MIB = 1024 * 1024
 /** Ticks are half a heartbeat: fine enough that two followers rarely draw the same time-out. */
 export const TICKS_PER_HEARTBEAT = 2
 
+/** An entry that takes longer to apply is reported, in milliseconds. */
+export const APPLY_MS_MAX = 10_000
+
 /** The consensus core's settings, out of the node's. */
 export function raftConfig(
   config: EngineConfig,

@@ -248,6 +248,10 @@ export class SimulatedProcess {
           if (text !== undefined) this.options.watcher.rejected(text)
         }
         break
+      case 'warning':
+        // No disk here forgets what it synced: nobody may be taken for one that did.
+        if (message.code === 'ERR_DATA_DIR') this.options.watcher.fatal(this, message.message)
+        break
       case 'openFailed':
       case 'fatal':
         this.options.watcher.fatal(this, `${message.error.code}: ${message.error.message}`)

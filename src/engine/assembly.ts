@@ -1,0 +1,97 @@
+import type { Log } from '../log/log.ts'
+import { type ConfState, type HardState, Raft, type Snapshot } from '../raft/raft.ts'
+import type { Transport } from '../transport/transport.ts'
+import { Membership } from './membership.ts'
+import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
+import type { EngineConfig } from './protocol.ts'
+import { ReadRequests } from './read-requests.ts'
+import { raftConfig } from './settings.ts'
+import { Snapshots } from './snapshots.ts'
+import { StoredLog } from './stored-log.ts'
+
+/** Everything that exists before the loop can run. */
+export interface CoreParts {
+  readonly config: EngineConfig
+  readonly ports: EnginePorts
+  readonly log: Log
+  readonly hardState: HardState
+  readonly generation: number
+  readonly replica: ReplicaState
+  readonly applier: Applier
+  readonly transport: Transport
+  /** The configuration changed; perhaps it names this node for the first time. */
+  readonly membersChanged: () => void
+}
+
+/** The consensus core on this node's log. */
+export function createRaft(
+  { config, ports, log, hardState, replica }: CoreParts,
+  calls: {
+    readonly latestSnapshot: () => Snapshot | 'unavailable'
+    readonly fetched: (error: Error | null) => void
+  },
+): Raft {
+  const storage = new StoredLog({
+    log,
+    // Applied implies committed: the commit index on disk may be older than the databases.
+    hardState: { ...hardState, commit: Math.max(hardState.commit, replica.highestApplied) },
+    confState: replica.confState,
+    snapshot: calls.latestSnapshot,
+    fetched: calls.fetched,
+  })
+  return new Raft(raftConfig(config, storage, replica.applied, ports.random))
+}
+
+export function createReads({ config, ports, transport }: CoreParts, raft: Raft): ReadRequests {
+  return new ReadRequests({
+    raft,
+    clock: ports.clock,
+    random: ports.random,
+    leaderWaitMs: 2 * config.electionTimeoutMs,
+    askAgainMs: config.electionTimeoutMs / 2,
+    requestTimeoutMs: config.requestTimeoutMs,
+    sendControl: (to, kind, body) => transport.send(to, 'control', kind, [body]),
+    answer: (id, index, error) => ports.toUser({ kind: 'readAnswer', id, index, error }),
+  })
+}
+
+export function createMembership(
+  { config, ports, replica, transport }: CoreParts,
+  raft: Raft,
+  changed: () => void,
+): Membership {
+  const options = {
+    raft,
+    clock: ports.clock,
+    electionTimeoutMs: config.electionTimeoutMs,
+    joinTimeoutMs: config.joinTimeoutMs,
+    lastContactMs: (id: number) => {
+      const at = transport.peers().find((peer) => peer.id === id)?.lastContactMs ?? null
+      return at === null ? null : ports.clock.nowMs() - at
+    },
+    changed,
+  }
+  return new Membership(options, replica.confState, replica.members)
+}
+
+export function createSnapshots(
+  { config, ports, log, generation, applier, transport }: CoreParts,
+  raft: Raft,
+  calls: {
+    readonly confState: () => ConfState
+    readonly changed: () => void
+    readonly warning: (code: string, message: string) => void
+  },
+): Snapshots {
+  return new Snapshots({
+    raft,
+    applier,
+    transport,
+    clock: ports.clock,
+    random: ports.random,
+    dataDir: config.dataDir,
+    generation,
+    firstIndex: () => log.firstIndex,
+    ...calls,
+  })
+}

@@ -1,0 +1,66 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { WriteEncoder } from '../../src/command/command.ts'
+import { ApplyWatch } from '../../src/engine/apply-watch.ts'
+import type { Entry } from '../../src/raft/raft.ts'
+
+function entry(index: number, ...sqls: string[]): Entry {
+  const encoder = new WriteEncoder()
+  for (const sql of sqls) encoder.add({ statements: [{ sql, args: [] }] })
+  const data = encoder.finish({ origin: 'ab'.repeat(16), database: 'app', sequence: 1 })
+  return { index, term: 1, type: 'normal', data }
+}
+
+class Fixture {
+  atMs = 0
+  oldest: Entry | null = null
+  readonly warnings: string[] = []
+  stuck = 0
+  readonly watch: ApplyWatch = new ApplyWatch({
+    clock: { nowMs: () => this.atMs, wallMs: () => 0, setTimer: () => () => {} },
+    applyMsMax: 10_000,
+    oldest: () => this.oldest,
+    warning: (_code, message) => this.warnings.push(message),
+    stuck: () => {
+      this.stuck += 1
+    },
+  })
+
+  tickUntil(atMs: number): void {
+    for (; this.atMs <= atMs; this.atMs += 50) this.watch.tick()
+  }
+}
+
+describe('the watch over apply', () => {
+  it('names index, database and SQL of an entry that takes long, and says so once', () => {
+    const fixture = new Fixture()
+    fixture.oldest = entry(42, 'CREATE INDEX i ON t (a)')
+    fixture.tickUntil(9_900)
+    assert.deepEqual(fixture.warnings, [])
+    fixture.tickUntil(60_000)
+    assert.equal(fixture.warnings.length, 1)
+    assert.match(fixture.warnings[0] ?? '', /entry 42 .* database 'app': CREATE INDEX i ON t \(a\)/)
+    assert.equal(fixture.stuck, 1)
+  })
+
+  it('begins anew with each entry, so that a long queue is no long entry', () => {
+    const fixture = new Fixture()
+    for (let index = 1; index < 20; index += 1) {
+      fixture.oldest = entry(index, 'INSERT INTO t VALUES (1)')
+      fixture.tickUntil(fixture.atMs + 5_000)
+    }
+    assert.deepEqual(fixture.warnings, [])
+    fixture.tickUntil(fixture.atMs + 11_000)
+    assert.equal(fixture.stuck, 1)
+  })
+
+  it('counts what shares an entry, and knows what is no write', () => {
+    const fixture = new Fixture()
+    fixture.oldest = entry(7, 'DELETE FROM t', 'DELETE FROM u', 'DELETE FROM v')
+    fixture.tickUntil(11_000)
+    fixture.oldest = { index: 8, term: 1, type: 'confChangeV2', data: new Uint8Array(0) }
+    fixture.tickUntil(23_000)
+    assert.match(fixture.warnings[0] ?? '', /DELETE FROM t and 2 more statements/)
+    assert.match(fixture.warnings[1] ?? '', /entry 8 .* a change of members/)
+  })
+})
