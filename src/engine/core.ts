@@ -15,6 +15,7 @@ import {
 } from './assembly.ts'
 import { Commands } from './commands.ts'
 import { Compaction } from './compaction.ts'
+import { EngineMix } from './engine-mix.ts'
 import { Failover } from './failover.ts'
 import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
@@ -25,6 +26,8 @@ import { APPLY_MS_MAX, TICKS_PER_HEARTBEAT } from './settings.ts'
 import type { Snapshots } from './snapshots.ts'
 import { View } from './view.ts'
 import { FRAMES } from './wire.ts'
+
+const YIELD_AGAIN_MS = 10_000
 
 /**
  * The running engine: events come in, the core decides, and one turn does it, always in this
@@ -40,6 +43,7 @@ export class Core {
   readonly applying: Applying
   readonly failover: Failover
   readonly amnesia: Amnesia
+  readonly mix: EngineMix
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly #applyWatch: ApplyWatch
@@ -49,6 +53,7 @@ export class Core {
   #isClosed = false
   #isHalted = false
   #isFull = false
+  #yieldAgainMs = 0
   #seenLeader: MemberId = NO_MEMBER
   #seenTerm: number
   #leaderHeardMs: number | null = null
@@ -102,6 +107,7 @@ export class Core {
       nodeId: (id) => this.membership.nodeId(id) ?? String(id),
       warning: (code, message) => this.#warn(code, message),
     })
+    this.mix = this.#createMix()
     this.#applyWatch = this.#createApplyWatch()
     this.#saving = new Saving({
       raft: this.raft,
@@ -217,6 +223,21 @@ export class Core {
     })
   }
 
+  #createMix(): EngineMix {
+    const { config, transport } = this.#parts
+    return new EngineMix({
+      memberId: config.memberId,
+      fingerprint: config.fingerprint,
+      voters: () => this.membership.confState.voters,
+      others: () =>
+        transport.peers().flatMap(({ id, isConnected, hello }) => {
+          return hello === null || !isConnected ? [] : [{ id, fingerprint: hello.fingerprint }]
+        }),
+      nodeId: (id) => this.membership.nodeId(id) ?? String(id),
+      warning: (code, message) => this.#warn(code, message),
+    })
+  }
+
   #armTick(): void {
     const { clock, defer } = this.#parts.ports
     // Re-armed after it fired, and run behind waiting input: a stalled process must not take the
@@ -239,9 +260,21 @@ export class Core {
     this.snapshots.tick()
     this.#compaction.tick()
     this.#applyWatch.tick()
+    this.mix.tick()
+    this.#yieldToMajority()
     // Whoever can't store or apply should not be the one that all wait for.
     if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
     this.schedule()
+  }
+
+  /** Seldom, since a transfer that comes to nothing stops writes for an election timeout. */
+  #yieldToMajority(): void {
+    if (this.raft.role !== 'leader' || !this.raft.committedInOwnTerm) return
+    const preferred = this.mix.preferredLeaders()
+    const nowMs = this.#parts.ports.clock.nowMs()
+    if (preferred.length === 0 || nowMs < this.#yieldAgainMs) return
+    this.#yieldAgainMs = nowMs + YIELD_AGAIN_MS
+    transferAway(this.raft, (id) => preferred.includes(id))
   }
 
   #turn(): void {

@@ -13,12 +13,9 @@ export interface StatusParts {
 }
 
 /** The engine's part of `status()`: plain numbers and names, ready to cross threads. */
-export function engineStatus({ core, config, ports, log, transport }: StatusParts): EngineStatus {
+export function engineStatus({ core, config, ports, log }: StatusParts): EngineStatus {
   const { raft, membership, snapshots } = core
   const leader = membership.record(raft.leader)
-  const isMixed = transport
-    .peers()
-    .some(({ hello }) => hello !== null && hello.fingerprint !== config.fingerprint)
   return {
     role: raft.role,
     isLearner: !membership.isVoter(config.memberId),
@@ -34,6 +31,6 @@ export function engineStatus({ core, config, ports, log, transport }: StatusPart
     elections: core.elections,
     snapshotsSent: snapshots.sentCount,
     snapshotsReceived: snapshots.receivedCount,
-    engineMix: isMixed ? 'mixed' : 'uniform',
+    engineMix: core.mix.isMixed ? 'mixed' : 'uniform',
   }
 }
