@@ -1,8 +1,13 @@
+import type { Clock } from '../base/ports.ts'
 import type { Log } from '../log/log.ts'
 import type { Applier } from './ports.ts'
 
+/** Between two tries to lay out more log on a full disk: each writes what still fits. */
+const SPACE_AGAIN_MS = 1_000
+
 export interface CompactionOptions {
   readonly log: Log
+  readonly clock: Clock
   readonly applier: Applier
   readonly logRetainBytes: number
   readonly applied: () => number
@@ -19,12 +24,14 @@ export class Compaction {
   readonly #options: CompactionOptions
   #isRunning = false
   #failedAt = ''
+  #spaceAgainMs = 0
 
   constructor(options: CompactionOptions) {
     this.#options = options
   }
 
   tick(): void {
+    this.#retrySpace()
     const { log, applier, logRetainBytes, applied } = this.#options
     if (this.#isRunning) return
     const wanted = Math.min(log.indexRetaining(logRetainBytes), applied())
@@ -42,6 +49,18 @@ export class Compaction {
         if (failure !== null) this.#warn(failure)
       })
     })
+  }
+
+  /**
+   * Space that others free is found by looking. Compaction finds only its own, and there is nothing
+   * to compact while a snapshot waits for the very room that is missing.
+   */
+  #retrySpace(): void {
+    const { log, clock } = this.#options
+    const nowMs = clock.nowMs()
+    if (nowMs < this.#spaceAgainMs || !log.status().isFull) return
+    this.#spaceAgainMs = nowMs + SPACE_AGAIN_MS
+    log.retrySpace()
   }
 
   #warn(error: Error): void {

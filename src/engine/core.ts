@@ -120,6 +120,7 @@ export class Core {
     })
     this.#compaction = new Compaction({
       log: parts.log,
+      clock: ports.clock,
       applier,
       logRetainBytes: parts.config.logRetainBytes,
       applied: () => this.raft.applied,
