@@ -26,6 +26,7 @@ describe('scripts', () => {
   const refused: readonly (readonly [string, RegExp, ...string[]])[] = [
     ['an unknown flag', /Unknown option '--fast'/, 'scripts/test.mjs', '--fast'],
     ['tests that are not there', /No test file .* "test\/none"/, 'scripts/test.mjs', 'test/none'],
+    ['a soak that is not there', /There is no soak "none"/, 'scripts/soak.mjs', 'none'],
     ['arguments it has no use for', /does not know "fast"/, 'scripts/build.mjs', 'fast'],
   ]
   for (const [what, message, ...args] of refused) {

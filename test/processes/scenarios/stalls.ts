@@ -9,14 +9,14 @@ export interface StallsForm {
 const FILL = `
   INSERT INTO big (a, b)
   WITH RECURSIVE n (i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < ?)
-  SELECT i, 'row ' || (i * 7919 % 1000003) FROM n`
+  SELECT i, printf('%0150d', i * 7919 % 1000003) FROM n`
 
 /**
  * Neither a user thread that does not come back nor a statement that keeps SQLite busy is a lost
  * leader: heartbeats come from a thread of their own.
  */
 export async function runStalls({ blockMs, rows }: StallsForm): Promise<string[]> {
-  const cluster = await Cluster.start({ requestTimeoutMs: 60_000 })
+  const cluster = await Cluster.start({ electionTimeoutMs: 500, requestTimeoutMs: 60_000 })
   try {
     await cluster.makeLedger()
     const leader = await cluster.leader()
@@ -43,7 +43,7 @@ export async function runStalls({ blockMs, rows }: StallsForm): Promise<string[]
     await cluster.node(follower).call('execute', 'CREATE TABLE big (a INTEGER, b TEXT)')
     await cluster.node(follower).call('execute', FILL, [rows])
     const startedMs = performance.now()
-    await cluster.node(follower).call('execute', 'CREATE INDEX big_b ON big (b)')
+    await cluster.node(follower).call('execute', 'CREATE INDEX big_b ON big (b, a)')
     const indexMs = performance.now() - startedMs
     await cluster.untilEqual()
     assert.deepEqual(await termsOf(cluster), before, 'no election while SQLite was busy')
