@@ -1,0 +1,122 @@
+/** A process of the bench: it runs one node, or raw work, as it is told over IPC. */
+import { randomBytes } from 'node:crypto'
+import type { ColmenaNode, OpenOptions } from '../src/index.ts'
+import { monotonicMs, pause } from './clock.ts'
+import { INSERT, Load, NOTE } from './load.ts'
+import { startProfile, startProfiledWorker, stopProfile } from './profiled-thread.ts'
+import type { FromMember, MemberCalls, ToMember } from './protocol.ts'
+import { insertRaw, syncRaw } from './raw.ts'
+import { Reading } from './reading.ts'
+
+type Handlers = {
+  readonly [Name in keyof MemberCalls]: (
+    ...args: Parameters<MemberCalls[Name]>
+  ) => ReturnType<MemberCalls[Name]> | Promise<ReturnType<MemberCalls[Name]>>
+}
+
+/** Sent together, within what a node lets wait. */
+const FILL_LANES = 4
+const RETRY_MS = 1
+
+let opened: ColmenaNode | null = null
+let load: Load | null = null
+let reading: Reading | null = null
+
+const handlers: Handlers = {
+  open: async (options, isProfiled) => {
+    const startedMs = performance.now()
+    opened = await (isProfiled ? openProfiled(options) : openPlain(options))
+    await opened.database().execute('SELECT 1', [], { consistency: 'none' })
+    const elapsedMs = performance.now() - startedMs
+    load = new Load(opened)
+    return elapsedMs
+  },
+  execute: async (sql, args, options) => {
+    await node()
+      .database()
+      .execute(sql, args as never, options)
+  },
+  fill: async (sql, rows, bodyBytes) => {
+    let left = rows
+    const lane = async (): Promise<void> => {
+      while (left > 0) {
+        left -= 1
+        await node()
+          .database()
+          .execute(sql, [randomBytes(bodyBytes)])
+      }
+    }
+    await Promise.all(Array.from({ length: FILL_LANES }, lane))
+  },
+  prepareReads: async (folder) => {
+    reading = new Reading(node(), await Reading.fill(node(), folder))
+  },
+  read: (plan) => {
+    reading ??= new Reading(node(), null)
+    return reading.run(plan)
+  },
+  status: () => node().status(),
+  isLeader: () => node().isLeader,
+  knowsLeader: () => node().leader !== null,
+  startWrites: (writers) => writing().start(writers),
+  stopWrites: () => writing().stop(),
+  writeUntilDone,
+  rawInserts: insertRaw,
+  rawSyncs: syncRaw,
+  startProfile,
+  stopProfile,
+  rssBytes: () => process.memoryUsage.rss(),
+  peakRssBytes: () => writing().peakRssBytes,
+}
+
+process.on('message', (message: ToMember) => void answer(message))
+// Whoever started this process is gone: nobody would ever end it.
+process.on('disconnect', () => process.exit())
+
+async function answer({ id, method, args }: ToMember): Promise<void> {
+  try {
+    const handler = handlers[method] as (...args: readonly unknown[]) => unknown
+    tell({ id, value: await handler(...args) })
+  } catch (error) {
+    tell({ id, failure: error instanceof Error ? (error.stack ?? error.message) : String(error) })
+  }
+}
+
+function tell(message: FromMember): void {
+  process.send?.(message)
+}
+
+function node(): ColmenaNode {
+  if (opened === null) throw new Error('open first')
+  return opened
+}
+
+function writing(): Load {
+  if (load === null) throw new Error('open first')
+  return load
+}
+
+/** The package as it is built; it lies beside this file's folder. */
+async function openPlain(options: OpenOptions): Promise<ColmenaNode> {
+  const address = new URL('../dist/index.js', import.meta.url).href
+  const { open } = (await import(address)) as typeof import('../src/index.ts')
+  return open(options)
+}
+
+async function openProfiled(options: OpenOptions): Promise<ColmenaNode> {
+  const address = new URL('../dist/node/open.js', import.meta.url).href
+  const { openNode } = (await import(address)) as typeof import('../src/node/open.ts')
+  return openNode(options, startProfiledWorker)
+}
+
+async function writeUntilDone(): Promise<number> {
+  for (;;) {
+    try {
+      await node().database().execute(INSERT, [0, NOTE])
+      return monotonicMs()
+    } catch (error) {
+      if ((error as { readonly retryable?: boolean }).retryable !== true) throw error
+      await pause(RETRY_MS)
+    }
+  }
+}

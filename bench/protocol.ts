@@ -1,0 +1,65 @@
+/** What the bench and the processes it starts say to each other. */
+import type { CallOptions, Consistency, NodeStatus, OpenOptions } from '../src/index.ts'
+
+export interface MemberCalls {
+  /** Answers with the milliseconds until a local read was answered. */
+  open(options: OpenOptions, isProfiled?: boolean): number
+  execute(sql: string, args?: readonly unknown[], options?: CallOptions): void
+  /** Rows of `bodyBytes` each, through the log. */
+  fill(sql: string, rows: number, bodyBytes: number): void
+  /** 10,000 rows by key, and beside them a plain SQLite file with the same. */
+  prepareReads(folder: string): void
+  read(plan: ReadPlan): ReadResult
+  status(): NodeStatus
+  isLeader(): boolean
+  knowsLeader(): boolean
+  startWrites(writers: number): void
+  stopWrites(): Recording
+  /** Writes once, again after retryable errors; answers when it was answered, monotonic. */
+  writeUntilDone(): number
+  rawInserts(folder: string, durationMs: number): RawResult
+  rawSyncs(folder: string, durationMs: number): RawResult
+  startProfile(thread: ProfiledThread): void
+  /** A `.cpuprofile`. */
+  stopProfile(thread: ProfiledThread): string
+  rssBytes(): number
+  /** The most that was seen since the last `startWrites`. */
+  peakRssBytes(): number
+}
+
+export type ProfiledThread = 'engine' | 'storage' | 'user'
+
+/** Writes that were answered: when, on the clock that all processes share, and after how long. */
+export interface Recording {
+  readonly endsMs: Float64Array
+  readonly latenciesMs: Float64Array
+}
+
+export interface ReadPlan {
+  /** `raw` is node:sqlite itself, `reader` is `db.reader`, else `execute` at a level. */
+  readonly how: 'raw' | 'reader' | Consistency
+  readonly durationMs: number
+}
+
+export interface ReadResult {
+  readonly perSecond: number
+  readonly p50Ms: number
+}
+
+export interface RawResult {
+  readonly perSecond: number
+  readonly p50Ms: number
+}
+
+export interface ToMember {
+  readonly id: number
+  readonly method: keyof MemberCalls
+  readonly args: readonly unknown[]
+}
+
+export interface FromMember {
+  readonly id: number
+  readonly value?: unknown
+  /** What went wrong, as text. */
+  readonly failure?: string
+}

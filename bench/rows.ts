@@ -1,0 +1,152 @@
+/** Every row of the table: its stable id, what it says, and the figure it is held to. */
+
+export const GROUPS = ['write', 'read', 'failover', 'restart', 'memory', 'snapshot'] as const
+export type Group = (typeof GROUPS)[number]
+
+export type Values = ReadonlyMap<string, number>
+type Unit = '/s' | 'ms' | 'MB' | 'x'
+type Bound = number | ((values: Values) => number | undefined)
+
+export interface Row {
+  /** Stable: scripts compare runs by it. Its first word is the group. */
+  readonly id: string
+  readonly unit: Unit
+  readonly title: string
+  /** The raw row of the same work; the table shows this row's ratio to it. */
+  readonly raw?: string
+  /** The target, where there is one. */
+  readonly atLeast?: Bound
+  readonly atMost?: Bound
+}
+
+export const WRITER_COUNTS: readonly number[] = [1, 4, 32, 128, 256]
+
+const RAW_INSERT = 'write.raw.sqlite.perSecond'
+const RAW_SYNC = 'write.raw.fsync.p50Ms'
+const RAW_GET = 'read.raw.perSecond'
+const WRITE_TARGETS: ReadonlyMap<number, number> = new Map([
+  [32, 10_000],
+  [128, 20_000],
+  [256, 28_000],
+])
+
+export const ROWS: readonly Row[] = [
+  { id: RAW_INSERT, unit: '/s', title: 'node:sqlite: autocommit inserts, WAL, FULL' },
+  { id: 'write.raw.fsync.perSecond', unit: '/s', title: 'a 4 KiB write and fdatasync, in a loop' },
+  { id: RAW_SYNC, unit: 'ms', title: 'one of them' },
+  ...WRITER_COUNTS.flatMap(clusterRows),
+  ...serialRows(),
+  ...WRITER_COUNTS.map(singleRow),
+  { id: RAW_GET, unit: '/s', title: 'node:sqlite: a prepared get by key' },
+  { id: 'read.reader.perSecond', unit: '/s', title: 'db.reader: the same get', raw: RAW_GET },
+  {
+    id: 'read.reader.ratioToRaw',
+    unit: 'x',
+    title: 'db.reader beside node:sqlite',
+    atLeast: 0.9,
+  },
+  {
+    id: 'read.none.perSecond',
+    unit: '/s',
+    title: "execute at 'none', one at a time",
+    raw: RAW_GET,
+    atLeast: 150_000,
+  },
+  {
+    id: 'read.weak.leader.perSecond',
+    unit: '/s',
+    title: "execute at 'weak' on the leader",
+    raw: RAW_GET,
+  },
+  {
+    id: 'read.weak.leader.ratioToNone',
+    unit: 'x',
+    title: "'weak' on the leader beside 'none'",
+    atLeast: 0.9,
+  },
+  { id: 'read.weak.follower.p50Ms', unit: 'ms', title: "'weak' on a follower", atMost: 0.4 },
+  { id: 'read.strong.leader.p50Ms', unit: 'ms', title: "'strong' on the leader", atMost: 0.4 },
+  { id: 'read.strong.follower.p50Ms', unit: 'ms', title: "'strong' on a follower" },
+  { id: 'failover.ms', unit: 'ms', title: 'leader killed to next write, median', atMost: 300 },
+  { id: 'failover.p99Ms', unit: 'ms', title: 'the slowest of them', atMost: 2_000 },
+  { id: 'restart.1gb.ms', unit: 'ms', title: 'open with 1 GB until a read', atMost: 3_000 },
+  { id: 'memory.node.mb', unit: 'MB', title: "an idle member's process", atMost: 130 },
+  { id: 'memory.node.256writers.mb', unit: 'MB', title: 'peak under 256 writers', atMost: 300 },
+  {
+    id: 'snapshot.copy.p99Ratio',
+    unit: 'x',
+    title: 'write p99 during a snapshot, to before',
+    atMost: 2,
+  },
+]
+
+export function groupOf({ id }: Row): Group {
+  return id.slice(0, id.indexOf('.')) as Group
+}
+
+/** `>= 10,000` or `<= 0.9`, '' without a target; null while it depends on a missing row. */
+export function describeTarget(row: Row, values: Values): string | null {
+  const [sign, bound] = row.atLeast === undefined ? ['<=', row.atMost] : ['>=', row.atLeast]
+  if (bound === undefined) return ''
+  const limit = resolve(bound, values)
+  return limit === undefined ? null : `${sign} ${formatFigure(limit)}`
+}
+
+/** Whether a value meets its row's target; true where there is none. */
+export function meetsTarget(row: Row, value: number, values: Values): boolean {
+  const least = row.atLeast === undefined ? undefined : resolve(row.atLeast, values)
+  const most = row.atMost === undefined ? undefined : resolve(row.atMost, values)
+  return (least === undefined || value >= least) && (most === undefined || value <= most)
+}
+
+/** Three digits that count, or more where the figure is large. */
+export function formatFigure(value: number): string {
+  if (value >= 1_000) return Math.round(value).toLocaleString('en-US')
+  if (value >= 100) return value.toFixed(0)
+  return value >= 10 ? value.toFixed(1) : value.toFixed(2)
+}
+
+function resolve(bound: Bound, values: Values): number | undefined {
+  return typeof bound === 'number' ? bound : bound(values)
+}
+
+function clusterRows(writers: number): Row[] {
+  const id = `write.cluster.${writers}`
+  const atLeast = WRITE_TARGETS.get(writers)
+  const target = atLeast === undefined ? {} : { atLeast }
+  const title = `3 nodes, ${describeWriters(writers)}`
+  return [
+    { id: `${id}.perSecond`, unit: '/s', title, raw: RAW_INSERT, ...target },
+    { id: `${id}.p50Ms`, unit: 'ms', title: '  median', raw: RAW_SYNC },
+    { id: `${id}.p99Ms`, unit: 'ms', title: '  p99' },
+  ]
+}
+
+function singleRow(writers: number): Row {
+  const title = `1 node, ${describeWriters(writers)}`
+  return { id: `write.single.${writers}.perSecond`, unit: '/s', title, raw: RAW_INSERT }
+}
+
+function serialRows(): Row[] {
+  const leader = 'write.serial.leader.p50Ms'
+  const besideLeader = (values: Values): number | undefined => {
+    const value = values.get(leader)
+    return value === undefined ? undefined : value + 0.5
+  }
+  return [
+    { id: leader, unit: 'ms', title: 'one writer, on the leader', raw: RAW_SYNC, atMost: 1.5 },
+    { id: 'write.serial.leader.p99Ms', unit: 'ms', title: '  p99' },
+    {
+      id: 'write.serial.follower.p50Ms',
+      unit: 'ms',
+      title: 'one writer, on a follower',
+      raw: RAW_SYNC,
+      atMost: besideLeader,
+    },
+    { id: 'write.serial.follower.p99Ms', unit: 'ms', title: '  p99' },
+  ]
+}
+
+function describeWriters(writers: number): string {
+  return writers === 1 ? '1 writer' : `${writers} writers`
+}

@@ -1,0 +1,80 @@
+/**
+ * Measures the built package, as users run it, and prints one table; builds it first where it is
+ * older than its sources. Ends with status 1 if a row could not be measured.
+ */
+import { spawnSync } from 'node:child_process'
+import { readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+import { fileURLToPath } from 'node:url'
+import { parseArgs } from 'node:util'
+import { refuseUsage, requireRuntime } from './runtime.mjs'
+
+requireRuntime()
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+
+const { GROUPS } = await import('../bench/rows.ts')
+const threads = ['engine', 'storage', 'user']
+const usage = [
+  'Usage: npm run bench                          the whole table',
+  `       … --only ${GROUPS.join(' | ')}    a part; can be given again`,
+  '       … --json FILE                          writes { "row": figure } as well',
+  `       … --profile ${threads.join(' | ')}    where a thread spends its time instead`,
+].join('\n')
+
+const { groups, json, profile } = readOptions()
+buildIfOlder()
+// Ended by hand: the way out runs, and takes processes and folders along.
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
+const { runBench, runProfile } = await import('../bench/bench.ts')
+process.exit(
+  profile === null ? await runBench({ groups, jsonPath: json }) : await runProfile(profile),
+)
+
+function readOptions() {
+  let parsed
+  try {
+    parsed = parseArgs({
+      options: {
+        only: { type: 'string', multiple: true },
+        json: { type: 'string' },
+        profile: { type: 'string' },
+        help: { type: 'boolean' },
+      },
+    }).values
+  } catch (error) {
+    refuseUsage(`${error.message.split('. ')[0]}.`, usage)
+  }
+  if (parsed.help) {
+    process.stdout.write(`${usage}\n`)
+    process.exit(0)
+  }
+  const { only = [], json = null, profile = null } = parsed
+  for (const group of only) {
+    if (GROUPS.includes(group)) continue
+    refuseUsage(`There is no part "${group}", only ${GROUPS.join(', ')}.`, usage)
+  }
+  if (profile !== null && !threads.includes(profile)) {
+    refuseUsage(`There is no thread "${profile}", only ${threads.join(', ')}.`, usage)
+  }
+  if (profile !== null && (only.length > 0 || json !== null)) {
+    refuseUsage('--profile measures no rows: it goes with neither --only nor --json.', usage)
+  }
+  if (json !== null && !isFolder(join(json, '..'))) {
+    refuseUsage(`--json: there is no folder for "${json}".`, usage)
+  }
+  return { groups: only.length === 0 ? GROUPS : only, json, profile }
+}
+
+function isFolder(path) {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
+}
+
+function buildIfOlder() {
+  const built = statSync('dist/index.js', { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const sources = readdirSync('src', { recursive: true }).map((name) => join('src', name))
+  const newest = Math.max(...sources.map((path) => statSync(path).mtimeMs))
+  if (built > newest) return
+  process.stdout.write('building\n')
+  const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' })
+  if (status !== 0) process.exit(1)
+}

@@ -1,0 +1,74 @@
+/** What the bench takes, before it measures anything. */
+import assert from 'node:assert/strict'
+import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { describeTarget, GROUPS, groupOf, meetsTarget, ROWS } from '../../bench/rows.ts'
+
+const root = fileURLToPath(new URL('../../', import.meta.url))
+
+function runBench(...args: string[]): SpawnSyncReturns<string> {
+  const { NODE_TEST_CONTEXT: _, ...env } = process.env
+  return spawnSync(process.execPath, ['scripts/bench.mjs', ...args], {
+    cwd: root,
+    encoding: 'utf8',
+    env,
+    timeout: 60_000,
+  })
+}
+
+describe('npm run bench', () => {
+  const refused: readonly (readonly [string, RegExp, ...string[]])[] = [
+    ['an unknown flag', /Unknown option '--fast'/, '--fast'],
+    ['an unknown part', /no part "wirte", only write, read, failover/, '--only', 'wirte'],
+    ['a part that is none, after one that is', /no part "all"/, '--only', 'read', '--only', 'all'],
+    ['an unknown thread', /no thread "main", only engine, storage, user/, '--profile', 'main'],
+    ['a file where no folder is', /no folder for "none\/a.json"/, '--json', 'none/a.json'],
+    ['a profile of some rows', /neither --only/, '--profile', 'user', '--only', 'write'],
+    ['a flag without its value', /'--json <value>' argument missing/, '--json'],
+    ['a bare word', /Unexpected argument 'write'/, 'write'],
+  ]
+  for (const [what, message, ...args] of refused) {
+    it(`refuses ${what} with status 2 and says what it takes`, () => {
+      const { status, stderr, stdout } = runBench(...args)
+      assert.equal(status, 2)
+      assert.match(stderr, message)
+      assert.match(stderr, /Usage: npm run bench/)
+      assert.equal(stdout, '')
+    })
+  }
+
+  it('says what it takes when asked', () => {
+    const { status, stdout } = runBench('--help')
+    assert.equal(status, 0)
+    for (const group of GROUPS) assert.match(stdout, new RegExp(`\\b${group}\\b`))
+  })
+})
+
+describe('the rows of the bench', () => {
+  it('have ids of their own, each in a part that there is', () => {
+    assert.equal(new Set(ROWS.map(({ id }) => id)).size, ROWS.length)
+    for (const row of ROWS) assert.ok(GROUPS.includes(groupOf(row)), row.id)
+    for (const { id, raw } of ROWS) {
+      if (raw !== undefined) assert.ok(ROWS.some((row) => row.id === raw) && raw !== id, id)
+    }
+  })
+
+  it('are held to a least, to a most, or to another row', () => {
+    const rowOf = (id: string) => ROWS.find((row) => row.id === id) ?? assert.fail(id)
+    const values = new Map([['write.serial.leader.p50Ms', 0.8]])
+    const cases: readonly (readonly [string, number, number])[] = [
+      ['write.cluster.32.perSecond', 10_000, 9_999],
+      ['failover.ms', 300, 301],
+      ['write.serial.follower.p50Ms', 1.29, 1.31],
+    ]
+    for (const [id, met, missed] of cases) {
+      assert.ok(meetsTarget(rowOf(id), met, values), id)
+      assert.ok(!meetsTarget(rowOf(id), missed, values), id)
+    }
+    assert.equal(describeTarget(rowOf('write.cluster.32.perSecond'), values), '>= 10,000')
+    assert.equal(describeTarget(rowOf('write.serial.follower.p50Ms'), values), '<= 1.30')
+    assert.equal(describeTarget(rowOf('write.serial.follower.p50Ms'), new Map()), null)
+    assert.equal(describeTarget(rowOf('read.raw.perSecond'), values), '')
+  })
+})
