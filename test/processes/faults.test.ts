@@ -106,6 +106,24 @@ describe('around a running cluster', () => {
     assert.equal(members.length, 3)
   })
 
+  it('tells a joiner that it can not be reached where it says', async () => {
+    const other = await Cluster.start({ count: 1 })
+    try {
+      const [nowhere] = await findFreePorts(1)
+      const dataDir = freshDir('unreachable')
+      const options = { dataDir, bind: '127.0.0.1:0', join: other.address(0), joinTimeoutMs: 1_000 }
+      const advertise = `127.0.0.1:${nowhere}`
+      const joiner = stranger()
+      await assert.rejects(joiner.call('open', { ...options, advertise }), {
+        code: 'ERR_JOIN_FAILED',
+        message: new RegExp(`${advertise}.*advertise`),
+      })
+      await joiner.call('open', options)
+    } finally {
+      await other.end()
+    }
+  })
+
   it('keeps out a member of another cluster, at a known address too', async () => {
     const other = await Cluster.start({ secret: SECRET, count: 1 })
     try {
