@@ -264,8 +264,12 @@ export class Engine {
       )
       return
     }
-    this.#startJoining().join(this.#ownRecord(), this.#leaderAddress, (error) => {
-      if (error !== null) this.#fail(error)
+    const joining = this.#startJoining()
+    const own = this.#ownRecord()
+    const fail = (error: ColmenaError): void => this.#fail(error)
+    joining.join(own, this.#leaderAddress, (error) => {
+      if (error !== null) fail(error)
+      else joining.awaitLeader(own.address, () => this.#core?.raft.leader !== 0, fail)
     })
   }
 

@@ -68,6 +68,32 @@ export class Joining {
     })
   }
 
+  /**
+   * Taken in, this node must be reached where it said it is. Once the leader has, time is its
+   * own: whole databases may have to come first.
+   */
+  awaitLeader(
+    ownAddress: string,
+    isReached: () => boolean,
+    failed: (error: ColmenaError) => void,
+  ): void {
+    const { clock, joinTimeoutMs } = this.#options
+    if (this.#isOver) return
+    const leftMs = Math.max(this.#deadlineMs - clock.nowMs(), CALL_TIMEOUT_MS)
+    this.#cancel = clock.setTimer(leftMs, () => {
+      if (this.#isOver || isReached()) return
+      failed(
+        new ColmenaError(
+          'ERR_JOIN_FAILED',
+          `the cluster took this node in, but did not reach it at ${ownAddress} within ` +
+            `${joinTimeoutMs} ms: check advertise, and what may stand between (a firewall, an ` +
+            'address translation), then open it again',
+          { retryable: true },
+        ),
+      )
+    })
+  }
+
   /** Ends it; no callback is called any more. */
   stop(): void {
     this.#isOver = true

@@ -59,6 +59,8 @@ export class Snapshots {
   #ready: ReadyCopy | null = null
   #isCopying = false
   readonly #streams = new Map<MemberId, Stream>()
+  /** Members that have received a copy and must go on from the log behind it. */
+  readonly #takers = new Map<MemberId, { readonly index: number; readonly sinceMs: number }>()
   /** Which generation holds which snapshot: a broken stream goes on where it was. */
   readonly #generations = new Map<string, number>()
   #nextGeneration: number
@@ -72,11 +74,16 @@ export class Snapshots {
     this.#nextGeneration = options.generation + 1
   }
 
-  /** The lowest index that the taker of a copy will need next; null while there is no copy. */
+  /**
+   * The lowest index that whoever takes a copy will need next; null if nobody does. A copy that
+   * only waits for a next taker pins nothing: without the log behind it, another one is made.
+   */
   get neededIndex(): number | null {
-    let lowest = this.#ready?.copy.index ?? null
-    for (const { source } of this.#streams.values()) {
-      if (lowest === null || source.copy.index < lowest) lowest = source.copy.index
+    let lowest: number | null = null
+    const streamed = [...this.#streams.values()].map(({ source }) => source.copy.index)
+    const taken = [...this.#takers.values()].map(({ index }) => index)
+    for (const index of [...streamed, ...taken]) {
+      if (lowest === null || index < lowest) lowest = index
     }
     return lowest
   }
@@ -159,6 +166,7 @@ export class Snapshots {
   }
 
   tick(): void {
+    this.#releaseTakers()
     const ready = this.#ready
     if (ready === null || this.#isStreamed(ready)) return
     if (this.#options.clock.nowMs() - ready.usedMs > IDLE_COPY_MS) this.#retire()
@@ -172,8 +180,10 @@ export class Snapshots {
     const { raft, clock, changed, warning } = this.#options
     this.#streams.delete(to)
     source.usedMs = clock.nowMs()
-    if (error === null) this.sentCount += 1
-    else warning('ERR_SNAPSHOT', `sending a snapshot to member ${to} broke off: ${error.message}`)
+    if (error === null) {
+      this.sentCount += 1
+      this.#takers.set(to, { index: source.copy.index, sinceMs: clock.nowMs() })
+    } else warning('ERR_SNAPSHOT', `sending a snapshot to member ${to} broke off: ${error.message}`)
     if (source !== this.#ready) this.#removeUnused(source)
     raft.reportSnapshot(to, error === null)
     changed()
@@ -186,6 +196,20 @@ export class Snapshots {
     if (message === null || message.type !== 'snapshot') return
     raft.step(message)
     changed()
+  }
+
+  /** Once a member follows the log again, the log's ordinary length is enough for it. */
+  #releaseTakers(): void {
+    if (this.#takers.size === 0) return
+    const { raft, clock } = this.#options
+    const progress = raft.status().progress
+    for (const [id, { index, sinceMs }] of this.#takers) {
+      const member = progress.find((one) => one.id === id)
+      const follows = member?.state === 'replicate' && member.match >= index
+      if (follows || member === undefined || clock.nowMs() - sinceMs > IDLE_COPY_MS) {
+        this.#takers.delete(id)
+      }
+    }
   }
 
   /** A copy is of no use once the log behind it is gone, or for members that it does not name. */
