@@ -4,6 +4,7 @@ export type ErrorCode =
   | 'ERR_ADDRESS_IN_USE'
   | 'ERR_ALREADY_OPEN'
   | 'ERR_APPLY_HALTED'
+  | 'ERR_BUNDLED'
   | 'ERR_BUSY'
   | 'ERR_CLOSED'
   | 'ERR_DATA_DIR'

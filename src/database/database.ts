@@ -37,9 +37,3 @@ export {
   type UserToStorage,
 } from './storage-protocol.ts'
 export type { Genesis, OriginRecord } from './system-file.ts'
-
-/** The worker's entry, with the ending of this very file: `.ts` in the sources, else `.js`. */
-export const STORAGE_THREAD_URL: URL = new URL(
-  import.meta.url.endsWith('.ts') ? './storage-thread.ts' : './storage-thread.js',
-  import.meta.url,
-)

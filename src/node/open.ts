@@ -6,23 +6,24 @@ import { openDataDir } from './data-dir.ts'
 import { checkNotAborted } from './failures.ts'
 import { NodeCore } from './node-core.ts'
 import type { OpenOptions } from './options.ts'
-import { type StartThread, startWorker } from './threads.ts'
+import { requireThreads, type StartThread, startWorker } from './threads.ts'
 
 /**
  * Opens a node, and resolves when it serves local reads; `node.waitForLeader()` is a wait of its
  * own. The same call opens it again later: `bootstrap` and `join` count only where the data
  * directory holds no cluster yet. A failure leaves nothing open.
  *
- * @throws ColmenaError ERR_INVALID_OPTION and ERR_WEAK_SECRET before anything is touched;
- * ERR_UNSUPPORTED_RUNTIME, ERR_DATA_DIR, ERR_LOCKED, ERR_ALREADY_OPEN, ERR_UNSUPPORTED_FORMAT,
- * ERR_ADDRESS_IN_USE, ERR_JOIN_FAILED, ERR_NODE_ID_TAKEN, ERR_OTHER_CLUSTER, ERR_LOG_CORRUPT,
- * ERR_ABORTED.
+ * @throws ColmenaError ERR_INVALID_OPTION, ERR_WEAK_SECRET and ERR_BUNDLED before anything is
+ * touched; ERR_UNSUPPORTED_RUNTIME, ERR_DATA_DIR, ERR_LOCKED, ERR_ALREADY_OPEN,
+ * ERR_UNSUPPORTED_FORMAT, ERR_ADDRESS_IN_USE, ERR_JOIN_FAILED, ERR_NODE_ID_TAKEN,
+ * ERR_OTHER_CLUSTER, ERR_LOG_CORRUPT, ERR_ABORTED.
  * @example
  * await using node = await open({ dataDir: './data' })
  * const db = node.database()
  * await db.execute('CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value TEXT)')
  */
-export function open(options: OpenOptions): Promise<ColmenaNode> {
+export async function open(options: OpenOptions): Promise<ColmenaNode> {
+  requireThreads()
   return openNode(options, startWorker)
 }
 

@@ -1,4 +1,6 @@
+import { existsSync } from 'node:fs'
 import { type Transferable, Worker } from 'node:worker_threads'
+import { ColmenaError } from '../base/errors.ts'
 
 /** The threads of a node, beside its user's own. */
 export type ThreadName = 'engine' | 'storage'
@@ -27,17 +29,42 @@ export type StartThread = (
   handlers: ThreadHandlers,
 ) => Thread
 
-/** The sources run as they are and as they are built: the entry ends as this very file does. */
-const ENDING = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+/** The files that the threads begin with, as seen from this one, without their ending. */
+const ENTRIES: Readonly<Record<ThreadName, string>> = {
+  engine: '../engine/engine-thread',
+  storage: '../database/storage-thread',
+}
 
-const ENTRIES: Readonly<Record<ThreadName, URL>> = {
-  engine: new URL(`../engine/engine-thread${ENDING}`, import.meta.url),
-  storage: new URL(`../database/storage-thread${ENDING}`, import.meta.url),
+/** Bundles of CommonJS have no `import.meta.url`, whatever its type says. */
+const here: string | undefined = import.meta.url
+
+/**
+ * A bundler that takes this package into its own file leaves the threads' files behind. Asked
+ * before anything is touched, as a worker without its file fails where nobody can tell why.
+ *
+ * @throws ColmenaError ERR_BUNDLED
+ */
+export function requireThreads(): void {
+  for (const name of Object.keys(ENTRIES)) locateEntry(name as ThreadName)
+}
+
+function locateEntry(name: ThreadName): URL {
+  // The sources run as they are and as they are built: an entry ends as this very file does.
+  const path = ENTRIES[name] + (here?.endsWith('.ts') ? '.ts' : '.js')
+  const entry = URL.parse(path, here)
+  if (entry !== null && existsSync(entry)) return entry
+  throw new ColmenaError(
+    'ERR_BUNDLED',
+    `The code of Colmena's ${name} thread is not at ${entry?.href ?? path}: it seems that a ` +
+      'bundler has taken the package into its own file. Leave it out of the bundle, installed ' +
+      "beside it: `serverExternalPackages: ['colmena']` for Next.js, `ssr.external: ['colmena']` " +
+      "for Vite, `external: ['colmena']` for esbuild, Rollup and the like.",
+  )
 }
 
 /** A real worker thread. */
 export const startWorker: StartThread = (name, workerData, transfer, handlers) => {
-  const worker = new Worker(ENTRIES[name], {
+  const worker = new Worker(locateEntry(name), {
     name: `colmena-${name}`,
     workerData,
     transferList: [...transfer],

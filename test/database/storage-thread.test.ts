@@ -12,13 +12,14 @@ import {
   decodeResults,
   type ReplicaState,
   type SnapshotCopy,
-  STORAGE_THREAD_URL,
   StorageClient,
   type StorageToUser,
   type StorageWorkerData,
 } from '../../src/database/database.ts'
 import { decodeEntries, encodeEntries } from '../../src/database/storage-protocol.ts'
 import { GENESIS, LogMaker, makeDirectory, ORIGIN } from './log-maker.ts'
+
+const entry = new URL('../../src/database/storage-thread.ts', import.meta.url)
 
 /** A storage thread with both of its ends in this one. */
 class Storage {
@@ -46,7 +47,7 @@ class Storage {
       retryPauseMs: 20,
       ...more,
     }
-    this.worker = new Worker(STORAGE_THREAD_URL, { workerData: data, transferList: [port2] })
+    this.worker = new Worker(entry, { workerData: data, transferList: [port2] })
     this.worker.on('error', (error: Error) => {
       this.failure = error
       this.#changed()

@@ -59,6 +59,7 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
   ['src/log/real-disk.ts', 'the Disk port on real files'],
   ['src/node/data-dir.ts', 'makes the data directory'],
   ['src/node/identity.ts', 'the identity file'],
+  ['src/node/threads.ts', 'looks whether the code of its threads is there'],
   ['src/transport/snapshot-files.ts', 'the copies that a snapshot arrives as'],
   ['src/transport/snapshot-sender.ts', 'the copies that a snapshot is sent from'],
 ])

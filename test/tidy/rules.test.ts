@@ -223,7 +223,10 @@ describeRule(
     [/outside the project/, { 'src/a.ts': `// ${'haz'}${'ard 12'}` }],
     [/outside the project/, { 'src/a.ts': `// ${'haz'}${'ards.md'}` }],
   ],
-  { 'README.md': 'work/ is root work at .github/workflows/a, test/work and /worker are fine' },
+  {
+    'README.md': 'work/ is root work at .github/workflows/a, test/work and /worker are fine',
+    'package-lock.json': `  ${'"resolv'}${'ed": "test/a/b", "link": true'}`,
+  },
 )
 
 describeRule(
