@@ -6,6 +6,7 @@ import { join } from 'node:path'
 import { after, afterEach, before, describe, it } from 'node:test'
 import { frameBytes } from '../transport/raw-peer.ts'
 import { Cluster } from './cluster.ts'
+import { findFreePorts } from './free-port.ts'
 import { NodeHandle, type RemoteError } from './node-handle.ts'
 import { until } from './wait.ts'
 
