@@ -13,7 +13,7 @@ export type ReaderRow = Record<string, ReaderValue>
 
 export interface PrepareOptions {
   /**
-   * Integers as bigint. Without it they are numbers, and one beyond 2^53 is an error.
+   * Integers as bigint. Without it they are numbers, and one beyond 2^53 is ERR_TOO_LARGE.
    *
    * @defaultValue false
    */
@@ -36,11 +36,13 @@ export class DatabaseReader {
    * Prepares a read. It answers at level `none`, this node's applied state, and goes on to work
    * when a snapshot replaces the files.
    *
-   * @throws SqlError for SQL that can't be prepared, ERR_REFUSED_SQL for a write.
+   * @throws SqlError for SQL that can't be prepared, ERR_REFUSED_SQL for a write,
+   * ERR_INVALID_ARGUMENT for an option that is none.
    */
   prepare<TRow = ReaderRow>(sql: string, options: PrepareOptions = {}): ReaderStatement<TRow> {
     checkScope()
-    const statement = run(() => this.#files().prepare(sql, { bigints: options.bigints ?? false }))
+    const bigints = checkPrepare(sql, options)
+    const statement = run(() => this.#files().prepare(sql, { bigints }))
     return new ReaderStatement<TRow>(this.#core, statement)
   }
 }
@@ -97,6 +99,24 @@ export class ReaderStatement<TRow = ReaderRow> {
     this.#core.checkOpen()
     this.#core.readCount += 1
   }
+}
+
+function checkPrepare(sql: unknown, options: unknown): boolean {
+  if (typeof sql !== 'string') throw invalid(`the SQL is of type ${typeof sql}; pass text`)
+  if (typeof options !== 'object' || options === null) {
+    throw invalid('the options of prepare are an object, such as { bigints: true }')
+  }
+  const { bigints = false, ...others } = options as PrepareOptions
+  const [unknown] = Object.keys(others)
+  if (unknown !== undefined) {
+    throw invalid(`unknown option '${unknown}' of prepare; 'bigints' is the only one`)
+  }
+  if (typeof bigints !== 'boolean') throw invalid('bigints must be true or false')
+  return bigints
+}
+
+function invalid(message: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }
 
 function checkScope(): void {

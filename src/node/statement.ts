@@ -60,7 +60,8 @@ export function toArgs(args: unknown, where = ''): StatementArgs {
     }
     return values
   }
-  if (typeof args !== 'object' || args === null || ArrayBuffer.isView(args)) {
+  // A Map or a Set has no properties of its own: every parameter would silently be NULL.
+  if (typeof args !== 'object' || args === null || Symbol.iterator in args) {
     throw invalid(`${where}args must be an array, or an object of named values`)
   }
   const entries = Object.entries(args)

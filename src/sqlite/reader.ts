@@ -138,8 +138,7 @@ export class Reader {
         run(() => (isNamed(args) ? statement.all(named(args)) : statement.all(...args))),
       get: (args) =>
         run(() => (isNamed(args) ? statement.get(named(args)) : statement.get(...args))),
-      iterate: (args) =>
-        run(() => (isNamed(args) ? statement.iterate(named(args)) : statement.iterate(...args))),
+      iterate: (args) => this.#iterate(prepared, args),
       columns: () => statement.columns().map(({ name }) => name),
     }
   }
@@ -218,13 +217,30 @@ export class Reader {
     return { ...guarded, columns: [], columnTypes: [], schemaVersion: -1 }
   }
 
+  /** Each step is run, since the first one is where a read begins, and any may fail. */
+  *#iterate(prepared: GuardedStatement, args: StatementArgs): Generator<unknown, void, void> {
+    const { statement } = prepared
+    const rows = this.#run(prepared, () =>
+      isNamed(args) ? statement.iterate(named(args)) : statement.iterate(...args),
+    )
+    try {
+      for (;;) {
+        const { done, value } = this.#run(prepared, () => rows.next())
+        if (done === true) return
+        yield value
+      }
+    } finally {
+      rows.return?.()
+    }
+  }
+
   #run<T>({ shape }: GuardedStatement, work: () => T): T {
     this.#guard.arm(shape.keyword, false)
     let result: T
     try {
       result = work()
     } catch (error) {
-      throw this.#guard.takeRefusal() ?? asFailure(error)
+      throw this.#guard.takeRefusal() ?? asReadFailure(error)
     } finally {
       this.#guard.disarm()
     }
@@ -253,6 +269,18 @@ function named(args: ReadonlyMap<string, SqlValue>): Record<string, SqlValue> {
 
 function refuseWrite(facts: StatementFacts): void {
   if (facts.kind === 'write') throw refusal('a statement that writes is refused in a read')
+}
+
+/** Node.js throws for an integer that a number can't hold, where none are asked for as bigint. */
+function asReadFailure(error: unknown): unknown {
+  if (!(error instanceof RangeError && /too large to be represented/.test(error.message))) {
+    return asFailure(error)
+  }
+  return new StatementFailure(
+    'ERR_TOO_LARGE',
+    `${error.message}; prepare the statement with { bigints: true }`,
+    { cause: error },
+  )
 }
 
 function takeColumns(prepared: ReaderStatement): void {

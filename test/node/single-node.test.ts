@@ -306,6 +306,29 @@ suite('prepared reads', () => {
     assert.equal([...rows].length, 1)
   })
 
+  test('fail with our errors, at once or row by row', async (t) => {
+    const { reader } = (await openHere(t)).database()
+    const large = 'SELECT 9223372036854775807 AS n'
+    const tooLarge = { name: 'ColmenaError', code: 'ERR_TOO_LARGE', message: /bigints: true/ }
+    assert.throws(() => reader.prepare(large).all(), tooLarge)
+    assert.throws(() => reader.prepare(large).get(), tooLarge)
+    assert.throws(() => reader.prepare(large).iterate().next(), tooLarge)
+    assert.equal(reader.prepare<{ n: bigint }>(large, { bigints: true }).get()?.n, 2n ** 63n - 1n)
+    const rows = reader.prepare("SELECT json(column1) FROM (VALUES ('[]'), ('['))").iterate()
+    assert.equal(rows.next().done, false)
+    assert.throws(() => rows.next(), { name: 'SqlError', code: 'ERR_SQL' })
+    assert.equal(rows.next().done, true)
+  })
+
+  test('take SQL text and the one option that they know', async (t) => {
+    const { reader } = (await openHere(t)).database()
+    const invalid = { name: 'ColmenaError', code: 'ERR_INVALID_ARGUMENT' }
+    assert.throws(() => reader.prepare(5 as never), invalid)
+    assert.throws(() => reader.prepare('SELECT 1', null as never), invalid)
+    assert.throws(() => reader.prepare('SELECT 1', { bigint: true } as never), invalid)
+    assert.throws(() => reader.prepare('SELECT 1', { bigints: 1 } as never), invalid)
+  })
+
   test('refuse writes, what can not be prepared, and stronger levels', async (t) => {
     const db = (await openHere(t)).database()
     await db.execute('CREATE TABLE t (a)')

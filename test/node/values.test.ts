@@ -98,6 +98,7 @@ suite('arguments', () => {
     invalid([{}], /argument 1 is an object of class Object/)
     invalid('text', /args must be an array/)
     invalid(new Uint8Array(1), /args must be an array/)
+    invalid(new Map([['a', 1]]), /args must be an array/)
     invalid(new Array(40_000).fill(0), /40000 arguments/)
   })
 
