@@ -205,7 +205,7 @@ export class Guard {
       return this.#deny(name, 'a database is made by node.database(name)')
     }
     if (name === 'TRANSACTION' || name === 'SAVEPOINT') {
-      return this.#deny(name, 'use transaction() or batch()')
+      return this.#deny(name, 'pass the statements to batch()')
     }
     return OK
   }
