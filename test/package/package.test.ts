@@ -1,0 +1,283 @@
+/** The package as users get it: packed, installed into empty folders, compiled, bundled, run. */
+import assert from 'node:assert/strict'
+import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
+import { type BuildOptions, build } from 'esbuild'
+import { publint } from 'publint'
+import { readProject } from '../tidy/project.ts'
+import { isNode, lineOf, parseSource, walk } from '../tidy/source.ts'
+import { installConsumer, measureFolderBytes, readFirstScreen, runNode, write } from './consumer.ts'
+import { type Packed, packPackage, root } from './packed.ts'
+
+const INSTALLED_BYTES_MAX = 10 * 1024 * 1024
+const DEPENDENCIES_MAX = 3
+const node26 = join(root, 'test/package/node-26/node_modules/node-26/bin/node')
+const hasNode26 = process.platform === 'linux' && process.arch === 'x64'
+
+let packed: Packed
+let consumer = ''
+before(() => {
+  packed = packPackage()
+  consumer = installConsumer(packed, 'consumer')
+})
+after(() => packed?.remove())
+
+describe('the tarball', () => {
+  it('holds what is built and written, and nothing else', () => {
+    const paths = packed.files.map(({ path }) => path)
+    const pages = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
+    for (const page of pages) assert.ok(paths.includes(page), `${page} is missing`)
+    const expected = /^dist\/package\.json$|^dist\/[\w./-]+(\.js|\.d\.ts)$|^docs\/[\w-]+\.md$/
+    const others = paths.filter((path) => !pages.includes(path) && !expected.test(path))
+    assert.deepEqual(others, [])
+    const built = packed.sources.flatMap((path) => {
+      const stem = `dist/${path.replace(/\.ts$/, '')}`
+      return [`${stem}.js`, `${stem}.d.ts`]
+    })
+    assert.ok(built.includes('dist/index.js'))
+    const packedCode = paths.filter((path) => /^dist\/.*\.[jt]s$/.test(path))
+    assert.deepEqual(packedCode.sort(), built.sort())
+  })
+
+  it('is faultless to publint', async () => {
+    const bytes = readFileSync(packed.tarball)
+    const tarball = bytes.buffer.slice(bytes.byteOffset, bytes.byteOffset + bytes.length)
+    const { messages } = await publint({ pack: { tarball }, strict: true })
+    // The root has no "type" so that an old Node.js can say what is wrong; dist/ has its own.
+    const found = messages.filter(({ code }) => code !== 'USE_TYPE')
+    assert.deepEqual(found, [])
+    const dist = join(consumer, 'node_modules/colmena/dist/package.json')
+    assert.equal(JSON.parse(readFileSync(dist, 'utf8')).type, 'module')
+  })
+
+  it('is faultless to "are the types wrong"', async () => {
+    const result = await checkPackage(createPackageFromTarballData(readFileSync(packed.tarball)))
+    assert.ok(result.types !== false, 'no types at all')
+    // That CommonJS gets an ES module is meant: every Node.js that we support can require it.
+    const found = result.problems.filter(({ kind }) => kind !== 'CJSResolvesToESM')
+    assert.deepEqual(found, [])
+  })
+
+  it('brings little', () => {
+    const manifest: Record<string, Record<string, string> | undefined> = JSON.parse(
+      readFileSync(join(consumer, 'node_modules/colmena/package.json'), 'utf8'),
+    )
+    const kinds = ['dependencies', 'optionalDependencies', 'peerDependencies']
+    const names = kinds.flatMap((kind) => Object.keys(manifest[kind] ?? {}))
+    assert.ok(names.length <= DEPENDENCIES_MAX, `it depends on ${names.join(', ')}`)
+    const sizeBytes = measureFolderBytes(join(consumer, 'node_modules'))
+    assert.ok(sizeBytes > 100_000 && sizeBytes <= INSTALLED_BYTES_MAX, `${sizeBytes} bytes`)
+    const installs = ['preinstall', 'install', 'postinstall']
+    assert.deepEqual(
+      installs.filter((name) => name in (manifest['scripts'] ?? {})),
+      [],
+      'installing runs no code',
+    )
+  })
+})
+
+describe('a consumer compiles', () => {
+  const use = (load: string): string => `${load}
+import type { ColmenaNode, NodeStatus, ResultSet } from 'colmena'
+export async function use(): Promise<number> {
+  const node: ColmenaNode = await open({ dataDir: './data', signal: undefined })
+  node.on('leader', (leader) => console.log(leader))
+  const status: NodeStatus = await node.status()
+  const result: ResultSet = await node.database().execute('SELECT ?', [1])
+  // @ts-expect-error: the types are no "any"
+  await node.database().execute(42)
+  // @ts-expect-error: an unknown option
+  await open({ dataDirectory: './data' })
+  await node[Symbol.asyncDispose]()
+  return result.rows.length + status.version.length
+}
+try {
+  void use()
+} catch (error) {
+  if (error instanceof ColmenaError && error.code === 'ERR_BUNDLED') console.log(error.outcome)
+}
+`
+  const strict = {
+    target: 'es2022',
+    strict: true,
+    exactOptionalPropertyTypes: true,
+    skipLibCheck: false,
+    noEmit: true,
+    types: ['node'],
+  }
+  const esModule = use("import { ColmenaError, open } from 'colmena'")
+  const required = use(
+    "import colmena = require('colmena')\nconst { ColmenaError, open } = colmena",
+  )
+  const projects = {
+    'NodeNext, as an ES module': {
+      file: 'use.mts',
+      content: esModule,
+      options: { module: 'nodenext' },
+    },
+    'NodeNext, required by CommonJS': {
+      file: 'use.cts',
+      content: required,
+      options: { module: 'nodenext' },
+    },
+    'Bundler resolution': {
+      file: 'use.ts',
+      content: esModule,
+      options: { module: 'esnext', moduleResolution: 'bundler' },
+    },
+  }
+  before(() => {
+    // What every TypeScript project for Node.js has; linked, as nothing may be downloaded here.
+    const types = join(consumer, 'node_modules/@types')
+    mkdirSync(types)
+    symlinkSync(join(root, 'node_modules/@types/node'), join(types, 'node'), 'junction')
+  })
+  const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
+
+  for (const [name, { file, content, options }] of Object.entries(projects)) {
+    it(`under ${name}`, async () => {
+      const folder = join(consumer, `types-${file.split('.')[1]}`)
+      const config = { compilerOptions: { ...strict, ...options }, files: [file] }
+      write(folder, { [file]: content, 'tsconfig.json': JSON.stringify(config) })
+      const { status, stdout, stderr } = await runNode(process.execPath, folder, [tsc, '-p', '.'])
+      assert.equal(stdout + stderr, '')
+      assert.equal(status, 0)
+    })
+  }
+})
+
+describe('the package is loaded', () => {
+  it('by import and by require, as one', async () => {
+    const program = `
+      const required = require('colmena')
+      import('colmena').then((imported) => {
+        console.log(required.open === imported.open, Object.keys(imported).sort().join(' '))
+      })`
+    write(consumer, { 'load.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['load.cjs'])
+    assert.equal(stderr, '')
+    assert.equal(stdout, 'true ColmenaError SqlError isColmenaError open withConsistency\n')
+  })
+
+  it('only by its name', async () => {
+    const program = `
+      import('colmena/dist/index.js').catch(({ code }) => console.log(code))
+      console.log(require('colmena/package.json').name)`
+    write(consumer, { 'deep.cjs': program })
+    const { stdout } = await runNode(process.execPath, consumer, ['deep.cjs'])
+    assert.equal(stdout, 'colmena\nERR_PACKAGE_PATH_NOT_EXPORTED\n')
+  })
+
+  it('and waits for nothing while loading: no top-level await', () => {
+    const found: string[] = []
+    for (const file of readProject().filter(({ path }) => /^src\/.*\.ts$/.test(path))) {
+      walk(parseSource(file), (node, parents) => {
+        const waits = node.type === 'AwaitExpression' || node['await'] === true
+        const isInside = parents.some(
+          (parent) => isNode(parent) && /Function|Method/.test(parent.type),
+        )
+        if (waits && !isInside) found.push(`${file.path}:${lineOf(node)}`)
+      })
+    }
+    assert.deepEqual(found, [])
+  })
+})
+
+describe("the README's first screen runs from an empty folder", () => {
+  const endings = ['mjs', 'ts', 'cjs'] as const
+  const row = /^\[ \{ who: 'Ada', at: '[\d: -]+' \} \]\n$/
+
+  async function runFirstScreens(node: string, name: string): Promise<void> {
+    const folder = installConsumer(packed, `first-${name}`)
+    for (const ending of endings) {
+      const code = await readFirstScreen()
+      const required = code.replace("await import('colmena')", "require('colmena')")
+      assert.notEqual(required, code, 'the first screen imports the package')
+      write(folder, { [`first.${ending}`]: ending === 'cjs' ? required : code })
+      const place = join(folder, ending)
+      mkdirSync(place)
+      const { status, stdout, stderr } = await runNode(node, place, [`../first.${ending}`])
+      assert.equal(stderr, '', ending)
+      assert.match(stdout, row, ending)
+      assert.equal(status, 0, ending)
+    }
+  }
+
+  it('with the Node.js of this repository', () => runFirstScreens(process.execPath, 'pinned'))
+
+  it('with Node.js 26', async (t) => {
+    if (!hasNode26) {
+      t.diagnostic('Node.js 26 comes with `npm ci` on Linux x64 only: nothing was run')
+      assert.equal(existsSync(node26), false)
+      return
+    }
+    const { stdout } = await runNode(node26, consumer, ['--version'])
+    assert.match(stdout, /^v26\./)
+    // Both bring a command named node; `npx node` and npm's scripts must go on to mean the pinned.
+    const command = await runNode(join(root, 'node_modules/.bin/node'), consumer, ['--version'])
+    const { devDependencies } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8'))
+    assert.equal(command.stdout, `v${devDependencies.node}\n`)
+    await runFirstScreens(node26, '26')
+  })
+})
+
+describe('a bundle', () => {
+  const program = `
+    import { open } from 'colmena'
+    import { existsSync } from 'node:fs'
+    async function main() {
+      const node = await open({ dataDir: './data-of-bundle', bootstrap: true })
+      const { rows } = await node.database().execute('SELECT 1 AS one')
+      console.log(JSON.stringify(rows))
+      await node.close()
+    }
+    main().catch(({ name, code, message }) => {
+      console.log(JSON.stringify({ name, code, message, touched: existsSync('./data-of-bundle') }))
+    })`
+
+  async function bundle(name: string, options: BuildOptions): Promise<string> {
+    const folder = join(consumer, `bundle-${name}`)
+    write(folder, { 'app.mjs': program })
+    const result = await build({
+      absWorkingDir: folder,
+      entryPoints: ['app.mjs'],
+      outfile: join(folder, `out.${options.format === 'cjs' ? 'cjs' : 'mjs'}`),
+      bundle: true,
+      platform: 'node',
+      logLevel: 'silent',
+      ...options,
+    })
+    assert.deepEqual(result.errors, [])
+    const file = options.format === 'cjs' ? 'out.cjs' : 'out.mjs'
+    const { stdout, stderr } = await runNode(process.execPath, folder, [file])
+    assert.equal(stderr, '')
+    return stdout
+  }
+
+  it('that leaves the package outside works', async () => {
+    const external = ['colmena']
+    assert.equal(await bundle('external-esm', { format: 'esm', external }), '[{"one":1}]\n')
+    assert.equal(await bundle('external-cjs', { format: 'cjs', external }), '[{"one":1}]\n')
+  })
+
+  const buildMachine = '"file:///on/the/build/machine/node_modules/colmena/dist/node/threads.js"'
+  const swallowed: Readonly<Record<string, BuildOptions>> = {
+    'an ES module': { format: 'esm' },
+    CommonJS: { format: 'cjs' },
+    'paths of the machine that built it': {
+      format: 'esm',
+      define: { 'import.meta.url': buildMachine },
+    },
+  }
+  for (const [name, options] of Object.entries(swallowed)) {
+    it(`that swallowed it into ${name} is told how to leave it out`, async () => {
+      const output = await bundle(`into-${name.replaceAll(' ', '-')}`, options)
+      const { message, ...rest } = JSON.parse(output)
+      assert.deepEqual(rest, { name: 'ColmenaError', code: 'ERR_BUNDLED', touched: false })
+      assert.match(message, /serverExternalPackages.*ssr\.external.*external: \['colmena'\]/)
+    })
+  }
+})
