@@ -99,8 +99,14 @@ export class DatabaseReader {
     const { reader } = borrowed.connection
     reader.pin()
     const close = (): void => {
-      if (reader.inTransaction) reader.unpin()
-      borrowed.return()
+      let isReusable = true
+      try {
+        if (reader.inTransaction) reader.unpin()
+      } catch {
+        // What was read was read, or has failed with its own error; nobody needs this connection.
+        isReusable = false
+      }
+      borrowed.return(isReusable)
     }
     let isOpen = true
     const closeOnce = (): void => {

@@ -7,7 +7,7 @@ import {
 } from '../base/errors.ts'
 import type { UnitError } from '../command/command.ts'
 import type { ErrorMessage } from '../engine/engine.ts'
-import { StatementFailure } from '../sqlite/sqlite.ts'
+import { isAnswerCode, StatementFailure } from '../sqlite/sqlite.ts'
 import type { ThreadName } from './threads.ts'
 
 /** An error that crossed threads as a message. */
@@ -45,10 +45,21 @@ export function errorFromUnit(
   return new SqlError(message, { sqliteCode, sqliteMessage, statementIndex, index })
 }
 
-/** What a local read threw, as its caller gets it. */
+const SQLITE_CORRUPT = 11
+const SQLITE_NOTADB = 26
+
+/** What a local read threw, as its caller gets it: trouble of this machine is no one's SQL. */
 export function readFailure(error: unknown, place: StatementPlace): unknown {
   if (!(error instanceof StatementFailure)) return error
   const { code, message, sqliteCode } = error
+  if (code === 'ERR_SQL' && !isAnswerCode(sqliteCode)) {
+    const isDamaged = [SQLITE_CORRUPT, SQLITE_NOTADB].includes(sqliteCode & 0xff)
+    return new ColmenaError(
+      'ERR_FAILED',
+      `this node can't read its database: ${message} (SQLite code ${sqliteCode})`,
+      { retryable: !isDamaged, cause: error },
+    )
+  }
   return errorFromUnit({ code, message, sqliteCode, statementIndex: 0 }, place)
 }
 

@@ -98,12 +98,14 @@ export class NodeCore {
       deadlines: this.#deadlines,
       electionTimeoutMs,
       nowMs: processNowMs,
+      haltedReason: () => this.#haltedReason,
       ask: (id, level) => this.#threads.postEngine({ kind: 'read', id, level }),
     })
     this.writes = new Writes({
       origin,
       deadlines: this.#deadlines,
       applyLagMs: () => this.shared.readEngine().applyLagMs,
+      haltedReason: () => this.#haltedReason,
       post: (database, sequence, bytes) =>
         this.#threads.postEngine({ kind: 'write', database, sequence, bytes }, bytes),
       askOutcome: (database, sequence) => this.#askOutcome(database, sequence),

@@ -12,6 +12,8 @@ export interface ReadsOptions {
   readonly electionTimeoutMs: number
   /** The clock that the engine stamps the shared state with. */
   readonly nowMs: () => number
+  /** Why this machine applies nothing, null while it does. */
+  readonly haltedReason: () => string | null
   /** Asks the engine for the index that satisfies `level`. */
   readonly ask: (id: number, level: AskedLevel) => void
 }
@@ -20,6 +22,7 @@ export interface ReadsOptions {
 class ReadWait extends Waiting {
   readonly promise: Promise<void>
   readonly #timeoutMs: number
+  readonly #haltedReason: () => string | null
   readonly #settled: (wait: ReadWait) => void
   #resolve: () => void = () => {}
   #reject: (error: ColmenaError) => void = () => {}
@@ -27,9 +30,14 @@ class ReadWait extends Waiting {
   /** The index that must be applied; 0 until it is known. */
   index = 0
 
-  constructor(timeoutMs: number, settled: (wait: ReadWait) => void) {
+  constructor(
+    timeoutMs: number,
+    haltedReason: () => string | null,
+    settled: (wait: ReadWait) => void,
+  ) {
     super()
     this.#timeoutMs = timeoutMs
+    this.#haltedReason = haltedReason
     this.#settled = settled
     this.promise = new Promise((resolve, reject) => {
       this.#resolve = resolve
@@ -42,10 +50,12 @@ class ReadWait extends Waiting {
       this.index === 0
         ? 'the leader did not answer'
         : `index ${this.index}, which it needs, was not applied on this node`
+    const message = `the read was given up: ${what} in ${this.#timeoutMs} ms`
+    const halted = this.index === 0 ? null : this.#haltedReason()
     this.fail(
-      new ColmenaError('ERR_TIMEOUT', `the read was given up: ${what} in ${this.#timeoutMs} ms`, {
-        retryable: true,
-      }),
+      halted === null
+        ? new ColmenaError('ERR_TIMEOUT', message, { retryable: true })
+        : new ColmenaError('ERR_APPLY_HALTED', `${message}: ${halted}`, { retryable: true }),
     )
   }
 
@@ -161,9 +171,9 @@ export class Reads {
   }
 
   #createWait(signal: AbortSignal | undefined): ReadWait {
-    const { deadlines } = this.#options
+    const { deadlines, haltedReason } = this.#options
     let abort: (() => void) | null = null
-    const wait = new ReadWait(deadlines.timeoutMs, () => {
+    const wait = new ReadWait(deadlines.timeoutMs, haltedReason, () => {
       deadlines.remove(wait)
       if (abort !== null) signal?.removeEventListener('abort', abort)
       this.#dropEmptyRounds()

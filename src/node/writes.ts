@@ -42,6 +42,8 @@ export interface WritesOptions {
   readonly origin: string
   readonly deadlines: Deadlines
   readonly applyLagMs: () => number
+  /** Why this machine applies nothing, null while it does. */
+  readonly haltedReason: () => string | null
   /** Takes a command towards the log; its bytes are the engine's from here on. */
   readonly post: (database: string, sequence: number, bytes: Uint8Array<ArrayBuffer>) => void
   /** Never rejects, and always answers in a bounded time. */
@@ -168,6 +170,14 @@ export class Writes {
         'ERR_BUSY',
         `${this.#pendingBytes} bytes of writes wait on this node already, at most ` +
           `${pendingBytesMax} may: wait for some of them, then try again`,
+        { retryable: true },
+      )
+    }
+    const halted = this.#options.haltedReason()
+    if (halted !== null) {
+      return new ColmenaError(
+        'ERR_APPLY_HALTED',
+        `this node takes no writes until it can write its databases again: ${halted}`,
         { retryable: true },
       )
     }
@@ -299,9 +309,11 @@ export class Writes {
       committed: `it is committed at index ${index}, and this node will apply it later`,
       unknown: 'whether it will still be applied is not known: read before you repeat it',
     }
+    const halted = this.#options.haltedReason()
+    const why = halted === null ? '' : ` (this node can't write its databases: ${halted})`
     return new ColmenaError(
       'ERR_TIMEOUT',
-      `the write was not answered within ${timeoutMs} ms; ${words[outcome]}`,
+      `the write was not answered within ${timeoutMs} ms; ${words[outcome]}${why}`,
       { retryable: outcome === 'not-applied', outcome, index },
     )
   }

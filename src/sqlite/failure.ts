@@ -25,6 +25,11 @@ export class StatementFailure extends Error {
   }
 }
 
+/** Whether every node answers with this code: all others are one machine's own. */
+export function isAnswerCode(sqliteCode: number): boolean {
+  return ANSWERS.has(sqliteCode & 0xff)
+}
+
 /** A refusal of our guard, with its reason and what to use instead. */
 export function refusal(message: string): StatementFailure {
   return new StatementFailure('ERR_REFUSED_SQL', message)
@@ -96,7 +101,7 @@ function failureKind(error: unknown, sqliteCode: number, isOpen: boolean): Failu
     if (!isAnswer) return 'machine'
     return isOpen ? 'answer' : 'vanished'
   }
-  if (sqliteCode < 0 || !ANSWERS.has(primary)) return 'machine'
+  if (sqliteCode < 0 || !isAnswerCode(sqliteCode)) return 'machine'
   if (isOpen) return 'answer'
   return primary === SQLITE_CONSTRAINT ? 'vanished' : 'machine'
 }

@@ -11,6 +11,7 @@ export {
   type ClassifiedFailure,
   classifyFailure,
   type FailureKind,
+  isAnswerCode,
   StatementFailure,
 } from './failure.ts'
 export { acquireFileLock, type FileLock } from './lock.ts'

@@ -21,6 +21,7 @@ class Rig {
   readonly shared = new SharedState()
   readonly asked: { id: number; level: string }[] = []
   nowMs = 0
+  haltedReason: string | null = null
   readonly reads: Reads
 
   constructor(t: TestContext, timeoutMs = 60_000) {
@@ -31,6 +32,7 @@ class Rig {
       deadlines,
       electionTimeoutMs: 1000,
       nowMs: () => this.nowMs,
+      haltedReason: () => this.haltedReason,
       ask: (id, level) => this.asked.push({ id, level }),
     })
   }
@@ -206,6 +208,21 @@ suite('reads that ask', () => {
       code: 'ERR_TIMEOUT',
       message: /the leader did not answer/,
     })
+  })
+
+  test('say why nothing is applied, if that is known', async (t) => {
+    const rig = new Rig(t, 30)
+    rig.haltedReason = 'the disk is full'
+    const behind = rig.enter('strong')
+    await turn()
+    rig.answer(0, 100)
+    const asked = rig.enter('weak')
+    await assert.rejects(behind ?? Promise.resolve(), {
+      code: 'ERR_APPLY_HALTED',
+      retryable: true,
+      message: /index 100.*the disk is full/,
+    })
+    await assert.rejects(asked ?? Promise.resolve(), { code: 'ERR_TIMEOUT' })
   })
 
   test('all end when the node does', async (t) => {

@@ -22,6 +22,7 @@ class Rig {
   readonly asked: string[] = []
   outcome: Promise<WriteOutcome> = Promise.resolve({ outcome: 'unknown' })
   applyLagMs = 0
+  haltedReason: string | null = null
   readonly writes: Writes
 
   constructor(t: TestContext, timeoutMs = 60_000) {
@@ -31,6 +32,7 @@ class Rig {
       origin: ORIGIN,
       deadlines,
       applyLagMs: () => this.applyLagMs,
+      haltedReason: () => this.haltedReason,
       post: (database, sequence, bytes) => {
         const command = decodeWrite(bytes)
         assert.equal(command.database, database)
@@ -161,6 +163,24 @@ suite('writes', () => {
     rig.write('a')
     await turn()
     assert.deepEqual(rig.commands, [['a']])
+  })
+
+  test('a node that can not write its databases takes none, and says why', async (t) => {
+    const rig = new Rig(t, 30)
+    const left = rig.write('a')
+    await turn()
+    rig.haltedReason = 'the disk is full'
+    await assert.rejects(rig.write('b'), {
+      code: 'ERR_APPLY_HALTED',
+      outcome: 'not-applied',
+      retryable: true,
+      message: /the disk is full/,
+    })
+    await assert.rejects(left, { code: 'ERR_TIMEOUT', message: /the disk is full/ })
+    rig.haltedReason = null
+    rig.write('c')
+    await turn()
+    assert.deepEqual(rig.commands, [['a'], ['c']])
   })
 
   test('what the engine gives up fails with its reason, and the next may leave', async (t) => {

@@ -1,0 +1,76 @@
+import assert from 'node:assert/strict'
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { type TestContext, test } from 'node:test'
+import { open } from '../../src/index.ts'
+import { requireSqlite } from '../../src/sqlite/sqlite.ts'
+import { temporaryDirectory } from './temporary.ts'
+
+const PAGE_BYTES = 4096
+/** The schema and our own tables come first: damage behind them is found by reading rows. */
+const SOUND_PAGES = 10
+
+/** Makes rubbish of a closed node's rows. */
+function damageRows(dataDir: string): void {
+  const [generation = ''] = readdirSync(join(dataDir, 'db'))
+  const path = join(dataDir, 'db', generation, 'main.db')
+  const { DatabaseSync } = requireSqlite()
+  const database = new DatabaseSync(path)
+  database.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+  database.close()
+  const bytes = readFileSync(path)
+  assert.ok(bytes.length > 2 * SOUND_PAGES * PAGE_BYTES, 'there are rows to damage')
+  writeFileSync(path, bytes.fill(0x5a, SOUND_PAGES * PAGE_BYTES))
+}
+
+async function openDamaged(t: TestContext): Promise<Awaited<ReturnType<typeof open>>> {
+  const dataDir = temporaryDirectory(t)
+  const whole = await open({ dataDir, requestTimeoutMs: 1_000 })
+  await whole.database().batch([
+    'CREATE TABLE t (b)',
+    `INSERT INTO t WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 500)
+     SELECT randomblob(500) FROM c`,
+  ])
+  await whole.close()
+  damageRows(dataDir)
+  const node = await open({ dataDir, requestTimeoutMs: 1_000 })
+  t.after(() => node.close())
+  return node
+}
+
+test('a read of a damaged file fails as this machine, not as its SQL', async (t) => {
+  const db = (await openDamaged(t)).database()
+  const damaged = {
+    name: 'ColmenaError',
+    code: 'ERR_FAILED',
+    retryable: false,
+    message: /malformed/,
+  }
+  await assert.rejects(db.execute('SELECT sum(length(b)) FROM t'), damaged)
+  // More often than there are connections to borrow: each comes back.
+  for (let i = 0; i < 10; i += 1) {
+    await assert.rejects(db.batch(['SELECT sum(length(b)) FROM t']), damaged)
+  }
+  const read = db.reader.prepare('SELECT length(b) FROM t')
+  assert.throws(() => read.all(), damaged)
+  assert.throws(() => [...read.iterate()], damaged)
+  await assert.rejects(db.execute('SELECT nothing FROM t'), { code: 'ERR_SQL' })
+})
+
+test('a write to a damaged file halts, and calls say so', async (t) => {
+  const node = await openDamaged(t)
+  const db = node.database()
+  await assert.rejects(db.execute('UPDATE t SET b = 1'), {
+    code: 'ERR_TIMEOUT',
+    outcome: 'committed',
+    message: /malformed/,
+  })
+  assert.match((await node.status()).haltedReason ?? '', /malformed/)
+  await assert.rejects(db.execute('CREATE TABLE u (a)'), {
+    code: 'ERR_APPLY_HALTED',
+    outcome: 'not-applied',
+    message: /malformed/,
+  })
+  await assert.rejects(db.execute('SELECT 1'), { code: 'ERR_APPLY_HALTED', message: /malformed/ })
+  assert.equal((await db.execute('SELECT 1', [], { consistency: 'none' })).rows.length, 1)
+})
