@@ -25,6 +25,24 @@ function unionCodes(): string[] {
   return [...union.matchAll(/'(ERR_[A-Z_]+)'/g)].map(([, code = '']) => code)
 }
 
+/** The text of each `new ColmenaError(…)`, to its closing parenthesis. */
+function errorCalls(): string[] {
+  const calls: string[] = []
+  for (const name of readdirSync(`${root}src`, { recursive: true, encoding: 'utf8' })) {
+    if (!name.endsWith('.ts')) continue
+    const text = readFileSync(`${root}src/${name}`, 'utf8')
+    for (const { index } of text.matchAll(/new ColmenaError\(/g)) {
+      let end = text.indexOf('(', index) + 1
+      for (let depth = 1; depth > 0; end += 1) {
+        if (text[end] === '(') depth += 1
+        else if (text[end] === ')') depth -= 1
+      }
+      calls.push(text.slice(index, end))
+    }
+  }
+  return calls
+}
+
 describe('docs/errors.md', () => {
   it('has a row for each code, and no other', () => {
     const union = unionCodes()
@@ -44,6 +62,17 @@ describe('docs/errors.md', () => {
       assert.match(retry, /^(yes|no|depends)$/, code)
       assert.match(outcome, outcomes, code)
     }
+  })
+
+  it('lets nobody take for final what the sources call retryable, nor the other way round', () => {
+    const said = new Map(codes.map(([code = '', , retry = '']) => [readCodeSpans(code)[0], retry]))
+    const retryable = new Set<string>()
+    for (const call of errorCalls()) {
+      const code = /'(ERR_[A-Z_]+)'/.exec(call)?.[1]
+      if (code !== undefined && /\bretryable\b/.test(call)) retryable.add(code)
+    }
+    assert.ok(retryable.size > 5, 'the errors in the sources were not found')
+    for (const [code = '', retry] of said) assert.equal(retry !== 'no', retryable.has(code), code)
   })
 
   it('knows every other code in the sources as a warning', () => {
