@@ -290,7 +290,7 @@ export class Core {
     // Others must not learn of a commit that a reader on this node can't see yet.
     this.#view.publish(this.#isClosed)
     for (const message of ready.messages) {
-      if (message.type === 'storageAppend') this.#saving.append(message)
+      if (message.type === 'storageAppend') this.#saving.append(message, ready.mustSync)
       else if (message.type === 'storageApply') this.applying.push(message)
       else if (message.type === 'snapshot') this.snapshots.send(message)
       else this.#send(message)

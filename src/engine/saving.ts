@@ -28,14 +28,18 @@ export class Saving {
     this.#options = options
   }
 
-  append(message: Message): void {
+  /**
+   * `mustSync`: there is something that others may hold this node to, entries or a term or a vote.
+   * A commit index alone is found anew after a crash, and the answers that come with it stand on
+   * appends before this one, which complete first.
+   */
+  append(message: Message, mustSync: boolean): void {
     const { term, vote, commit, entries, snapshot, responses } = message
     const hardState = term === 0 ? null : { term, vote, commit }
     const generation = snapshot === null ? null : this.#options.generationOf(snapshot)
     assert(snapshot === null || generation !== null, 'an accepted snapshot was received')
     const mark = snapshot === null || generation === null ? null : { ...snapshot.meta, generation }
-    const batch = { entries, hardState, snapshot: mark, mustSync: responses.length > 0 }
-    this.#options.log.append(batch, (error) => {
+    this.#options.log.append({ entries, hardState, snapshot: mark, mustSync }, (error) => {
       // A failed log has told the engine already, through its `fatal`.
       if (error !== null || this.#isClosed) return
       if (mark === null) this.#deliver(responses)

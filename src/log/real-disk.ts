@@ -86,10 +86,9 @@ class RealFile implements DiskFile {
     const fd = isDurable ? (this.#durableFd as number) : this.#fd
     const mustSync = options.sync && !isDurable
     if (this.#writeMode === 'sync') {
-      process.nextTick(
-        done,
-        attempt(() => writeNow(fd, bytes, offset, mustSync)),
-      )
+      // Behind what this turn sends, which leaves in an immediate as well: peers work on it while
+      // this thread waits for the disk, instead of afterwards.
+      setImmediate(() => done(attempt(() => writeNow(fd, bytes, offset, mustSync))))
       return
     }
     writeAll(fd, bytes, offset, (error) => {

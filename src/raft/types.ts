@@ -132,6 +132,7 @@ export interface Ready {
   readonly snapshot: Snapshot | null
   readonly committedEntries: readonly Entry[]
   readonly messages: readonly Message[]
+  /** There are entries, or a term or a vote: not for a commit index alone (etcd's MustSync). */
   readonly mustSync: boolean
 }
 
