@@ -17,6 +17,8 @@ import type { Applier, SnapshotCopy } from './ports.ts'
 
 /** How long a copy without a taker is kept for the next one. */
 const IDLE_COPY_MS = 30_000
+/** How long the log behind a copy is kept for whoever was waiting for it, or lost it half-way. */
+const AWAITED_COPY_MS = 10_000
 const ID_BYTES = 16
 
 /** A copy that streams are fed from, and its directory under the data directory. */
@@ -58,6 +60,8 @@ export class Snapshots {
   readonly #options: SnapshotsOptions
   #ready: ReadyCopy | null = null
   #isCopying = false
+  /** The log after this is kept for a copy that is being made, or that someone is about to take. */
+  #awaited: { readonly index: number; readonly sinceMs: number } | null = null
   readonly #streams = new Map<MemberId, Stream>()
   /** Members that have received a copy and must go on from the log behind it. */
   readonly #takers = new Map<MemberId, { readonly index: number; readonly sinceMs: number }>()
@@ -82,7 +86,8 @@ export class Snapshots {
     let lowest: number | null = null
     const streamed = [...this.#streams.values()].map(({ source }) => source.copy.index)
     const taken = [...this.#takers.values()].map(({ index }) => index)
-    for (const index of [...streamed, ...taken]) {
+    const awaited = this.#awaited === null ? [] : [this.#awaited.index]
+    for (const index of [...streamed, ...taken, ...awaited]) {
       if (lowest === null || index < lowest) lowest = index
     }
     return lowest
@@ -112,6 +117,7 @@ export class Snapshots {
     const manifest: SnapshotManifest = { id: source.id, index, term, extra, files }
     const stream: Stream = { source, cancel: () => {} }
     this.#streams.set(message.to, stream)
+    this.#awaited = null
     source.usedMs = clock.nowMs()
     const directory = `${dataDir}/${source.directory}`
     stream.cancel = transport.sendSnapshot(message.to, manifest, directory, (error) =>
@@ -167,6 +173,7 @@ export class Snapshots {
 
   tick(): void {
     this.#releaseTakers()
+    this.#releaseAwaited()
     const ready = this.#ready
     if (ready === null || this.#isStreamed(ready)) return
     if (this.#options.clock.nowMs() - ready.usedMs > IDLE_COPY_MS) this.#retire()
@@ -183,7 +190,10 @@ export class Snapshots {
     if (error === null) {
       this.sentCount += 1
       this.#takers.set(to, { index: source.copy.index, sinceMs: clock.nowMs() })
-    } else warning('ERR_SNAPSHOT', `sending a snapshot to member ${to} broke off: ${error.message}`)
+    } else {
+      this.#await(source.copy.index)
+      warning('ERR_SNAPSHOT', `sending a snapshot to member ${to} broke off: ${error.message}`)
+    }
     if (source !== this.#ready) this.#removeUnused(source)
     raft.reportSnapshot(to, error === null)
     changed()
@@ -227,7 +237,9 @@ export class Snapshots {
   #copy(): void {
     if (this.#isCopying) return
     this.#isCopying = true
-    const { applier, random, clock, warning, changed } = this.#options
+    const { applier, raft, random, clock, warning, changed } = this.#options
+    // Making it takes longer than filling a short log: without this, every copy would come too late.
+    this.#await(raft.applied)
     const id = new Uint8Array(ID_BYTES)
     const view = new DataView(id.buffer)
     for (let at = 0; at < ID_BYTES; at += 4) view.setUint32(at, random.u32())
@@ -239,8 +251,19 @@ export class Snapshots {
         return
       }
       this.#ready = { id, directory, copy, usedMs: clock.nowMs() }
+      this.#await(copy.index)
       changed()
     })
+  }
+
+  #await(index: number): void {
+    this.#awaited = { index, sinceMs: this.#options.clock.nowMs() }
+  }
+
+  #releaseAwaited(): void {
+    const awaited = this.#awaited
+    if (awaited === null || this.#isCopying) return
+    if (this.#options.clock.nowMs() - awaited.sinceMs > AWAITED_COPY_MS) this.#awaited = null
   }
 
   /** Streams that are under way may finish; nobody new gets this copy. */
