@@ -46,31 +46,41 @@ export function runNpm(cwd: string, args: readonly string[]): SpawnSyncReturns<s
 /** From a copy, as other tests build and use `dist/` of this repository meanwhile. */
 export function packPackage(): Packed {
   const folder = realpathSync(mkdtempSync(join(tmpdir(), 'colmena-package-')))
-  const copy = join(folder, 'repository')
+  const remove = (): void => rmSync(folder, { recursive: true, force: true })
+  try {
+    const copy = join(folder, 'repository')
+    buildCopy(copy)
+    const { filename, files } = packCopy(copy, folder)
+    const sources = readdirSync(join(copy, 'src'), { recursive: true, encoding: 'utf8' })
+      .filter((path) => path.endsWith('.ts'))
+      .map((path) => path.replaceAll('\\', '/'))
+    return { folder, tarball: join(folder, filename), files, sources, remove }
+  } catch (error) {
+    remove()
+    throw error
+  }
+}
+
+function buildCopy(copy: string): void {
   const filter = (path: string): boolean =>
     !leftOut.test(relative(root, path).replaceAll('\\', '/'))
   cpSync(root, copy, { recursive: true, filter })
   symlinkSync(join(root, 'node_modules'), join(copy, 'node_modules'), 'junction')
   const build = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: copy, encoding: 'utf8' })
   assert.equal(build.status, 0, build.stdout + build.stderr)
-  const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', folder]
-  const { stdout } = runNpm(copy, pack)
-  const listed: unknown = JSON.parse(stdout)
-  // npm 12 answers with an object by package name where npm 11 gave an array.
-  const [report] = Object.values(listed as Record<string, PackReport>)
-  assert.ok(report !== undefined, stdout)
-  return {
-    folder,
-    tarball: join(folder, report.filename),
-    files: report.files,
-    sources: readdirSync(join(copy, 'src'), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.ts'))
-      .map((path) => path.replaceAll('\\', '/')),
-    remove: () => rmSync(folder, { recursive: true, force: true }),
-  }
 }
 
 interface PackReport {
   readonly filename: string
   readonly files: readonly PackedFile[]
+}
+
+function packCopy(copy: string, target: string): PackReport {
+  const pack = ['pack', '--json', '--ignore-scripts', '--pack-destination', target]
+  const { stdout } = runNpm(copy, pack)
+  const listed: unknown = JSON.parse(stdout)
+  // npm 12 answers with an object by package name where npm 11 gave an array.
+  const [report] = Object.values(listed as Record<string, PackReport>)
+  assert.ok(report !== undefined, stdout)
+  return report
 }
