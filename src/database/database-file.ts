@@ -69,6 +69,8 @@ export class DatabaseFile {
   readonly #sequences: Map<string, number>
   readonly #changed = new Map<string, number>()
   #dataVersion: number
+  /** Whether nobody else had written to the file when the open transaction took its lock. */
+  #wasUntouched = false
   #checkpointAtBytes: number | null = null
 
   private constructor(name: string, writer: Writer) {
@@ -166,6 +168,7 @@ export class DatabaseFile {
 
   begin(): void {
     this.#own(() => this.writer.begin())
+    this.#wasUntouched = this.#own(() => this.writer.dataVersion()) === this.#dataVersion
   }
 
   /**
@@ -203,6 +206,11 @@ export class DatabaseFile {
     this.clockMs = this.#state.clockMs
     this.lastWrite = this.#state.lastWrite
     this.digest.reset(this.#state.digest)
+    if (!this.#wasUntouched) return
+    // A full disk or a failed write that hits the page cache makes SQLite drop it, and move the
+    // version as if somebody else had written.
+    this.#wasUntouched = false
+    this.#dataVersion = this.#own(() => this.writer.dataVersion())
   }
 
   /** Moves the applied index of a file that has nothing to apply below `index`. */

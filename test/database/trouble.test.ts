@@ -63,6 +63,60 @@ test('a full disk halts apply, which goes on from the same place once there is r
   assert.equal(replica.appliedIndex, log.lastIndex)
 })
 
+/** A disk that is full when the page cache spills: SQLite drops it and moves its data version. */
+class Spilling extends Writer {
+  isFull = false
+  #drops = 0
+
+  override commit(): void {
+    const error = new Error('database or disk is full')
+    if (this.isFull) throw Object.assign(error, { code: 'ERR_SQLITE_ERROR', errcode: 13 })
+    super.commit()
+  }
+
+  override rollback(): void {
+    super.rollback()
+    if (this.isFull) this.#drops += 1
+  }
+
+  override dataVersion(): number {
+    return super.dataVersion() + this.#drops
+  }
+}
+
+test('a full disk under the page cache is not taken for a foreign write, nor hides one', (context) => {
+  const writers = new Map<string, Spilling>()
+  const openWriter = (path: string, options: WriterOptions): Writer => {
+    const writer = new Spilling(path, options)
+    writers.set(path, writer)
+    return writer
+  }
+  const { directory, replica } = createReplica(context, { openWriter })
+  const log = startLog()
+  applyAll(replica, log)
+  const path = databasePath(directory, 'app')
+  const writer = writers.get(path)
+  assert.ok(writer !== undefined)
+  log.write('app', ['INSERT INTO t (v) VALUES (1)'])
+  writer.isFull = true
+  for (let tries = 0; tries < 2; tries += 1) {
+    const { halted } = replica.apply(log.after(3))
+    assert.equal(halted?.isDivergent, false)
+    assert.match(halted.error.message, /full/)
+  }
+  writer.isFull = false
+  assert.equal(resultsOf(replica.apply(log.after(3))).length, 1)
+  const { DatabaseSync } = requireSqlite()
+  const stranger = new DatabaseSync(path)
+  stranger.exec('INSERT INTO t (v) VALUES (99)')
+  stranger.close()
+  log.write('app', ['INSERT INTO t (v) VALUES (2)'])
+  writer.isFull = true
+  for (let tries = 0; tries < 2; tries += 1) {
+    assert.equal(replica.apply(log.after(4)).halted?.isDivergent, true)
+  }
+})
+
 test('a full disk that shows at COMMIT is no answer either', (context) => {
   let isFull = false
   class Full extends Writer {
