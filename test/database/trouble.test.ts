@@ -84,7 +84,7 @@ class Spilling extends Writer {
   }
 }
 
-test('a full disk under the page cache is not taken for a foreign write, nor hides one', (context) => {
+test('a full disk under the page cache is no foreign write, nor hides one', (context) => {
   const writers = new Map<string, Spilling>()
   const openWriter = (path: string, options: WriterOptions): Writer => {
     const writer = new Spilling(path, options)
