@@ -9,7 +9,8 @@ export const FLOOD_SCHEMA =
 const COUNT =
   'INSERT INTO flood VALUES (?, 1, ?) ' +
   'ON CONFLICT (writer) DO UPDATE SET count = count + 1, body = excluded.body'
-const PAUSE_MS = 50
+/** What a caller that is told "later" does at least: a tenth of a second. */
+const PAUSE_MS = 100
 
 export class Flood {
   readonly #node: ColmenaNode
