@@ -238,7 +238,7 @@ export class Snapshots {
     if (this.#isCopying) return
     this.#isCopying = true
     const { applier, raft, random, clock, warning, changed } = this.#options
-    // Making it takes longer than filling a short log: without this, every copy would come too late.
+    // Making it may take longer than filling a short log: every copy would come too late.
     this.#await(raft.applied)
     const id = new Uint8Array(ID_BYTES)
     const view = new DataView(id.buffer)

@@ -5,7 +5,7 @@
  * It leaves to its owner: time (`tick`), randomness, storage, the network, applying. In
  * asynchronous mode the owner loops: `takeReady`; messages to APPEND_THREAD and APPLY_THREAD go
  * to storage, each queue in order; all others may leave at once; when a storage message is done,
- * durably if `mustSync` or a snapshot asks for it, its responses are delivered, to `step` or a peer.
+ * durably if `mustSync` or a snapshot asks for it, its responses go to `step` or to a peer.
  */
 
 import { fillWindow } from './append.ts'
