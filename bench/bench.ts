@@ -3,9 +3,7 @@
  * same machine in the same run. Promises that every process it starts is ended, that every part
  * ends in a bounded time, and that a row which could not be measured is named.
  */
-import { execFileSync } from 'node:child_process'
 import { writeFileSync } from 'node:fs'
-import { availableParallelism, cpus, loadavg, platform, totalmem } from 'node:os'
 import { measureFailoverGroup } from './groups/failover.ts'
 import type { GroupContext } from './groups/group.ts'
 import { measureMemoryGroup } from './groups/memory.ts'
@@ -16,17 +14,9 @@ import { measureWriteGroup } from './groups/write.ts'
 import { endAllMembers } from './member-handle.ts'
 import { printProfile } from './profile.ts'
 import type { ProfiledThread } from './protocol.ts'
-import {
-  describeTarget,
-  formatFigure,
-  GROUPS,
-  type Group,
-  groupOf,
-  meetsTarget,
-  ROWS,
-  type Row,
-} from './rows.ts'
+import { GROUPS, type Group, groupOf, meetsTarget, ROWS } from './rows.ts'
 import { Stage } from './stage.ts'
+import { describeRun, formatHead, formatLoad, formatPage, formatRow } from './table.ts'
 
 const GROUP_TIMEOUT_MS = 300_000
 const PARTS: Readonly<Record<Group, (context: GroupContext) => Promise<void>>> = {
@@ -40,21 +30,31 @@ const PARTS: Readonly<Record<Group, (context: GroupContext) => Promise<void>>> =
 
 export interface BenchOptions {
   readonly groups: readonly Group[]
+  /** Where the figures go as JSON, and as a table for a page; null for nowhere. */
   readonly jsonPath: string | null
+  readonly markdownPath: string | null
 }
 
 /** Resolves with the exit status: 1 if a row is missing. */
-export async function runBench({ groups, jsonPath }: BenchOptions): Promise<number> {
+export async function runBench(options: BenchOptions): Promise<number> {
+  const { groups, jsonPath, markdownPath } = options
   const startedMs = performance.now()
   const values = new Map<string, number>()
-  printHead()
+  const run = describeRun()
+  const loadBefore = formatLoad()
+  print(`${run}\nload average at the start ${loadBefore}\n\n${formatHead()}`)
   for (const group of GROUPS) {
     if (groups.includes(group)) await runPart(group, values)
   }
-  print(`\nload average at the end ${formatLoad()}`)
-  print(`${((performance.now() - startedMs) / 1_000).toFixed(0)} s`)
+  const loadAfter = formatLoad()
+  const seconds = ((performance.now() - startedMs) / 1_000).toFixed(0)
+  print(`\nload average at the end ${loadAfter}\n${seconds} s`)
   if (jsonPath !== null) {
     writeFileSync(jsonPath, `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`)
+  }
+  if (markdownPath !== null) {
+    const load = `Load average ${loadBefore} at the start and ${loadAfter} at the end; ${seconds} s.`
+    writeFileSync(markdownPath, `${run}.\n${load}\n\n${formatPage(values)}`)
   }
   return printEnd(groups, values)
 }
@@ -70,7 +70,7 @@ async function runPart(group: Group, values: Map<string, number>): Promise<void>
     const row = ROWS.find((known) => known.id === id)
     if (row === undefined) throw new Error(`the table has no row ${id}`)
     values.set(id, value)
-    printRow(row, value, values)
+    print(formatRow(row, value, values))
   }
   try {
     await withStage((stage) => PARTS[group]({ stage, report }))
@@ -98,36 +98,6 @@ async function withStage(work: (stage: Stage) => Promise<void>): Promise<void> {
   }
 }
 
-function printHead(): void {
-  const [cpu] = cpus()
-  const gib = Math.round(totalmem() / 2 ** 30)
-  const cores = `${availableParallelism()} x ${cpu?.model.trim() ?? 'unknown'}`
-  print(`commit ${describeCommit()}, ${new Date().toISOString().slice(0, 10)}`)
-  print(`Node.js ${process.versions.node}, ${platform()}, ${cores}, ${gib} GiB`)
-  print(`load average at the start ${formatLoad()}\n`)
-  print(formatCells('row', 'figure', '', 'target', 'to raw', 'what'))
-}
-
-function printRow(row: Row, value: number, values: ReadonlyMap<string, number>): void {
-  const target = describeTarget(row, values) ?? '(unknown)'
-  const mark = meetsTarget(row, value, values) ? '' : ' MISSED'
-  const raw = row.raw === undefined ? undefined : values.get(row.raw)
-  const ratio = raw === undefined ? '' : `x ${formatFigure(value / raw)}`
-  print(formatCells(row.id, formatFigure(value), row.unit, target + mark, ratio, row.title))
-}
-
-function formatCells(
-  id: string,
-  figure: string,
-  unit: string,
-  target: string,
-  ratio: string,
-  title: string,
-): string {
-  const left = `${id.padEnd(30)} ${figure.padStart(9)} ${unit.padEnd(2)}`
-  return `${left}  ${target.padEnd(18)} ${ratio.padEnd(8)} ${title}`.trimEnd()
-}
-
 function printEnd(groups: readonly Group[], values: ReadonlyMap<string, number>): number {
   const rows = ROWS.filter((row) => groups.includes(groupOf(row)))
   const missed = rows.filter((row) => {
@@ -139,22 +109,6 @@ function printEnd(groups: readonly Group[], values: ReadonlyMap<string, number>)
   if (missing.length === 0) return 0
   print(`rows missing: ${missing.map(({ id }) => id).join(', ')}`)
   return 1
-}
-
-function describeCommit(): string {
-  const git = (...args: string[]): string => execFileSync('git', args, { encoding: 'utf8' }).trim()
-  try {
-    const changed = git('status', '--porcelain', '--', 'src') === '' ? '' : ' and changes to src/'
-    return git('rev-parse', '--short', 'HEAD') + changed
-  } catch {
-    return 'unknown'
-  }
-}
-
-function formatLoad(): string {
-  return loadavg()
-    .map((load) => load.toFixed(2))
-    .join(' ')
 }
 
 function print(line: string): void {

@@ -18,17 +18,16 @@ const usage = [
   'Usage: npm run bench                          the whole table',
   `       … --only ${GROUPS.join(' | ')}    a part; can be given again`,
   '       … --json FILE                          writes { "row": figure } as well',
+  '       … --markdown FILE                      writes the table as a page has it as well',
   `       … --profile ${threads.join(' | ')}    where a thread spends its time instead`,
 ].join('\n')
 
-const { groups, json, profile } = readOptions()
+const { profile, ...options } = readOptions()
 buildIfOlder()
 // Ended by hand: the way out runs, and takes processes and folders along.
 for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(130))
 const { runBench, runProfile } = await import('../bench/bench.ts')
-process.exit(
-  profile === null ? await runBench({ groups, jsonPath: json }) : await runProfile(profile),
-)
+process.exit(profile === null ? await runBench(options) : await runProfile(profile))
 
 function readOptions() {
   let parsed
@@ -37,6 +36,7 @@ function readOptions() {
       options: {
         only: { type: 'string', multiple: true },
         json: { type: 'string' },
+        markdown: { type: 'string' },
         profile: { type: 'string' },
         help: { type: 'boolean' },
       },
@@ -48,7 +48,7 @@ function readOptions() {
     process.stdout.write(`${usage}\n`)
     process.exit(0)
   }
-  const { only = [], json = null, profile = null } = parsed
+  const { only = [], json = null, markdown = null, profile = null } = parsed
   for (const group of only) {
     if (GROUPS.includes(group)) continue
     refuseUsage(`There is no part "${group}", only ${GROUPS.join(', ')}.`, usage)
@@ -56,13 +56,15 @@ function readOptions() {
   if (profile !== null && !threads.includes(profile)) {
     refuseUsage(`There is no thread "${profile}", only ${threads.join(', ')}.`, usage)
   }
-  if (profile !== null && (only.length > 0 || json !== null)) {
-    refuseUsage('--profile measures no rows: it goes with neither --only nor --json.', usage)
+  if (profile !== null && (only.length > 0 || json !== null || markdown !== null)) {
+    refuseUsage('--profile measures no rows: it goes with no other flag.', usage)
   }
-  if (json !== null && !isFolder(join(json, '..'))) {
-    refuseUsage(`--json: there is no folder for "${json}".`, usage)
+  for (const [flag, path] of Object.entries({ json, markdown })) {
+    if (path === null || isFolder(join(path, '..'))) continue
+    refuseUsage(`--${flag}: there is no folder for "${path}".`, usage)
   }
-  return { groups: only.length === 0 ? GROUPS : only, json, profile }
+  const groups = only.length === 0 ? GROUPS : only
+  return { groups, profile, jsonPath: json, markdownPath: markdown }
 }
 
 function isFolder(path) {

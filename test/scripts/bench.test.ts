@@ -24,7 +24,8 @@ describe('npm run bench', () => {
     ['a part that is none, after one that is', /no part "all"/, '--only', 'read', '--only', 'all'],
     ['an unknown thread', /no thread "main", only engine, storage, user/, '--profile', 'main'],
     ['a file where no folder is', /no folder for "none\/a.json"/, '--json', 'none/a.json'],
-    ['a profile of some rows', /neither --only/, '--profile', 'user', '--only', 'write'],
+    ['a page where no folder is', /--markdown: there is no/, '--markdown', 'none/a.md'],
+    ['a profile of some rows', /goes with no other flag/, '--profile', 'user', '--only', 'write'],
     ['a flag without its value', /'--json <value>' argument missing/, '--json'],
     ['a bare word', /Unexpected argument 'write'/, 'write'],
   ]
