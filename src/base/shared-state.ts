@@ -39,7 +39,8 @@ const STORAGE_FIELDS = 5
 const ENGINE_AT = 1
 const STORAGE_AT = ENGINE_AT + ENGINE_FIELDS + 1
 const WAIT_AT = STORAGE_AT + STORAGE_FIELDS
-const LENGTH = WAIT_AT + 1
+const COMMITS_AT = WAIT_AT + 1
+const LENGTH = COMMITS_AT + 1
 const NO_WAIT = 2n ** 62n
 
 export class SharedState {
@@ -117,6 +118,21 @@ export class SharedState {
   /** The count of databases made and dropped alone. */
   databasesEpoch(): number {
     return Number(Atomics.load(this.#cells, STORAGE_AT + 2))
+  }
+
+  /** For the storage thread alone: while `commit` runs, {@link commits} is odd. */
+  whileCommitting<T>(commit: () => T): T {
+    Atomics.add(this.#cells, COMMITS_AT, 1n)
+    try {
+      return commit()
+    } finally {
+      Atomics.add(this.#cells, COMMITS_AT, 1n)
+    }
+  }
+
+  /** Even, and the same as before: no database has changed in between. */
+  commits(): number {
+    return Number(Atomics.load(this.#cells, COMMITS_AT))
   }
 
   /** Asks the storage thread to send a message once `index` is applied; null asks for none. */

@@ -48,7 +48,7 @@ export function openConnection(source: ReadSource, name: string): ReadConnection
     const path = databasePath(generationPath(directory, state.generation), name)
     const identity = fileIdentity(path)
     if (identity === null) return { reader: new Reader(':memory:', { readOnly: false }), ...state }
-    const reader = tryOpen(path)
+    const reader = tryOpen(path, () => shared.commits())
     if (reader !== null) {
       if (fileIdentity(path) === identity) return { reader, ...state }
       reader.close()
@@ -58,10 +58,10 @@ export function openConnection(source: ReadSource, name: string): ReadConnection
   }
 }
 
-function tryOpen(path: string): Reader | null {
+function tryOpen(path: string, commits: () => number): Reader | null {
   let reader: Reader | null = null
   try {
-    reader = new Reader(path)
+    reader = new Reader(path, { commits })
     reader.schemaVersion()
     return reader
   } catch (error) {

@@ -126,7 +126,7 @@ class StorageThread {
   }
 
   #apply(entries: readonly Entry[]): void {
-    const outcome = this.#replica.apply(entries)
+    const outcome = this.#shared.whileCommitting(() => this.#replica.apply(entries))
     if (outcome.halted !== null) {
       this.#pause(outcome.halted)
       return

@@ -47,6 +47,7 @@ export function createReads({ config, ports, transport }: CoreParts, raft: Raft)
     raft,
     clock: ports.clock,
     random: ports.random,
+    electionTimeoutMs: config.electionTimeoutMs,
     leaderWaitMs: 2 * config.electionTimeoutMs,
     askAgainMs: config.electionTimeoutMs / 2,
     requestTimeoutMs: config.requestTimeoutMs,

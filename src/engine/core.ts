@@ -152,6 +152,7 @@ export class Core {
   /** One frame of a member. What is no frame of ours is reported and dropped. */
   frame(from: MemberId, kind: number, body: Uint8Array): void {
     if (this.#isClosed) return
+    this.reads.wake()
     try {
       this.#takeFrame(from, kind, body)
     } catch (error) {
@@ -208,7 +209,7 @@ export class Core {
     this.#saving.close()
     this.failover.close()
     this.snapshots.close()
-    this.#view.publish(true)
+    this.#publish()
   }
 
   #createApplyWatch(): ApplyWatch {
@@ -254,6 +255,7 @@ export class Core {
   }
 
   #tick(): void {
+    this.reads.wake()
     this.raft.tick()
     this.commands.tick()
     this.reads.tick()
@@ -278,17 +280,22 @@ export class Core {
     transferAway(this.raft, (id) => preferred.includes(id))
   }
 
+  #publish(): void {
+    this.#view.publish(this.#isClosed, this.reads.isDoubtful)
+  }
+
   #turn(): void {
+    this.reads.wake()
     this.commands.flush(this.#isFull)
     while (this.raft.hasReady()) this.#handle(this.raft.takeReady())
     this.reads.answerQueries()
-    this.#view.publish(this.#isClosed)
+    this.#publish()
   }
 
   #handle(ready: Ready): void {
     if (ready.softState !== null || ready.hardState !== null) this.#lookForLeader()
     // Others must not learn of a commit that a reader on this node can't see yet.
-    this.#view.publish(this.#isClosed)
+    this.#publish()
     for (const message of ready.messages) {
       if (message.type === 'storageAppend') this.#saving.append(message, ready.mustSync)
       else if (message.type === 'storageApply') this.applying.push(message)

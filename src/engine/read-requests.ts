@@ -21,6 +21,7 @@ export interface ReadRequestsOptions {
   readonly raft: Raft
   readonly clock: Clock
   readonly random: Random
+  readonly electionTimeoutMs: number
   /** How long a read may wait for a leader. */
   readonly leaderWaitMs: number
   /** After this a question without an answer is asked again. */
@@ -47,14 +48,43 @@ export class ReadRequests {
   #queries: PendingQuery[] = []
   #nextNumber: number
   #leaderlessSinceMs: number | null = null
+  /** When this process was last seen at work, and whether it slept too long since it led. */
+  #awakeMs: number
+  #isDoubtful = false
 
   constructor(options: ReadRequestsOptions) {
     this.#options = options
     // Answers to questions of an earlier run of this node must fit none of this run's.
     this.#nextNumber = options.random.u32() * 0x1_0000 + 1
+    this.#awakeMs = options.clock.nowMs()
+  }
+
+  /**
+   * Whether this leader may have been deposed while it slept (a stopped process, a long pause):
+   * until a quorum confirms it, it answers nobody from what it remembers.
+   */
+  get isDoubtful(): boolean {
+    return this.#isDoubtful
+  }
+
+  /** To be called with every event, before anything is answered for it. */
+  wake(): void {
+    const { clock, raft, electionTimeoutMs } = this.#options
+    const nowMs = clock.nowMs()
+    const sleptMs = nowMs - this.#awakeMs
+    this.#awakeMs = nowMs
+    if (raft.role !== 'leader') this.#isDoubtful = false
+    else if (sleptMs >= electionTimeoutMs) {
+      this.#isDoubtful = true
+      // Confirmations that were asked for before the sleep say nothing about it.
+      this.#asked.clear()
+      for (const read of this.#pending.values()) read.askedMs = 0
+      this.#confirm()
+    }
   }
 
   add(id: number, level: 'weak' | 'strong'): void {
+    this.wake()
     const read: PendingRead = { id, level, sinceMs: this.#options.clock.nowMs(), askedMs: 0 }
     this.#pending.set(id, read)
     this.#ask(read)
@@ -64,6 +94,7 @@ export class ReadRequests {
   leaderChanged(): void {
     this.#asked.clear()
     this.#queries = []
+    this.#isDoubtful = false
     for (const read of this.#pending.values()) {
       read.askedMs = 0
       this.#ask(read)
@@ -87,6 +118,7 @@ export class ReadRequests {
   readStates(states: readonly ReadState[]): void {
     for (const { index, context } of states) {
       const [number] = decodeNumbers(context, 1) as [number]
+      if (this.#asked.has(number)) this.#isDoubtful = false
       this.#answered(number, index)
     }
   }
@@ -98,7 +130,7 @@ export class ReadRequests {
       this.#queries = []
       return
     }
-    if (!raft.committedInOwnTerm) return
+    if (!raft.committedInOwnTerm || this.#isDoubtful) return
     for (const { from, number } of this.#queries) {
       sendControl(from, FRAMES.commitAnswer, encodeNumbers(number, raft.term, raft.commit))
     }
@@ -120,7 +152,15 @@ export class ReadRequests {
       else if (this.#leaderlessSinceMs !== null && waitedMs > leaderWaitMs) this.#giveUp(read)
       else if (nowMs - read.askedMs > askAgainMs) this.#ask(read)
     }
-    if (this.#pending.size === 0) this.#asked.clear()
+    if (this.#isDoubtful) this.#confirm()
+    else if (this.#pending.size === 0) this.#asked.clear()
+  }
+
+  /** A read of nobody's, whose answer tells that this node still leads. */
+  #confirm(): void {
+    const number = this.#nextNumber
+    this.#nextNumber += 1
+    if (this.#options.raft.readIndex(encodeNumbers(number)) === 'ok') this.#asked.set(number, 0)
   }
 
   #ask(read: PendingRead): void {

@@ -25,14 +25,15 @@ export class View {
     this.#epoch += 1
   }
 
-  publish(isClosed: boolean): void {
+  /** `isDoubtful`: a leader that may have been deposed while it slept. */
+  publish(isClosed: boolean, isDoubtful: boolean): void {
     const raft = this.#raft
     const nowMs = this.#clock.nowMs()
     const applied = this.#shared.applied()
     if (this.#lagging !== null && applied >= this.#lagging.index) this.#lagging = null
     if (applied < raft.commit) this.#lagging ??= { index: raft.commit, sinceMs: nowMs }
     this.#shared.publishEngine({
-      isLeader: raft.role === 'leader' && !isClosed,
+      isLeader: raft.role === 'leader' && !isClosed && !isDoubtful,
       term: raft.term,
       leader: raft.leader,
       commit: raft.commit,

@@ -20,6 +20,11 @@ export function errorFromMessage(message: ErrorMessage): ColmenaError {
   })
 }
 
+/** The same for an answer that may be none. */
+export function optionalError(message: ErrorMessage | null): ColmenaError | null {
+  return message === null ? null : errorFromMessage(message)
+}
+
 /** Where a failed statement stands in what its caller passed. */
 export interface StatementPlace {
   readonly index: number
@@ -100,4 +105,13 @@ export function threadFailure(name: ThreadName, cause: unknown): ColmenaError {
   const reason = cause instanceof Error ? cause.message : 'it stopped by itself'
   const message = `the ${name} thread of this node ended: ${reason}`
   return new ColmenaError('ERR_FAILED', message, { cause, outcome: 'unknown' })
+}
+
+/** A node whose files may be wrong answers nothing: only bringing it in anew helps. */
+export function divergedError(reason: string | null): ColmenaError {
+  return new ColmenaError(
+    'ERR_APPLY_HALTED',
+    "this node's databases may differ from the other members', so nothing is read from or " +
+      `written through it: ${reason}`,
+  )
 }

@@ -1,5 +1,4 @@
 import { join } from 'node:path'
-import type { ColmenaError } from '../base/errors.ts'
 import { processNowMs } from '../base/process-clock.ts'
 import { SharedState } from '../base/shared-state.ts'
 import {
@@ -22,7 +21,9 @@ import {
   abortedError,
   checkNotAborted,
   closedError,
+  divergedError,
   errorFromMessage,
+  optionalError,
   threadFailure,
 } from './failures.ts'
 import { LeaderWatch } from './leader-watch.ts'
@@ -72,6 +73,7 @@ export class NodeCore {
   #failure: unknown
   #ending: Promise<void> | undefined
   #haltedReason: string | null = null
+  #isDivergent = false
   /** The port that is really bound; 0 without network. */
   port = 0
   /** Local reads since the start. */
@@ -137,8 +139,10 @@ export class NodeCore {
   }
 
   /** The read connections. @throws ColmenaError ERR_CLOSED */
+  /** The way to the files; closed while they may differ from the other members'. */
   get readers(): Readers {
     this.checkOpen()
+    if (this.#isDivergent) throw divergedError(this.#haltedReason)
     return this.#readers as Readers
   }
 
@@ -207,15 +211,13 @@ export class NodeCore {
     const { emit } = this.#options
     switch (message.kind) {
       case 'readAnswer':
-        this.reads.answered(message.id, message.index, asError(message.error))
+        this.reads.answered(message.id, message.index, optionalError(message.error))
         break
-      case 'rejected': {
-        const { database, from, to, error } = message
-        this.writes.rejected(database, from, to, errorFromMessage(error))
+      case 'rejected':
+        this.writes.rejected(message)
         break
-      }
       case 'reply':
-        this.#requests.answered(message.id, message.value, asError(message.error))
+        this.#requests.answered(message.id, message.value, optionalError(message.error))
         break
       case 'leader':
         this.leaders.leaderChanged(message.nodeId, message.term)
@@ -292,6 +294,7 @@ export class NodeCore {
         break
       case 'halted':
         this.#haltedReason = message.reason
+        this.#isDivergent = message.isDivergent
         break
       case 'installed':
         for (const { database, sequence } of message.sequences) {
@@ -318,12 +321,8 @@ export class NodeCore {
 
   async #askOutcome(database: string, sequence: number): Promise<WriteOutcome> {
     const request = { method: 'outcome', database, sequence } as const
-    const asked = this.#requests
-      .ask({
-        what: request.method,
-        post: (id) => this.#threads.postEngine({ kind: 'request', id, request }),
-      })
-      .catch(() => 0)
+    const post = (id: number): void => this.#threads.postEngine({ kind: 'request', id, request })
+    const asked = this.#requests.ask({ what: request.method, post }).catch(() => 0)
     // The caller's time is up already: an engine that does not answer soon knows no better.
     const index = await settlesWithin(asked, this.config.electionTimeoutMs)
     if (typeof index !== 'number' || index === 0) return { outcome: 'unknown' }
@@ -351,6 +350,8 @@ export class NodeCore {
     // What was called before has a fair chance to end well; nothing new is taken.
     await settlesWithin(this.writes.drained(), electionTimeoutMs, signal)
     if (this.#state !== 'closing') return
+    // Before the writers close: whoever is last takes the write-ahead files in.
+    this.#readers?.close()
     this.#threads.postEngine({ kind: 'close' })
     await settlesWithin(this.#threads.exited(), electionTimeoutMs + CLOSE_MS_MAX, signal)
     if (this.#state === 'closing') await this.#end('closed')
@@ -393,8 +394,4 @@ export class NodeCore {
     })
     this.#options.dataDir.close()
   }
-}
-
-function asError(message: Parameters<typeof errorFromMessage>[0] | null): ColmenaError | null {
-  return message === null ? null : errorFromMessage(message)
 }

@@ -1,8 +1,9 @@
 import { assert } from '../base/assert.ts'
 import { ColmenaError, type Outcome } from '../base/errors.ts'
 import { decodeCommandResult, type Unit, WriteEncoder } from '../command/command.ts'
+import type { EngineToUser } from '../engine/engine.ts'
 import type { Deadlines } from './deadlines.ts'
-import { abortedError, type StatementPlace } from './failures.ts'
+import { abortedError, errorFromMessage, type StatementPlace } from './failures.ts'
 import { keepStatement, releaseStatement, statementSizeBytes } from './statement.ts'
 import { WriteCall, type Written } from './write-call.ts'
 
@@ -30,6 +31,8 @@ export const WRITE_LIMITS: WriteLimits = Object.freeze({
   pendingBytesMax: 16 * MIB,
   applyLagMsMax: 10_000,
 })
+
+type RejectedWrites = Extract<EngineToUser, { readonly kind: 'rejected' }>
 
 /** What became of a command whose caller waits no longer. */
 export interface WriteOutcome {
@@ -127,7 +130,8 @@ export class Writes {
   }
 
   /** The engine gave commands up: they will never apply. */
-  rejected(database: string, from: number, to: number, error: ColmenaError): void {
+  rejected({ database, from, to, error: message }: RejectedWrites): void {
+    const error = errorFromMessage(message)
     for (let sequence = from; sequence <= to; sequence += 1) {
       for (const call of this.#finished(database, sequence)?.calls ?? []) call.fail(error)
     }

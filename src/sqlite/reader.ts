@@ -18,6 +18,11 @@ import { asFailure, type GuardedStatement, prepareGuarded } from './statement.ts
 export interface ReaderOptions {
   /** True by default; false is for ':memory:', which stands for a database not yet made. */
   readonly readOnly?: boolean | undefined
+  /**
+   * Counts the commits to the file: odd while one may be under way. While it is even and the same,
+   * the schema is. Without it every query looks.
+   */
+  readonly commits?: (() => number) | undefined
 }
 
 export interface QueryResult {
@@ -55,7 +60,12 @@ interface ReaderStatement extends GuardedStatement {
   columnTypes: readonly string[]
   /** The schema that the columns were taken from. */
   schemaVersion: number
+  /** The count of commits at which that was the schema, outside any snapshot. */
+  commits: number
 }
+
+/** No schema and no count of commits has it. */
+const UNKNOWN = -1
 
 const STATEMENTS_MAX = 1000
 
@@ -69,6 +79,7 @@ export class Reader {
   readonly #db: DatabaseSync
   readonly #own: OwnStatements
   readonly #guard: Guard
+  readonly #commits: () => number
   readonly #statements = new BoundedCache<ReaderStatement>(STATEMENTS_MAX)
   readonly #settled = new BoundedCache<Classification>(STATEMENTS_MAX)
   readonly #classes = new BoundedCache<Classification>(STATEMENTS_MAX)
@@ -80,6 +91,8 @@ export class Reader {
     this.#db = openDatabase(path, { readOnly: options.readOnly ?? true })
     this.#own = new OwnStatements(this.#db)
     this.#guard = new Guard(this.#db)
+    // Never the same twice.
+    this.#commits = options.commits ?? (() => Number.NaN)
   }
 
   /**
@@ -114,13 +127,10 @@ export class Reader {
   query(sql: string, args: StatementArgs): QueryResult {
     const prepared = this.#prepared(sql)
     refuseWrite(prepared.facts)
+    const commits = this.#commits()
     const rows = this.#run(prepared, () => readRows(prepared.statement, args))
-    // Columns may have moved since the statement was prepared, and are right once it has run: the
-    // version after it, if it is the one of the columns, was the version throughout.
-    const version = this.schemaVersion()
-    if (version !== prepared.schemaVersion) {
-      takeColumns(prepared)
-      prepared.schemaVersion = version
+    if (prepared.commits !== commits || this.#commits() !== commits) {
+      this.#checkColumns(prepared, commits)
     }
     return { columns: prepared.columns, columnTypes: prepared.columnTypes, rows }
   }
@@ -139,7 +149,12 @@ export class Reader {
       get: (args) =>
         run(() => (isNamed(args) ? statement.get(named(args)) : statement.get(...args))),
       iterate: (args) => this.#iterate(prepared, args),
-      columns: () => statement.columns().map(({ name }) => name),
+      // Asked anew: a statement learns of a changed schema only when it runs.
+      columns: () => {
+        this.#dropStale()
+        const { statement: present } = this.#prepareNew(sql)
+        return present.columns().map(({ name }) => name)
+      },
     }
   }
 
@@ -214,7 +229,23 @@ export class Reader {
 
   #prepareNew(sql: string): ReaderStatement {
     const guarded = prepareGuarded(this.#db, this.#guard, () => this.schema(), sql)
-    return { ...guarded, columns: [], columnTypes: [], schemaVersion: -1 }
+    return { ...guarded, columns: [], columnTypes: [], schemaVersion: UNKNOWN, commits: UNKNOWN }
+  }
+
+  /**
+   * Columns may have moved since the statement was prepared, and are right once it has run: the
+   * schema after it, if it is that of the columns, was the schema throughout. Columns that may be
+   * older than the schema now are good for this one answer.
+   */
+  #checkColumns(prepared: ReaderStatement, commits: number): void {
+    const version = this.schemaVersion()
+    const isCalm = commits % 2 === 0 && this.#commits() === commits
+    if (version !== prepared.schemaVersion) {
+      takeColumns(prepared)
+      prepared.schemaVersion = isCalm || this.inTransaction ? version : UNKNOWN
+    }
+    // What holds in a snapshot may long be past outside.
+    prepared.commits = isCalm && !this.inTransaction ? commits : UNKNOWN
   }
 
   /** Each step is run, since the first one is where a read begins, and any may fail. */

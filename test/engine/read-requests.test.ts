@@ -34,6 +34,7 @@ class Fixture {
       raft: this.core as unknown as Raft,
       clock: { nowMs: () => this.atMs, wallMs: () => 0, setTimer: () => () => {} },
       random: { u32: () => 7 },
+      electionTimeoutMs: 1_000,
       leaderWaitMs: 2_000,
       askAgainMs: 500,
       requestTimeoutMs: 10_000,
@@ -106,6 +107,35 @@ describe('read requests', () => {
     assert.notDeepEqual(fixture.contexts[0], fixture.contexts[1])
     fixture.reads.readStates([{ index: 140, context: fixture.contexts[1] as Uint8Array }])
     assert.deepEqual(fixture.answers, [{ id: 1, index: 140, error: null }])
+  })
+
+  it('asks a quorum first when a leader slept: it may have been deposed meanwhile', () => {
+    const fixture = new Fixture()
+    Object.assign(fixture.core, { role: 'leader', leader: 1 })
+    fixture.atMs = 500
+    fixture.reads.add(1, 'weak')
+    assert.equal(fixture.answers.length, 1)
+    fixture.atMs = 5_500
+    fixture.reads.add(2, 'weak')
+    fixture.reads.query(3, encodeNumbers(77))
+    fixture.reads.answerQueries()
+    assert.equal(fixture.reads.isDoubtful, true)
+    assert.deepEqual([fixture.answers.length, fixture.sent.length], [1, 0])
+    fixture.reads.readStates([{ index: 100, context: fixture.contexts.at(-1) as Uint8Array }])
+    fixture.reads.answerQueries()
+    assert.equal(fixture.reads.isDoubtful, false)
+    assert.deepEqual([fixture.answers.length, fixture.sent.length], [2, 1])
+  })
+
+  it('takes no confirmation from before the sleep', () => {
+    const fixture = new Fixture()
+    Object.assign(fixture.core, { role: 'leader', leader: 1 })
+    fixture.reads.add(1, 'strong')
+    fixture.atMs = 5_500
+    fixture.reads.wake()
+    fixture.reads.readStates([{ index: 100, context: fixture.contexts[0] as Uint8Array }])
+    assert.equal(fixture.reads.isDoubtful, true)
+    assert.deepEqual(fixture.answers, [])
   })
 
   it('ends a read that finds no leader with a retryable error', () => {

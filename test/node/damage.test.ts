@@ -74,3 +74,35 @@ test('a write to a damaged file halts, and calls say so', async (t) => {
   await assert.rejects(db.execute('SELECT 1'), { code: 'ERR_APPLY_HALTED', message: /malformed/ })
   assert.equal((await db.execute('SELECT 1', [], { consistency: 'none' })).rows.length, 1)
 })
+
+test('a node whose files another program wrote to answers nothing from them', async (t) => {
+  const dataDir = temporaryDirectory(t)
+  const node = await open({ dataDir, requestTimeoutMs: 1_000 })
+  t.after(() => node.close())
+  const db = node.database()
+  await db.execute('CREATE TABLE t (a)')
+  const { DatabaseSync } = requireSqlite()
+  const foreign = new DatabaseSync(join(dataDir, 'db', '1', 'main.db'))
+  foreign.exec('INSERT INTO t VALUES (666)')
+  foreign.close()
+  await assert.rejects(db.execute('INSERT INTO t VALUES (1)'), { message: /another program/ })
+  const refused = { code: 'ERR_APPLY_HALTED', retryable: false, message: /another program/ }
+  const reads = [() => db.execute('SELECT * FROM t', [], { consistency: 'none' })]
+  const calls = [
+    ...reads,
+    () => db.execute('INSERT INTO t VALUES (2)'),
+    () => db.batch(['SELECT 1']),
+  ]
+  for (const call of calls) await assert.rejects(call, refused)
+  assert.throws(() => db.reader.prepare('SELECT * FROM t'), refused)
+})
+
+test('a closed node leaves ordinary files, with nothing beside them', async (t) => {
+  const dataDir = temporaryDirectory(t)
+  const node = await open({ dataDir })
+  await node.database().execute('CREATE TABLE t (a)')
+  await node.database().execute('SELECT * FROM t')
+  await node.close()
+  const files = readdirSync(join(dataDir, 'db', '1')).filter((name) => name.includes('.db'))
+  assert.deepEqual(files.sort(), ['main.db', 'system.db'])
+})

@@ -193,8 +193,13 @@ suite('writes', () => {
     await turn()
     await turn()
     await turn()
-    const error = new ColmenaError('ERR_NO_LEADER', 'none', { retryable: true })
-    rig.writes.rejected('main', 1, 2, error)
+    const error = {
+      code: 'ERR_NO_LEADER',
+      message: 'none',
+      retryable: true,
+      outcome: 'not-applied',
+    } as const
+    rig.writes.rejected({ kind: 'rejected', database: 'main', from: 1, to: 2, error })
     await assert.rejects(calls[0] as Promise<Written>, error)
     await assert.rejects(calls[1] as Promise<Written>, error)
     await turn()

@@ -70,6 +70,17 @@ describe('classification', () => {
     assert.equal(reader.classify(insert).kind, 'write')
   })
 
+  it('names the columns of the present schema, also of a statement that has not run since', (test) => {
+    const { writer, reader } = openPair(test)
+    runAll(writer, 'CREATE TABLE wide (a)')
+    commit(writer)
+    const prepared = reader.prepare('SELECT * FROM wide')
+    assert.deepEqual(prepared.columns(), ['a'])
+    runAll(writer, 'ALTER TABLE wide ADD COLUMN z')
+    commit(writer)
+    assert.deepEqual(prepared.columns(), ['a', 'z'])
+  })
+
   it('works on nothing, where a database is not made yet', (test) => {
     const reader = openReader(test, ':memory:', { readOnly: false })
     assert.equal(reader.classify('CREATE TABLE t (a)').kind, 'write')
