@@ -2,7 +2,7 @@ import { DecodeError } from '../base/bytes.ts'
 import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
 import { type MemberId, type Message, NO_MEMBER, type Raft, type Ready } from '../raft/raft.ts'
-import { decodeMessage, encodeMessage, type Lane } from '../transport/transport.ts'
+import { decodeMessage, encodeMessage } from '../transport/transport.ts'
 import { Amnesia } from './amnesia.ts'
 import { ApplyWatch } from './apply-watch.ts'
 import { Applying } from './applying.ts'
@@ -25,7 +25,7 @@ import { Saving } from './saving.ts'
 import { APPLY_MS_MAX, TICKS_PER_HEARTBEAT } from './settings.ts'
 import type { Snapshots } from './snapshots.ts'
 import { View } from './view.ts'
-import { FRAMES } from './wire.ts'
+import { FRAMES, laneOf } from './wire.ts'
 
 const YIELD_AGAIN_MS = 10_000
 
@@ -335,9 +335,8 @@ export class Core {
   }
 
   #send(message: Message): void {
-    const lane: Lane = message.entries.length > 0 ? 'bulk' : 'control'
     const parts = encodeMessage(message)
-    if (this.#parts.transport.send(message.to, lane, FRAMES.raft, parts)) return
+    if (this.#parts.transport.send(message.to, laneOf(message.type), FRAMES.raft, parts)) return
     if (message.type === 'append') this.raft.reportUnreachable(message.to)
   }
 

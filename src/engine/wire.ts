@@ -1,6 +1,8 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import { ColmenaError, type ErrorCode } from '../base/errors.ts'
 import { decodeMemberRecords, encodeMemberRecords, type MemberRecord } from '../command/command.ts'
+import type { MessageType } from '../raft/raft.ts'
+import type { Lane } from '../transport/transport.ts'
 
 /** Kinds of frames between engines. Numbers are on the wire: never reuse one. */
 export const FRAMES = {
@@ -19,6 +21,14 @@ export const FRAMES = {
 
 /** Kinds of calls, which processes that are no members yet make too. */
 export const CALLS = { findCluster: 1, join: 2, transfer: 3 } as const
+
+/**
+ * All appends go one way, also those without entries: each stands on the one before it, and a
+ * follower refuses one that came first, after which the leader must find out anew where it is.
+ */
+export function laneOf(type: MessageType): Lane {
+  return type === 'append' ? 'bulk' : 'control'
+}
 
 /** From where the leader wants an origin's commands again. */
 export interface Refusal {
