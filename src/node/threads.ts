@@ -68,9 +68,6 @@ function locateEntry(name: ThreadName): URL {
  */
 const YOUNG_MIB_MAX = 16
 
-/** V8's own default lets each thread's garbage grow several times as large. */
-const NURSERY_MB = 16
-
 /** A real worker thread. */
 export const startWorker: StartThread = (name, workerData, transfer, handlers) => {
   const worker = new Worker(locateEntry(name), {
@@ -79,8 +76,6 @@ export const startWorker: StartThread = (name, workerData, transfer, handlers) =
     transferList: [...transfer],
     // The host's own flags (test runners, loaders, inspectors) are not meant for our threads.
     execArgv: [],
-    // What these threads make lives for one turn or for long: a small nursery keeps memory bounded.
-    resourceLimits: { maxYoungGenerationSizeMb: NURSERY_MB },
     resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB_MAX },
   })
   worker.on('message', handlers.message)
