@@ -53,7 +53,7 @@ export async function runBench(options: BenchOptions): Promise<number> {
     writeFileSync(jsonPath, `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`)
   }
   if (markdownPath !== null) {
-    const load = `Load average ${loadBefore} at the start and ${loadAfter} at the end; ${seconds} s.`
+    const load = `Load average ${loadBefore} at the start, ${loadAfter} at the end; ${seconds} s.`
     writeFileSync(markdownPath, `${run}.\n${load}\n\n${formatPage(values)}`)
   }
   return printEnd(groups, values)

@@ -70,7 +70,7 @@ describe('classification', () => {
     assert.equal(reader.classify(insert).kind, 'write')
   })
 
-  it('names the columns of the present schema, also of a statement that has not run since', (test) => {
+  it('names the columns of the present schema, though the statement has not run since', (test) => {
     const { writer, reader } = openPair(test)
     runAll(writer, 'CREATE TABLE wide (a)')
     commit(writer)
