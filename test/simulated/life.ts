@@ -81,6 +81,26 @@ export class Life {
     return this.#report(null)
   }
 
+  /**
+   * A life without faults but one: the wires between the leader and a follower break every
+   * `everyMs`, for `lastingMs`. Tells how many leaders there were, and how many writes succeeded.
+   */
+  runFlapping(everyMs: number, lastingMs: number): { leaders: number; acknowledged: number } {
+    this.#form()
+    const leadersBefore = this.#invariants.terms
+    this.#isTormented = true
+    this.#plan('workload', 1, 25, () => this.#work())
+    this.#plan('flapping', everyMs, everyMs, () => {
+      const leader = this.#leader()
+      const follower = this.#processes.find((process) => process !== leader)
+      if (leader !== undefined && follower !== undefined) leader.resetLink(follower.memberId)
+    })
+    const endMs = this.#timeline.nowMs + lastingMs
+    while (this.#timeline.nowMs < endMs) this.#step()
+    const { terms, acknowledgedCount } = this.#invariants
+    return { leaders: terms - leadersBefore, acknowledged: acknowledgedCount }
+  }
+
   #form(): void {
     for (const process of this.#processes) process.start()
     this.#until('three voters form a cluster', HEAL_MS, () =>

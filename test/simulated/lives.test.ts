@@ -33,6 +33,15 @@ describe('simulated lives', () => {
     it(`keep every invariant, seed ${seed}`, () => live(seed, faultMs))
   }
 
+  it('elect nobody while the wires of a follower break every 200 ms for a minute', () => {
+    for (let seed = 1; seed <= 2; seed += 1) {
+      const life = new Life({ seed, faultMs: 0, skipsSync: false })
+      const { leaders, acknowledged } = life.runFlapping(200, 60_000)
+      assert.equal(leaders, 0, `seed ${seed}`)
+      assert.ok(acknowledged > 1_000, `seed ${seed}: ${acknowledged} writes`)
+    }
+  })
+
   it('are the same for the same seed', () => {
     const [first, second] = [1, 2].map(() =>
       new Life({ seed: 7, faultMs: FAULT_MS, skipsSync: false }).run(),

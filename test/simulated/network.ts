@@ -251,6 +251,22 @@ export class Endpoint implements Transport {
     this.#network.timeline.plan(0, done)
   }
 
+  /**
+   * The wire to a member breaks, in both directions, in the way that looks most like its process'
+   * end: every socket is reset.
+   */
+  reset(to: number): void {
+    const peer = this.#peers.get(to)
+    const remote = peer === undefined ? undefined : this.#network.endpoints.get(peer.address)
+    if (peer === undefined || remote === undefined) return
+    this.#break(peer, 'processGone')
+    this.#redial(to, peer)
+    const back = remote.#peers.get(this.#memberId)
+    if (back === undefined) return
+    remote.#break(back, 'processGone')
+    remote.#redial(this.#memberId, back)
+  }
+
   /** The process is gone: its sockets close, and others notice. */
   vanish(): void {
     if (this.isClosed) return
@@ -302,15 +318,15 @@ export class Endpoint implements Transport {
     this.#redial(id, peer)
   }
 
-  #break(peer: Peer): void {
+  #break(peer: Peer, cause: 'processGone' | 'link' = 'link'): void {
     const { connection } = peer
     if (connection === null || !connection.isOpen) return
     connection.isOpen = false
-    const cause = this.isClosed ? 'processGone' : 'link'
+    const seen = this.isClosed ? 'processGone' : cause
     const from = this.#memberId
     this.#network.timeline.plan(this.#network.latencyMs(), () => {
       const remote = this.#network.endpoints.get(peer.address)
-      if (remote !== undefined) remote.#lost(from, cause)
+      if (remote !== undefined) remote.#lost(from, seen)
     })
   }
 

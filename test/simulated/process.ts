@@ -196,6 +196,11 @@ export class SimulatedProcess {
     }
   }
 
+  /** All sockets between this process and a member's are reset. */
+  resetLink(to: number): void {
+    this.#endpoint?.reset(to)
+  }
+
   /** Sends one write; its text is unique in the simulation. */
   write(database: string, text: string): void {
     const engine = this.#engine
