@@ -1,0 +1,92 @@
+import assert from 'node:assert/strict'
+import { it } from 'node:test'
+import { SharedState } from '../../src/base/shared-state.ts'
+import { Engine, type EngineConfig } from '../../src/engine/engine.ts'
+import { SimulatedApplier } from '../simulated/applier.ts'
+import { SimulatedDisk } from '../simulated/disk.ts'
+import { SeededRandom } from '../simulated/random.ts'
+import { Timeline } from '../simulated/timeline.ts'
+
+const CONFIG: EngineConfig = {
+  nodeId: 'alone',
+  memberId: 1,
+  clusterId: 'c0'.repeat(16),
+  incarnation: 1,
+  origin: 'ab'.repeat(16),
+  isEstablished: false,
+  genesis: 'bootstrap',
+  dataDir: '',
+  bind: null,
+  advertise: '',
+  joinAddresses: [],
+  joinAs: 'voter',
+  joinTimeoutMs: 60_000,
+  secrets: [],
+  heartbeatMs: 100,
+  electionTimeoutMs: 1_000,
+  requestTimeoutMs: 10_000,
+  logRetainBytes: 8 * 1024,
+  fingerprint: 'simulated',
+  segmentBytes: 8 * 1024,
+}
+
+it('a commit is published before anybody is handed what it commits', () => {
+  const timeline = new Timeline()
+  const random = new SeededRandom(1)
+  const shared = new SharedState()
+  const disk = new SimulatedDisk({
+    random: random.stream('disk'),
+    schedule: (_operation, complete) => timeline.plan(1, complete),
+  })
+  const seen: { readonly handedOut: number; readonly commit: number; readonly ownTerm: boolean }[] =
+    []
+  class Watched extends SimulatedApplier {
+    override apply(...args: Parameters<SimulatedApplier['apply']>): void {
+      const { commit, ownTermCommitted } = shared.readEngine()
+      const handedOut = args[0].at(-1)?.index ?? 0
+      seen.push({ handedOut, commit, ownTerm: ownTermCommitted })
+      super.apply(...args)
+    }
+  }
+  const engine = new Engine(CONFIG, {
+    clock: {
+      nowMs: () => timeline.nowMs,
+      wallMs: () => 1_700_000_000_000 + timeline.nowMs,
+      setTimer: (delayMs, fire) => timeline.plan(delayMs, fire),
+    },
+    random: random.stream('engine'),
+    disk,
+    shared,
+    defer: (turn) => timeline.plan(0, turn),
+    toUser: (message) => {
+      if (message.kind === 'clusterFound') engine.receive({ kind: 'clusterKept' })
+    },
+    openApplier: (generation, genesis, handlers) =>
+      new Watched(
+        {
+          store: { generations: new Map(), history: new Map() },
+          dataDir: '',
+          memberId: CONFIG.memberId,
+          ownOrigin: CONFIG.origin,
+          shared,
+          random: random.stream('applier'),
+          plan: (delayMs, run) => timeline.plan(delayMs, run),
+          saw: () => {},
+          answered: () => {},
+          installed: () => {},
+        },
+        generation,
+        genesis,
+        handlers,
+      ),
+    openNetwork: () => assert.fail('a node alone opens no network'),
+  })
+  engine.start()
+  while (seen.length < 2 && timeline.nowMs < 60_000) assert.ok(timeline.step())
+  // The leader's own first entry, then the origin that it registers.
+  assert.ok(seen.length >= 2, 'nothing was committed')
+  for (const { handedOut, commit, ownTerm } of seen) {
+    assert.ok(commit >= handedOut, `${handedOut} is handed out while ${commit} is published`)
+    assert.ok(ownTerm, 'the entry of its own term is not published as committed')
+  }
+})
