@@ -122,6 +122,21 @@ test('a deferred foreign key fails the unit whose commit finds it, however group
   assert.deepEqual(contents[0], contents[1])
 })
 
+test('the first deferred foreign key counts from the command that makes it', (context) => {
+  for (const sizes of [[1], [100]]) {
+    const { directory, replica, log } = start(context, ['CREATE TABLE p (id INTEGER PRIMARY KEY)'])
+    log.write('app', ['CREATE TABLE c (p REFERENCES p (id) DEFERRABLE INITIALLY DEFERRED)'])
+    log.write('app', ['INSERT INTO c VALUES (1)'])
+    log.write('app', ['INSERT INTO p VALUES (1)'])
+    const results = applyAll(replica, log, sizes)
+    assert.deepEqual(
+      results.map(({ units }) => answers(units)),
+      [['ok'], [FOREIGN_KEY], ['ok']],
+    )
+    assert.deepEqual(readRows(directory, 'app', 'SELECT p FROM c'), [])
+  }
+})
+
 test('PRAGMA defer_foreign_keys holds for its unit alone', (context) => {
   const { directory, replica, log } = start(context, [
     'CREATE TABLE p (id INTEGER PRIMARY KEY)',
