@@ -17,6 +17,8 @@ import type { Applier, SnapshotCopy } from './ports.ts'
 
 /** How long a copy without a taker is kept for the next one. */
 const IDLE_COPY_MS = 30_000
+/** Whoever is this close to the commit index needs no more than the ordinary log. */
+const CAUGHT_UP_ENTRIES = 100
 /** How long the log behind a copy is kept for whoever was waiting for it, or lost it half-way. */
 const AWAITED_COPY_MS = 10_000
 const ID_BYTES = 16
@@ -208,17 +210,20 @@ export class Snapshots {
     changed()
   }
 
-  /** Once a member follows the log again, the log's ordinary length is enough for it. */
+  /**
+   * A taker needs the log from where it is, until it has caught up: a log cut shorter than that
+   * would cost it another snapshot, and under load yet another.
+   */
   #releaseTakers(): void {
     if (this.#takers.size === 0) return
     const { raft, clock } = this.#options
     const progress = raft.status().progress
+    const nowMs = clock.nowMs()
     for (const [id, { index, sinceMs }] of this.#takers) {
-      const member = progress.find((one) => one.id === id)
-      const follows = member?.state === 'replicate' && member.match >= index
-      if (follows || member === undefined || clock.nowMs() - sinceMs > IDLE_COPY_MS) {
-        this.#takers.delete(id)
-      }
+      const match = progress.find((one) => one.id === id)?.match
+      if (match === undefined || match + CAUGHT_UP_ENTRIES >= raft.commit) this.#takers.delete(id)
+      else if (match > index) this.#takers.set(id, { index: match, sinceMs: nowMs })
+      else if (nowMs - sinceMs > IDLE_COPY_MS) this.#takers.delete(id)
     }
   }
 
