@@ -72,6 +72,15 @@ export class ByteWriter {
     return this
   }
 
+  /** All that another writer holds, whose memory is given back: it is empty afterwards. */
+  drain(other: ByteWriter): this {
+    this.raw(other.#bytes.subarray(0, other.#length))
+    other.#bytes.buffer.transfer(0)
+    other.#length = 0
+    other.#use(new Uint8Array(0))
+    return this
+  }
+
   /** A u32 length and the bytes. */
   blob(bytes: Uint8Array): this {
     return this.u32(bytes.length).raw(bytes)

@@ -89,7 +89,7 @@ export class WriteEncoder {
     writer.raw(originBytes(header.origin)).u53(header.sequence).text(header.database)
     writer.u32(this.#sqlIndexes.size)
     for (const sql of this.#sqlIndexes.keys()) writer.text(sql)
-    writer.u32(this.#unitCount).raw(this.#units.finish())
+    writer.u32(this.#unitCount).drain(this.#units)
     return writer.finish()
   }
 

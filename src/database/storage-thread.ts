@@ -32,6 +32,12 @@ const TROUBLE_PAUSE_MS = 1000
 
 type Request = Exclude<EngineToStorage, { readonly kind: 'apply' }>
 
+/** The bytes of entries up to `lastIndex`. */
+interface Received {
+  readonly lastIndex: number
+  readonly buffer: ArrayBufferLike
+}
+
 /** A request, and the entry that must be applied before it is served. */
 interface WaitingRequest {
   readonly request: Request
@@ -51,6 +57,8 @@ class StorageThread {
   readonly #replica: Replica
   readonly #snapshots = new Map<string, PinnedSnapshot>()
   #entries: Entry[] = []
+  /** The messages that entries are views of, the oldest first. */
+  readonly #received: Received[] = []
   readonly #requests: WaitingRequest[] = []
   #databasesEpoch = 1
   /** What apply stands still for and was told, until a group applies again. */
@@ -81,12 +89,30 @@ class StorageThread {
 
   #receive(first: EngineToStorage): void {
     for (let message: EngineToStorage | undefined = first; message !== undefined; ) {
-      if (message.kind === 'apply')
-        for (const entry of decodeEntries(message.entries)) this.#entries.push(entry)
+      if (message.kind === 'apply') this.#take(message.entries)
       else this.#requests.push({ request: message, after: this.#lastReceived() })
       message = receiveMessageOnPort(this.#engine)?.message as EngineToStorage | undefined
     }
     if (!this.#isTurnPlanned) this.#turn()
+  }
+
+  #take(bytes: Uint8Array): void {
+    for (const entry of decodeEntries(bytes)) this.#entries.push(entry)
+    this.#received.push({ lastIndex: this.#lastReceived(), buffer: bytes.buffer })
+  }
+
+  /**
+   * Gives back the bytes of what is applied, which nothing reads any more. As garbage they would
+   * pile up by tens of megabytes: the heap has no notion of how much hangs on it.
+   */
+  #release(): void {
+    const applied = this.#replica.appliedIndex
+    for (;;) {
+      const [first] = this.#received
+      if (first === undefined || first.lastIndex > applied) return
+      this.#received.shift()
+      if (first.buffer instanceof ArrayBuffer) first.buffer.transfer(0)
+    }
   }
 
   #lastReceived(): number {
@@ -132,6 +158,7 @@ class StorageThread {
       return
     }
     this.#entries = this.#entries.slice(entries.length)
+    this.#release()
     if (outcome.databasesChanged) this.#databasesEpoch += 1
     this.#resume()
     this.#publish()
@@ -238,6 +265,7 @@ class StorageThread {
   #install(generation: number, index: number): ReplicaState {
     this.#replica.installGeneration(generation, { index })
     this.#entries = this.#entries.filter((entry) => entry.index > index)
+    this.#release()
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer)
     this.#retryTimer = null
     this.#databasesEpoch += 1

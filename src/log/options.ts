@@ -21,7 +21,7 @@ export interface LogOptions {
   /**
    * How much of the newest entries stays in memory.
    *
-   * @defaultValue 16 MiB. Peers that lag by more make the log read its files.
+   * @defaultValue 8 MiB. Peers that lag by more make the log read its files.
    */
   readonly cacheBytesMax?: number | undefined
   /**
@@ -115,7 +115,7 @@ export function configureLog(options: LogOptions): LogConfig {
     clusterId: options.clusterId,
     memberId: options.memberId,
     segmentBytes,
-    cacheBytesMax: options.cacheBytesMax ?? 16 * MIB,
+    cacheBytesMax: options.cacheBytesMax ?? 8 * MIB,
     readCacheBytesMax: options.readCacheBytesMax ?? 8 * MIB,
     random: options.random,
     fatal: options.fatal,

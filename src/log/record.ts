@@ -76,14 +76,21 @@ function padBytes(bodyBytes: number): number {
   return -bodyBytes & 7
 }
 
-/** The bytes of consecutive records, and the header crc of the last. */
+export function recordsBytes(records: readonly LogRecord[]): number {
+  let sum = 0
+  for (const { body } of records) sum += recordBytes(body.length)
+  return sum
+}
+
+/**
+ * Writes consecutive records to the beginning of `bytes`, which has room for {@link recordsBytes}
+ * of them. Returns the header crc of the last.
+ */
 export function encodeRecords(
   records: readonly LogRecord[],
   place: RecordPlace,
-): { readonly bytes: Buffer; readonly chain: number } {
-  let length = 0
-  for (const record of records) length += recordBytes(record.body.length)
-  const bytes = Buffer.allocUnsafe(length)
+  bytes: Buffer,
+): number {
   let chain = place.chain
   let at = 0
   for (const record of records) {
@@ -107,7 +114,7 @@ export function encodeRecords(
     bytes.writeUInt32LE(chain, at)
     at = next
   }
-  return { bytes, chain }
+  return chain
 }
 
 /** What stands at `at` of `bytes`, which begin at `fileOffset` of their file; null if not valid. */

@@ -25,7 +25,7 @@ import { forEachInOrder } from './in-order.ts'
 import { Memory } from './memory.ts'
 import type { LogConfig } from './options.ts'
 import { corruptError } from './reader.ts'
-import { encodeRecords, type FoundRecord, type LogRecord } from './record.ts'
+import { encodeRecords, type FoundRecord, type LogRecord, recordsBytes } from './record.ts'
 import { isBlank, type Scan, scanSegment } from './scan.ts'
 import { makeSegmentFile } from './segment-file.ts'
 import { Segment, Segments } from './segments.ts'
@@ -77,7 +77,8 @@ export function encodeSegment(
 ): { readonly bytes: Buffer; readonly salt: number; readonly chain: number } {
   const salt = config.random.u32()
   const place = { salt, offset: HEADER_BYTES, chain: salt, ackedUpTo: HEADER_BYTES }
-  const { bytes, chain } = encodeRecords(records, place)
+  const bytes = Buffer.allocUnsafeSlow(recordsBytes(records))
+  const chain = encodeRecords(records, place, bytes)
   const { clusterId, memberId } = config
   const durableUpTo = HEADER_BYTES + bytes.length
   const header = encodeHeader({ salt, clusterId, memberId, seq, durableUpTo })

@@ -11,10 +11,17 @@ import type { Done } from '../base/ports.ts'
 import type { DiskFile } from './disk.ts'
 import { HEADER_BYTES } from './format.ts'
 import type { LogConfig } from './options.ts'
-import { encodeRecords, type LogRecord, RECORD_HEADER_BYTES, recordBytes } from './record.ts'
+import {
+  encodeRecords,
+  type LogRecord,
+  RECORD_HEADER_BYTES,
+  recordBytes,
+  recordsBytes,
+} from './record.ts'
 import type { Segments } from './segments.ts'
 import { Spare } from './spare.ts'
 import type { Stream } from './stream.ts'
+import { Tail } from './tail.ts'
 
 /** One write takes no more than this, beyond its first append: latency of those behind it. */
 const WRITE_BYTES_MAX = 4 * 1024 * 1024
@@ -51,7 +58,7 @@ export class Writer {
   #freshEnd: number
   /** Everything below is durable. Between here and the segment's end: `#unsynced`. */
   #syncedEnd: number
-  #unsynced: Buffer[] = []
+  readonly #unsynced = new Tail()
   #queue: Pending[] = []
   #flying: readonly Pending[] = []
   #isBusy = false
@@ -120,9 +127,7 @@ export class Writer {
     const last = records[records.length - 1]
     assert(last !== undefined, 'an append has something to write')
     last.endsBatch = true
-    let sizeBytes = 0
-    for (const record of records) sizeBytes += recordBytes(record.body.length)
-    this.#queue.push({ records, sizeBytes, mustSync, done })
+    this.#queue.push({ records, sizeBytes: recordsBytes(records), mustSync, done })
     this.#pump()
   }
 
@@ -192,21 +197,21 @@ export class Writer {
   #writeRecords(records: readonly LogRecord[], mustSync: boolean, done: () => void): void {
     const segment = this.#segments.active
     const start = segment.end
-    const { bytes, chain } = encodeRecords(records, {
+    const bytes = this.#unsynced.extend(recordsBytes(records))
+    const place = {
       salt: segment.salt,
       offset: start,
       chain: this.#chain,
       ackedUpTo: this.#syncedEnd,
-    })
+    }
+    this.#chain = encodeRecords(records, place, bytes)
     for (const record of records) {
       this.#stream.apply(record)
       this.#segments.apply(record, segment.end)
       segment.end += recordBytes(record.body.length)
     }
     segment.sizeBytes = Math.max(segment.sizeBytes, segment.end)
-    this.#chain = chain
-    this.#unsynced.push(bytes)
-    const payload = mustSync ? joinBuffers(this.#unsynced) : bytes
+    const payload = mustSync ? this.#unsynced.bytes : bytes
     const offset = mustSync ? this.#syncedEnd : start
     this.#isBusy = true
     this.#active.file.write(payload, offset, { sync: mustSync }, (error) => {
@@ -217,7 +222,7 @@ export class Writer {
       this.writtenBytes += payload.length
       if (mustSync) {
         this.#syncedEnd = segment.end
-        this.#unsynced = []
+        this.#unsynced.clear()
       }
       done()
     })
@@ -273,8 +278,4 @@ export class Writer {
 
 export function closedError(): ColmenaError {
   return new ColmenaError('ERR_CLOSED', 'the log is closed')
-}
-
-function joinBuffers(buffers: readonly Buffer[]): Buffer {
-  return buffers.length === 1 ? (buffers[0] as Buffer) : Buffer.concat(buffers)
 }

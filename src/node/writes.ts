@@ -28,7 +28,7 @@ export const WRITE_LIMITS: WriteLimits = Object.freeze({
   commandBytesMax: 256 * KIB,
   commandUnitsMax: 2_048,
   unitBytesMax: 4 * MIB,
-  pendingBytesMax: 16 * MIB,
+  pendingBytesMax: 8 * MIB,
   applyLagMsMax: 10_000,
 })
 

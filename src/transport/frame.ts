@@ -52,6 +52,7 @@ export class FrameReader {
     this.#bodyBytesMax = bodyBytesMax
   }
 
+  /** The chunk is the reader's own from here on. */
   push(chunk: Buffer): void {
     this.#chunks.push(chunk)
     this.#availableBytes += chunk.length
@@ -75,9 +76,7 @@ export class FrameReader {
   }
 
   #peekLength(): number {
-    const first = this.#chunks[0] as Buffer
-    const hasPrefix = first.length - this.#at >= PREFIX_BYTES
-    const prefix = hasPrefix ? first.subarray(this.#at) : this.#merge()
+    const prefix = this.#peekPrefix()
     const lengthBytes = prefix.readUInt32LE(0)
     // A TLS record begins with its type (handshake 22, alert 21) and the version 3.x.
     if ((prefix[0] === 22 || prefix[0] === 21) && prefix[1] === 3) {
@@ -91,24 +90,51 @@ export class FrameReader {
     return lengthBytes
   }
 
-  #merge(): Buffer {
+  #peekPrefix(): Buffer {
     const [first, ...others] = this.#chunks as [Buffer, ...Buffer[]]
-    const merged = Buffer.concat([first.subarray(this.#at), ...others])
-    this.#chunks = [merged]
-    this.#at = 0
-    return merged
+    const rest = first.subarray(this.#at)
+    if (rest.length >= PREFIX_BYTES) return rest
+    return Buffer.concat([rest, ...others], PREFIX_BYTES)
   }
 
   #take(count: number): Buffer {
-    let first = this.#chunks[0] as Buffer
-    if (first.length - this.#at < count) first = this.#merge()
+    const first = this.#chunks[0] as Buffer
+    this.#availableBytes -= count
+    if (first.length - this.#at < count) return this.#gather(count)
     const taken = first.subarray(this.#at, this.#at + count)
     this.#at += count
-    this.#availableBytes -= count
     if (this.#at === first.length) {
       this.#chunks.shift()
       this.#at = 0
     }
     return taken
   }
+
+  /**
+   * A frame out of several chunks, in a buffer of exactly its size: entries are views of it, and
+   * keep it for long. Chunks that no earlier frame is a view of are given back at once; as garbage
+   * they would pile up by tens of megabytes.
+   */
+  #gather(count: number): Buffer {
+    const gathered = Buffer.allocUnsafeSlow(count)
+    let filled = 0
+    while (filled < count) {
+      const chunk = this.#chunks[0] as Buffer
+      const isOurs = this.#at === 0
+      const copied = chunk.copy(gathered, filled, this.#at, this.#at + count - filled)
+      filled += copied
+      this.#at += copied
+      if (this.#at < chunk.length) break
+      this.#chunks.shift()
+      this.#at = 0
+      if (isOurs) release(chunk)
+    }
+    return gathered
+  }
+}
+
+/** Gives back what a chunk takes, unless it is a part of something larger. */
+function release(chunk: Buffer): void {
+  const { buffer } = chunk
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length) buffer.transfer(0)
 }

@@ -12,11 +12,19 @@ const MEMBER = 7
 
 function createRig() {
   const now = { ms: 1_000 }
-  const raft = { applied: 50 }
+  /** How far the leader has committed, and what it knows of its followers. */
+  const state = { commit: 500, progress: [] as { id: number; match: number }[] }
   let finishCopy: (error: Error | null, copy: SnapshotCopy | null) => void = () => {}
   let endStream: (error: Error | null) => void = () => {}
   const snapshots = new Snapshots({
-    raft: { ...raft, reportSnapshot: () => {} } as unknown as Raft,
+    raft: {
+      applied: 50,
+      get commit() {
+        return state.commit
+      },
+      status: () => ({ progress: state.progress }),
+      reportSnapshot: () => {},
+    } as unknown as Raft,
     applier: {
       copySnapshot: (_directory: string, done: typeof finishCopy) => {
         finishCopy = done
@@ -41,10 +49,12 @@ function createRig() {
   return {
     snapshots,
     now,
+    state,
     send: () => snapshots.send(createMessage('snapshot', LEADER, MEMBER)),
     finishCopy: (index: number) =>
       finishCopy(null, { index, term: 1, confState: NOBODY, files: [] }),
     breakStream: () => endStream(new Error('the link broke')),
+    endStream: () => endStream(null),
   }
 }
 
@@ -88,5 +98,41 @@ describe('the log behind a copy', () => {
     now.ms += 10_001
     snapshots.tick()
     assert.equal(snapshots.neededIndex, null)
+  })
+
+  it('is kept for whoever took it, from where that one is until it has caught up', () => {
+    const { snapshots, now, state, send, finishCopy, endStream } = createRig()
+    snapshots.latest()
+    finishCopy(60)
+    send()
+    endStream()
+    state.progress = [{ id: MEMBER, match: 0 }]
+    for (const [match, needed] of [
+      [0, 60], // It is still putting the files in place.
+      [60, 60],
+      [200, 200],
+      [399, 399],
+      [400, null], // A hundred entries are what the log always has.
+    ] as const) {
+      state.progress = [{ id: MEMBER, match }]
+      now.ms += 10_000
+      snapshots.tick()
+      assert.equal(snapshots.neededIndex, needed, `match ${match}`)
+    }
+  })
+
+  it('is let go when whoever took it does not come on, or is no member any more', () => {
+    for (const progress of [[{ id: MEMBER, match: 0 }], []]) {
+      const { snapshots, now, state, send, finishCopy, endStream } = createRig()
+      snapshots.latest()
+      finishCopy(60)
+      send()
+      endStream()
+      assert.equal(snapshots.neededIndex, 60)
+      state.progress = progress
+      now.ms += progress.length === 0 ? 1 : 30_001
+      snapshots.tick()
+      assert.equal(snapshots.neededIndex, null)
+    }
   })
 })

@@ -5,8 +5,10 @@ import {
   decodeRecord,
   encodeRecords,
   isRecordHeader,
+  type LogRecord,
   makeRecord,
   type RecordPlace,
+  recordsBytes,
 } from '../../src/log/record.ts'
 import { scanSegment } from '../../src/log/scan.ts'
 
@@ -23,13 +25,18 @@ const header = {
 function encode(index: number, at: Partial<RecordPlace> = {}) {
   const record = makeRecord('entry', index, 3, new Uint8Array(20).fill(index))
   record.endsBatch = true
-  return encodeRecords([record], { ...place, ...at })
+  return encodeNew([record], { ...place, ...at })
+}
+
+function encodeNew(records: readonly LogRecord[], at: RecordPlace) {
+  const bytes = Buffer.alloc(recordsBytes(records))
+  return { bytes, chain: encodeRecords(records, at, bytes) }
 }
 
 test('a record comes back as it was, beyond 32 bits too', () => {
   const body = Uint8Array.of(1, 2, 3)
   const record = { ...makeRecord('entry', 2 ** 45 + 7, 2 ** 33 + 1, body), endsBatch: true }
-  const { bytes } = encodeRecords([{ ...record, entryType: 'confChangeV2' }], place)
+  const { bytes } = encodeNew([{ ...record, entryType: 'confChangeV2' }], place)
   assert.equal(bytes.length, 56)
   const found = decodeRecord(bytes, 0, salt, HEADER_BYTES)
   assert.deepEqual(

@@ -33,7 +33,8 @@ export class Inode {
   }
 
   write(offset: number, bytes: Uint8Array): Write {
-    const write = { offset, bytes: bytes.slice(), isDurable: false }
+    // A copy: `slice` of a Buffer would be a view of what the writer uses again.
+    const write = { offset, bytes: new Uint8Array(bytes), isDurable: false }
     this.#seen = place(this.#seen, offset, write.bytes)
     this.#writes.push(write)
     return write

@@ -11,8 +11,8 @@ export interface FloodForm {
 
 const WRITERS = 1_024
 const BODY_BYTES = 24 * 1024
-const MEMORY_MIB_MAX = 400
-const MIB = 1024 * 1024
+const MEMORY_MB_MAX = 400
+const MB = 1_000_000
 
 /**
  * More writers than a node can take: what is too much is refused at once with an error that says
@@ -28,19 +28,19 @@ export async function runFlood({ durationMs, through }: FloodForm): Promise<stri
     const startedMs = performance.now()
     await until('the flood has lasted', () => performance.now() - startedMs > durationMs, 600_000)
     const report = await flooded.call('stopFlood')
-    const memoriesMib = await Promise.all(
-      cluster.nodes.map(async (node) => (await node.call('peakMemoryBytes')) / MIB),
+    const memoriesMb = await Promise.all(
+      cluster.nodes.map(async (node) => (await node.call('peakMemoryBytes')) / MB),
     )
     await checkCounts(cluster, report)
     const refusals = Object.keys(report.failures)
     assert.ok(refusals.includes('ERR_BUSY not-applied retryable'), 'the bound was met')
     for (const refusal of refusals) assert.match(refusal, /retryable/, 'each refusal says "later"')
-    for (const memoryMib of memoriesMib) assert.ok(memoryMib < MEMORY_MIB_MAX, `${memoryMib} MiB`)
+    for (const memoryMb of memoriesMb) assert.ok(memoryMb < MEMORY_MB_MAX, `${memoryMb} MB`)
     return [
       `${WRITERS} writers of ${BODY_BYTES / 1024} KiB each for ${durationMs / 1000} s through ` +
         `the ${through}: ${sum(report.acknowledged)} acknowledged and there, each once`,
       `refused: ${JSON.stringify(report.failures)}`,
-      `most memory of each node: ${memoriesMib.map((memory) => Math.round(memory)).join(', ')} MiB`,
+      `most memory of each node: ${memoriesMb.map((memory) => Math.round(memory)).join(', ')} MB`,
     ]
   } finally {
     await cluster.end()
