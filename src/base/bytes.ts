@@ -11,6 +11,16 @@ export class DecodeError extends Error {
 const encoder = new TextEncoder()
 const decoder = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 
+/**
+ * Gives back the memory of bytes that nobody reads any more, unless they are a part of something
+ * larger. As garbage it would pile up by tens of megabytes: V8 collects by what is on its heap, and
+ * has little notion of what hangs on that.
+ */
+export function release(bytes: Uint8Array): void {
+  const { buffer } = bytes
+  if (buffer instanceof ArrayBuffer && buffer.byteLength === bytes.length) buffer.transfer(0)
+}
+
 export class ByteWriter {
   #bytes: Uint8Array<ArrayBuffer>
   #view: DataView
@@ -75,7 +85,7 @@ export class ByteWriter {
   /** All that another writer holds, whose memory is given back: it is empty afterwards. */
   drain(other: ByteWriter): this {
     this.raw(other.#bytes.subarray(0, other.#length))
-    other.#bytes.buffer.transfer(0)
+    release(other.#bytes)
     other.#length = 0
     other.#use(new Uint8Array(0))
     return this
@@ -103,8 +113,7 @@ export class ByteWriter {
    * afterwards.
    */
   finish(): Uint8Array<ArrayBuffer> {
-    // Transfers give memory back at once. As garbage it would pile up by hundreds of megabytes:
-    // a collector that finds little to do on the heap comes late.
+    // A transfer gives memory back at once: see release.
     const bytes = new Uint8Array(this.#bytes.buffer.transfer(this.#length))
     this.#length = 0
     this.#use(new Uint8Array(0))

@@ -1,6 +1,7 @@
 import { join } from 'node:path'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
+import { release } from '../base/bytes.ts'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { Entry } from '../raft/types.ts'
@@ -35,7 +36,7 @@ type Request = Exclude<EngineToStorage, { readonly kind: 'apply' }>
 /** The bytes of entries up to `lastIndex`. */
 interface Received {
   readonly lastIndex: number
-  readonly buffer: ArrayBufferLike
+  readonly bytes: Uint8Array
 }
 
 /** A request, and the entry that must be applied before it is served. */
@@ -98,20 +99,17 @@ class StorageThread {
 
   #take(bytes: Uint8Array): void {
     for (const entry of decodeEntries(bytes)) this.#entries.push(entry)
-    this.#received.push({ lastIndex: this.#lastReceived(), buffer: bytes.buffer })
+    this.#received.push({ lastIndex: this.#lastReceived(), bytes })
   }
 
-  /**
-   * Gives back the bytes of what is applied, which nothing reads any more. As garbage they would
-   * pile up by tens of megabytes: the heap has no notion of how much hangs on it.
-   */
-  #release(): void {
+  /** What is applied was bound and decoded: nothing reads its bytes any more. */
+  #releaseApplied(): void {
     const applied = this.#replica.appliedIndex
     for (;;) {
       const [first] = this.#received
       if (first === undefined || first.lastIndex > applied) return
       this.#received.shift()
-      if (first.buffer instanceof ArrayBuffer) first.buffer.transfer(0)
+      release(first.bytes)
     }
   }
 
@@ -158,7 +156,7 @@ class StorageThread {
       return
     }
     this.#entries = this.#entries.slice(entries.length)
-    this.#release()
+    this.#releaseApplied()
     if (outcome.databasesChanged) this.#databasesEpoch += 1
     this.#resume()
     this.#publish()
@@ -265,7 +263,7 @@ class StorageThread {
   #install(generation: number, index: number): ReplicaState {
     this.#replica.installGeneration(generation, { index })
     this.#entries = this.#entries.filter((entry) => entry.index > index)
-    this.#release()
+    this.#releaseApplied()
     if (this.#retryTimer !== null) clearTimeout(this.#retryTimer)
     this.#retryTimer = null
     this.#databasesEpoch += 1

@@ -1,7 +1,7 @@
 import { type MemberId, NO_MEMBER, type Raft } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
 import { Drops } from './drops.ts'
-import { Outbox, type Sending } from './outbox.ts'
+import { Outbox, type Sending, type Way } from './outbox.ts'
 import type { AppliedReport, EnginePorts } from './ports.ts'
 import { Proposals } from './proposals.ts'
 import type { EngineConfig } from './protocol.ts'
@@ -126,17 +126,17 @@ export class Commands {
     this.#send(bytes, { isRestart: true, wasSent: false })
   }
 
-  /** One command towards the log; false: not now. */
-  #send(bytes: Uint8Array, { isRestart, wasSent }: Sending): boolean {
+  /** One command towards the log. */
+  #send(bytes: Uint8Array, { isRestart, wasSent }: Sending): Way {
     const { raft, transport } = this.#options
     if (raft.role === 'leader') {
       // An earlier proposal of these bytes may be in a log or on a socket: they must stay.
       this.#proposals.gather(raft.id, wasSent ? bytes.slice() : bytes, isRestart)
-      return true
+      return 'log'
     }
     this.forwards += 1
     const kind = isRestart ? FRAMES.forwardRestart : FRAMES.forward
-    return transport.send(raft.leader, 'bulk', kind, [bytes])
+    return transport.send(raft.leader, 'bulk', kind, [bytes]) ? 'link' : 'none'
   }
 
   #refuse(to: MemberId, refusal: Refusal): void {

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts'
+import { release } from '../base/bytes.ts'
 import type { Clock } from '../base/ports.ts'
 import { encodeEmptyWrite } from '../command/command.ts'
 import type { AppliedReport } from './ports.ts'
@@ -10,6 +11,8 @@ interface PendingCommand {
   readonly sinceMs: number
   /** Whether it may be in some log: then only apply can tell what became of it. */
   wasSent: boolean
+  /** Whether it went over a link, once: when it is applied, nothing on this node has its bytes. */
+  isOnlyHere: boolean
 }
 
 /** The commands of one database, in order; everything before `unsent` was sent to this leader. */
@@ -30,8 +33,12 @@ export interface Sending {
   readonly wasSent: boolean
 }
 
-/** Takes a command of ours towards the log; false: not now, ask again later. */
-export type SendCommand = (bytes: Uint8Array, sending: Sending) => boolean
+/**
+ * Which way a command of ours went: into this node's own log, which keeps its bytes, or over the
+ * link to the leader. `none`: not now, ask again later.
+ */
+export type Way = 'log' | 'link' | 'none'
+export type SendCommand = (bytes: Uint8Array, sending: Sending) => Way
 
 /** A command without an answer is sent again at the latest after 2^n times `resendMs`. */
 const RESEND_DOUBLINGS_MAX = 2
@@ -74,7 +81,7 @@ export class Outbox {
     const last = lane.commands.at(-1)
     assert(last === undefined || sequence === last.sequence + 1, 'own sequences have no gap')
     const sinceMs = this.#options.clock.nowMs()
-    lane.commands.push({ sequence, bytes, sinceMs, wasSent: false })
+    lane.commands.push({ sequence, bytes, sinceMs, wasSent: false, isOnlyHere: false })
   }
 
   /** Sends what was not sent to this leader yet, until `send` takes no more. */
@@ -83,12 +90,14 @@ export class Outbox {
       while (lane.unsent < lane.commands.length) {
         const command = lane.commands[lane.unsent] as PendingCommand
         const { isRestart } = lane
-        if (!send(command.bytes, { isRestart, wasSent: command.wasSent })) {
+        const way = send(command.bytes, { isRestart, wasSent: command.wasSent })
+        if (way === 'none') {
           // No link: what went out on the last one may be lost with it.
           this.resendAll()
           return
         }
         if (lane.unsent === 0) lane.sentMs = this.#options.clock.nowMs()
+        command.isOnlyHere = way === 'link' && !command.wasSent
         command.wasSent = true
         lane.isRestart = false
         lane.unsent += 1
@@ -129,7 +138,9 @@ export class Outbox {
     const first = lane?.commands[0]
     if (lane === undefined || first === undefined || sequence < first.sequence) return
     const count = sequence - first.sequence + 1
-    lane.commands.splice(0, count)
+    for (const { bytes, isOnlyHere } of lane.commands.splice(0, count)) {
+      if (isOnlyHere) release(bytes)
+    }
     lane.unsent = Math.max(0, lane.unsent - count)
     lane.sentMs = this.#options.clock.nowMs()
     lane.tries = 0

@@ -1,3 +1,4 @@
+import { release } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
 import {
   type InputValue,
@@ -94,13 +95,10 @@ export function keepStatement(statement: Statement): Statement {
   return values.some(isBytes) ? { sql, args: values.map(keepValue) } : statement
 }
 
-/**
- * Gives back the memory of a kept statement's buffers, which nobody may read any more. As garbage
- * they would pile up for seconds: the heap has no notion of how much hangs on it.
- */
+/** Gives back the memory of a kept statement's buffers, which nobody may read any more. */
 export function releaseStatement({ args }: Statement): void {
   for (const value of args instanceof Map ? args.values() : (args as readonly SqlValue[])) {
-    if (isBytes(value)) (value.buffer as ArrayBuffer).transfer(0)
+    if (isBytes(value)) release(value)
   }
 }
 

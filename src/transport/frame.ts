@@ -1,4 +1,5 @@
 import { crc32 } from 'node:zlib'
+import { release } from '../base/bytes.ts'
 
 /**
  * A frame is u32 length, u32 CRC-32, u8 kind, body, little-endian. The length counts kind and
@@ -112,8 +113,7 @@ export class FrameReader {
 
   /**
    * A frame out of several chunks, in a buffer of exactly its size: entries are views of it, and
-   * keep it for long. Chunks that no earlier frame is a view of are given back at once; as garbage
-   * they would pile up by tens of megabytes.
+   * keep it for long. Chunks that no earlier frame is a view of are given back.
    */
   #gather(count: number): Buffer {
     const gathered = Buffer.allocUnsafeSlow(count)
@@ -131,10 +131,4 @@ export class FrameReader {
     }
     return gathered
   }
-}
-
-/** Gives back what a chunk takes, unless it is a part of something larger. */
-function release(chunk: Buffer): void {
-  const { buffer } = chunk
-  if (buffer instanceof ArrayBuffer && buffer.byteLength === chunk.length) buffer.transfer(0)
 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeWrite, WriteEncoder } from '../../src/command/command.ts'
-import { Outbox, type Sending } from '../../src/engine/outbox.ts'
+import { Outbox, type Sending, type Way } from '../../src/engine/outbox.ts'
 import type { ErrorMessage } from '../../src/engine/protocol.ts'
 
 const ORIGIN = 'ab'.repeat(16)
@@ -16,7 +16,7 @@ function createOutbox(): {
   outbox: Outbox
   clock: { atMs: number }
   rejected: { sequence: number; error: ErrorMessage }[]
-  flush: (capacity?: number) => { sequence: number; units: number; sending: Sending }[]
+  flush: (capacity?: number, way?: Way) => { sequence: number; units: number; sending: Sending }[]
 } {
   const clock = { atMs: 0 }
   const rejected: { sequence: number; error: ErrorMessage }[] = []
@@ -27,13 +27,16 @@ function createOutbox(): {
     resendMs: 1_000,
     rejected: (_database, from, _to, error) => rejected.push({ sequence: from, error }),
   })
-  const flush = (capacity = 1_000): ReturnType<ReturnType<typeof createOutbox>['flush']> => {
+  const flush = (
+    capacity = 1_000,
+    way: Way = 'log',
+  ): ReturnType<ReturnType<typeof createOutbox>['flush']> => {
     const sent: { sequence: number; units: number; sending: Sending }[] = []
     outbox.flush((bytes, sending) => {
-      if (sent.length >= capacity) return false
+      if (sent.length >= capacity) return 'none'
       const { sequence, units } = decodeWrite(bytes)
       sent.push({ sequence, units: units.length, sending })
-      return true
+      return way
     })
     return sent
   }
@@ -156,5 +159,20 @@ describe('outbox', () => {
     assert.equal(outbox.isEmpty, false)
     outbox.applied({ database: 'other', sequence: 1 })
     assert.equal(outbox.isEmpty, true)
+  })
+
+  it('gives back the bytes of what went over a link, once, when it is applied', () => {
+    const { outbox, flush } = createOutbox()
+    const commands = [1, 2, 3].map((sequence) => command(sequence))
+    for (const [i, bytes] of commands.entries()) outbox.add('main', i + 1, bytes)
+    flush(1, 'log') // The link is full after the first: all goes out again.
+    flush(2, 'link')
+    outbox.refused('main', 2)
+    flush(3, 'link')
+    outbox.applied({ database: 'main', sequence: 3 })
+    const sizes = commands.map(({ length }) => length)
+    assert.ok((sizes[0] as number) > 0, 'the first is in a log')
+    assert.ok((sizes[1] as number) > 0, 'the second may wait in the link a second time')
+    assert.equal(sizes[2], 0)
   })
 })
