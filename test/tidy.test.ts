@@ -8,6 +8,7 @@ import {
   ambientFiles,
   checkAmbient,
   checkBuiltins,
+  checkPlatform,
   checkPromises,
   fileSystemUsers,
 } from './tidy/purity.ts'
@@ -29,6 +30,7 @@ const rules: Readonly<Record<string, (files: readonly ProjectFile[]) => Violatio
   'time, chance and timers come through ports': checkAmbient,
   'consensus, log and engine complete by callback': checkPromises,
   'files and SQLite are touched in few places': checkBuiltins,
+  'the platform is asked for in few places': checkPlatform,
   'files are short': checkFileLengths,
   'lines are short': checkColumns,
   'functions are short': checkFunctionLengths,

@@ -103,16 +103,6 @@ export function syncWal(walPath: string): void {
   }
 }
 
-/** Makes files that were created or removed in a directory survive a power loss. */
-export function syncDirectory(path: string): void {
-  const file = fs.openSync(path, 'r')
-  try {
-    fs.fsyncSync(file)
-  } finally {
-    fs.closeSync(file)
-  }
-}
-
 export interface CopiedFile {
   readonly name: string
   readonly sizeBytes: number

@@ -1,4 +1,5 @@
 import { assert } from '../base/assert.ts'
+import { syncDirectoryNow } from '../base/directory-sync.ts'
 import type { MemberRecord } from '../command/command.ts'
 import type { ConfState, Entry } from '../raft/types.ts'
 import type { Writer } from '../sqlite/sqlite.ts'
@@ -12,7 +13,6 @@ import {
   removeGenerations,
   requireGeneration,
   SYSTEM,
-  syncDirectory,
   syncWal,
 } from './generation.ts'
 import {
@@ -102,8 +102,8 @@ export class Replica {
       } finally {
         writer.close()
       }
-      syncDirectory(path)
-      syncDirectory(options.directory)
+      syncDirectoryNow(path)
+      syncDirectoryNow(options.directory)
       return new Replica(options)
     })
   }
@@ -237,7 +237,7 @@ export class Replica {
    */
   makeDurable(): number {
     this.bump(this.#applied)
-    if (this.#mustSyncDirectory) syncDirectory(this.#path)
+    if (this.#mustSyncDirectory) syncDirectoryNow(this.#path)
     this.#mustSyncDirectory = false
     // Files may be ahead of it, but a database that can't be opened yet has no file to ask.
     const durable = this.#applied

@@ -1,14 +1,9 @@
+import { syncDirectoryNow } from '../base/directory-sync.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { MemberRecord } from '../command/command.ts'
 import type { ConfState } from '../raft/types.ts'
 import { Reader } from '../sqlite/sqlite.ts'
-import {
-  type CopiedFile,
-  databasePath,
-  makeDirectory,
-  sealCopy,
-  syncDirectory,
-} from './generation.ts'
+import { type CopiedFile, databasePath, makeDirectory, sealCopy } from './generation.ts'
 
 interface SnapshotSource {
   readonly index: number
@@ -77,7 +72,7 @@ export class PinnedSnapshot {
       if (this.#isReleased) this.#close()
     }
     this.#refuseReleased()
-    syncDirectory(directory)
+    syncDirectoryNow(directory)
     return files
   }
 

@@ -1,5 +1,6 @@
 /** The disk port on this machine's file system. */
 import fs from 'node:fs'
+import { syncDirectory } from '../base/directory-sync.ts'
 import type { Done } from '../base/ports.ts'
 import type { Disk, DiskFile, FileMode } from './disk.ts'
 
@@ -20,8 +21,6 @@ const O_DSYNC: number | undefined = fs.constants.O_DSYNC
  * by F_FULLFSYNC. So they are called there instead.
  */
 const hasDurableWrites = O_DSYNC !== undefined && process.platform !== 'darwin'
-/** Windows can't sync a directory: a new name may be lost with the power there. */
-const canSyncDirectories = process.platform !== 'win32'
 
 /** The disk below `root`, a directory that exists. */
 export function openRealDisk(root: string, options: RealDiskOptions = {}): Disk {
@@ -51,11 +50,7 @@ export function openRealDisk(root: string, options: RealDiskOptions = {}): Disk 
       fs.unlink(at(path), done)
     },
     syncDirectory(path, done) {
-      if (!canSyncDirectories) return process.nextTick(done, null)
-      fs.open(at(path), 'r', (error, fd) => {
-        if (error !== null) return done(error)
-        fs.fsync(fd, (syncError) => fs.close(fd, (closeError) => done(syncError ?? closeError)))
-      })
+      syncDirectory(at(path), done)
     },
     makeDirectory(path, done) {
       fs.mkdir(at(path), { recursive: true, mode: 0o700 }, (error) => done(error))

@@ -10,6 +10,7 @@ import {
   writeSync,
 } from 'node:fs'
 import { join } from 'node:path'
+import { syncDirectoryNow } from '../base/directory-sync.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { OpenConfig } from './config.ts'
 
@@ -65,16 +66,22 @@ function reopen(kept: Identity, config: OpenConfig, found: readonly string[]): I
         'remove the whole directory and join again as a new member',
     )
   }
-  checkNodeId(kept, config)
+  if (config.nodeId !== undefined && config.nodeId !== kept.nodeId) {
+    throw new ColmenaError(
+      'ERR_INVALID_OPTION',
+      `nodeId is '${config.nodeId}', but ${config.dataDir} belongs to node '${kept.nodeId}': open ` +
+        'it under that name, or use another dataDir',
+    )
+  }
   return { ...kept, incarnation: kept.incarnation + 1 }
 }
 
 /**
  * A directory that was never established held nothing that anyone was promised, so it begins
- * again, and as a new member: what the old one may have acknowledged while it was made is gone.
+ * again, under whatever name, and as a new member: what the old one may have acknowledged while it
+ * was made is gone.
  */
 function begin(config: OpenConfig, kept: Identity | null): Identity {
-  if (kept !== null) checkNodeId(kept, config)
   if (config.genesis === undefined) {
     throw new ColmenaError(
       'ERR_INVALID_OPTION',
@@ -97,15 +104,6 @@ function begin(config: OpenConfig, kept: Identity | null): Identity {
   }
 }
 
-function checkNodeId(kept: Identity, config: OpenConfig): void {
-  if (config.nodeId === undefined || config.nodeId === kept.nodeId) return
-  throw new ColmenaError(
-    'ERR_INVALID_OPTION',
-    `nodeId is '${config.nodeId}', but ${config.dataDir} belongs to node '${kept.nodeId}': open ` +
-      'it under that name, or use another dataDir',
-  )
-}
-
 /** 48 random bits, never 0, which stands for no member. */
 function randomMemberId(): number {
   for (;;) {
@@ -125,16 +123,7 @@ export function writeIdentity(dataDir: string, identity: Identity): void {
     closeSync(file)
   }
   renameSync(aside, join(dataDir, FILE))
-  syncDirectory(dataDir)
-}
-
-function syncDirectory(path: string): void {
-  const directory = openSync(path, 'r')
-  try {
-    fsyncSync(directory)
-  } finally {
-    closeSync(directory)
-  }
+  syncDirectoryNow(dataDir)
 }
 
 /** The identity of a data directory, or null if it has none. */

@@ -2,6 +2,7 @@ import { createHash, type Hash } from 'node:crypto'
 import fs from 'node:fs'
 import path from 'node:path'
 import { assert } from '../base/assert.ts'
+import { syncDirectory } from '../base/directory-sync.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Done } from '../base/ports.ts'
 import { equalBytes } from './hello.ts'
@@ -220,13 +221,7 @@ export class SnapshotFiles {
         done(error)
         return
       }
-      fs.open(this.#directory, 'r', (failure, descriptor) => {
-        if (failure !== null) {
-          done(failure)
-          return
-        }
-        fs.fsync(descriptor, (unsynced) => fs.close(descriptor, () => done(unsynced)))
-      })
+      syncDirectory(this.#directory, done)
     })
   }
 }

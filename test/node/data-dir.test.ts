@@ -77,6 +77,14 @@ suite('identity', () => {
     assert.equal(second.identity.incarnation, 2)
   })
 
+  test('one that was never finished takes the name that it is opened under', (t) => {
+    const path = temporaryDirectory(t)
+    openDataDir(configOf(path)).close()
+    const second = openDataDir(configOf(path, { nodeId: 'a' }))
+    second.close()
+    assert.equal(second.identity.nodeId, 'a')
+  })
+
   test('a joiner has no cluster until it finds one', (t) => {
     const path = temporaryDirectory(t)
     const config = configOf(path, { bind: '127.0.0.1:1', join: '127.0.0.1:2' })

@@ -48,6 +48,7 @@ const pureBuiltins: ReadonlySet<string> = new Set(['node:zlib', 'node:buffer', '
 
 /** The files that may import node:fs, and why. */
 export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
+  ['src/base/directory-sync.ts', 'what the platforms call syncing a directory'],
   [
     'src/database/applying-note.ts',
     'a note beside the databases that must outlive a killed process',
@@ -63,6 +64,29 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
   ['src/transport/snapshot-files.ts', 'the copies that a snapshot arrives as'],
   ['src/transport/snapshot-sender.ts', 'the copies that a snapshot is sent from'],
 ])
+
+/** The files that know which platform they run on, and why. */
+export const platformUsers: ReadonlyMap<string, string> = new Map([
+  ['src/base/directory-sync.ts', 'not all platforms can sync a directory'],
+  ['src/log/real-disk.ts', 'how a durable write is made'],
+  ['src/sqlite/runtime.ts', "the platform is a part of the engine's fingerprint"],
+])
+
+/** What differs between platforms is decided in few places, since we run on one of them only. */
+export function checkPlatform(files: readonly ProjectFile[]): Violation[] {
+  const judged = files.filter(
+    ({ path }) => path.startsWith('src/') && path.endsWith('.ts') && !platformUsers.has(path),
+  )
+  return judged.flatMap((file) => {
+    const violations: Violation[] = []
+    walk(parseSource(file), (node) => {
+      if (memberOf(node) !== 'platform' || nameOf(node['object']) !== 'process') return
+      const message = 'process.platform only in the files listed in test/tidy/purity.ts'
+      violations.push({ path: file.path, line: lineOf(node), message })
+    })
+    return violations
+  })
+}
 
 export function checkAmbient(files: readonly ProjectFile[]): Violation[] {
   return files.filter(isPure).flatMap((file) => {

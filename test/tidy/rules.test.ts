@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { checkCircles, checkDeadFiles, checkLayers } from './layers.ts'
 import { checkLock } from './lock.ts'
-import { checkAmbient, checkBuiltins, checkPromises } from './purity.ts'
+import { checkAmbient, checkBuiltins, checkPlatform, checkPromises } from './purity.ts'
 import type { ProjectFile, Violation } from './source.ts'
 import {
   checkColumns,
@@ -149,6 +149,18 @@ describeRule(
     'src/engine/engine-thread.ts': 'await start()',
     'src/engine/loop.ts': 'function go(done: (error: Error | null) => void) { done(null) }',
     'src/node/node.ts': 'async function open() {}',
+  },
+)
+
+describeRule(
+  checkPlatform,
+  [
+    [/process.platform only in/, { 'src/node/a.ts': "if (process.platform === 'win32') go()" }],
+    [/process.platform only in/, { 'src/log/log.ts': 'switch (process.platform) {}' }],
+  ],
+  {
+    'src/log/real-disk.ts': "if (process.platform === 'win32') go()",
+    'test/log/a.ts': "if (process.platform === 'win32') go()",
   },
 )
 
