@@ -34,7 +34,7 @@ export function toSqlValue(value: unknown, where: string): SqlValue {
       return numberToSql(value, where)
     case 'bigint':
       if (value < INTEGER_MIN || value > INTEGER_MAX) {
-        throw invalid(where, `${value} does not fit SQLite's 64-bit integer`)
+        throw invalid(where, `${value}, beyond SQLite's 64-bit integers`)
       }
       return value
     case 'boolean':

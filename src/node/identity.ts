@@ -69,8 +69,8 @@ function reopen(kept: Identity, config: OpenConfig, found: readonly string[]): I
   if (config.nodeId !== undefined && config.nodeId !== kept.nodeId) {
     throw new ColmenaError(
       'ERR_INVALID_OPTION',
-      `nodeId is '${config.nodeId}', but ${config.dataDir} belongs to node '${kept.nodeId}': open ` +
-        'it under that name, or use another dataDir',
+      `nodeId is '${config.nodeId}', but ${config.dataDir} belongs to node '${kept.nodeId}': ` +
+        'open it under that name, or use another dataDir',
     )
   }
   return { ...kept, incarnation: kept.incarnation + 1 }
