@@ -7,6 +7,7 @@ import { type Content, readContent } from './content.ts'
 import { findFreePorts } from './free-port.ts'
 import { Ledger } from './ledger.ts'
 import { NodeHandle } from './node-handle.ts'
+import { NodeProxy } from './node-proxy.ts'
 import { until } from './wait.ts'
 import { LEDGER_SCHEMA } from './writers.ts'
 
@@ -16,6 +17,8 @@ export interface ClusterOptions extends Shared {
   readonly count?: number
   /** Where one node keeps its data, in place of a folder of the cluster's own. */
   readonly dataDirs?: Readonly<Record<number, string>>
+  /** Whether each node is reached through a proxy, which can break its links. */
+  readonly hasProxies?: boolean
 }
 
 /** Several nodes in processes of their own; the first begins, the others join it. */
@@ -25,6 +28,7 @@ export class Cluster {
   readonly #directory = mkdtempSync(join(tmpdir(), 'colmena-processes-'))
   readonly #ports: readonly number[]
   readonly #options: ClusterOptions
+  readonly #proxies: NodeProxy[] = []
   #lives = 0
 
   constructor(ports: readonly number[], options: ClusterOptions) {
@@ -33,9 +37,13 @@ export class Cluster {
   }
 
   static async start(options: ClusterOptions = {}): Promise<Cluster> {
-    const { count = 3 } = options
-    const cluster = new Cluster(await findFreePorts(count), options)
+    const { count = 3, hasProxies = false } = options
+    const ports = await findFreePorts(hasProxies ? 2 * count : count)
+    const cluster = new Cluster(ports.slice(0, count), options)
     try {
+      for (const [at, port] of ports.slice(count).entries()) {
+        cluster.#proxies.push(await NodeProxy.open(cluster.address(at), port))
+      }
       for (let at = 0; at < count; at += 1) await cluster.startNode(at)
       await cluster.untilVoters(count)
       return cluster
@@ -47,12 +55,14 @@ export class Cluster {
 
   /** `open`'s options for a node, the same each time. */
   optionsOf(at: number): OpenOptions {
-    const { count: _, dataDirs: __, ...shared } = this.#options
+    const { count: _, dataDirs: __, hasProxies: ___, ...shared } = this.#options
+    const advertise = this.#proxies[at]?.address
     return {
       ...shared,
       nodeId: nameNode(at),
       dataDir: this.dataDir(at),
       bind: this.address(at),
+      ...(advertise === undefined ? {} : { advertise }),
       ...(at === 0 ? { bootstrap: true } : { join: this.address(0) }),
     }
   }
@@ -68,6 +78,12 @@ export class Cluster {
 
   address(at: number): string {
     return `127.0.0.1:${this.#ports[at]}`
+  }
+
+  proxy(at: number): NodeProxy {
+    const proxy = this.#proxies[at]
+    assert.ok(proxy !== undefined, `node ${at} has no proxy`)
+    return proxy
   }
 
   node(at: number): NodeHandle {
@@ -99,6 +115,10 @@ export class Cluster {
 
   statuses(): Promise<readonly NodeStatus[]> {
     return Promise.all(this.running.map((node) => node.call('status')))
+  }
+
+  async terms(): Promise<readonly number[]> {
+    return (await this.statuses()).map(({ term }) => term)
   }
 
   get running(): readonly NodeHandle[] {
@@ -175,6 +195,7 @@ export class Cluster {
   /** Ends everything and leaves nothing on the disk. */
   async end(): Promise<void> {
     await Promise.all(this.running.map((node) => node.kill()))
+    for (const proxy of this.#proxies) proxy.close()
     rmSync(this.#directory, { recursive: true, force: true })
   }
 }

@@ -1,4 +1,5 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
+import { runFlaps } from './scenarios/flaps.ts'
 import { runFlood } from './scenarios/flood.ts'
 import { runKills } from './scenarios/kills.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
@@ -7,6 +8,7 @@ import { runStalls } from './scenarios/stalls.ts'
 export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
   kills: () => runKills({ durationMs: 60_000, killsMin: 20 }),
   stalls: () => runStalls({ blockMs: 3_000, rows: 1_000_000 }),
+  flaps: () => runFlaps({ everyMs: 200, durationMs: 60_000 }),
   snapshots: () => runSnapshots({ ballastMib: 512 }),
   flood: async () => [
     ...(await runFlood({ durationMs: 60_000, through: 'leader' })),

@@ -21,7 +21,7 @@ export async function runStalls({ blockMs, rows }: StallsForm): Promise<string[]
     await cluster.makeLedger()
     const leader = await cluster.leader()
     const follower = (leader + 1) % 3
-    const before = await termsOf(cluster)
+    const before = await cluster.terms()
 
     await cluster.startWriters(follower, 4)
     const blocked = cluster.node(leader).call('block', blockMs)
@@ -38,7 +38,7 @@ export async function runStalls({ blockMs, rows }: StallsForm): Promise<string[]
     await over
     assert.ok(acknowledged > 1, 'writes went on')
     await cluster.stopWriters()
-    assert.deepEqual(await termsOf(cluster), before, 'no election while a user thread was blocked')
+    assert.deepEqual(await cluster.terms(), before, 'no election while a user thread was blocked')
 
     await cluster.node(follower).call('execute', 'CREATE TABLE big (a INTEGER, b TEXT)')
     await cluster.node(follower).call('execute', FILL, [rows])
@@ -46,7 +46,7 @@ export async function runStalls({ blockMs, rows }: StallsForm): Promise<string[]
     await cluster.node(follower).call('execute', 'CREATE INDEX big_b ON big (b, a)')
     const indexMs = performance.now() - startedMs
     await cluster.untilEqual()
-    assert.deepEqual(await termsOf(cluster), before, 'no election while SQLite was busy')
+    assert.deepEqual(await cluster.terms(), before, 'no election while SQLite was busy')
     await cluster.checkContents()
     return [
       `the leader's user thread was blocked for ${blockMs} ms, and an index was made over ` +
@@ -55,8 +55,4 @@ export async function runStalls({ blockMs, rows }: StallsForm): Promise<string[]
   } finally {
     await cluster.end()
   }
-}
-
-async function termsOf(cluster: Cluster): Promise<number[]> {
-  return (await cluster.statuses()).map(({ term }) => term)
 }
