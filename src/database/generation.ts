@@ -5,9 +5,9 @@ import { ColmenaError } from '../base/errors.ts'
 
 /**
  * The directory `<dataDir>/db/<generation>/`, and the only code of this room that touches files
- * other than through SQLite. It never opens a `.db` or `-shm` file that a connection may have open:
- * closing any such descriptor would drop SQLite's POSIX locks of the whole process. A `-wal` file
- * carries no locks, and may be opened.
+ * other than through SQLite. It never closes a descriptor of a `.db` or `-shm` file that a
+ * connection may have open: that would drop SQLite's POSIX locks of the whole process. A `-wal`
+ * file carries no locks, and may be opened.
  */
 
 export const SYSTEM = 'system'
@@ -110,20 +110,57 @@ export interface CopiedFile {
   readonly sha256: string
 }
 
-/** Hashes and syncs a finished copy, on which no connection is open. */
-export async function sealCopy(directory: string, name: string): Promise<CopiedFile> {
-  const handle = await fs.promises.open(join(directory, name), 'r+')
-  try {
-    const hash = createHash('sha256')
-    let sizeBytes = 0
-    for await (const chunk of handle.createReadStream({ autoClose: false, start: 0 })) {
-      hash.update(chunk as Buffer)
-      sizeBytes += (chunk as Buffer).length
+/** Hashes a finished copy, on which no connection is open. */
+export async function hashCopy(directory: string, name: string): Promise<CopiedFile> {
+  const hash = createHash('sha256')
+  let sizeBytes = 0
+  for await (const chunk of fs.createReadStream(join(directory, name))) {
+    hash.update(chunk as Buffer)
+    sizeBytes += (chunk as Buffer).length
+  }
+  return { name, sizeBytes, sha256: hash.digest('hex') }
+}
+
+/**
+ * Hands a copy to the disk bit by bit while it is written. All of it in one sync at the end would
+ * stand before the log's own syncs, and every write of the cluster behind it. Its descriptor stays
+ * open until the copy is made, as closing it would drop the locks of the connection that writes.
+ */
+export class GradualSync {
+  readonly #path: string
+  readonly #everyBytes: number
+  #handle: fs.promises.FileHandle | null = null
+  #unsyncedBytes = 0
+  #syncing: Promise<void> | null = null
+
+  constructor(path: string, everyBytes: number) {
+    this.#path = path
+    this.#everyBytes = everyBytes
+  }
+
+  /** So many bytes more were written. */
+  wrote(bytes: number): void {
+    this.#unsyncedBytes += bytes
+    if (this.#unsyncedBytes < this.#everyBytes || this.#syncing !== null) return
+    this.#unsyncedBytes = 0
+    this.#syncing = this.#sync().finally(() => {
+      this.#syncing = null
+    })
+  }
+
+  /** The copy is made, or was given up. */
+  async end(): Promise<void> {
+    await this.#syncing
+    await this.#handle?.close()
+  }
+
+  async #sync(): Promise<void> {
+    try {
+      this.#handle ??= await fs.promises.open(this.#path, 'r+')
+      await this.#handle.datasync()
+    } catch {
+      // A help only: whoever makes the copy syncs it again, and is told what is wrong with it.
     }
-    await handle.sync()
-    return { name, sizeBytes, sha256: hash.digest('hex') }
-  } finally {
-    await handle.close()
   }
 }
 

@@ -1,9 +1,17 @@
-import { syncDirectoryNow } from '../base/directory-sync.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { MemberRecord } from '../command/command.ts'
 import type { ConfState } from '../raft/types.ts'
 import { Reader } from '../sqlite/sqlite.ts'
-import { type CopiedFile, databasePath, makeDirectory, sealCopy } from './generation.ts'
+import {
+  type CopiedFile,
+  databasePath,
+  GradualSync,
+  hashCopy,
+  makeDirectory,
+} from './generation.ts'
+
+/** Little enough that a write of the log waits for a few milliseconds at most. */
+const SYNC_BYTES = 4 * 1024 * 1024
 
 interface SnapshotSource {
   readonly index: number
@@ -52,8 +60,8 @@ export class PinnedSnapshot {
   }
 
   /**
-   * Writes a complete generation into `directory`, which is made anew, and syncs it. The copying
-   * itself runs beside this thread.
+   * Writes a complete generation into `directory`, which is made anew. The copying itself runs
+   * beside this thread. A copy is for peers of this process: it need not survive a power loss.
    *
    * @throws ColmenaError ERR_ABORTED if the snapshot is released meanwhile.
    */
@@ -64,15 +72,14 @@ export class PinnedSnapshot {
     try {
       for (const [name, reader] of this.#readers) {
         this.#refuseReleased()
-        await reader.backup(databasePath(directory, name))
-        files.push(await sealCopy(directory, `${name}.db`))
+        await copyDatabase(reader, databasePath(directory, name))
+        files.push(await hashCopy(directory, `${name}.db`))
       }
     } finally {
       this.#copying -= 1
       if (this.#isReleased) this.#close()
     }
     this.#refuseReleased()
-    syncDirectoryNow(directory)
     return files
   }
 
@@ -90,5 +97,14 @@ export class PinnedSnapshot {
 
   #refuseReleased(): void {
     if (this.#isReleased) throw new ColmenaError('ERR_ABORTED', 'the snapshot was released')
+  }
+}
+
+async function copyDatabase(reader: Reader, toPath: string): Promise<void> {
+  const sync = new GradualSync(toPath, SYNC_BYTES)
+  try {
+    await reader.backup(toPath, (bytes) => sync.wrote(bytes))
+  } finally {
+    await sync.end()
   }
 }

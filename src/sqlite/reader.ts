@@ -175,17 +175,13 @@ export class Reader {
 
   /**
    * Copies the database while others go on. From a pinned connection the copy is the pinned
-   * snapshot; from another it starts again with every commit in between, and may never end.
+   * snapshot; from another it starts again with every commit in between, and may never end. Told
+   * of each step that is not the last.
    */
-  async backup(
-    toPath: string,
-    onProgress?: (remaining: number, total: number) => void,
-  ): Promise<void> {
-    const progress = onProgress && {
-      progress: ({ remainingPages, totalPages }: { remainingPages: number; totalPages: number }) =>
-        onProgress(remainingPages, totalPages),
-    }
-    await requireSqlite().backup(this.#db, toPath, { rate: BACKUP_PAGES, ...progress })
+  async backup(toPath: string, onCopied: (bytes: number) => void = () => {}): Promise<void> {
+    const stepBytes = BACKUP_PAGES * this.#own.number('PRAGMA page_size')
+    const progress = (): void => onCopied(stepBytes)
+    await requireSqlite().backup(this.#db, toPath, { rate: BACKUP_PAGES, progress })
   }
 
   /** A statement of our own, prepared once and not guarded: arrays of rows, bigint integers. */

@@ -12,6 +12,7 @@ import type { Chunk } from './snapshot-wire.ts'
 /** Says which snapshot the bytes in a directory belong to; gone once all of them are checked. */
 const OFFER_NAME = '.offer'
 const HASHED_BYTES = 256 * 1024
+const SYNC_BYTES = 4 * 1024 * 1024
 
 type FileDone = (error: Error | null, descriptor: number) => void
 
@@ -27,6 +28,7 @@ export class SnapshotFiles {
   /** How much of each file is there. */
   readonly #haveBytes: number[]
   #open: { readonly file: number; readonly descriptor: number } | null = null
+  #unsyncedBytes = 0
 
   constructor(directory: string, offer: Uint8Array, files: readonly SnapshotFile[]) {
     this.#directory = directory
@@ -118,9 +120,23 @@ export class SnapshotFiles {
         return
       }
       this.#haveBytes[file] = offsetBytes + from + count
+      this.#unsyncedBytes += count
       if (count < rest) this.#writeRest(descriptor, chunk, from + count, done)
-      else done(null)
+      else this.#syncSome(descriptor, done)
     })
+  }
+
+  /**
+   * Bit by bit: all of it in one sync at the end would stand before the syncs of this member's log,
+   * or of a leader's on the same disk.
+   */
+  #syncSome(descriptor: number, done: Done): void {
+    if (this.#unsyncedBytes < SYNC_BYTES) {
+      done(null)
+      return
+    }
+    this.#unsyncedBytes = 0
+    fs.fdatasync(descriptor, done)
   }
 
   #openFile(file: number, done: FileDone): void {
