@@ -15,7 +15,6 @@ import type {
 import type { StorageGenesis } from '../../src/engine/protocol.ts'
 import { applyConfChangeToState, decodeConfChange } from '../../src/raft/raft.ts'
 import type { ConfState, Entry } from '../../src/raft/types.ts'
-import type { SnapshotStore } from './network.ts'
 import type { SeededRandom } from './random.ts'
 
 /** A database without SQL: the rows that commands wrote, in order. */
@@ -41,6 +40,9 @@ export interface ModelState {
   readonly system: ModelSystem
   readonly files: Map<string, ModelFile>
 }
+
+/** What a process keeps by directory: its generations, and snapshots on their way out or in. */
+export type SnapshotStore = Map<string, ModelState>
 
 /** What survives a process: the newest state, and older ones that a power loss may go back to. */
 export interface ModelStore {
@@ -103,7 +105,7 @@ export class SimulatedApplier implements Applier {
     done: (error: Error | null, copy: SnapshotCopy | null) => void,
   ): void {
     this.#enqueue(() => {
-      const state = structuredClone(this.#state)
+      const state = copyState(this.#state)
       const index = this.#options.shared.applied()
       for (const file of [state.system, ...state.files.values()]) file.applied = index
       this.#options.store.generations.set(`${this.#options.dataDir}/${directory}`, state)
@@ -277,7 +279,7 @@ export class SimulatedApplier implements Applier {
 
   #store(isDurable: boolean): void {
     const { store, dataDir } = this.#options
-    const copy = structuredClone(this.#state)
+    const copy = copyState(this.#state)
     store.generations.set(`${dataDir}/db/${this.#generation}`, copy)
     const history = store.history.get(this.#generation) ?? []
     if (isDurable) history.length = 0
@@ -290,7 +292,7 @@ export class SimulatedApplier implements Applier {
   #load(generation: number): ModelState {
     const found = this.#options.store.generations.get(`${this.#options.dataDir}/db/${generation}`)
     if (found === undefined) throw new Error(`generation ${generation} is not there`)
-    return structuredClone(found) as ModelState
+    return copyState(found)
   }
 }
 
@@ -299,17 +301,17 @@ export function losePower(store: ModelStore, dataDir: string, random: SeededRand
   for (const [generation, history] of store.history) {
     if (!store.generations.has(`${dataDir}/db/${generation}`) || history.length === 0) continue
     const durable = history[0] as ModelState
-    const system = structuredClone(random.pick(history).system)
+    const system = copySystem(random.pick(history).system)
     const files = new Map<string, ModelFile>()
     for (const [name, newest] of (history.at(-1) as ModelState).files) {
       const { created } = newest
       const empty = { created, applied: created - 1, term: 0, rows: [], sequences: new Map() }
       const file = random.pick(history).files.get(name) ?? durable.files.get(name) ?? empty
-      files.set(name, structuredClone(file))
+      files.set(name, copyFile(file))
     }
     const state: ModelState = { system, files }
     store.generations.set(`${dataDir}/db/${generation}`, state)
-    store.history.set(generation, [structuredClone(state)])
+    store.history.set(generation, [copyState(state)])
   }
 }
 
@@ -325,6 +327,23 @@ function makeGenesis(genesis: StorageGenesis): ModelState {
     },
     files: new Map(),
   }
+}
+
+/** Rows never change once they are there, so copies share them: a copy is made for every group. */
+export function copyState({ system, files }: ModelState): ModelState {
+  return {
+    system: copySystem(system),
+    files: new Map([...files].map(([name, file]) => [name, copyFile(file)])),
+  }
+}
+
+function copySystem(system: ModelSystem): ModelSystem {
+  const origins = [...system.origins].map(([origin, record]) => [origin, { ...record }] as const)
+  return { ...system, members: [...system.members], origins: new Map(origins) }
+}
+
+function copyFile(file: ModelFile): ModelFile {
+  return { ...file, rows: [...file.rows], sequences: new Map(file.sequences) }
 }
 
 function extremes(state: ModelState): { lowest: number; highest: number } {

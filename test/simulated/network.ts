@@ -10,6 +10,7 @@ import type {
   TransportHandlers,
   TransportOptions,
 } from '../../src/transport/transport.ts'
+import { copyState, type SnapshotStore } from './applier.ts'
 import type { SeededRandom } from './random.ts'
 import type { Timeline } from './timeline.ts'
 
@@ -70,9 +71,6 @@ export class SimulatedNetwork {
     return latencyMsMin + (this.random.below(1_000) / 1_000) * (latencyMsMax - latencyMsMin)
   }
 }
-
-/** What a process keeps under directory names that snapshots are sent from and received in. */
-export type SnapshotStore = Map<string, unknown>
 
 /** One process's side of the network. */
 export class Endpoint implements Transport {
@@ -220,7 +218,7 @@ export class Endpoint implements Transport {
             fail('the stream broke')
             return
           }
-          remote.#store.set(target, structuredClone(state))
+          remote.#store.set(target, copyState(state))
           remote.handlers.snapshotReceived(from, manifest, null)
           finish(null)
         })
