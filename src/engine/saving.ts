@@ -1,5 +1,5 @@
 import { assert } from '../base/assert.ts'
-import type { Log } from '../log/log.ts'
+import type { Log, SnapshotMark } from '../log/log.ts'
 import type { Message, Raft, Snapshot } from '../raft/raft.ts'
 import type { Applier, ReplicaState } from './ports.ts'
 
@@ -15,13 +15,23 @@ export interface SavingOptions {
   readonly changed: () => void
 }
 
+/** A batch that the log holds durably. */
+interface Saved {
+  readonly mark: SnapshotMark | null
+  readonly responses: readonly Message[]
+}
+
 /**
  * What must be durable before others hear of it. The log completes in order, and only then the
  * messages leave that stand on it, the core's own among them. A snapshot counts once the log names
- * its generation; the databases are switched before anybody is told.
+ * its generation; the databases are switched before anybody is told. Entries behind the snapshot
+ * wait for that too: a core that knew them to be stored before it would lose sight of them.
  */
 export class Saving {
   readonly #options: SavingOptions
+  /** In the log's order; no more than the leader sends without an answer. */
+  readonly #saved: Saved[] = []
+  #isInstalling = false
   #isClosed = false
 
   constructor(options: SavingOptions) {
@@ -42,8 +52,8 @@ export class Saving {
     this.#options.log.append({ entries, hardState, snapshot: mark, mustSync }, (error) => {
       // A failed log has told the engine already, through its `fatal`.
       if (error !== null || this.#isClosed) return
-      if (mark === null) this.#deliver(responses)
-      else this.#install(mark.generation, mark.index, responses)
+      this.#saved.push({ mark, responses })
+      this.#next()
     })
   }
 
@@ -52,8 +62,18 @@ export class Saving {
     this.#isClosed = true
   }
 
-  #install(generation: number, index: number, responses: readonly Message[]): void {
+  #next(): void {
+    while (!this.#isInstalling) {
+      const saved = this.#saved.shift()
+      if (saved === undefined) return
+      if (saved.mark === null) this.#deliver(saved.responses)
+      else this.#install(saved.mark, saved.responses)
+    }
+  }
+
+  #install({ generation, index }: SnapshotMark, responses: readonly Message[]): void {
     const { applier, log, installed } = this.#options
+    this.#isInstalling = true
     applier.install(generation, index, (error, state) => {
       if (this.#isClosed) return
       assert(error === null && state !== null, `the snapshot opens: ${error?.message}`)
@@ -62,6 +82,8 @@ export class Saving {
       log.compact(index, () => {})
       installed(state)
       this.#deliver(responses)
+      this.#isInstalling = false
+      this.#next()
     })
   }
 

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { Done } from '../../src/base/ports.ts'
-import type { Applier } from '../../src/engine/ports.ts'
+import type { Applier, ReplicaState } from '../../src/engine/ports.ts'
 import { Saving } from '../../src/engine/saving.ts'
 import type { AppendBatch, Log } from '../../src/log/log.ts'
 import { createMessage, type Message, type Ready } from '../../src/raft/raft.ts'
@@ -12,10 +12,13 @@ function createRig(): {
   step: (fields: Partial<Message>) => readonly Message[]
   batches: readonly AppendBatch[]
   finish: () => void
+  /** The databases have switched to the snapshot. */
+  install: () => void
   sent: readonly Message[]
 } {
   const batches: AppendBatch[] = []
   const waiting: Done[] = []
+  let install: () => void = () => assert.fail('no snapshot came')
   const sent: Message[] = []
   const { raft } = new Member(2, confStateOf([1, 2, 3]), {})
   const log = {
@@ -23,14 +26,21 @@ function createRig(): {
       batches.push(batch)
       waiting.push(done)
     },
+    compact: () => {},
   } as unknown as Log
+  const applier = {
+    install: (_generation, _index, done) => {
+      install = () => done(null, {} as ReplicaState)
+    },
+    deleteOtherGenerations: () => {},
+  } as Partial<Applier> as Applier
   const saving = new Saving({
     raft,
     log,
-    applier: {} as Applier,
+    applier,
     send: (message) => sent.push(message),
-    generationOf: () => null,
-    installed: () => assert.fail('no snapshot came'),
+    generationOf: () => 2,
+    installed: () => {},
     changed: () => {},
   })
   const save = (ready: Ready): void => {
@@ -49,6 +59,7 @@ function createRig(): {
     finish: () => {
       for (const done of waiting.splice(0)) done(null)
     },
+    install: () => install(),
   }
 }
 
@@ -79,6 +90,23 @@ describe('saving', () => {
     assert.deepEqual(sent, [], 'what answers the commit also speaks of the entry')
     finish()
     assert.equal(sent.length, 2)
+  })
+
+  it('lets entries behind a snapshot wait until the databases have switched to it', () => {
+    const { step, finish, install, sent } = createRig()
+    const meta = { index: 5, term: 1, confState: confStateOf([1, 2, 3]) }
+    step({ type: 'snapshot', snapshot: { meta, data: new Uint8Array(0) } })
+    step({ index: 5, logTerm: 1, entries: [entryAt(6, 1)] })
+    finish()
+    assert.deepEqual(sent, [], 'the core would forget the entry while the snapshot is pending')
+    install()
+    assert.deepEqual(
+      sent.map(({ type, index }) => [type, index]),
+      [
+        ['appendResponse', 5],
+        ['appendResponse', 6],
+      ],
+    )
   })
 
   it('waits for the disk with a vote', () => {
