@@ -57,6 +57,14 @@ export class Engine {
     view.setUint32(4, ports.random.u32())
   }
 
+  /** What runs, for all that ask about it; null until log and databases are open. */
+  get running(): StatusParts | null {
+    const core = this.#core
+    const log = this.#recovered?.log
+    if (core === null || log === undefined) return null
+    return { core, log, config: this.#config, ports: this.#ports, transport: this.#transport }
+  }
+
   start(): void {
     if (this.#config.bind === null) {
       this.#connected()
@@ -283,7 +291,7 @@ export class Engine {
   }
 
   #request(id: number, request: Extract<UserToEngine, { kind: 'request' }>['request']): void {
-    const parts = this.#statusParts()
+    const parts = this.running
     if (parts === null) return
     answerRequest(parts, request, (error, value) => {
       this.#ports.toUser({
@@ -293,13 +301,6 @@ export class Engine {
         error: error === null ? null : errorMessage(error),
       })
     })
-  }
-
-  #statusParts(): StatusParts | null {
-    const core = this.#core
-    const log = this.#recovered?.log
-    if (core === null || log === undefined) return null
-    return { core, log, config: this.#config, ports: this.#ports, transport: this.#transport }
   }
 
   #networkHandlers(): TransportHandlers {
@@ -333,7 +334,7 @@ export class Engine {
   }
 
   #call(kind: number, body: Uint8Array, reply: Reply): void {
-    const parts = this.#statusParts()
+    const parts = this.running
     if (parts !== null) answerCall(parts, kind, body, reply)
     else reply(new ColmenaError('ERR_BUSY', 'this node is still starting', { retryable: true }))
   }

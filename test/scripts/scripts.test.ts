@@ -27,6 +27,13 @@ describe('scripts', () => {
     ['an unknown flag', /Unknown option '--fast'/, 'scripts/test.mjs', '--fast'],
     ['tests that are not there', /No test file .* "test\/none"/, 'scripts/test.mjs', 'test/none'],
     ['a soak that is not there', /There is no soak "none"/, 'scripts/soak.mjs', 'none'],
+    [
+      'a fault it can not make',
+      /can't break "it"/,
+      'scripts/simulate.mjs',
+      '--seed=1',
+      '--break=it',
+    ],
     ['arguments it has no use for', /does not know "fast"/, 'scripts/build.mjs', 'fast'],
   ]
   for (const [what, message, ...args] of refused) {

@@ -296,9 +296,18 @@ export class SimulatedApplier implements Applier {
   }
 }
 
-/** Power loss: each file is what it was at some moment since it was last made durable. */
-export function losePower(store: ModelStore, dataDir: string, random: SeededRandom): void {
+/**
+ * Power loss: each file is what it was at some moment since it was last made durable, or all are
+ * what they were then.
+ */
+export function losePower(
+  store: ModelStore,
+  dataDir: string,
+  random: SeededRandom,
+  losesAll: boolean,
+): void {
   for (const [generation, history] of store.history) {
+    if (losesAll) history.splice(1)
     if (!store.generations.has(`${dataDir}/db/${generation}`) || history.length === 0) continue
     const durable = history[0] as ModelState
     const system = copySystem(random.pick(history).system)

@@ -4,7 +4,7 @@
  */
 import type { Done } from '../../src/base/ports.ts'
 import type { Disk, DiskFile, FileMode } from '../../src/log/disk.ts'
-import { Inode } from './inode.ts'
+import { type CrashOdds, Inode } from './inode.ts'
 import type { SeededRandom } from './random.ts'
 
 export type DiskOperationKind =
@@ -102,15 +102,17 @@ export class SimulatedDisk implements Disk {
   }
 
   /** Power loss: what was not synced is kept, lost or garbled; open files are gone. */
-  crash(): void {
+  crash(fate?: CrashOdds): void {
     const random = this.#random
-    const odds = random.pick([
-      { kept: 0, garbage: 0 },
-      { kept: 1, garbage: 0 },
-      { kept: 0.5, garbage: 0 },
-      { kept: 0.4, garbage: 0.2 },
-      { kept: 0.9, garbage: 0.05 },
-    ])
+    const odds =
+      fate ??
+      random.pick([
+        { kept: 0, garbage: 0 },
+        { kept: 1, garbage: 0 },
+        { kept: 0.5, garbage: 0 },
+        { kept: 0.4, garbage: 0.2 },
+        { kept: 0.9, garbage: 0.05 },
+      ])
     for (const change of this.#changes) {
       if (random.chance(odds.kept)) apply(this.#durableNames, change)
     }
@@ -133,6 +135,16 @@ export class SimulatedDisk implements Disk {
   /** The paths of all files, as the running system sees them. */
   get paths(): string[] {
     return [...this.#names].filter(([, node]) => node !== 'directory').map(([path]) => path)
+  }
+
+  /** The files of a directory that any power loss leaves. */
+  durableFiles(directory: string): { readonly name: string; readonly inode: Inode }[] {
+    const files: { readonly name: string; readonly inode: Inode }[] = []
+    for (const [path, inode] of this.#durableNames) {
+      if (inode === 'directory' || parentOf(path) !== directory) continue
+      files.push({ name: path.slice(directory.length + 1), inode })
+    }
+    return files
   }
 
   bytesOf(path: string): Uint8Array {

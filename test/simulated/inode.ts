@@ -23,6 +23,8 @@ export class Inode {
    * before it, so that an older write which a crash keeps never covers a newer one.
    */
   #writes: Write[] = []
+  /** Grows with whatever a power loss would leave for sure. */
+  durableVersion = 0
 
   get sizeBytes(): number {
     return this.#seen.length
@@ -44,12 +46,22 @@ export class Inode {
     return this.#seen.slice(offset, offset + length)
   }
 
+  /** What any power loss leaves: the least of what the next process finds. */
+  readDurable(): Uint8Array {
+    let image: Uint8Array = this.#durable.slice()
+    for (const write of this.#writes) {
+      if (write.isDurable) image = place(image, write.offset, write.bytes)
+    }
+    return image
+  }
+
   /** What had been issued when the sync began is durable once it ended. */
   pending(): readonly Write[] {
     return [...this.#writes]
   }
 
   settle(writes: readonly Write[]): void {
+    this.durableVersion += 1
     for (const write of writes) write.isDurable = true
     while (this.#writes[0]?.isDurable === true) {
       const write = this.#writes.shift() as Write
@@ -76,11 +88,13 @@ export class Inode {
       }
     }
     this.#writes = []
+    this.durableVersion += 1
     this.#seen = this.#durable.slice()
   }
 
   /** Damage to what is already safe on the disk. */
   damage(offset: number, bytes: Uint8Array): void {
+    this.durableVersion += 1
     this.#seen = place(this.#seen, offset, bytes)
     this.#durable = place(this.#durable, offset, bytes)
   }

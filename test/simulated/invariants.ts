@@ -1,71 +1,117 @@
 import { crc32 } from 'node:zlib'
-import type { Entry } from '../../src/raft/types.ts'
+import type { Entry, Message } from '../../src/raft/types.ts'
+import { Consensus, type ConsensusState, type Rule } from './consensus.ts'
 import type { ProcessWatcher, SimulatedProcess } from './process.ts'
 
-interface Seen {
-  term: number
-  commit: number
-  applied: number
-  shared: unknown
+interface Published {
+  readonly shared: unknown
+  readonly term: number
+  readonly commit: number
+  readonly applied: number
 }
+
+/** Rules of consensus, of what processes show, and of what writers and readers were told. */
+export type AnyRule =
+  | Rule
+  | 'published state'
+  | 'state-machine safety'
+  | 'strong reads'
+  | 'durability'
+  | 'answers'
+  | 'equal databases'
+  | 'alarm'
+  | 'liveness'
+
+/** States that lives aim at: a life that never comes there tests less than it seems to. */
+export type ReachedState =
+  | ConsensusState
+  | 'a leader lost power'
+  | 'a follower answered a strong read'
 
 /** What must hold after every event, and what must hold at the end. */
 export class Invariants implements ProcessWatcher {
-  readonly #leaders = new Map<number, SimulatedProcess>()
-  readonly #committed = new Map<number, number>()
-  readonly #seen = new Map<SimulatedProcess, Seen>()
+  readonly #consensus: Consensus
+  readonly #applied = new Map<number, number>()
+  readonly #published = new Map<SimulatedProcess, Published>()
   readonly #acknowledged = new Map<string, number>()
   readonly #rejected = new Set<string>()
-  readonly #invoked = new Set<string>()
-  #violation: string | null = null
+  readonly #reached = new Set<ReachedState>()
+  /** Of each rule that broke, how it first did. */
+  readonly #broken = new Map<AnyRule, string>()
+  /** By acknowledged write: the nodes that lack it at the end. */
+  readonly #lacking = new Map<string, string[]>()
   /** The highest index that any writer was told of. */
   acknowledgedIndex = 0
   snapshots = 0
+
+  constructor(processes: readonly SimulatedProcess[]) {
+    this.#consensus = new Consensus(processes, (rule, message) => this.broke(rule, message))
+  }
 
   get acknowledgedCount(): number {
     return this.#acknowledged.size
   }
 
   get terms(): number {
-    return this.#leaders.size
+    return this.#consensus.terms
   }
 
-  /** Throws what an earlier callback found: within the product's code nobody may throw. */
-  check(): void {
-    if (this.#violation !== null) throw new Error(this.#violation)
+  /** Whether all do, so far. */
+  get hold(): boolean {
+    return this.#broken.size === 0
   }
 
-  invoked(text: string): void {
-    this.#invoked.add(text)
+  /** Which rules broke and how, in the order in which they did. */
+  get violations(): readonly string[] {
+    return [...this.#broken].map(([rule, message]) => `${rule}: ${message}`)
+  }
+
+  get lostWrites(): readonly string[] {
+    return [...this.#lacking].map(([text, names]) => {
+      const index = this.#acknowledged.get(text)
+      return `${text}, acknowledged at ${index}, is missing on ${names.join(', ')}`
+    })
+  }
+
+  get reached(): readonly ReachedState[] {
+    return [...this.#consensus.reached, ...this.#reached].sort()
+  }
+
+  /** Only kept: within the product's code nobody may throw. */
+  broke(rule: AnyRule, message: string): void {
+    if (!this.#broken.has(rule)) this.#broken.set(rule, message)
+  }
+
+  reach(state: ReachedState): void {
+    this.#reached.add(state)
   }
 
   stepped(process: SimulatedProcess): void {
-    const { isLeader, term, commit } = process.shared.readEngine()
-    const applied = process.shared.applied()
-    const before = this.#seen.get(process)
-    if (before !== undefined && before.shared === process.shared) {
-      if (term < before.term) this.#fail(`term went back from ${before.term} to ${term}`)
-      if (commit < before.commit) this.#fail(`commit went back from ${before.commit} to ${commit}`)
-      if (applied < before.applied) this.#fail(`applied went back from ${before.applied}`)
+    this.#consensus.stepped(process)
+    const { shared, name } = process
+    const { term, commit } = shared.readEngine()
+    const now = { shared, term, commit, applied: shared.applied() }
+    const before = this.#published.get(process)
+    if (before !== undefined && before.shared === shared) {
+      for (const what of ['term', 'commit', 'applied'] as const) {
+        if (now[what] >= before[what]) continue
+        this.broke('published state', `${what} of ${name} went back to ${now[what]}`)
+      }
     }
-    this.#seen.set(process, { term, commit, applied, shared: process.shared })
-    if (!isLeader) return
-    const other = this.#leaders.get(term)
-    if (other !== undefined && other !== process) {
-      this.#fail(
-        `term ${term} has two leaders: ${other.options.nodeId} and ${process.options.nodeId}`,
-      )
-    }
-    this.#leaders.set(term, process)
+    this.#published.set(process, now)
   }
 
-  /** Log matching and state-machine safety: an index is applied with one content everywhere. */
-  applied(process: SimulatedProcess, entry: Entry): void {
+  sent(process: SimulatedProcess, message: Message): void {
+    this.#consensus.sent(process, message)
+  }
+
+  /** An index is applied with one content everywhere. */
+  applied({ name }: SimulatedProcess, entry: Entry): void {
     const hash = crc32(entry.data, entry.term)
-    const known = this.#committed.get(entry.index)
-    if (known === undefined) this.#committed.set(entry.index, hash)
+    const known = this.#applied.get(entry.index)
+    if (known === undefined) this.#applied.set(entry.index, hash)
     else if (known !== hash) {
-      this.#fail(`${process.options.nodeId} applies another entry at ${entry.index}`)
+      this.broke('state-machine safety', `${name} applies another entry at ${entry.index}`)
     }
   }
 
@@ -86,48 +132,51 @@ export class Invariants implements ProcessWatcher {
     this.#rejected.add(text)
   }
 
-  fatal(process: SimulatedProcess, message: string): void {
-    this.#fail(`${process.options.nodeId} can't go on: ${message}`)
+  alarmed({ name }: SimulatedProcess, message: string): void {
+    this.broke('alarm', `${name}: ${message}`)
   }
 
   /** A strong read sees every write that was acknowledged before it was asked for. */
-  strongRead(acknowledgedBefore: number, index: number): void {
+  strongRead(process: SimulatedProcess, acknowledgedBefore: number, index: number): void {
     if (index < acknowledgedBefore) {
-      this.#fail(`a strong read at ${index} misses a write acknowledged at ${acknowledgedBefore}`)
+      const message = `one at ${index} misses a write acknowledged at ${acknowledgedBefore}`
+      this.broke('strong reads', message)
     }
+    if (process.running?.raft.role === 'follower') this.reach('a follower answered a strong read')
   }
 
   /** Once all is healed and level: nothing lost, nothing twice, nothing differs. */
   judge(processes: readonly SimulatedProcess[]): void {
-    let reference = ''
-    for (const process of processes) {
-      const { nodeId } = process.options
+    let reference: string | null = null
+    for (const { name, state } of processes) {
       const counts = new Map<string, number>()
       const content: string[] = []
-      for (const [name, file] of [...(process.state?.files ?? [])].sort()) {
+      for (const [database, file] of [...(state?.files ?? [])].sort()) {
         for (const { index, text } of file.rows) {
           counts.set(text, (counts.get(text) ?? 0) + 1)
-          content.push(`${name}/${index}/${text}`)
+          content.push(`${database}/${index}/${text}`)
         }
       }
-      for (const [text, index] of this.#acknowledged) {
-        const count = counts.get(text) ?? 0
-        if (count !== 1) {
-          throw new Error(`${nodeId} has ${text}, acknowledged at ${index}, ${count} times`)
-        }
+      this.#judgeAnswers(name, counts)
+      reference ??= content.join()
+      if (content.join() !== reference) {
+        this.broke('equal databases', `${name} differs from the others`)
       }
-      for (const text of this.#rejected) {
-        if (counts.has(text)) throw new Error(`${nodeId} has ${text}, which was refused for good`)
-      }
-      for (const [text, count] of counts) {
-        if (count > 1) throw new Error(`${nodeId} has ${text} ${count} times`)
-      }
-      reference ||= content.join()
-      if (content.join() !== reference) throw new Error(`${nodeId} differs from the others`)
     }
+    const [lost] = this.lostWrites
+    if (lost !== undefined) this.broke('durability', lost)
   }
 
-  #fail(message: string): void {
-    this.#violation ??= message
+  #judgeAnswers(name: string, counts: ReadonlyMap<string, number>): void {
+    for (const text of this.#acknowledged.keys()) {
+      if (!counts.has(text)) {
+        this.#lacking.set(text, [...(this.#lacking.get(text) ?? []), name])
+      }
+    }
+    for (const [text, count] of counts) {
+      if (count > 1) this.broke('answers', `${name} has ${text} ${count} times`)
+      if (!this.#rejected.has(text)) continue
+      this.broke('answers', `${name} has ${text}, which was refused for good`)
+    }
   }
 }

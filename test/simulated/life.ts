@@ -1,4 +1,4 @@
-import { Invariants } from './invariants.ts'
+import { Invariants, type ReachedState } from './invariants.ts'
 import { SimulatedNetwork } from './network.ts'
 import { SimulatedProcess } from './process.ts'
 import { SeededRandom } from './random.ts'
@@ -8,7 +8,10 @@ export interface LifeOptions {
   readonly seed: number
   /** Faults end after so much simulated time; then the cluster must heal. */
   readonly faultMs: number
-  /** Acknowledges before the disk has synced: such a life must end in a lost write. */
+  /**
+   * Acknowledges before the disk has synced. Rules break all the time then, so the life goes on:
+   * what counts is whether an acknowledged write is missing in the end.
+   */
   readonly skipsSync: boolean
 }
 
@@ -20,10 +23,13 @@ export interface LifeReport {
   readonly crashes: number
   readonly elections: number
   readonly snapshots: number
-  /** null: every invariant held. */
-  readonly violation: string | null
-  /** An acknowledged write is missing, or the log knows that something is. */
-  readonly lostWrite: boolean
+  /** How each rule that broke first did, in that order; none if every invariant held. */
+  readonly violations: readonly string[]
+  /** Which node lacks which acknowledged write once the cluster has healed. */
+  readonly lostWrites: readonly string[]
+  /** False if it never healed, so nobody knows what was lost. */
+  readonly isJudged: boolean
+  readonly reached: readonly ReachedState[]
 }
 
 const NODES = 3
@@ -40,6 +46,7 @@ export class Life {
   readonly #invariants: Invariants
   readonly #processes: SimulatedProcess[] = []
   #crashes = 0
+  #isJudged = false
   #isTormented = false
   #nextText = 1
 
@@ -47,7 +54,7 @@ export class Life {
     this.#options = options
     this.#random = new SeededRandom(options.seed)
     const shape = this.#random.stream('shape')
-    this.#invariants = new Invariants()
+    this.#invariants = new Invariants(this.#processes)
     this.#network = new SimulatedNetwork(this.#timeline, this.#random.stream('network'), {
       latencyMsMin: 0.2,
       latencyMsMax: shape.pick([1, 5, 40]),
@@ -73,12 +80,14 @@ export class Life {
       this.#form()
       this.#torment()
       this.#heal()
-      this.#invariants.judge(this.#processes)
     } catch (error) {
       if (!(error instanceof Error)) throw error
-      return this.#report(error.stack ?? error.message)
+      if (!(error instanceof Ended)) this.#invariants.broke('liveness', error.stack ?? '')
+      return this.#report()
     }
-    return this.#report(null)
+    this.#isJudged = true
+    this.#invariants.judge(this.#alive)
+    return this.#report()
   }
 
   /**
@@ -126,8 +135,8 @@ export class Life {
     const texts: string[] = []
     const wasWritten = (): boolean => texts.some((text) => this.#invariants.wasAcknowledged(text))
     const isLevel = (): boolean => {
-      const applied = this.#processes.map(({ shared }) => shared.applied())
-      return this.#processes.every(({ isReady }) => isReady) && new Set(applied).size === 1
+      const applied = this.#alive.map(({ shared }) => shared.applied())
+      return this.#alive.every(({ isReady }) => isReady) && new Set(applied).size === 1
     }
     this.#until('every process is up and level', HEAL_MS, () => {
       for (const process of this.#processes) process.start()
@@ -163,11 +172,10 @@ export class Life {
     this.#nextText += 1
     if (random.chance(0.8)) {
       const text = `w${this.#nextText}`
-      this.#invariants.invoked(text)
       process.write(random.pick(DATABASES), text)
     } else {
       const seen = this.#invariants.acknowledgedIndex
-      process.read('strong', (index) => this.#invariants.strongRead(seen, index))
+      process.read('strong', (index) => this.#invariants.strongRead(process, seen, index))
     }
   }
 
@@ -204,6 +212,8 @@ export class Life {
   #crash(process: SimulatedProcess, losesPower: boolean, downMs: number): void {
     if (!process.isUp) return
     this.#crashes += 1
+    const isLeader = process.running?.raft.role === 'leader'
+    if (isLeader && losesPower) this.#invariants.reach('a leader lost power')
     process.crash(losesPower)
     this.#timeline.plan(downMs, () => process.start())
   }
@@ -230,11 +240,19 @@ export class Life {
   #step(): void {
     if (!this.#timeline.step()) throw new Error('nothing more will ever happen')
     if (this.#timeline.count > EVENTS_MAX) throw new Error('too many events: a loop without time')
-    this.#invariants.check()
+    const isOver = !this.#options.skipsSync && !this.#invariants.hold
+    const isHopeless = 2 * this.#alive.length <= NODES
+    if (isOver || isHopeless) throw new Ended(this.#invariants.violations.join('; '))
   }
 
-  #report(violation: string | null): LifeReport {
-    const { acknowledgedCount, terms, snapshots } = this.#invariants
+  /** Those that are up or may be started again. */
+  get #alive(): readonly SimulatedProcess[] {
+    return this.#processes.filter(({ isBroken }) => !isBroken)
+  }
+
+  #report(): LifeReport {
+    const { acknowledgedCount, terms, snapshots, violations, lostWrites, reached } =
+      this.#invariants
     return {
       seed: this.#options.seed,
       events: this.#timeline.count,
@@ -242,9 +260,15 @@ export class Life {
       crashes: this.#crashes,
       elections: terms,
       snapshots,
-      violation,
-      lostWrite:
-        violation !== null && /acknowledged at \d+, 0 times|ERR_LOG_CORRUPT/.test(violation),
+      violations,
+      lostWrites,
+      isJudged: this.#isJudged,
+      reached,
     }
   }
+}
+
+/** A rule broke, or no majority can be started any more: there is nothing to go on for. */
+class Ended extends Error {
+  override readonly name: string = 'Ended'
 }

@@ -78,6 +78,7 @@ export class Endpoint implements Transport {
   readonly #network: SimulatedNetwork
   readonly #options: TransportOptions
   readonly #store: SnapshotStore
+  readonly #sent: (kind: number, body: Uint8Array) => void
   readonly handlers: TransportHandlers
   readonly address: string
   readonly #peers = new Map<number, Peer>()
@@ -90,10 +91,12 @@ export class Endpoint implements Transport {
     options: TransportOptions,
     handlers: TransportHandlers,
     store: SnapshotStore,
+    sent: (kind: number, body: Uint8Array) => void,
   ) {
     this.#network = network
     this.#options = options
     this.#store = store
+    this.#sent = sent
     this.handlers = handlers
     this.address = options.identity().address
     network.endpoints.set(this.address, this)
@@ -131,6 +134,7 @@ export class Endpoint implements Transport {
       return true
     }
     const body = Uint8Array.from(Buffer.concat(parts))
+    this.#sent(kind, body)
     const from = this.#options.identity().memberId
     const atMs = Math.max(connection.arrivals[lane], timeline.nowMs + this.#network.latencyMs())
     connection.arrivals[lane] = atMs

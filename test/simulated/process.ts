@@ -1,10 +1,19 @@
 import { SharedState } from '../../src/base/shared-state.ts'
 import { WriteEncoder } from '../../src/command/command.ts'
-import { Engine, type EngineConfig, type EngineToUser } from '../../src/engine/engine.ts'
+import {
+  Engine,
+  type EngineConfig,
+  type EnginePorts,
+  type EngineToUser,
+} from '../../src/engine/engine.ts'
+import { FRAMES } from '../../src/engine/wire.ts'
 import type { Disk } from '../../src/log/log.ts'
-import type { Entry } from '../../src/raft/types.ts'
+import type { Entry, Message } from '../../src/raft/types.ts'
+import { decodeMessage, type TransportHandlers } from '../../src/transport/transport.ts'
 import { losePower, type ModelState, type ModelStore, SimulatedApplier } from './applier.ts'
+import type { ConsensusNode, RunningNode } from './consensus.ts'
 import { SimulatedDisk } from './disk.ts'
+import { DurableLog } from './durable-log.ts'
 import { Endpoint, type SimulatedNetwork } from './network.ts'
 import type { SeededRandom } from './random.ts'
 
@@ -12,13 +21,16 @@ import type { SeededRandom } from './random.ts'
 export interface ProcessWatcher {
   /** Any event of this process was handled. */
   stepped(process: SimulatedProcess): void
+  /** A message of consensus is on its way to another member. */
+  sent(process: SimulatedProcess, message: Message): void
   applied(process: SimulatedProcess, entry: Entry): void
   /** A snapshot took the place of what the process had. */
   installed(process: SimulatedProcess): void
   acknowledged(text: string, index: number): void
   /** A write that is known never to apply. */
   rejected(text: string): void
-  fatal(process: SimulatedProcess, message: string): void
+  /** The product itself found that something is wrong here. */
+  alarmed(process: SimulatedProcess, message: string): void
 }
 
 export interface ProcessOptions {
@@ -28,7 +40,10 @@ export interface ProcessOptions {
   readonly nodeId: string
   readonly address: string
   readonly joins: string | null
-  /** Lies about syncs: acknowledgements leave before what they speak of is durable. */
+  /**
+   * Lies about syncs: acknowledgements leave before what they speak of is durable, and a power loss
+   * takes all of it. What survives of such a log tends to give the lie away.
+   */
   readonly skipsSync: boolean
 }
 
@@ -41,10 +56,11 @@ interface PendingRead {
 }
 
 /** One simulated machine: what is on its disk survives its processes. */
-export class SimulatedProcess {
+export class SimulatedProcess implements ConsensusNode {
   readonly options: ProcessOptions
   readonly memberId: number
   readonly disk: SimulatedDisk
+  readonly durable: DurableLog
   readonly #store: ModelStore = { generations: new Map(), history: new Map() }
   #clusterId = ''
   #isEstablished = false
@@ -61,6 +77,8 @@ export class SimulatedProcess {
   #origin = ''
   isUp = false
   isReady = false
+  /** It said that it can't go on, and a new process on the same disk could not either. */
+  isBroken = false
   /** Simulated milliseconds run at this rate on this machine. */
   clockRate: number
   shared: SharedState = new SharedState()
@@ -76,9 +94,19 @@ export class SimulatedProcess {
       schedule: (operation, complete) => {
         const slow = diskRandom.chance(0.005) ? diskRandom.below(300) : 0
         const delayMs = operation.isSynced || operation.kind === 'sync' ? diskRandom.below(8) : 0.2
-        network.timeline.plan(delayMs + slow, complete)
+        network.timeline.plan(delayMs + slow, () => this.#run(complete))
       },
     })
+    this.durable = new DurableLog(this.disk, 'log')
+  }
+
+  get name(): string {
+    return this.options.nodeId
+  }
+
+  get running(): RunningNode | null {
+    const parts = this.#engine?.running ?? null
+    return parts === null ? null : { raft: parts.core.raft, log: parts.log }
   }
 
   get state(): ModelState | null {
@@ -86,7 +114,7 @@ export class SimulatedProcess {
   }
 
   start(): void {
-    if (this.isUp) return
+    if (this.isUp || this.isBroken) return
     this.isUp = true
     this.isReady = false
     this.#life += 1
@@ -95,86 +123,11 @@ export class SimulatedProcess {
     this.#pending = new Map()
     this.#reads = new Map()
     this.shared = new SharedState()
-    const { network, random, nodeId, address, joins } = this.options
-    const genesis = joins === null ? 'bootstrap' : 'join'
+    const genesis = this.options.joins === null ? 'bootstrap' : 'join'
     if (genesis === 'bootstrap' && this.#clusterId === '') this.#clusterId = 'c0'.repeat(16)
     if (!this.#isEstablished) this.#forget()
-    const origin = Buffer.from(random.bytes(16)).toString('hex')
-    this.#origin = origin
-    const config: EngineConfig = {
-      nodeId,
-      memberId: this.memberId,
-      clusterId: this.#clusterId,
-      incarnation: this.#incarnation,
-      origin,
-      isEstablished: this.#isEstablished,
-      genesis,
-      dataDir: '',
-      bind: { host: 'simulated', port: 1 },
-      advertise: address,
-      joinAddresses: joins === null ? [] : [joins],
-      joinAs: 'voter',
-      joinTimeoutMs: 600_000,
-      secrets: [],
-      heartbeatMs: 100,
-      electionTimeoutMs: 1_000,
-      requestTimeoutMs: 10_000,
-      logRetainBytes: 8 * 1024,
-      fingerprint: 'simulated',
-      segmentBytes: 8 * 1024,
-    }
-    const life = this.#life
-    const plan = (delayMs: number, run: () => void): (() => void) =>
-      network.timeline.plan(delayMs, () => {
-        if (life !== this.#life) return
-        run()
-        this.options.watcher.stepped(this)
-      })
-    this.#engine = new Engine(config, {
-      clock: {
-        nowMs: () => network.timeline.nowMs * this.clockRate,
-        wallMs: () => 1_700_000_000_000 + network.timeline.nowMs,
-        setTimer: (delayMs, fire) => plan(delayMs / this.clockRate, fire),
-      },
-      random: random.stream(`engine/${life}`),
-      disk: this.options.skipsSync ? skipSync(this.disk) : this.disk,
-      shared: this.shared,
-      defer: (turn) => plan(0, turn),
-      toUser: (message) => {
-        if (life === this.#life) this.#receive(message)
-      },
-      openApplier: (generation, storageGenesis, handlers) => {
-        this.#applier = new SimulatedApplier(
-          {
-            store: this.#store,
-            dataDir: '',
-            memberId: this.memberId,
-            ownOrigin: origin,
-            shared: this.shared,
-            random: random.stream(`applier/${life}`),
-            plan,
-            saw: (entry) => this.options.watcher.applied(this, entry),
-            answered: (database, sequence, index) => this.#answered(database, sequence, index),
-            installed: (_index, sequences) => this.#resultsLost(sequences),
-          },
-          generation,
-          storageGenesis,
-          handlers,
-        )
-        return this.#applier
-      },
-      openNetwork: (transportOptions, handlers, done) => {
-        plan(0, () => {
-          this.#endpoint = new Endpoint(
-            network,
-            transportOptions,
-            handlers,
-            this.#store.generations,
-          )
-          done(null, this.#endpoint)
-        })
-      },
-    })
+    this.#origin = Buffer.from(this.options.random.bytes(16)).toString('hex')
+    this.#engine = new Engine(this.#createConfig(genesis), this.#createPorts())
     this.#engine.start()
   }
 
@@ -189,8 +142,9 @@ export class SimulatedProcess {
     this.#engine = null
     this.#applier = null
     if (losesPower) {
-      this.disk.crash()
-      losePower(this.#store, '', this.options.random)
+      const { random, skipsSync } = this.options
+      this.disk.crash(skipsSync ? { kept: 0, garbage: 0 } : undefined)
+      losePower(this.#store, '', random, skipsSync)
     } else {
       this.disk.kill()
     }
@@ -221,6 +175,122 @@ export class SimulatedProcess {
     this.#nextRead += 1
     this.#reads.set(id, { level, done })
     this.#engine.receive({ kind: 'read', id, level })
+  }
+
+  #createConfig(genesis: EngineConfig['genesis']): EngineConfig {
+    const { nodeId, address, joins, skipsSync } = this.options
+    // A short log is cut often, and notices by the gap what it lost.
+    const segmentBytes = (skipsSync ? 256 : 8) * 1024
+    return {
+      nodeId,
+      memberId: this.memberId,
+      clusterId: this.#clusterId,
+      incarnation: this.#incarnation,
+      origin: this.#origin,
+      isEstablished: this.#isEstablished,
+      genesis,
+      dataDir: '',
+      bind: { host: 'simulated', port: 1 },
+      advertise: address,
+      joinAddresses: joins === null ? [] : [joins],
+      joinAs: 'voter',
+      joinTimeoutMs: 600_000,
+      secrets: [],
+      heartbeatMs: 100,
+      electionTimeoutMs: 1_000,
+      requestTimeoutMs: 10_000,
+      logRetainBytes: segmentBytes,
+      fingerprint: 'simulated',
+      segmentBytes,
+    }
+  }
+
+  #createPorts(): EnginePorts {
+    const { network, random, watcher, skipsSync } = this.options
+    const { shared } = this
+    const origin = this.#origin
+    const life = this.#life
+    const plan = (delayMs: number, run: () => void): (() => void) =>
+      network.timeline.plan(delayMs, () => {
+        if (life === this.#life) this.#run(run)
+      })
+    return {
+      clock: {
+        nowMs: () => network.timeline.nowMs * this.clockRate,
+        wallMs: () => 1_700_000_000_000 + network.timeline.nowMs,
+        setTimer: (delayMs, fire) => plan(delayMs / this.clockRate, fire),
+      },
+      random: random.stream(`engine/${life}`),
+      disk: skipsSync ? skipSync(this.disk) : this.disk,
+      shared,
+      defer: (turn) => plan(0, turn),
+      toUser: (message) => {
+        if (life === this.#life) this.#receive(message)
+      },
+      openApplier: (generation, storageGenesis, handlers) => {
+        this.#applier = new SimulatedApplier(
+          {
+            store: this.#store,
+            dataDir: '',
+            memberId: this.memberId,
+            ownOrigin: origin,
+            shared,
+            random: random.stream(`applier/${life}`),
+            plan,
+            saw: (entry) => watcher.applied(this, entry),
+            answered: (database, sequence, index) => this.#answered(database, sequence, index),
+            installed: (_index, sequences) => this.#resultsLost(sequences),
+          },
+          generation,
+          storageGenesis,
+          handlers,
+        )
+        return this.#applier
+      },
+      openNetwork: (options, handlers, done) => {
+        plan(0, () => {
+          const { generations } = this.#store
+          const sent = (kind: number, body: Uint8Array): void => this.#sent(kind, body)
+          const heard = this.#watch(handlers)
+          this.#endpoint = new Endpoint(network, options, heard, generations, sent)
+          done(null, this.#endpoint)
+        })
+      },
+    }
+  }
+
+  /** One event of this machine. What it throws ends its process, and no other. */
+  #run(event: () => void): void {
+    try {
+      event()
+    } catch (error) {
+      this.#end(error instanceof Error ? (error.stack ?? error.message) : String(error))
+    }
+    if (this.isBroken) this.crash(false)
+    this.options.watcher.stepped(this)
+  }
+
+  /** The process itself ends with the event that it is in. */
+  #end(message: string): void {
+    this.isBroken = true
+    this.options.watcher.alarmed(this, message)
+  }
+
+  #watch(handlers: TransportHandlers): TransportHandlers {
+    return {
+      ...handlers,
+      frame: (...frame) => this.#run(() => handlers.frame(...frame)),
+      connected: (...peer) => this.#run(() => handlers.connected(...peer)),
+      disconnected: (...peer) => this.#run(() => handlers.disconnected(...peer)),
+      call: (...call) => this.#run(() => handlers.call(...call)),
+      snapshotOffered: (...offer) => this.#run(() => handlers.snapshotOffered(...offer)),
+      snapshotReceived: (...end) => this.#run(() => handlers.snapshotReceived(...end)),
+    }
+  }
+
+  #sent(kind: number, body: Uint8Array): void {
+    const message = kind === FRAMES.raft ? decodeMessage(body) : null
+    if (message !== null) this.options.watcher.sent(this, message)
   }
 
   #forget(): void {
@@ -255,11 +325,11 @@ export class SimulatedProcess {
         break
       case 'warning':
         // No disk here forgets what it synced: nobody may be taken for one that did.
-        if (message.code === 'ERR_DATA_DIR') this.options.watcher.fatal(this, message.message)
+        if (message.code === 'ERR_DATA_DIR') this.options.watcher.alarmed(this, message.message)
         break
       case 'openFailed':
       case 'fatal':
-        this.options.watcher.fatal(this, `${message.error.code}: ${message.error.message}`)
+        this.#end(`it can't go on: ${message.error.code}: ${message.error.message}`)
         break
       default:
         break

@@ -1,0 +1,113 @@
+/** What processes show and tell is held against what they did: each rule is shown a breach. */
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { SharedState } from '../../src/base/shared-state.ts'
+import { type AnyRule, Invariants } from './invariants.ts'
+import type { SimulatedProcess } from './process.ts'
+
+interface FakeRow {
+  readonly index: number
+  readonly text: string
+}
+
+/** As much of a process as the rules look at. */
+function createProcess(name: string, rows: readonly FakeRow[] = []): SimulatedProcess {
+  const files = new Map([['main', { rows }]])
+  const fake = { name, shared: new SharedState(), running: null, state: { files } }
+  return fake as unknown as SimulatedProcess
+}
+
+function publishCommit(process: SimulatedProcess, commit: number): void {
+  process.shared.publishEngine({ ...process.shared.readEngine(), commit })
+}
+
+const breaches: readonly (readonly [AnyRule, string, (invariants: Invariants) => void])[] = [
+  [
+    'published state',
+    'a commit index that goes back',
+    (invariants) => {
+      const process = createProcess('n0')
+      for (const commit of [2, 1]) {
+        publishCommit(process, commit)
+        invariants.stepped(process)
+      }
+    },
+  ],
+  [
+    'state-machine safety',
+    'two entries applied at one index',
+    (invariants) => {
+      for (const text of ['one', 'other']) {
+        const entry = { index: 1, term: 1, type: 'normal', data: Buffer.from(text) } as const
+        invariants.applied(createProcess(text), entry)
+      }
+    },
+  ],
+  [
+    'strong reads',
+    'a read that misses a write',
+    (invariants) => invariants.strongRead(createProcess('n0'), 5, 4),
+  ],
+  [
+    'durability',
+    'an acknowledged write that is nowhere',
+    (invariants) => {
+      invariants.acknowledged('w1', 3)
+      invariants.judge([createProcess('n0'), createProcess('n1')])
+      assert.deepEqual(invariants.lostWrites, ['w1, acknowledged at 3, is missing on n0, n1'])
+    },
+  ],
+  [
+    'answers',
+    'a write that is there twice',
+    (invariants) => {
+      const rows = [
+        { index: 1, text: 'w1' },
+        { index: 2, text: 'w1' },
+      ]
+      invariants.judge([createProcess('n0', rows)])
+    },
+  ],
+  [
+    'answers',
+    'a refused write that is there',
+    (invariants) => {
+      invariants.rejected('w1')
+      invariants.judge([createProcess('n0', [{ index: 1, text: 'w1' }])])
+    },
+  ],
+  [
+    'equal databases',
+    'two nodes that differ',
+    (invariants) => {
+      invariants.judge([createProcess('n0'), createProcess('n1', [{ index: 1, text: 'w1' }])])
+    },
+  ],
+  [
+    'alarm',
+    "a node's own word that it can't go on",
+    (invariants) => invariants.alarmed(createProcess('n0'), 'ERR_LOG_CORRUPT'),
+  ],
+]
+
+describe('the rules of lives', () => {
+  for (const [rule, what, breach] of breaches) {
+    it(`${rule}: find ${what}`, () => {
+      const invariants = new Invariants([])
+      breach(invariants)
+      assert.deepEqual(
+        invariants.violations.map((violation) => violation.split(':')[0]),
+        [rule],
+      )
+    })
+  }
+
+  it('are content with writes that are there once', () => {
+    const invariants = new Invariants([])
+    invariants.acknowledged('w1', 1)
+    const rows = [{ index: 1, text: 'w1' }]
+    invariants.judge([createProcess('n0', rows), createProcess('n1', rows)])
+    assert.deepEqual(invariants.violations, [])
+    assert.deepEqual(invariants.lostWrites, [])
+  })
+})
