@@ -27,7 +27,13 @@ export interface NodeStatus {
   readonly lastLeaderContactMs: number | null
   /** Why this node applies nothing at present; null if it does. */
   readonly haltedReason: string | null
-  readonly databases: readonly { readonly name: string; readonly sizeBytes: number }[]
+  readonly databases: readonly {
+    readonly name: string
+    /** Bytes on disk, those of the write-ahead file included. */
+    readonly sizeBytes: number
+    /** Of the write-ahead file alone: it grows while an open read holds an old snapshot. */
+    readonly walBytes: number
+  }[]
   readonly logBytes: number
   readonly counters: {
     readonly writes: number
@@ -69,7 +75,7 @@ export function createStatus(
     lagEntries: Math.max(0, commitIndex - appliedIndex),
     lastLeaderContactMs: engine.lastLeaderContactMs,
     haltedReason: core.haltedReason,
-    databases: databases.map(({ name, sizeBytes }) => ({ name, sizeBytes })),
+    databases: databases.map(({ name, sizeBytes, walBytes }) => ({ name, sizeBytes, walBytes })),
     logBytes: engine.logBytes,
     counters: {
       writes: core.writes.count,

@@ -72,6 +72,18 @@ suite('a single node', () => {
     assert.ok(status.counters.writes >= 1 && status.counters.elections >= 1)
   })
 
+  test('says in its status how large a write-ahead file is', async (t) => {
+    const node = await openHere(t)
+    const db = node.database()
+    const walBytes = async (): Promise<number> => (await node.status()).databases[0]?.walBytes ?? 0
+    await db.execute('CREATE TABLE t (a)')
+    const before = await walBytes()
+    await db.execute('INSERT INTO t VALUES (zeroblob(100000))')
+    assert.ok(before > 0 && (await walBytes()) > before + 100_000)
+    const [main] = (await node.status()).databases
+    assert.ok(main !== undefined && main.walBytes <= main.sizeBytes)
+  })
+
   test('values come back as they went in', async (t) => {
     const db = (await openHere(t)).database()
     await db.execute('CREATE TABLE t (a, b, c, d, e, f)')
