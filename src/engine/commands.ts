@@ -60,6 +60,11 @@ export class Commands {
     })
   }
 
+  /** Before that nothing of this node's user leaves. */
+  get isRegistered(): boolean {
+    return this.#registration.isDone
+  }
+
   /** A command of this node's user. */
   add(database: string, sequence: number, bytes: Uint8Array): void {
     this.#outbox.add(database, sequence, bytes)

@@ -150,6 +150,10 @@ export interface EngineStatus {
   readonly appliedIndex: number
   readonly compactedIndex: number
   readonly lastLeaderContactMs: number | null
+  /** Whether the log names this open as the one that writes for its member. */
+  readonly isRegistered: boolean
+  /** Whether the disk has no room for more log. */
+  readonly isLogFull: boolean
   readonly logBytes: number
   readonly forwards: number
   readonly elections: number

@@ -15,6 +15,7 @@ export interface StatusParts {
 /** The engine's part of `status()`: plain numbers and names, ready to cross threads. */
 export function engineStatus({ core, config, ports, log }: StatusParts): EngineStatus {
   const { raft, membership, snapshots } = core
+  const { isFull: isLogFull, retainedBytes } = log.status()
   const leader = membership.record(raft.leader)
   return {
     role: raft.role,
@@ -26,7 +27,9 @@ export function engineStatus({ core, config, ports, log }: StatusParts): EngineS
     appliedIndex: ports.shared.applied(),
     compactedIndex: log.firstIndex - 1,
     lastLeaderContactMs: core.leaderContactMs,
-    logBytes: log.status().retainedBytes,
+    isRegistered: core.commands.isRegistered,
+    isLogFull,
+    logBytes: retainedBytes,
     forwards: core.commands.forwards,
     elections: core.elections,
     snapshotsSent: snapshots.sentCount,

@@ -2,6 +2,7 @@ import { createRequire } from 'node:module'
 import type { DatabaseStatus } from '../database/database.ts'
 import type { EngineStatus } from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
+import { notReadyReason } from './readiness.ts'
 
 /** What `node.status()` answers: plain JSON, the same for humans and machines. */
 export interface NodeStatus {
@@ -25,6 +26,12 @@ export interface NodeStatus {
   readonly lagEntries: number
   /** Milliseconds since the leader was heard; 0 on the leader, null if it never was. */
   readonly lastLeaderContactMs: number | null
+  /**
+   * Whether work should come here now: false while writes are refused or would only wait.
+   * `notReadyReason` says why. Reads of level `none` may go on all the same.
+   */
+  readonly ready: boolean
+  readonly notReadyReason: string | null
   /** Why this node applies nothing at present; null if it does. */
   readonly haltedReason: string | null
   readonly databases: readonly {
@@ -58,6 +65,9 @@ export function createStatus(
   const { nodeId, memberId, clusterId } = core.identity
   const { role, isLearner, term, leader, lastIndex, commitIndex, compactedIndex } = engine
   const appliedIndex = core.shared.applied()
+  const { haltedReason } = core
+  const applying = { haltedReason, lagMs: core.shared.readEngine().applyLagMs }
+  const reason = notReadyReason(applying, engine, core.config.electionTimeoutMs)
   return {
     version: packageVersion(),
     nodeId,
@@ -74,7 +84,9 @@ export function createStatus(
     compactedIndex,
     lagEntries: Math.max(0, commitIndex - appliedIndex),
     lastLeaderContactMs: engine.lastLeaderContactMs,
-    haltedReason: core.haltedReason,
+    ready: reason === null,
+    notReadyReason: reason,
+    haltedReason,
     databases: databases.map(({ name, sizeBytes, walBytes }) => ({ name, sizeBytes, walBytes })),
     logBytes: engine.logBytes,
     counters: {

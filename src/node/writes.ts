@@ -4,6 +4,7 @@ import { decodeCommandResult, type Unit, WriteEncoder } from '../command/command
 import type { EngineToUser } from '../engine/engine.ts'
 import type { Deadlines } from './deadlines.ts'
 import { abortedError, errorFromMessage, type StatementPlace } from './failures.ts'
+import { refusalOfWrites } from './readiness.ts'
 import { keepStatement, releaseStatement, statementSizeBytes } from './statement.ts'
 import { WriteCall, type Written } from './write-call.ts'
 
@@ -19,8 +20,6 @@ export interface WriteLimits {
   readonly unitBytesMax: number
   /** Of the whole node; beyond it callers hear ERR_BUSY at once. */
   readonly pendingBytesMax: number
-  /** A node that is further behind takes no writes: their callers could only time out. */
-  readonly applyLagMsMax: number
 }
 
 export const WRITE_LIMITS: WriteLimits = Object.freeze({
@@ -29,7 +28,6 @@ export const WRITE_LIMITS: WriteLimits = Object.freeze({
   commandUnitsMax: 2_048,
   unitBytesMax: 4 * MIB,
   pendingBytesMax: 8 * MIB,
-  applyLagMsMax: 10_000,
 })
 
 type RejectedWrites = Extract<EngineToUser, { readonly kind: 'rejected' }>
@@ -161,7 +159,7 @@ export class Writes {
   }
 
   #refusal(sizeBytes: number): ColmenaError | null {
-    const { unitBytesMax, pendingBytesMax, applyLagMsMax } = WRITE_LIMITS
+    const { unitBytesMax, pendingBytesMax } = WRITE_LIMITS
     if (sizeBytes > unitBytesMax) {
       return new ColmenaError(
         'ERR_TOO_LARGE',
@@ -177,22 +175,8 @@ export class Writes {
         { retryable: true },
       )
     }
-    const halted = this.#options.haltedReason()
-    if (halted !== null) {
-      return new ColmenaError(
-        'ERR_APPLY_HALTED',
-        `this node takes no writes until it can write its databases again: ${halted}`,
-        { retryable: true },
-      )
-    }
-    const lagMs = this.#options.applyLagMs()
-    if (lagMs <= applyLagMsMax) return null
-    return new ColmenaError(
-      'ERR_LAGGING',
-      `this node is ${Math.round(lagMs / 1000)} s behind the cluster and takes no writes until ` +
-        'it has caught up: try again later, or through another node',
-      { retryable: true },
-    )
+    const { haltedReason, applyLagMs } = this.#options
+    return refusalOfWrites({ haltedReason: haltedReason(), lagMs: applyLagMs() })
   }
 
   #take(

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
 import { SharedState } from '../../src/base/shared-state.ts'
-import { Engine, type EngineConfig } from '../../src/engine/engine.ts'
+import {
+  Engine,
+  type EngineConfig,
+  type EngineStatus,
+  type EngineToUser,
+} from '../../src/engine/engine.ts'
 import { SimulatedApplier } from '../simulated/applier.ts'
 import { SimulatedDisk } from '../simulated/disk.ts'
 import { SeededRandom } from '../simulated/random.ts'
@@ -30,21 +35,27 @@ const CONFIG: EngineConfig = {
   segmentBytes: 8 * 1024,
 }
 
-it('a commit is published before anybody is handed what it commits', () => {
+interface Alone {
+  readonly engine: Engine
+  readonly timeline: Timeline
+  readonly shared: SharedState
+  /** What it told its user. */
+  readonly told: EngineToUser[]
+}
+
+/** An engine without peers; `handOut` sees what it hands to its databases. */
+function startAlone(handOut: (shared: SharedState, lastIndex: number) => void): Alone {
   const timeline = new Timeline()
   const random = new SeededRandom(1)
   const shared = new SharedState()
+  const told: EngineToUser[] = []
   const disk = new SimulatedDisk({
     random: random.stream('disk'),
     schedule: (_operation, complete) => timeline.plan(1, complete),
   })
-  const seen: { readonly handedOut: number; readonly commit: number; readonly ownTerm: boolean }[] =
-    []
   class Watched extends SimulatedApplier {
     override apply(...args: Parameters<SimulatedApplier['apply']>): void {
-      const { commit, ownTermCommitted } = shared.readEngine()
-      const handedOut = args[0].at(-1)?.index ?? 0
-      seen.push({ handedOut, commit, ownTerm: ownTermCommitted })
+      handOut(shared, args[0].at(-1)?.index ?? 0)
       super.apply(...args)
     }
   }
@@ -59,6 +70,7 @@ it('a commit is published before anybody is handed what it commits', () => {
     shared,
     defer: (turn) => timeline.plan(0, turn),
     toUser: (message) => {
+      told.push(message)
       if (message.kind === 'clusterFound') engine.receive({ kind: 'clusterKept' })
     },
     openApplier: (generation, genesis, handlers) =>
@@ -82,6 +94,16 @@ it('a commit is published before anybody is handed what it commits', () => {
     openNetwork: () => assert.fail('a node alone opens no network'),
   })
   engine.start()
+  return { engine, timeline, shared, told }
+}
+
+it('a commit is published before anybody is handed what it commits', () => {
+  const seen: { readonly handedOut: number; readonly commit: number; readonly ownTerm: boolean }[] =
+    []
+  const { timeline } = startAlone((shared, handedOut) => {
+    const { commit, ownTermCommitted } = shared.readEngine()
+    seen.push({ handedOut, commit, ownTerm: ownTermCommitted })
+  })
   while (seen.length < 2 && timeline.nowMs < 60_000) assert.ok(timeline.step())
   // The leader's own first entry, then the origin that it registers.
   assert.ok(seen.length >= 2, 'nothing was committed')
@@ -89,4 +111,21 @@ it('a commit is published before anybody is handed what it commits', () => {
     assert.ok(commit >= handedOut, `${handedOut} is handed out while ${commit} is published`)
     assert.ok(ownTerm, 'the entry of its own term is not published as committed')
   }
+})
+
+it('a node is registered once the entry that says so is applied, and not before', () => {
+  const { engine, timeline, shared, told } = startAlone(() => {})
+  const isRegistered = (): boolean => {
+    engine.receive({ kind: 'request', id: 1, request: { method: 'status' } })
+    const reply = told.findLast((message) => message.kind === 'reply')
+    assert.ok(reply !== undefined)
+    return (reply.value as EngineStatus).isRegistered
+  }
+  // The genesis is entry 1, the leader's own first entry 2, the origin that it registers 3.
+  while (shared.applied() < 2 && timeline.nowMs < 60_000) assert.ok(timeline.step())
+  assert.equal(shared.readEngine().isLeader, true)
+  assert.equal(isRegistered(), false)
+  while (!isRegistered() && timeline.nowMs < 60_000) assert.ok(timeline.step())
+  assert.equal(isRegistered(), true)
+  assert.equal(shared.applied(), 3)
 })

@@ -8,6 +8,7 @@ import {
   type WriteCommand,
 } from '../../src/command/command.ts'
 import { Deadlines } from '../../src/node/deadlines.ts'
+import { APPLY_LAG_MS_MAX } from '../../src/node/readiness.ts'
 import type { Written } from '../../src/node/write-call.ts'
 import { WRITE_LIMITS, type WriteOutcome, Writes } from '../../src/node/writes.ts'
 
@@ -158,9 +159,9 @@ suite('writes', () => {
 
   test('a node that is far behind takes none', async (t) => {
     const rig = new Rig(t)
-    rig.applyLagMs = WRITE_LIMITS.applyLagMsMax + 1
+    rig.applyLagMs = APPLY_LAG_MS_MAX + 1
     await assert.rejects(rig.write('a'), { code: 'ERR_LAGGING', retryable: true })
-    rig.applyLagMs = WRITE_LIMITS.applyLagMsMax
+    rig.applyLagMs = APPLY_LAG_MS_MAX
     rig.write('a')
     await turn()
     assert.deepEqual(rig.commands, [['a']])

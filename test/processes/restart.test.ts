@@ -68,3 +68,23 @@ it('hands leadership over when the leader closes', async () => {
     await cluster.end()
   }
 })
+
+it('a node that is left alone says that it is not ready, and when it is again', async () => {
+  const cluster = await Cluster.start()
+  const left = cluster.node(0)
+  const allReady = async (): Promise<boolean> =>
+    (await cluster.statuses()).every(({ ready }) => ready)
+  try {
+    await until('all are ready', allReady)
+    await Promise.all([1, 2].map((at) => cluster.node(at).kill()))
+    const { notReadyReason } = await until('it is not ready', async () => {
+      const status = await left.call('status')
+      return status.ready ? null : status
+    })
+    assert.match(notReadyReason ?? '', /leader/)
+    await Promise.all([1, 2].map((at) => cluster.startNode(at)))
+    await until('all are ready again', allReady)
+  } finally {
+    await cluster.end()
+  }
+})
