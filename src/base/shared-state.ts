@@ -31,6 +31,7 @@ export interface StorageView {
   /** Bumped when a database is made or dropped. */
   readonly databasesEpoch: number
   readonly isHalted: boolean
+  /** Of the largest WAL that can't start anew. */
   readonly walBytes: number
 }
 

@@ -5,6 +5,7 @@ import type { Writer } from '../sqlite/sqlite.ts'
 import { Digest } from './digest.ts'
 import { fileSizeBytes } from './generation.ts'
 import { guardOwn, isSyncFailure, MachineTrouble } from './trouble.ts'
+import type { WalBounds } from './wal-bounds.ts'
 
 const CREATE = [
   `CREATE TABLE _colmena_state (
@@ -71,7 +72,7 @@ export class DatabaseFile {
   #dataVersion: number
   /** Whether nobody else had written to the file when the open transaction took its lock. */
   #wasUntouched = false
-  #checkpointAtBytes: number | null = null
+  #checkpointAtBytes = 0
 
   private constructor(name: string, writer: Writer) {
     this.name = name
@@ -241,26 +242,28 @@ export class DatabaseFile {
   }
 
   /**
-   * Moves pages of the WAL to the database file once there are more than `walBytesMax`; the WAL
-   * then starts anew with the next commit. A reader that holds an old snapshot stops that, so
-   * after a try the WAL must first grow by half as much again. Returns the WAL's bytes.
+   * Moves pages of the WAL to the database file once there are enough; the WAL then starts anew
+   * with the next commit. A reader that holds an old snapshot stops that, so after a try the WAL
+   * must first grow by half as much again, or out of bounds. Returns the bytes of the WAL, 0 where
+   * it may start anew.
    */
-  checkpointOver(walBytesMax: number): number {
-    const walBytes = this.walBytes
-    if (walBytes <= walBytesMax) {
-      this.#checkpointAtBytes = null
+  checkpointOver({ checkpointBytes, bytesMax }: WalBounds): number {
+    const { walBytes } = this
+    if (walBytes <= checkpointBytes) {
+      this.#checkpointAtBytes = 0
       return walBytes
     }
-    if (walBytes < (this.#checkpointAtBytes ?? 0)) return walBytes
-    this.#checkpointAtBytes = walBytes + walBytesMax / 2
+    if (walBytes < this.#checkpointAtBytes) return walBytes
+    this.#checkpointAtBytes = Math.min(walBytes + checkpointBytes / 2, bytesMax)
     try {
-      this.#own(() => this.writer.checkpoint('PASSIVE'))
+      const { log, checkpointed } = this.#own(() => this.writer.checkpoint('PASSIVE'))
+      return checkpointed === log ? 0 : walBytes
     } catch (error) {
       // A full disk can't take the pages now, and the WAL still has them; what a failed sync left
       // of them nobody knows.
       if (!(error instanceof MachineTrouble) || isSyncFailure(error)) throw error
+      return walBytes
     }
-    return walBytes
   }
 
   close(): void {

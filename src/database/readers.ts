@@ -10,6 +10,7 @@ import {
   readSteadily,
 } from './read-connection.ts'
 import { type Borrowed, ReadPool } from './read-pool.ts'
+import { WAL_BOUNDS } from './wal-bounds.ts'
 
 export interface ReadersOptions {
   /** The directory that holds the generations: `<dataDir>/db`. */
@@ -227,7 +228,7 @@ export class Readers {
     this.#pool = new ReadPool(this.#source, {
       borrowedMax: options.borrowedMax ?? 8,
       maxReadMs: options.maxReadMs ?? 30_000,
-      walBytesMax: options.walBytesMax ?? 256 * 1024 * 1024,
+      walBytesMax: options.walBytesMax ?? WAL_BOUNDS.bytesMax,
     })
   }
 

@@ -34,6 +34,7 @@ import {
 import { PinnedSnapshot } from './snapshot.ts'
 import { type Genesis, type OriginRecord, SystemFile } from './system-file.ts'
 import { haltingTrouble, MachineTrouble, withDataDirErrors } from './trouble.ts'
+import { WAL_BOUNDS, type WalBounds } from './wal-bounds.ts'
 
 export interface ReplicaOptions extends WriterSource {
   /** The directory that holds the generations: `<dataDir>/db`. */
@@ -53,9 +54,6 @@ export interface DatabaseStatus {
   /** A rolling digest of what its commands did; equal on members at equal applied indexes. */
   readonly digest: bigint
 }
-
-/** Bytes of a WAL from which its pages are moved to the database file. */
-const WAL_BYTES_MAX = 8 * 1024 * 1024
 
 /**
  * The replicated state machine: all databases of one generation, driven by log entries. It has no
@@ -248,10 +246,11 @@ export class Replica {
 
   /**
    * Between two groups: moves pages from large WALs to their files. Returns the bytes of the
-   * largest WAL; far over the bound, some reader holds an old snapshot and must be ended.
+   * largest WAL that can't start anew; out of bounds, some reader holds an old snapshot and must
+   * be ended.
    */
-  checkpoint(walBytesMax: number = WAL_BYTES_MAX): number {
-    return Math.max(...this.#all().map((file) => file.checkpointOver(walBytesMax)))
+  checkpoint(bounds: WalBounds = WAL_BOUNDS): number {
+    return Math.max(...this.#all().map((file) => file.checkpointOver(bounds)))
   }
 
   /**

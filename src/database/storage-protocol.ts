@@ -5,6 +5,7 @@ import type { WriterOptions } from '../sqlite/sqlite.ts'
 import type { DropAnswer, OwnSequence } from './outcome.ts'
 import type { DatabaseStatus } from './replica.ts'
 import type { Genesis } from './system-file.ts'
+import type { WalBounds } from './wal-bounds.ts'
 
 /**
  * What the storage thread hears and says. The engine talks on a port of its own, the user thread
@@ -26,6 +27,7 @@ export interface StorageWorkerData {
   readonly writer?: WriterOptions | undefined
   /** Milliseconds between two tries of a group that this machine could not apply; 1000. */
   readonly retryPauseMs?: number | undefined
+  readonly walBounds?: WalBounds | undefined
 }
 
 /** What the databases hold when they are opened, or after a snapshot took their place. */
@@ -111,6 +113,8 @@ export type StorageToUser =
       readonly reason: string | null
       readonly isDivergent: boolean
     }
+  /** As the node's event of that name. */
+  | { readonly kind: 'warning'; readonly code: string; readonly message: string }
   /** A snapshot took the place of the files: answers to own commands up to there are lost. */
   | {
       readonly kind: 'installed'

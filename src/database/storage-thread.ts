@@ -22,6 +22,7 @@ import {
   type UserToStorage,
 } from './storage-protocol.ts'
 import { MachineTrouble } from './trouble.ts'
+import { largeWalMessage, restMsAt, WAL_BOUNDS } from './wal-bounds.ts'
 
 /** How much of what waits goes into one group: it bounds how long an answer can wait for others. */
 const GROUP_ENTRIES_MAX = 1024
@@ -64,7 +65,11 @@ class StorageThread {
   #databasesEpoch = 1
   /** What apply stands still for and was told, until a group applies again. */
   #halted: Halted | null = null
-  #retryTimer: NodeJS.Timeout | null = null
+  /** Until it fires nothing is applied. */
+  #restTimer: NodeJS.Timeout | null = null
+  /** Of the largest WAL that can't start anew. */
+  #walBytes = 0
+  #isSlow = false
   #isTurnPlanned = false
   #origin: string
   #isClosed = false
@@ -121,13 +126,13 @@ class StorageThread {
   #turn(): void {
     this.#isTurnPlanned = false
     if (this.#isClosed) return
-    const isPaused = this.#retryTimer !== null
+    const isResting = this.#restTimer !== null
     const [first] = this.#requests
     // While apply stands still, what does not depend on it must not wait behind it.
-    if (first !== undefined && (isPaused || first.after <= this.#replica.appliedIndex)) {
+    if (first !== undefined && (isResting || first.after <= this.#replica.appliedIndex)) {
       this.#requests.shift()
       this.#serve(first.request)
-    } else if (!isPaused && this.#entries.length > 0) {
+    } else if (!isResting && this.#entries.length > 0) {
       this.#apply(this.#group(first?.after ?? Number.POSITIVE_INFINITY))
     } else {
       return
@@ -192,19 +197,36 @@ class StorageThread {
     if (this.#shared.waitedIndex() <= index) this.#tellUser({ kind: 'applied', index })
   }
 
+  /** A WAL out of bounds is local trouble: this node slows down, and the cluster has others. */
   #checkpoint(): void {
-    const walBytes = this.#replica.checkpoint()
-    if (walBytes !== this.#shared.readStorage().walBytes) this.#publish(walBytes)
+    const { walBounds = WAL_BOUNDS } = this.#data
+    const walBytes = this.#replica.checkpoint(walBounds)
+    if (walBytes !== this.#walBytes) {
+      this.#walBytes = walBytes
+      this.#publish()
+    }
+    // Whether a WAL that may start anew does so is seen after the next group.
+    if (walBytes === 0) return
+    const restMs = restMsAt(walBytes, walBounds)
+    if (restMs > 0) this.#rest(restMs)
+    const isNews = restMs > 0 && !this.#isSlow
+    this.#isSlow = restMs > 0
+    if (!isNews) return
+    this.#tellUser({ kind: 'warning', code: 'ERR_LARGE_WAL', message: largeWalMessage(walBytes) })
+  }
+
+  #rest(delayMs: number): void {
+    this.#restTimer = setTimeout(() => {
+      this.#restTimer = null
+      if (!this.#isTurnPlanned) this.#turn()
+    }, delayMs)
   }
 
   /** Stands still for a while; a lock is held for a moment at most, and is no news to anyone. */
   #pause(halted: Halted): void {
     const pauseMs = this.#data.retryPauseMs ?? TROUBLE_PAUSE_MS
     const delayMs = halted.retry === 'busy' ? Math.min(BUSY_PAUSE_MS, pauseMs) : pauseMs
-    this.#retryTimer = setTimeout(() => {
-      this.#retryTimer = null
-      if (!this.#isTurnPlanned) this.#turn()
-    }, delayMs)
+    this.#rest(delayMs)
     if (halted.retry === 'busy') return
     const isNews = this.#halted?.error.message !== halted.error.message
     this.#halted = halted
@@ -264,8 +286,8 @@ class StorageThread {
     this.#replica.installGeneration(generation, { index })
     this.#entries = this.#entries.filter((entry) => entry.index > index)
     this.#releaseApplied()
-    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer)
-    this.#retryTimer = null
+    if (this.#restTimer !== null) clearTimeout(this.#restTimer)
+    this.#restTimer = null
     this.#databasesEpoch += 1
     this.#resume()
     this.#publish()
@@ -328,13 +350,13 @@ class StorageThread {
     return { applied, highestApplied, confState, confIndex, members, origin, sequences }
   }
 
-  #publish(walBytes: number = this.#replica.walBytes): void {
+  #publish(): void {
     this.#shared.publishStorage({
       applied: this.#replica.appliedIndex,
       generation: this.#replica.generation,
       databasesEpoch: this.#databasesEpoch,
       isHalted: this.#halted !== null,
-      walBytes,
+      walBytes: this.#walBytes,
     })
   }
 
@@ -350,7 +372,7 @@ class StorageThread {
   #close(id: number | null = null): void {
     if (this.#isClosed) return
     this.#isClosed = true
-    if (this.#retryTimer !== null) clearTimeout(this.#retryTimer)
+    if (this.#restTimer !== null) clearTimeout(this.#restTimer)
     for (const snapshot of this.#snapshots.values()) snapshot.release()
     this.#replica.close()
     if (id !== null) this.#tellEngine({ kind: 'reply', id, error: null, value: null })

@@ -138,8 +138,7 @@ export class NodeCore {
     return processNowMs() - stampMs < this.config.electionTimeoutMs
   }
 
-  /** The read connections. @throws ColmenaError ERR_CLOSED */
-  /** The way to the files; closed while they may differ from the other members'. */
+  /** The way to the files; closed while they may differ from the others'. @throws ColmenaError */
   get readers(): Readers {
     this.checkOpen()
     if (this.#isDivergent) throw divergedError(this.#haltedReason)
@@ -295,6 +294,9 @@ export class NodeCore {
       case 'halted':
         this.#haltedReason = message.reason
         this.#isDivergent = message.isDivergent
+        break
+      case 'warning':
+        this.#options.emit('warning', { code: message.code, message: message.message })
         break
       case 'installed':
         for (const { database, sequence } of message.sequences) {

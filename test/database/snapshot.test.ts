@@ -4,6 +4,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { Replica } from '../../src/database/database.ts'
+import { WAL_BOUNDS } from '../../src/database/wal-bounds.ts'
 import {
   applyAll,
   contentOf,
@@ -96,7 +97,7 @@ test('a released snapshot does not go on copying, and lets the WAL start anew', 
   applyAll(replica, log, [3])
   const wal = `${databasePath(directory, 'a')}-wal`
   const before = fs.statSync(wal).size
-  replica.checkpoint(100_000)
+  replica.checkpoint({ ...WAL_BOUNDS, checkpointBytes: 100_000 })
   addRows(log, 1)
   applyAll(replica, log)
   assert.ok(fs.statSync(wal).size < before)
@@ -185,28 +186,50 @@ test('a generation of another cluster is refused', async (context) => {
 
 test('checkpoints keep the WAL near its bound while nobody holds a snapshot', (context) => {
   const { replica } = createReplica(context)
+  const bounds = { ...WAL_BOUNDS, checkpointBytes: 200_000 }
   const log = startLog()
   let walBytesMax = 0
   for (let i = 0; i < 40; i += 1) {
     addRows(log, 10)
     applyAll(replica, log)
-    walBytesMax = Math.max(walBytesMax, replica.checkpoint(200_000))
+    walBytesMax = Math.max(walBytesMax, replica.checkpoint(bounds))
   }
   assert.ok(walBytesMax < 500_000, `${walBytesMax} bytes`)
   const snapshot = replica.pinSnapshot()
   for (let i = 0; i < 40; i += 1) {
     addRows(log, 10)
     applyAll(replica, log)
-    walBytesMax = Math.max(walBytesMax, replica.checkpoint(200_000))
+    walBytesMax = Math.max(walBytesMax, replica.checkpoint(bounds))
   }
   assert.ok(walBytesMax > 1_000_000, `${walBytesMax} bytes`)
   snapshot?.release()
   for (let i = 0; i < 3; i += 1) {
     addRows(log, 20)
     applyAll(replica, log)
-    replica.checkpoint(200_000)
+    replica.checkpoint(bounds)
   }
   addRows(log, 1)
   applyAll(replica, log)
   assert.ok(replica.walBytes < 500_000, `${replica.walBytes} bytes`)
+})
+
+test('a WAL out of bounds is looked at after each group, however little it grew', (context) => {
+  const { replica } = createReplica(context)
+  const bounds = { ...WAL_BOUNDS, checkpointBytes: 200_000, bytesMax: 300_000 }
+  const log = startLog()
+  applyAll(replica, log)
+  const snapshot = replica.pinSnapshot()
+  for (let i = 0; i < 20; i += 1) {
+    addRows(log, 10)
+    applyAll(replica, log)
+    replica.checkpoint(bounds)
+  }
+  assert.ok(replica.walBytes > bounds.bytesMax, `${replica.walBytes} bytes`)
+  snapshot?.release()
+  addRows(log, 1)
+  applyAll(replica, log)
+  replica.checkpoint(bounds)
+  addRows(log, 1)
+  applyAll(replica, log)
+  assert.ok(replica.walBytes < 100_000, `${replica.walBytes} bytes`)
 })

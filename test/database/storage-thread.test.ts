@@ -17,6 +17,7 @@ import {
   type StorageWorkerData,
 } from '../../src/database/database.ts'
 import { decodeEntries, encodeEntries } from '../../src/database/storage-protocol.ts'
+import { restMsAt } from '../../src/database/wal-bounds.ts'
 import { GENESIS, LogMaker, makeDirectory, ORIGIN } from './log-maker.ts'
 
 const entry = new URL('../../src/database/storage-thread.ts', import.meta.url)
@@ -320,6 +321,71 @@ test('a thread that is closed while it stands still ends', async (context) => {
   await storage.until(() => storage.halts.length > 0)
   await storage.close()
   assert.equal(storage.failure, null)
+})
+
+/** Each such entry makes a WAL of the bounds below larger by more than they allow. */
+const LARGE_ROW = 'INSERT INTO t VALUES (zeroblob(200000))'
+
+/** A reader's snapshot, which keeps the WAL from starting anew, and the log that makes it grow. */
+async function holdSnapshot(
+  context: TestContext,
+  restMsMax: number,
+): Promise<{ readonly storage: Storage; readonly log: LogMaker; readonly release: () => void }> {
+  const dataDir = makeDirectory(context)
+  const walBounds = { checkpointBytes: 10_000, bytesMax: 50_000, restMsMax }
+  const storage = startStorage(context, { walBounds }, dataDir)
+  await storage.opened
+  const log = makeLog(1)
+  storage.client.apply(log.entries)
+  await storage.until(() => storage.results.length === 2)
+  const readers = createReaders({ directory: join(dataDir, 'db'), shared: storage.shared })
+  context.after(() => readers.close())
+  const snapshot = readers.database('app').snapshot()
+  snapshot.query('SELECT count(*) FROM t', [])
+  return { storage, log, release: () => snapshot.close() }
+}
+
+function warningsOf({ userMessages }: Storage): string[] {
+  return userMessages.flatMap((message) => (message.kind === 'warning' ? [message.code] : []))
+}
+
+test('a WAL out of bounds slows this node down, but not what needs no apply', async (context) => {
+  const { storage, log } = await holdSnapshot(context, 3_600_000)
+  storage.client.apply([log.write('app', [LARGE_ROW])])
+  await storage.until(() => warningsOf(storage).length === 1)
+  assert.deepEqual(warningsOf(storage), ['ERR_LARGE_WAL'])
+  const applied = storage.shared.applied()
+  assert.ok(storage.shared.readStorage().walBytes > 200_000)
+  storage.client.apply([log.write('app', [LARGE_ROW])])
+  const durable = await ask<number>((done) => storage.client.makeDurable(log.lastIndex, done))
+  assert.equal(durable, applied, 'it rests before the next group')
+  assert.equal(log.lastIndex, applied + 1)
+  await storage.close()
+  assert.equal(storage.failure, null)
+})
+
+test('a node that was slowed is as before once its WAL starts anew', async (context) => {
+  const { storage, log, release } = await holdSnapshot(context, 1)
+  const applyOne = async (sql: string): Promise<void> => {
+    const { length } = storage.results
+    storage.client.apply([log.write('app', [sql])])
+    await storage.until(() => storage.results.length > length)
+  }
+  for (let i = 0; i < 5; i += 1) await applyOne(LARGE_ROW)
+  assert.deepEqual(warningsOf(storage), ['ERR_LARGE_WAL'], 'said once, however long it lasts')
+  release()
+  // One group moves the pages, the next begins the WAL anew.
+  for (let i = 0; i < 3; i += 1) await applyOne('INSERT INTO t VALUES (1)')
+  await ask<number>((done) => storage.client.makeDurable(log.lastIndex, done))
+  assert.ok(storage.shared.readStorage().walBytes < 50_000)
+  await storage.close()
+  assert.equal(storage.failure, null)
+})
+
+test('a node rests the longer the further a WAL is out of bounds, up to a bound', () => {
+  const bounds = { checkpointBytes: 1, bytesMax: 1_000, restMsMax: 500 }
+  const rests = [0, 1_000, 1_200, 1_600, 2_000, 900_000].map((bytes) => restMsAt(bytes, bounds))
+  assert.deepEqual(rests, [0, 0, 100, 300, 500, 500])
 })
 
 test('a generation that is not there fails the thread, and is no silent start', async (context) => {

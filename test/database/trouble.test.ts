@@ -4,6 +4,7 @@ import * as fs from 'node:fs'
 import { test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Replica } from '../../src/database/database.ts'
+import { WAL_BOUNDS } from '../../src/database/wal-bounds.ts'
 import {
   type CheckpointResult,
   requireSqlite,
@@ -212,19 +213,20 @@ test('a checkpoint without room is tried later, one that can not sync is fatal',
   }
   grow()
   errcode = 13
-  replica.checkpoint(100_000)
-  replica.checkpoint(100_000)
+  const bounds = { ...WAL_BOUNDS, checkpointBytes: 100_000 }
+  assert.ok(replica.checkpoint(bounds) > 300_000)
+  replica.checkpoint(bounds)
   assert.equal(checkpoints, 1)
   grow()
   errcode = null
-  assert.ok(replica.checkpoint(100_000) > 300_000)
+  assert.ok(replica.checkpoint(bounds) < 100_000, 'it may start anew')
   assert.equal(checkpoints, 2)
   log.write('app', ['INSERT INTO t (v) VALUES (1)'])
   applyAll(replica, log)
-  assert.ok(replica.checkpoint(100_000) < 100_000)
+  assert.ok(replica.checkpoint(bounds) < 100_000)
   grow()
   errcode = 1034
-  assert.throws(() => replica.checkpoint(100_000), /no/)
+  assert.throws(() => replica.checkpoint(bounds), /no/)
 })
 
 test('a bug of ours is thrown, with nothing of the group left', (context) => {

@@ -224,13 +224,16 @@ suite('what the engine tells', () => {
 
   test('warnings are events and lines', async (t) => {
     const lines: string[] = []
-    const { node, engine } = await openFake(t, {
+    const { node, engine, storage } = await openFake(t, {
       logger: { warn: (message) => lines.push(message) },
     })
-    const warning = once(node, 'warning')
+    const stranger = once(node, 'warning')
     engine.say({ kind: 'warning', code: 'ERR_HANDSHAKE', message: 'a stranger' })
-    assert.deepEqual(await warning, [{ code: 'ERR_HANDSHAKE', message: 'a stranger' }])
-    assert.deepEqual(lines, ['a stranger'])
+    assert.deepEqual(await stranger, [{ code: 'ERR_HANDSHAKE', message: 'a stranger' }])
+    const large = once(node, 'warning')
+    storage.say({ kind: 'warning', code: 'ERR_LARGE_WAL', message: 'too large' })
+    assert.deepEqual(await large, [{ code: 'ERR_LARGE_WAL', message: 'too large' }])
+    assert.deepEqual(lines, ['a stranger', 'too large'])
   })
 
   test('a listener that throws breaks nothing of the node', async (t) => {
