@@ -11,6 +11,8 @@ export interface RegisterOrigin {
   readonly memberId: number
   readonly origin: string
   readonly previous: string
+  /** What this open runs SQL with: members with equal ones compute the same bytes. */
+  readonly fingerprint: string
 }
 
 export interface DropDatabase {
@@ -26,7 +28,8 @@ export function encodeRegisterOrigin(command: RegisterOrigin): Uint8Array<ArrayB
   const writer = new ByteWriter()
   writeEnvelope(writer, 'registerOrigin')
   writer.u53(command.memberId).raw(originBytes(command.origin))
-  return writer.raw(originBytes(command.previous || NO_ORIGIN)).finish()
+  writer.raw(originBytes(command.previous || NO_ORIGIN)).text(command.fingerprint)
+  return writer.finish()
 }
 
 export function decodeRegisterOrigin(bytes: Uint8Array): RegisterOrigin {
@@ -35,8 +38,9 @@ export function decodeRegisterOrigin(bytes: Uint8Array): RegisterOrigin {
   const memberId = reader.u53()
   const origin = originText(reader.raw(16))
   const previous = originText(reader.raw(16))
+  const fingerprint = reader.text()
   reader.end()
-  return { memberId, origin, previous: previous === NO_ORIGIN ? '' : previous }
+  return { memberId, origin, previous: previous === NO_ORIGIN ? '' : previous, fingerprint }
 }
 
 export function encodeDropDatabase(command: DropDatabase): Uint8Array<ArrayBuffer> {

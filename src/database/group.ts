@@ -136,14 +136,17 @@ function runSegmentSystem(context: GroupContext, segment: readonly Planned[], la
   if (todo.length === 0) return
   file.refuseForeignWrites()
   let confIndex: number | null = null
+  let originsChanged = false
   try {
     file.begin()
     for (const { entry, plan } of todo) {
       if (plan.kind === 'confChange') {
         changeConf(system, entry)
         confIndex = entry.index
+        originsChanged = true
       } else if (plan.kind === 'registerOrigin') {
         system.registerOrigin(entry.index, decodeRegisterOrigin(entry.data))
+        originsChanged = true
       } else if (plan.kind === 'write' && createsDatabase(context, plan.command, entry.index)) {
         const { database } = plan.command
         system.putDatabase({ name: database, createdIndex: entry.index, droppedIndex: null })
@@ -156,6 +159,7 @@ function runSegmentSystem(context: GroupContext, segment: readonly Planned[], la
     throw trouble
   }
   gatherer.confIndex = confIndex ?? gatherer.confIndex
+  gatherer.originsChanged ||= originsChanged
 }
 
 function concernsSystem({ files }: GroupContext, plan: PlannedEntry): boolean {

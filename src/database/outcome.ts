@@ -39,6 +39,8 @@ export interface GroupOutcome {
   /** The index of the last configuration change in the group, null for none. */
   readonly confIndex: number | null
   readonly ownOrigin: OwnOriginState
+  /** Whether the current origin of some member may have changed. */
+  readonly originsChanged: boolean
   /** Whether a database was made or dropped. */
   readonly databasesChanged: boolean
 }
@@ -49,6 +51,7 @@ export class OutcomeGatherer {
   readonly sequences: Map<string, number> = new Map()
   readonly drops: DropAnswer[] = []
   confIndex: number | null = null
+  originsChanged = false
   databasesChanged = false
 
   get ownSequences(): readonly OwnSequence[] {

@@ -155,6 +155,11 @@ export class Replica {
     return this.#system.currentOrigin(memberId)?.origin ?? ''
   }
 
+  /** What each member's current origin runs SQL with. */
+  get fingerprints(): ReadonlyMap<number, string> {
+    return this.#system.fingerprints
+  }
+
   get ownOrigin(): OwnOriginState {
     const record = this.#system.origins.get(this.#options.ownOrigin ?? '')
     if (record === undefined) return 'unregistered'
@@ -347,6 +352,7 @@ export class Replica {
       drops: gathered.drops,
       confIndex: gathered.confIndex,
       ownOrigin: this.ownOrigin,
+      originsChanged: gathered.originsChanged,
       databasesChanged: gathered.databasesChanged,
     }
   }

@@ -40,6 +40,8 @@ export interface ReplicaState {
   readonly members: readonly MemberRecord[]
   /** This member's current origin, '' for none. */
   readonly origin: string
+  /** What each member runs SQL with, as its open told the cluster. */
+  readonly fingerprints: ReadonlyMap<number, string>
   /** What the databases have of this node's own origin. */
   readonly sequences: readonly OwnSequence[]
 }
@@ -50,6 +52,8 @@ export interface AppliedReport {
   readonly sequences: readonly OwnSequence[]
   /** This member's current origin where it changed, else null. */
   readonly origin: string | null
+  /** As in {@link ReplicaState}, where they may have changed, else null. */
+  readonly fingerprints: ReadonlyMap<number, string> | null
   /** The last configuration change, null where there was none. */
   readonly confIndex: number | null
   readonly members: readonly MemberRecord[] | null

@@ -186,6 +186,7 @@ class StorageThread {
         applied: appliedIndex,
         sequences: ownSequences,
         origin: isNewOrigin ? origin : null,
+        fingerprints: outcome.originsChanged ? this.#replica.fingerprints : null,
         confIndex,
         members: confIndex === null ? null : this.#replica.members,
       },
@@ -343,11 +344,12 @@ class StorageThread {
   }
 
   #state(): ReplicaState {
-    const { appliedIndex, highestApplied, confState, confIndex, members } = this.#replica
+    const { highestApplied, confState, confIndex, members, fingerprints } = this.#replica
+    const applied = this.#replica.appliedIndex
     const origin = this.#replica.originOf(this.#data.memberId)
     const sequences = this.#replica.ownSequences()
-    const applied = appliedIndex
-    return { applied, highestApplied, confState, confIndex, members, origin, sequences }
+    const cluster = { confState, confIndex, members, fingerprints }
+    return { applied, highestApplied, ...cluster, origin, sequences }
   }
 
   #publish(): void {

@@ -17,7 +17,8 @@ const CREATE = [
     wanted_role TEXT NOT NULL) STRICT`,
   `CREATE TABLE IF NOT EXISTS _colmena_origins (
     origin TEXT PRIMARY KEY, member_id INTEGER NOT NULL, registered_index INTEGER NOT NULL,
-    retired_index INTEGER, last_drop INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    retired_index INTEGER, last_drop INTEGER NOT NULL, fingerprint TEXT NOT NULL)
+    STRICT, WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS _colmena_databases (
     name TEXT PRIMARY KEY, created_index INTEGER NOT NULL, dropped_index INTEGER)
     STRICT, WITHOUT ROWID`,
@@ -40,8 +41,9 @@ const SELECT_MEMBERS =
 const PUT_MEMBER = 'REPLACE INTO _colmena_members VALUES (?, ?, ?, ?)'
 const DELETE_MEMBER = 'DELETE FROM _colmena_members WHERE member_id = ?'
 const SELECT_ORIGINS =
-  'SELECT origin, member_id, registered_index, retired_index, last_drop FROM _colmena_origins'
-const PUT_ORIGIN = 'REPLACE INTO _colmena_origins VALUES (?, ?, ?, ?, ?)'
+  'SELECT origin, member_id, registered_index, retired_index, last_drop, fingerprint ' +
+  'FROM _colmena_origins'
+const PUT_ORIGIN = 'REPLACE INTO _colmena_origins VALUES (?, ?, ?, ?, ?, ?)'
 const DELETE_ORIGIN = 'DELETE FROM _colmena_origins WHERE origin = ?'
 const SELECT_DATABASES =
   'SELECT name, created_index, dropped_index FROM _colmena_databases ORDER BY name'
@@ -58,6 +60,8 @@ export interface OriginRecord {
   readonly retiredIndex: number | null
   /** The highest request number of its dropped databases. */
   readonly lastDrop: number
+  /** What that open runs SQL with. */
+  readonly fingerprint: string
 }
 
 export interface DatabaseRecord {
@@ -132,8 +136,27 @@ export class SystemFile {
   /** Whether an entry of `origin` at `index` counts; replay gives the same answer. */
   isRegistered(origin: string, index: number): boolean {
     const record = this.origins.get(origin)
-    if (record === undefined || index <= record.registeredIndex) return false
-    return record.retiredIndex === null || index < record.retiredIndex
+    return record !== undefined && countsAt(record, index)
+  }
+
+  /**
+   * Whether the members ran SQL with different engines at `index`, as far as they had told the
+   * cluster by then. Every node and every replay answers alike.
+   */
+  isMixedAt(index: number): boolean {
+    let first: string | null = null
+    for (const record of this.origins.values()) {
+      if (!countsAt(record, index)) continue
+      first ??= record.fingerprint
+      if (record.fingerprint !== first) return true
+    }
+    return false
+  }
+
+  /** What each member runs SQL with, by its current origin; members without one are left out. */
+  get fingerprints(): ReadonlyMap<number, string> {
+    const current = [...this.origins.values()].filter(({ retiredIndex }) => retiredIndex === null)
+    return new Map(current.map(({ memberId, fingerprint }) => [memberId, fingerprint]))
   }
 
   /** Sequences that a database made again after a drop begins with. */
@@ -149,12 +172,14 @@ export class SystemFile {
   }
 
   /** Compare-and-set: see {@link RegisterOrigin}. Only members have origins. */
-  registerOrigin(index: number, { memberId, origin, previous }: RegisterOrigin): void {
+  registerOrigin(index: number, command: RegisterOrigin): void {
+    const { memberId, origin, previous, fingerprint } = command
     if (this.origins.has(origin) || !isMember(this.confState, memberId)) return
     const current = this.currentOrigin(memberId)
     if ((current?.origin ?? '') !== previous) return
     if (current !== undefined) this.putOrigin({ ...current, retiredIndex: index })
-    this.putOrigin({ origin, memberId, registeredIndex: index, retiredIndex: null, lastDrop: 0 })
+    const place = { registeredIndex: index, retiredIndex: null, lastDrop: 0 }
+    this.putOrigin({ origin, memberId, ...place, fingerprint })
   }
 
   setConf(index: number, confState: ConfState, records: readonly MemberRecord[]): void {
@@ -178,9 +203,9 @@ export class SystemFile {
   }
 
   putOrigin(record: OriginRecord): void {
-    const { origin, memberId, registeredIndex, retiredIndex, lastDrop } = record
+    const { origin, memberId, registeredIndex, retiredIndex, lastDrop, fingerprint } = record
     this.origins.set(origin, record)
-    this.#run(PUT_ORIGIN, origin, memberId, registeredIndex, retiredIndex, lastDrop)
+    this.#run(PUT_ORIGIN, origin, memberId, registeredIndex, retiredIndex, lastDrop, fingerprint)
   }
 
   putDatabase(record: DatabaseRecord): void {
@@ -232,12 +257,13 @@ export class SystemFile {
       }
       this.#loadConf(writer)
       for (const row of rows(writer, SELECT_ORIGINS)) {
-        const [origin, memberId, registered, retired, lastDrop] = row as [
+        const [origin, memberId, registered, retired, lastDrop, fingerprint] = row as [
           string,
           bigint,
           bigint,
           bigint | null,
           bigint,
+          string,
         ]
         this.origins.set(origin, {
           origin,
@@ -245,6 +271,7 @@ export class SystemFile {
           registeredIndex: Number(registered),
           retiredIndex: retired === null ? null : Number(retired),
           lastDrop: Number(lastDrop),
+          fingerprint,
         })
       }
       for (const row of rows(writer, SELECT_DATABASES)) {
@@ -287,6 +314,11 @@ export class SystemFile {
     const { writer } = this.file
     return guardOwn(writer, writer.path, () => work(writer))
   }
+}
+
+/** Entries of an origin count between its registration and its end, both excluded. */
+function countsAt({ registeredIndex, retiredIndex }: OriginRecord, index: number): boolean {
+  return index > registeredIndex && (retiredIndex === null || index < retiredIndex)
 }
 
 function rows(writer: Writer, sql: string): readonly unknown[] {

@@ -1,6 +1,7 @@
 import type { Log } from '../log/log.ts'
 import { type ConfState, type HardState, Raft, type Snapshot } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
+import { EngineMix } from './engine-mix.ts'
 import { Membership } from './membership.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
@@ -72,7 +73,31 @@ export function createMembership(
     },
     changed,
   }
-  return new Membership(options, replica.confState, replica.members)
+  return new Membership(options, replica)
+}
+
+/** A connected member says itself what it runs now; of another one the databases know. */
+export function createMix(
+  { config, ports, transport }: CoreParts,
+  membership: Membership,
+): EngineMix {
+  const { memberId, fingerprint } = config
+  return new EngineMix({
+    memberId,
+    fingerprint,
+    voters: () => membership.confState.voters,
+    others: () => {
+      const heard = new Map(transport.peers().map((peer) => [peer.id, peer]))
+      return [...membership.records()].flatMap(({ memberId: id }) => {
+        const peer = heard.get(id)
+        const said = peer?.isConnected === true ? peer.hello?.fingerprint : undefined
+        const known = said ?? membership.fingerprint(id)
+        return id === memberId || known === null ? [] : [{ id, fingerprint: known }]
+      })
+    },
+    nodeId: (id) => membership.nodeId(id) ?? String(id),
+    warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
+  })
 }
 
 export function createSnapshots(

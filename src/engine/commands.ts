@@ -47,6 +47,7 @@ export class Commands {
       memberId: config.memberId,
       origin: config.origin,
       registered: options.registered,
+      fingerprint: config.fingerprint,
       clock,
       askAgainMs: config.electionTimeoutMs / 2,
       send: (bytes) => this.#sendControl(bytes),

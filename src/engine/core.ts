@@ -9,13 +9,14 @@ import { Applying } from './applying.ts'
 import {
   type CoreParts,
   createMembership,
+  createMix,
   createRaft,
   createReads,
   createSnapshots,
 } from './assembly.ts'
 import { Commands } from './commands.ts'
 import { Compaction } from './compaction.ts'
-import { EngineMix } from './engine-mix.ts'
+import type { EngineMix } from './engine-mix.ts'
 import { Failover } from './failover.ts'
 import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
@@ -107,7 +108,7 @@ export class Core {
       nodeId: (id) => this.membership.nodeId(id) ?? String(id),
       warning: (code, message) => this.#warn(code, message),
     })
-    this.mix = this.#createMix()
+    this.mix = createMix(parts, this.membership)
     this.#applyWatch = this.#createApplyWatch()
     this.#saving = new Saving({
       raft: this.raft,
@@ -170,6 +171,7 @@ export class Core {
   applied(report: AppliedReport): void {
     if (this.#isClosed) return
     this.commands.applied(report)
+    if (report.fingerprints !== null) this.membership.fingerprintsChanged(report.fingerprints)
     this.applying.applied(report.applied)
     this.schedule()
   }
@@ -222,21 +224,6 @@ export class Core {
       stuck: () => {
         if (this.raft.role === 'leader') this.transferAway()
       },
-    })
-  }
-
-  #createMix(): EngineMix {
-    const { config, transport } = this.#parts
-    return new EngineMix({
-      memberId: config.memberId,
-      fingerprint: config.fingerprint,
-      voters: () => this.membership.confState.voters,
-      others: () =>
-        transport.peers().flatMap(({ id, isConnected, hello }) => {
-          return hello === null || !isConnected ? [] : [{ id, fingerprint: hello.fingerprint }]
-        }),
-      nodeId: (id) => this.membership.nodeId(id) ?? String(id),
-      warning: (code, message) => this.#warn(code, message),
     })
   }
 
@@ -343,7 +330,7 @@ export class Core {
   #installed(state: ReplicaState): void {
     this.applying.installed(state.confIndex)
     this.commands.applied(state)
-    this.membership.replaced(state.confState, state.members)
+    this.membership.replaced(state)
   }
 
   #lookForLeader(): void {

@@ -5,7 +5,7 @@ export interface EngineMixOptions {
   /** What this node runs SQL with. */
   readonly fingerprint: string
   readonly voters: () => readonly MemberId[]
-  /** The fingerprints of the other members that introduced themselves. */
+  /** The fingerprints of the other members, where they are known. */
   readonly others: () => readonly { readonly id: MemberId; readonly fingerprint: string }[]
   readonly nodeId: (id: MemberId) => string
   readonly warning: (code: string, message: string) => void
@@ -39,7 +39,7 @@ export class EngineMix {
     const names = differing.map((other) => `'${nodeId(other.id)}' (${other.fingerprint})`)
     const message =
       names.length === 0
-        ? 'all members that are heard run the same SQLite again'
+        ? 'all members run the same SQLite again'
         : `this node runs ${fingerprint}, others run something else: ${names.join(', ')}. ` +
           'Finish the upgrade soon: results may differ in rare cases'
     warning('ERR_MIXED_ENGINES', message)

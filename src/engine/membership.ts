@@ -23,6 +23,13 @@ export interface MembershipOptions {
   readonly changed: () => void
 }
 
+/** What the databases hold of the members. */
+export interface MembershipState {
+  readonly confState: ConfState
+  readonly members: readonly MemberRecord[]
+  readonly fingerprints: ReadonlyMap<MemberId, string>
+}
+
 interface PendingJoin {
   readonly record: MemberRecord
   readonly sinceMs: number
@@ -46,13 +53,16 @@ export class Membership {
   readonly #joins = new Map<MemberId, PendingJoin>()
   /** Addresses that members were reached from and that differ from their records. */
   readonly #moved = new Map<MemberId, string>()
+  /** What members run SQL with, as their current origins say. */
+  #fingerprints: ReadonlyMap<MemberId, string>
   #confState: ConfState
   #lastProposalMs = Number.NEGATIVE_INFINITY
 
-  constructor(options: MembershipOptions, confState: ConfState, records: readonly MemberRecord[]) {
+  constructor(options: MembershipOptions, state: MembershipState) {
     this.#options = options
-    this.#confState = confState
-    for (const record of records) this.#records.set(record.memberId, record)
+    this.#confState = state.confState
+    this.#fingerprints = state.fingerprints
+    for (const record of state.members) this.#records.set(record.memberId, record)
   }
 
   get confState(): ConfState {
@@ -69,6 +79,11 @@ export class Membership {
 
   nodeId(id: MemberId): string | null {
     return this.#records.get(id)?.nodeId ?? null
+  }
+
+  /** What a member runs SQL with, null before it has told the cluster. */
+  fingerprint(id: MemberId): string | null {
+    return this.#fingerprints.get(id) ?? null
   }
 
   memberOfNode(nodeId: string): MemberRecord | undefined {
@@ -94,11 +109,17 @@ export class Membership {
   }
 
   /** A snapshot brought another configuration. */
-  replaced(confState: ConfState, records: readonly MemberRecord[]): void {
-    this.#confState = confState
+  replaced(state: MembershipState): void {
+    this.#confState = state.confState
+    this.#fingerprints = state.fingerprints
     this.#records.clear()
-    for (const record of records) this.#records.set(record.memberId, record)
+    for (const record of state.members) this.#records.set(record.memberId, record)
     this.#options.changed()
+  }
+
+  /** Members registered new origins. */
+  fingerprintsChanged(fingerprints: ReadonlyMap<MemberId, string>): void {
+    this.#fingerprints = fingerprints
   }
 
   /** A member introduced itself with this address. */
@@ -168,6 +189,7 @@ export class Membership {
       isLeader: record.memberId === raft.leader,
       match: matches.get(record.memberId) ?? null,
       lastContactMs: record.memberId === raft.id ? 0 : lastContactMs(record.memberId),
+      fingerprint: this.fingerprint(record.memberId),
     }))
   }
 

@@ -137,6 +137,11 @@ export interface MemberStatus {
   readonly match: number | null
   /** Milliseconds since that member was last heard, null if never or unknown here. */
   readonly lastContactMs: number | null
+  /**
+   * What it runs SQL with: build and options of SQLite, platform, C library. Members with equal
+   * ones compute the same. Null until its present open has told the cluster.
+   */
+  readonly fingerprint: string | null
 }
 
 /** The engine's part of `status()`. */

@@ -7,6 +7,8 @@ export interface RegistrationOptions {
   readonly origin: string
   /** What the databases hold as this member's origin, '' for none. */
   readonly registered: string
+  /** What this open runs SQL with. */
+  readonly fingerprint: string
   readonly clock: Clock
   readonly askAgainMs: number
   /** Takes the command towards the log; losing it is fine, it is sent again. */
@@ -44,9 +46,10 @@ export class Registration {
 
   /** To be called while there is a leader. */
   ask(): void {
-    const { clock, askAgainMs, memberId, origin, send } = this.#options
+    const { clock, askAgainMs, memberId, origin, fingerprint, send } = this.#options
     if (this.isDone || clock.nowMs() - this.#askedMs < askAgainMs) return
     this.#askedMs = clock.nowMs()
-    send(encodeRegisterOrigin({ memberId, origin, previous: this.#registered }))
+    const previous = this.#registered
+    send(encodeRegisterOrigin({ memberId, origin, previous, fingerprint }))
   }
 }

@@ -127,6 +127,27 @@ test('a registration counts only in place of the present one, and for a member',
   assert.equal(replica.originOf(9), '')
 })
 
+test('the current origin of a member says what it runs SQL with', (context) => {
+  const { directory, replica } = createReplica(context)
+  const log = new LogMaker()
+  log.register(1, ORIGIN, '', 'old')
+  log.register(2, OTHER, '', 'old')
+  log.register(1, '1'.repeat(32), ORIGIN, 'new')
+  const outcome = replica.apply(log.entries)
+  assert.equal(outcome.originsChanged, true)
+  const expected = [
+    [1, 'new'],
+    [2, 'old'],
+  ]
+  assert.deepEqual([...replica.fingerprints].sort(), expected)
+  log.empty()
+  assert.equal(replica.apply(log.after(outcome.appliedIndex)).originsChanged, false)
+  replica.close()
+  const again = Replica.open(optionsFor(directory))
+  context.after(() => again.close())
+  assert.deepEqual([...again.fingerprints].sort(), expected)
+})
+
 test('two commands in one group each count on what the other left', (context) => {
   const { replica } = createReplica(context)
   const log = startLog()

@@ -79,8 +79,13 @@ export class LogMaker {
     return this.push(new Uint8Array(0))
   }
 
-  register(memberId: number = 1, origin: string = ORIGIN, previous: string = ''): Entry {
-    return this.push(encodeRegisterOrigin({ memberId, origin, previous }))
+  register(
+    memberId: number = 1,
+    origin: string = ORIGIN,
+    previous: string = '',
+    fingerprint: string = 'one',
+  ): Entry {
+    return this.push(encodeRegisterOrigin({ memberId, origin, previous, fingerprint }))
   }
 
   change(change: Omit<ConfChange, 'context'>, records: readonly MemberRecord[] = []): Entry {

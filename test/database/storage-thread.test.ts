@@ -141,6 +141,11 @@ test('entries go in, results come out on the user port, and readers see them', a
   assert.deepEqual(app.query('SELECT count(*), sum(v) FROM t', []).rows, [[500n, 124750n]])
   await storage.until(() => storage.reports.at(-1)?.applied === log.lastIndex)
   assert.equal(storage.reports.find(({ origin }) => origin !== null)?.origin, ORIGIN)
+  const told = storage.reports.filter(({ fingerprints }) => fingerprints !== null)
+  assert.deepEqual(
+    told.map(({ fingerprints }) => fingerprints),
+    [new Map([[1, 'one']])],
+  )
   await storage.close()
   assert.equal(storage.failure, null)
 })

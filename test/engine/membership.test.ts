@@ -52,8 +52,9 @@ class Fixture {
       lastContactMs: (id: number) => (this.silent.has(id) ? 5_000 : 10),
       changed: () => {},
     }
-    const records = [...voters.map((id) => record(id)), ...learners]
-    this.membership = new Membership(options, this.#confState, records)
+    const members = [...voters.map((id) => record(id)), ...learners]
+    const state = { confState: this.#confState, members, fingerprints: new Map([[1, 'old']]) }
+    this.membership = new Membership(options, state)
   }
 
   /** Lets the newest proposal take effect, and the leave of a joint configuration after it. */

@@ -127,7 +127,12 @@ describe('proposals', () => {
 
   it('passes control commands through', () => {
     const { proposals, proposed } = createProposals()
-    const bytes = encodeRegisterOrigin({ memberId: 9, origin: ORIGIN, previous: '' })
+    const bytes = encodeRegisterOrigin({
+      memberId: 9,
+      origin: ORIGIN,
+      previous: '',
+      fingerprint: 'one',
+    })
     proposals.gather(2, bytes, true)
     proposals.flush()
     assert.deepEqual(proposed, [[bytes]])

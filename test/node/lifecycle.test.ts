@@ -210,6 +210,7 @@ suite('what the engine tells', () => {
       isLeader: true,
       match: null,
       lastContactMs: null,
+      fingerprint: null,
     } as const
     engine.say({ kind: 'membership', members: [member] })
     engine.say({ kind: 'leader', nodeId: 'a', term: 5 })

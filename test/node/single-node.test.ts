@@ -7,6 +7,7 @@ import {
   SqlError,
   withConsistency,
 } from '../../src/index.ts'
+import { engineFingerprint } from '../../src/sqlite/sqlite.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 async function openHere(
@@ -38,6 +39,7 @@ suite('a single node', () => {
     assert.deepEqual(others, [])
     assert.equal(member?.memberId, node.memberId)
     assert.equal(member?.role, 'voter')
+    assert.equal(member?.fingerprint, engineFingerprint())
   })
 
   test('is back after a restart, by the same call', async (t) => {

@@ -32,7 +32,14 @@ export interface ModelSystem {
   confState: ConfState
   confIndex: number
   members: MemberRecord[]
-  readonly origins: Map<string, { member: number; registered: number; retired: number | null }>
+  readonly origins: Map<string, ModelOrigin>
+}
+
+export interface ModelOrigin {
+  readonly member: number
+  readonly registered: number
+  retired: number | null
+  readonly fingerprint: string
 }
 
 /** Everything of one generation. */
@@ -188,11 +195,12 @@ export class SimulatedApplier implements Applier {
     this.#store(false)
     this.#publish(last?.index)
     for (const answer of answers) answer()
-    const { origin } = this.#replicaState()
+    const { origin, fingerprints } = this.#replicaState()
     this.#handlers.applied({
       applied: this.#options.shared.applied(),
       sequences: [...sequences].map(([database, sequence]) => ({ database, sequence })),
       origin: origin === before ? null : origin,
+      fingerprints,
       confIndex: null,
       members: null,
     })
@@ -210,11 +218,12 @@ export class SimulatedApplier implements Applier {
       system.confIndex = entry.index
       putMembers(system, decodeMemberRecords(change.context))
     } else if (entry.data.length > 0 && commandKind(entry.data) === 'registerOrigin') {
-      const { memberId, origin, previous } = decodeRegisterOrigin(entry.data)
+      const { memberId, origin, previous, fingerprint } = decodeRegisterOrigin(entry.data)
       if (currentOrigin(system, memberId) !== previous || system.origins.has(origin)) return
       const old = system.origins.get(previous)
       if (old !== undefined) old.retired = entry.index
-      system.origins.set(origin, { member: memberId, registered: entry.index, retired: null })
+      const place = { registered: entry.index, retired: null }
+      system.origins.set(origin, { member: memberId, ...place, fingerprint })
     }
   }
 
@@ -274,6 +283,7 @@ export class SimulatedApplier implements Applier {
       confIndex: system.confIndex,
       members: system.members,
       origin: currentOrigin(system, this.#options.memberId),
+      fingerprints: currentFingerprints(system),
     }
   }
 
@@ -365,6 +375,11 @@ function currentOrigin(system: ModelSystem, memberId: number): string {
     if (record.member === memberId && record.retired === null) return origin
   }
   return ''
+}
+
+function currentFingerprints(system: ModelSystem): ReadonlyMap<number, string> {
+  const current = [...system.origins.values()].filter(({ retired }) => retired === null)
+  return new Map(current.map(({ member, fingerprint }) => [member, fingerprint]))
 }
 
 function putMembers(system: ModelSystem, records: readonly MemberRecord[]): void {
