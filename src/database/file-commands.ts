@@ -15,6 +15,8 @@ export interface PlacedCommand {
 export interface FileCommandsOptions {
   /** Whether the command's origin was registered at the command's index. */
   readonly isRegistered: (origin: string, index: number) => boolean
+  /** Whether the members ran different engines at an index: then every changed row is hashed. */
+  readonly isMixedAt: (index: number) => boolean
   /** Told of each command that applied, after its commit; `units` null if they are not known. */
   readonly onApplied: (placed: PlacedCommand, units: readonly UnitResult[] | null) => void
   /** Told which entries are about to run, in case one of them kills this process. */
@@ -137,7 +139,7 @@ function applyStretch(
   file.begin()
   for (const placed of commands) {
     if (!isNext(file, placed, options)) continue
-    const environment = startCommand(file, placed)
+    const environment = startCommand(file, placed, options)
     const results = placed.command.units.map((_, ordinal) => {
       const answer = answers.get(answerKey(placed.index, ordinal))
       const result: UnitResult =
@@ -174,7 +176,7 @@ function applySolitary(
   // One array for all parts: an answer joins it once its unit is committed.
   const results = part === null ? [] : (part.results as UnitResult[] | null)
   for (let unit = part?.unitsDone ?? 0; unit < units.length; unit += 1) {
-    const answer = applySolitaryUnit(file, placed, unit, () => {
+    const answer = applySolitaryUnit(file, placed, unit, options, () => {
       if (unit < units.length - 1) {
         const next = { index: placed.index, unitsDone: unit + 1, results }
         file.commit(file.applied, file.term, next)
@@ -192,12 +194,13 @@ function applySolitaryUnit(
   file: DatabaseFile,
   placed: PlacedCommand,
   ordinal: number,
+  options: FileCommandsOptions,
   commit: () => void,
 ): UnitResult {
   let answer: UnitResult
   try {
     file.begin()
-    const environment = startCommand(file, placed)
+    const environment = startCommand(file, placed, options)
     answer = runUnit(file, placed, ordinal, environment, false)
     if (answer.ok) {
       mixUnit(file, placed.index, ordinal, answer)
@@ -210,7 +213,7 @@ function applySolitaryUnit(
   }
   file.rollback()
   file.begin()
-  startCommand(file, placed)
+  startCommand(file, placed, options)
   mixUnit(file, placed.index, ordinal, answer)
   commit()
   return answer
@@ -241,7 +244,12 @@ function isNext(
 }
 
 /** The command's environment, with a clock that never goes back in this file. */
-function startCommand(file: DatabaseFile, { command }: PlacedCommand): Environment {
+function startCommand(
+  file: DatabaseFile,
+  { index, command }: PlacedCommand,
+  options: FileCommandsOptions,
+): Environment {
+  file.writer.recordChanges(options.isMixedAt(index))
   file.clockMs = Math.max(file.clockMs, command.environment.wallMs)
   return { ...command.environment, wallMs: file.clockMs }
 }
@@ -290,9 +298,13 @@ function whereOf(file: DatabaseFile, placed: PlacedCommand): string {
   return `${file.writer.path}, entry ${placed.index}`
 }
 
-/** What a unit did goes into the file's digest, counted so that grouping does not show. */
+/**
+ * What a unit did goes into the file's digest, counted so that grouping does not show. Engines that
+ * differ may store other values for the same statement, with the same counts: while they may be at
+ * work, every row that was changed counts too.
+ */
 function mixUnit(file: DatabaseFile, index: number, ordinal: number, result: UnitResult): void {
-  const { digest } = file
+  const { digest, writer } = file
   digest.mix(index)
   digest.mix(ordinal)
   if (!result.ok) {
@@ -304,4 +316,6 @@ function mixUnit(file: DatabaseFile, index: number, ordinal: number, result: Uni
     digest.mix(rowsAffected)
     if (lastInsertRowid !== null) digest.mixBigint(lastInsertRowid)
   }
+  const changesHash = writer.changesHash()
+  if (changesHash !== null) digest.mixBigint(changesHash)
 }

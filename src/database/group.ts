@@ -118,6 +118,7 @@ function runSegment(
     applyToFile(file, list, last, {
       note: context.note,
       isRegistered: (origin, index) => system.isRegistered(origin, index),
+      isMixedAt: (index) => system.isMixedAt(index),
       onApplied: (placed, units) => gather(context, placed, units),
     })
   }

@@ -52,6 +52,8 @@ export class Guard {
   #keyword = ''
   #writes = false
   #refusal: string | undefined
+  /** Sessions record what statements change: they ask for a table's columns as these run. */
+  isRecorded = false
 
   constructor(db: DatabaseSync) {
     db.setAuthorizer((action, first, second, database, source) =>
@@ -188,6 +190,7 @@ export class Guard {
     // A statement that is a PRAGMA itself was judged by its text.
     if (this.#keyword === 'pragma' && this.#mode === 'prepare') return OK
     if (MODULE_PRAGMAS.has(call.name)) return OK
+    if (this.isRecorded && call.name === 'table_xinfo' && this.#mode === 'run') return OK
     if (!this.#writes && isAskingPragma(call)) return OK
     return this.#deny(`PRAGMA ${call.name} inside a statement`, 'each node answers for itself')
   }

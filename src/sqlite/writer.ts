@@ -1,6 +1,7 @@
 import type { DatabaseLimits, DatabaseSync, StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
 import type { Environment, SqlValue, StatementArgs, StatementResult } from '../command/command.ts'
+import { ChangeRecorder } from './changes.ts'
 import {
   BoundedCache,
   isNamed,
@@ -9,8 +10,8 @@ import {
   readRows,
   refreshSchema,
 } from './connection.ts'
+import { ExhaustedTables } from './exhausted.ts'
 import { frozenCalls, type StatementFacts } from './facts.ts'
-import { SQLITE_FULL, StatementFailure } from './failure.ts'
 import { FrozenFunctions, nonDeterministic } from './frozen.ts'
 import { Guard } from './guard.ts'
 import {
@@ -74,6 +75,8 @@ export class Writer {
   readonly #guard: Guard
   readonly #frozen: FrozenFunctions
   readonly #storedTime: StoredTimeTriggers
+  readonly #exhausted: ExhaustedTables
+  readonly #changes: ChangeRecorder
   readonly #rejects: boolean
   readonly #cache = new BoundedCache<WriterStatement>(STATEMENTS_MAX)
   readonly #begin: StatementSync
@@ -88,8 +91,6 @@ export class Writer {
   #schemaVersion = -1
   /** Whether schema or statistics were changed in the open transaction. */
   #isSchemaTouched = false
-  /** AUTOINCREMENT tables that reached their last rowid in the open transaction. */
-  readonly #exhausted = new Set<string>()
   #statementOrdinal = 0
   /** What `last_insert_rowid()` must be, while a planted value stands in its place. */
   #hiddenRowid: bigint | undefined
@@ -108,6 +109,8 @@ export class Writer {
       this.#frozen = new FrozenFunctions(this.#db)
       this.#storedTime = new StoredTimeTriggers(this.#db)
       this.#guard = new Guard(this.#db)
+      this.#exhausted = new ExhaustedTables(this.#own)
+      this.#changes = new ChangeRecorder(this.#db)
       this.#begin = this.#own.get('BEGIN IMMEDIATE')
       this.#commit = this.#own.get('COMMIT')
       this.#savepoint = this.#own.get('SAVEPOINT _colmena_unit')
@@ -178,6 +181,21 @@ export class Writer {
     this.#hiddenRowid = undefined
     this.#frozen.startUnit(environment, unitOrdinal)
     this.#statementOrdinal = 0
+    if (this.#changes.isOn) this.#changes.reset()
+  }
+
+  /** Whether the rows that statements change are hashed from here on, for {@link changesHash}. */
+  recordChanges(isOn: boolean): void {
+    if (isOn === this.#changes.isOn) return
+    this.#cache.clear()
+    this.#guard.isRecorded = isOn
+    if (isOn) this.#changes.start()
+    else this.#changes.stop()
+  }
+
+  /** A hash of the rows that the unit's statements changed; null where they are not recorded. */
+  changesHash(): bigint | null {
+    return this.#changes.isOn ? this.#changes.value() : null
   }
 
   /**
@@ -187,38 +205,9 @@ export class Writer {
    * `classifyFailure` judge it before anything else runs here.
    */
   run(sql: string, args: StatementArgs): StatementResult {
-    const ordinal = this.#statementOrdinal
-    this.#statementOrdinal += 1
-    const cached = this.#cache.get(sql) ?? this.#prepare(sql)
-    if (this.#storedTime.isStale && !cached.shape.isSchemaStatement) {
-      this.#storedTime.install(this.#currentSchema().timeColumns())
-    }
-    const { shape, facts, columns, columnTypes } = cached
-    const writes = facts.kind === 'write'
-    if (facts.touchesVirtualTable && facts.inserts) refuseIntegrityCheck(cached, args)
-    this.#arrangeRowid(cached, ordinal)
-    this.#frozen.startStatement(ordinal, shape.buildsIndex, writes && this.#rejects)
-    this.#guard.arm(shape.keyword, writes)
-    let rows = NO_ROWS
-    let changes = 0n
-    let rowid = 0n
-    try {
-      if (columns.length > 0) rows = readRows(cached.statement, args)
-      else ({ changes, rowid } = runBound(cached.statement, args))
-    } catch (error) {
-      this.#guard.disarm()
-      if (!this.inTransaction) this.#storedTime.markStale()
-      throw this.#explainFull(this.#guard.takeRefusal() ?? asFailure(error), cached)
-    }
-    this.#guard.disarm()
-    const refused = this.#guard.takeRefusal()
-    if (refused !== undefined) throw refused
-    if (!writes) return { columns, columnTypes, rows, rowsAffected: 0, lastInsertRowid: null }
-    if (columns.length > 0) [changes, rowid] = this.#readCounters()
-    this.#settle(cached, args, rowid)
-    const lastInsertRowid = this.#insertedRowid(cached, changes, rowid)
-    const rowsAffected = facts.modifies ? Number(changes) : 0
-    return { columns, columnTypes, rows, rowsAffected, lastInsertRowid }
+    if (!this.#changes.isOn) return this.#run(sql, args)
+    const { writtenTables } = this.facts(sql)
+    return this.#changes.record(writtenTables, () => this.#run(sql, args))
   }
 
   /** Facts of a statement against the present schema. @throws StatementFailure */
@@ -260,7 +249,43 @@ export class Writer {
 
   close(): void {
     this.#frozen.close()
+    this.#changes.stop()
     this.#db.close()
+  }
+
+  #run(sql: string, args: StatementArgs): StatementResult {
+    const ordinal = this.#statementOrdinal
+    this.#statementOrdinal += 1
+    const cached = this.#cache.get(sql) ?? this.#prepare(sql)
+    if (this.#storedTime.isStale && !cached.shape.isSchemaStatement) {
+      this.#storedTime.install(this.#currentSchema().timeColumns())
+    }
+    const { shape, facts, columns, columnTypes } = cached
+    const writes = facts.kind === 'write'
+    if (facts.touchesVirtualTable && facts.inserts) refuseIntegrityCheck(cached, args)
+    this.#arrangeRowid(cached, ordinal)
+    this.#frozen.startStatement(ordinal, shape.buildsIndex, writes && this.#rejects)
+    this.#guard.arm(shape.keyword, writes)
+    let rows = NO_ROWS
+    let changes = 0n
+    let rowid = 0n
+    try {
+      if (columns.length > 0) rows = readRows(cached.statement, args)
+      else ({ changes, rowid } = runBound(cached.statement, args))
+    } catch (error) {
+      this.#guard.disarm()
+      if (!this.inTransaction) this.#storedTime.markStale()
+      throw this.#exhausted.explain(this.#guard.takeRefusal() ?? asFailure(error), cached.record)
+    }
+    this.#guard.disarm()
+    const refused = this.#guard.takeRefusal()
+    if (refused !== undefined) throw refused
+    if (!writes) return { columns, columnTypes, rows, rowsAffected: 0, lastInsertRowid: null }
+    if (columns.length > 0) [changes, rowid] = this.#readCounters()
+    this.#settle(cached, args, rowid)
+    const lastInsertRowid = this.#insertedRowid(cached, changes, rowid)
+    const rowsAffected = facts.modifies ? Number(changes) : 0
+    return { columns, columnTypes, rows, rowsAffected, lastInsertRowid }
   }
 
   #prepare(sql: string): WriterStatement {
@@ -354,30 +379,8 @@ export class Writer {
       rowid === LARGEST_ROWID || shape.namesLargestRowid || bindsLargestRowid(args)
     if (!mayBeLargest) return
     const schema = this.#currentSchema()
-    this.#noteExhausted()
+    this.#exhausted.note()
     refuseLargestRowid(facts.writtenTables, schema, this.#own, rowid)
-  }
-
-  /** Their next insert fails as if the disk were full, and takes this transaction with it. */
-  #noteExhausted(): void {
-    for (const table of this.#readExhausted()) this.#exhausted.add(table)
-  }
-
-  #readExhausted(): readonly string[] {
-    const listed = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_sequence'"
-    if (this.#own.number(listed) === 0) return []
-    const statement = this.#own.get('SELECT lower(name) FROM sqlite_sequence WHERE seq = ?')
-    return (statement.all(LARGEST_ROWID) as unknown as [string][]).map(([name]) => name)
-  }
-
-  /** Tells an AUTOINCREMENT table that used its last rowid, on every node, from a full disk. */
-  #explainFull(error: unknown, { record }: WriterStatement): unknown {
-    if (!(error instanceof StatementFailure) || error.sqliteCode !== SQLITE_FULL) return error
-    const exhausted = new Set([...this.#exhausted, ...this.#readExhausted()])
-    if (![...record.insertedTables].some((table) => exhausted.has(table))) return error
-    const { sqliteCode, cause } = error
-    const options = { sqliteCode, cause, isAutoincrementExhausted: true }
-    return new StatementFailure('ERR_SQL', error.message, options)
   }
 }
 

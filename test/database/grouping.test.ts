@@ -61,13 +61,20 @@ const stepArb = fc.oneof(
     weight: 1,
     arbitrary: fc.record({ kind: fc.constant('drop'), name: fc.constantFrom(...NAMES) }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('reopen') }) },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('reopen'),
+      // Another one than the second member's: the cluster is mixed until the next one.
+      fingerprint: fc.constantFrom('one', 'two'),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('empty') }) },
 )
 type Step =
   | { kind: 'write'; name: string; units: readonly UnitInput[]; repeat: boolean }
   | { kind: 'drop'; name: string }
-  | { kind: 'reopen' }
+  | { kind: 'reopen'; fingerprint: 'one' | 'two' }
   | { kind: 'empty' }
 
 function schemaOf(name: string): readonly string[] {
@@ -80,6 +87,7 @@ function makeLog(steps: readonly Step[]): LogMaker {
   let opens = 0
   let origin = ORIGIN
   log.register()
+  log.register(2, OTHER)
   for (const name of NAMES) log.write(name, schemaOf(name))
   for (const step of steps) {
     if (step.kind === 'empty') log.empty()
@@ -95,7 +103,7 @@ function makeLog(steps: readonly Step[]): LogMaker {
     if (step.kind === 'reopen') {
       opens += 1
       const next = opens.toString(16).padStart(32, '0')
-      log.register(1, next, origin)
+      log.register(1, next, origin, step.fingerprint)
       origin = next
       drops = 0
     }
@@ -207,7 +215,7 @@ test('a death between any two commits is made good by the replay', (context) => 
     },
     { kind: 'drop', name: 'a' },
     { kind: 'write', name: 'a', units: ['INSERT INTO t (v) VALUES (6)'], repeat: false },
-    { kind: 'reopen' },
+    { kind: 'reopen', fingerprint: 'two' },
     { kind: 'write', name: 'b', units: ['INSERT INTO t (v) VALUES (2)'], repeat: true },
     { kind: 'drop', name: 'b' },
   ])
