@@ -1,5 +1,5 @@
 import { ColmenaError } from '../base/errors.ts'
-import { Writer, type WriterOptions } from '../sqlite/sqlite.ts'
+import { type ConnectionSettings, Writer, type WriterOptions } from '../sqlite/sqlite.ts'
 import { DatabaseFile } from './database-file.ts'
 import { databasePath, hasFile, listDatabases, removeDatabase, SYSTEM } from './generation.ts'
 import { SystemFile } from './system-file.ts'
@@ -16,7 +16,7 @@ export interface ExpectedSnapshot {
   readonly index: number
 }
 
-type OpenWriter = (path: string) => Writer
+export type OpenWriter = (path: string, settings: ConnectionSettings) => Writer
 
 /** How writers are opened. */
 export interface WriterSource {
@@ -69,7 +69,8 @@ export function closeFiles({ system, files }: GenerationFiles): void {
 }
 
 function openSystem(path: string, openWriter: OpenWriter): SystemFile {
-  const writer = openWriter(databasePath(path, SYSTEM))
+  // It alone is opened before the settings in it are known: no user's statement runs there.
+  const writer = openWriter(databasePath(path, SYSTEM), {})
   try {
     return SystemFile.open(writer)
   } catch (error) {
@@ -87,7 +88,8 @@ function openLive(
 ): DatabaseFile {
   const created = system.databases.get(name)?.createdIndex ?? 0
   const sequences = system.savedSequences(name)
-  return openOrCreate(name, openWriter(databasePath(path, name)), created, sequences)
+  const writer = openWriter(databasePath(path, name), system.settingsOf(name))
+  return openOrCreate(name, writer, created, sequences)
 }
 
 export function openOrCreate(
@@ -139,11 +141,11 @@ function wrong(path: string, what: string): ColmenaError {
 }
 
 /** Opens writers so that what keeps one from opening counts as this machine's trouble. */
-export function writerOpener(options: WriterSource): (path: string) => Writer {
+export function writerOpener(options: WriterSource): OpenWriter {
   const openWriter = options.openWriter ?? ((path, writer) => new Writer(path, writer))
-  return (path) => {
+  return (path, settings) => {
     try {
-      return openWriter(path, options.writer ?? {})
+      return openWriter(path, { ...options.writer, ...settings })
     } catch (error) {
       throw isSqliteError(error) ? troubleOfOpening(error, path) : error
     }

@@ -11,12 +11,11 @@ import {
 } from '../command/command.ts'
 import { applyConfChangeToState, decodeConfChange } from '../raft/raft.ts'
 import type { Entry } from '../raft/types.ts'
-import type { Writer } from '../sqlite/sqlite.ts'
 import type { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
 import { applyToFile, type PlacedCommand } from './file-commands.ts'
 import { databasePath, hasFile, isDatabaseName, removeDatabase, syncWal } from './generation.ts'
-import { openOrCreate } from './generation-files.ts'
+import { type OpenWriter, openOrCreate } from './generation-files.ts'
 import type { OutcomeGatherer } from './outcome.ts'
 import type { SystemFile } from './system-file.ts'
 import { asTrouble } from './trouble.ts'
@@ -30,7 +29,7 @@ export interface GroupContext {
   readonly note: ApplyingNote
   readonly ownOrigin: string
   readonly gatherer: OutcomeGatherer
-  readonly openWriter: (path: string) => Writer
+  readonly openWriter: OpenWriter
   readonly onFilesChanged: () => void
 }
 
@@ -214,14 +213,17 @@ function openCreated(context: GroupContext, name: string): void {
 
 function openDatabase(context: GroupContext, name: string, created: number): DatabaseFile {
   const path = databasePath(context.path, name)
-  const sequences = context.system.savedSequences(name)
+  const open = (): DatabaseFile => {
+    const writer = context.openWriter(path, context.system.settingsOf(name))
+    return openOrCreate(name, writer, created, context.system.savedSequences(name))
+  }
   if (hasFile(path)) {
-    const found = openOrCreate(name, context.openWriter(path), created, sequences)
+    const found = open()
     if (found.created === created) return found
     found.close()
     removeDatabase(context.path, name)
   }
-  return openOrCreate(name, context.openWriter(path), created, sequences)
+  return open()
 }
 
 /**

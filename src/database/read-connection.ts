@@ -2,6 +2,7 @@ import { ColmenaError } from '../base/errors.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import { Reader } from '../sqlite/sqlite.ts'
 import { databasePath, fileIdentity, generationPath } from './generation.ts'
+import { readSettings } from './settings.ts'
 
 /** Tries at a lock that is held for moments: the recovery of a WAL, a database being made. */
 const BUSY_TRIES_MAX = 500
@@ -45,10 +46,14 @@ export function openConnection(source: ReadSource, name: string): ReadConnection
   const { shared, directory } = source
   for (let tries = 1; ; tries += 1) {
     const state = { generation: shared.generation(), databasesEpoch: shared.databasesEpoch() }
-    const path = databasePath(generationPath(directory, state.generation), name)
+    const generation = generationPath(directory, state.generation)
+    const path = databasePath(generation, name)
     const identity = fileIdentity(path)
-    if (identity === null) return { reader: new Reader(':memory:', { readOnly: false }), ...state }
-    const reader = tryOpen(path, () => shared.commits())
+    const reader = tryOpen(() => {
+      const settings = readSettings(generation)
+      if (identity === null) return new Reader(':memory:', { readOnly: false, ...settings })
+      return new Reader(path, { commits: () => shared.commits(), ...settings })
+    })
     if (reader !== null) {
       if (fileIdentity(path) === identity) return { reader, ...state }
       reader.close()
@@ -58,10 +63,10 @@ export function openConnection(source: ReadSource, name: string): ReadConnection
   }
 }
 
-function tryOpen(path: string, commits: () => number): Reader | null {
+function tryOpen(open: () => Reader): Reader | null {
   let reader: Reader | null = null
   try {
-    reader = new Reader(path, { commits })
+    reader = open()
     reader.schemaVersion()
     return reader
   } catch (error) {

@@ -2,7 +2,6 @@ import { assert } from '../base/assert.ts'
 import { syncDirectoryNow } from '../base/directory-sync.ts'
 import type { MemberRecord } from '../command/command.ts'
 import type { ConfState, Entry } from '../raft/types.ts'
-import type { Writer } from '../sqlite/sqlite.ts'
 import { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
 import {
@@ -19,6 +18,7 @@ import {
   closeFiles,
   type ExpectedSnapshot,
   lowestOf,
+  type OpenWriter,
   openGeneration,
   openReceived,
   type WriterSource,
@@ -61,7 +61,7 @@ export interface DatabaseStatus {
  */
 export class Replica {
   readonly #options: ReplicaOptions
-  readonly #open: (path: string) => Writer
+  readonly #open: OpenWriter
   #generation: number
   #path: string
   #system: SystemFile
@@ -93,7 +93,7 @@ export class Replica {
     const path = generationPath(options.directory, options.generation)
     makeDirectory(path)
     return withDataDirErrors(() => {
-      const writer = writerOpener(options)(databasePath(path, SYSTEM))
+      const writer = writerOpener(options)(databasePath(path, SYSTEM), {})
       try {
         SystemFile.create(writer, genesis)
         syncWal(writer.walPath)
@@ -271,7 +271,7 @@ export class Replica {
       confState: this.confState,
       members: this.members,
       generationDirectory: this.#path,
-      names: this.#all().map(({ name }) => name),
+      settings: new Map(this.#all().map(({ name }) => [name, this.#system.settingsOf(name)])),
     })
   }
 

@@ -1,7 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { MemberRecord } from '../command/command.ts'
 import type { ConfState } from '../raft/types.ts'
-import { Reader } from '../sqlite/sqlite.ts'
+import { type ConnectionSettings, Reader } from '../sqlite/sqlite.ts'
 import {
   type CopiedFile,
   databasePath,
@@ -19,7 +19,8 @@ interface SnapshotSource {
   readonly confState: ConfState
   readonly members: readonly MemberRecord[]
   readonly generationDirectory: string
-  readonly names: readonly string[]
+  /** Of each database by its name. */
+  readonly settings: ReadonlyMap<string, ConnectionSettings>
 }
 
 /**
@@ -47,8 +48,8 @@ export class PinnedSnapshot {
   static pin(source: SnapshotSource): PinnedSnapshot {
     const readers = new Map<string, Reader>()
     try {
-      for (const name of source.names) {
-        const reader = new Reader(databasePath(source.generationDirectory, name))
+      for (const [name, settings] of source.settings) {
+        const reader = new Reader(databasePath(source.generationDirectory, name), settings)
         readers.set(name, reader)
         reader.pin()
       }

@@ -3,9 +3,15 @@ import { ColmenaError } from '../base/errors.ts'
 import type { MemberRecord, RegisterOrigin } from '../command/command.ts'
 import { isMember } from '../raft/raft.ts'
 import type { ConfState } from '../raft/types.ts'
-import type { Writer } from '../sqlite/sqlite.ts'
+import {
+  type ConnectionSettings,
+  DATABASE_LIMITS,
+  type DatabaseLimits,
+  type Writer,
+} from '../sqlite/sqlite.ts'
 import { DatabaseFile, type FileBirth } from './database-file.ts'
 import { SYSTEM } from './generation.ts'
+import { readLimits } from './settings.ts'
 import { guardOwn } from './trouble.ts'
 
 const CREATE = [
@@ -25,6 +31,8 @@ const CREATE = [
   `CREATE TABLE IF NOT EXISTS _colmena_saved_sequences (
     name TEXT NOT NULL, origin TEXT NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY (name, origin)) STRICT, WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS _colmena_limits (
+    name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
 ]
 /**
  * What this code writes, and the newest that it reads: the tables of Colmena's own in all files of
@@ -50,6 +58,7 @@ const SELECT_DATABASES =
 const PUT_DATABASE = 'REPLACE INTO _colmena_databases VALUES (?, ?, ?)'
 const SELECT_SAVED = 'SELECT name, origin, last FROM _colmena_saved_sequences'
 const PUT_SAVED = 'REPLACE INTO _colmena_saved_sequences VALUES (?, ?, ?)'
+const PUT_LIMIT = 'INSERT INTO _colmena_limits VALUES (?, ?)'
 const DELETE_SAVED = 'DELETE FROM _colmena_saved_sequences WHERE origin = ?'
 
 /** One `open()` of a node. Entries of it count at indexes between the two, both excluded. */
@@ -78,6 +87,8 @@ export interface Genesis {
   readonly confState: ConfState
   readonly members: readonly MemberRecord[]
   readonly clusterId: string
+  /** SQLite's limits on all members for good; what they begin with by default. */
+  readonly limits?: DatabaseLimits | undefined
 }
 
 const NO_SEQUENCES: ReadonlyMap<string, number> = new Map()
@@ -100,6 +111,7 @@ export class SystemFile {
   readonly members: Map<number, MemberRecord> = new Map()
   readonly origins: Map<string, OriginRecord> = new Map()
   readonly databases: Map<string, DatabaseRecord> = new Map()
+  limits: DatabaseLimits = DATABASE_LIMITS
   readonly #saved = new Map<string, Map<string, number>>()
 
   private constructor(file: DatabaseFile) {
@@ -116,6 +128,9 @@ export class SystemFile {
       for (const sql of [...CREATE, PUT_FORMAT]) writer.own(sql).run()
       writer.own(PUT_CONF).run(clusterId, index, encodeConfState(confState))
       for (const member of genesis.members) putMember(writer, member)
+      for (const [name, value] of Object.entries({ ...DATABASE_LIMITS, ...genesis.limits })) {
+        writer.own(PUT_LIMIT).run(name, value)
+      }
       writer.commit()
     })
     return new SystemFile(file)
@@ -125,6 +140,11 @@ export class SystemFile {
   static open(writer: Writer): SystemFile {
     checkFormat(writer)
     return new SystemFile(DatabaseFile.open(SYSTEM, writer, null))
+  }
+
+  /** What all members connect to a database with. */
+  settingsOf(_name: string): ConnectionSettings {
+    return { limits: this.limits }
   }
 
   /** Back to what was committed last. */
@@ -256,6 +276,7 @@ export class SystemFile {
         throw new ColmenaError('ERR_DATA_DIR', `${writer.path} was never finished`)
       }
       this.#loadConf(writer)
+      this.limits = readLimits(writer)
       for (const row of rows(writer, SELECT_ORIGINS)) {
         const [origin, memberId, registered, retired, lastDrop, fingerprint] = row as [
           string,

@@ -1,12 +1,22 @@
-import type { DatabaseSync, DatabaseSyncOptions, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { SqlValue, StatementArgs } from '../command/command.ts'
-import { DATABASE_LIMITS, DATABASE_OPTIONS, requireSqlite } from './runtime.ts'
+import { DATABASE_LIMITS, DATABASE_OPTIONS, type DatabaseLimits, requireSqlite } from './runtime.ts'
 
-/** Opens a file with every option explicit; `options` names what differs for this connection. */
-export function openDatabase(path: string, options: DatabaseSyncOptions): DatabaseSync {
+/** What the members agreed on for all connections to a database: it decides what SQL answers. */
+export interface ConnectionSettings {
+  /** SQLite's run-time limits; those that are left out are what a new cluster begins with. */
+  readonly limits?: DatabaseLimits | undefined
+}
+
+/** Opens a file with every option explicit. */
+export function openDatabase(
+  path: string,
+  isReadOnly: boolean,
+  settings: ConnectionSettings,
+): DatabaseSync {
   const { DatabaseSync } = requireSqlite()
-  const limits = { ...DATABASE_LIMITS, ...options.limits }
-  const db = new DatabaseSync(path, { ...DATABASE_OPTIONS, ...options, limits })
+  const limits = { ...DATABASE_LIMITS, ...settings.limits }
+  const db = new DatabaseSync(path, { ...DATABASE_OPTIONS, readOnly: isReadOnly, limits })
   try {
     // The overrides must be callable from DEFAULTs and triggers, on the reader for the same answer.
     db.exec('PRAGMA trusted_schema = ON; PRAGMA recursive_triggers = OFF')

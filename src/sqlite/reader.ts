@@ -2,6 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { SqlValue, StatementArgs } from '../command/command.ts'
 import {
   BoundedCache,
+  type ConnectionSettings,
   isNamed,
   OwnStatements,
   openDatabase,
@@ -15,7 +16,7 @@ import { requireSqlite } from './runtime.ts'
 import { Schema } from './schema.ts'
 import { asFailure, type GuardedStatement, prepareGuarded } from './statement.ts'
 
-export interface ReaderOptions {
+export interface ReaderOptions extends ConnectionSettings {
   /** True by default; false is for ':memory:', which stands for a database not yet made. */
   readonly readOnly?: boolean | undefined
   /**
@@ -88,7 +89,7 @@ export class Reader {
 
   constructor(path: string, options: ReaderOptions = {}) {
     this.path = path
-    this.#db = openDatabase(path, { readOnly: options.readOnly ?? true })
+    this.#db = openDatabase(path, options.readOnly ?? true, options)
     this.#own = new OwnStatements(this.#db)
     this.#guard = new Guard(this.#db)
     // Never the same twice.

@@ -32,8 +32,14 @@ export const DATABASE_OPTIONS: Readonly<
   defensive: true,
 })
 
-/** SQLite's run-time limits on every connection, explicit for the same reason. */
-export const DATABASE_LIMITS: Readonly<Required<Sqlite.DatabaseLimits>> = Object.freeze({
+/** SQLite's run-time limits. */
+export type DatabaseLimits = Readonly<Partial<Sqlite.DatabaseLimits>>
+
+/**
+ * The limits that a cluster begins with, and keeps: it has them in its system database, so that a
+ * release with others here joins it without answering differently.
+ */
+export const DATABASE_LIMITS: Required<DatabaseLimits> = Object.freeze({
   length: 1_000_000_000,
   sqlLength: 1_000_000_000,
   column: 2000,
@@ -136,7 +142,7 @@ function computeFingerprint(): string {
     const [sourceId] = db.prepare('SELECT sqlite_source_id()').get() as unknown as [string]
     const options = db.prepare('PRAGMA compile_options').all() as unknown as [string][]
     const compiled = shortHash(options.map(([option]) => option).sort())
-    const own = shortHash([DATABASE_OPTIONS, DATABASE_LIMITS])
+    const own = shortHash(DATABASE_OPTIONS)
     const sqlite = `sqlite ${sourceId.replaceAll(' ', '_')} compiled ${compiled} own ${own}`
     return `${sqlite} ${process.platform} ${process.arch} ${libcName()}`
   } finally {

@@ -5,6 +5,7 @@
  * it) from this machine's trouble. Leaves to `database/`: transactions of groups, bookkeeping
  * tables, applied indexes, retries and halting.
  */
+export type { ConnectionSettings } from './connection.ts'
 export { checkIntegrity, hashContent } from './content.ts'
 export type { StatementFacts } from './facts.ts'
 export {
@@ -19,6 +20,7 @@ export * from './reader.ts'
 export {
   DATABASE_LIMITS,
   DATABASE_OPTIONS,
+  type DatabaseLimits,
   engineFingerprint,
   requireSqlite,
 } from './runtime.ts'

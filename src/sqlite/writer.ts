@@ -1,9 +1,10 @@
-import type { DatabaseLimits, DatabaseSync, StatementSync } from 'node:sqlite'
+import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
 import type { Environment, SqlValue, StatementArgs, StatementResult } from '../command/command.ts'
 import { ChangeRecorder } from './changes.ts'
 import {
   BoundedCache,
+  type ConnectionSettings,
   isNamed,
   OwnStatements,
   openDatabase,
@@ -30,9 +31,7 @@ import {
 } from './statement.ts'
 import { StoredTimeTriggers } from './stored-time.ts'
 
-export interface WriterOptions {
-  /** SQLite's run-time limits, where they are to be lower than the built-in ones. */
-  readonly limits?: Readonly<Partial<DatabaseLimits>> | undefined
+export interface WriterOptions extends ConnectionSettings {
   /**
    * What becomes of `random()`, 'now' and their like in a write: answered alike on every node
    * ('freeze', the default), or refused with ERR_NON_DETERMINISTIC_SQL ('reject').
@@ -99,7 +98,7 @@ export class Writer {
     this.path = path
     this.walPath = `${path}-wal`
     this.#rejects = options.nonDeterminism === 'reject'
-    this.#db = openDatabase(path, { readOnly: false, limits: { ...options.limits } })
+    this.#db = openDatabase(path, false, options)
     try {
       this.#db.exec(
         'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;' +
