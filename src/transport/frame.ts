@@ -79,16 +79,15 @@ export class FrameReader {
   #peekLength(): number {
     const prefix = this.#peekPrefix()
     const lengthBytes = prefix.readUInt32LE(0)
-    // A TLS record begins with its type (handshake 22, alert 21) and the version 3.x.
+    if (lengthBytes >= 1 && lengthBytes <= this.#bodyBytesMax + 1) return lengthBytes
+    // A TLS record begins with its type (handshake 22, alert 21) and the version 3.x. Frames begin
+    // like that as well, so this explains a length that is refused, and refuses none.
     if ((prefix[0] === 22 || prefix[0] === 21) && prefix[1] === 3) {
       throw new FrameError('the other side speaks TLS: it has a secret and this side has none')
     }
-    if (lengthBytes < 1 || lengthBytes > this.#bodyBytesMax + 1) {
-      throw new FrameError(
-        `a frame announces ${lengthBytes} bytes, allowed are 1 to ${this.#bodyBytesMax + 1}`,
-      )
-    }
-    return lengthBytes
+    throw new FrameError(
+      `a frame announces ${lengthBytes} bytes, allowed are 1 to ${this.#bodyBytesMax + 1}`,
+    )
   }
 
   #peekPrefix(): Buffer {

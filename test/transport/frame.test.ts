@@ -56,6 +56,22 @@ test('a changed bit anywhere is noticed, or leaves the reader waiting', () => {
   }
 })
 
+test('a frame of any length is a frame, also one that begins as TLS does', () => {
+  const bodyBytesMax = 70_000
+  const reader = new FrameReader(bodyBytesMax)
+  const lengths = [...Array(2_000).keys(), 65_535 + 789, 65_535 + 790, 66_325, 66_326, bodyBytesMax]
+  for (const length of lengths) {
+    reader.push(frameBytes(9, Buffer.alloc(length, 1)))
+    assert.equal(reader.next()?.body.length, length)
+  }
+})
+
+test('what begins as TLS does, and is no frame, is named', () => {
+  const reader = new FrameReader(4_096)
+  reader.push(Buffer.from([22, 3, 1, 2, 0, 1, 0, 1]))
+  assert.throws(() => reader.next(), /speaks TLS/)
+})
+
 test('a length beyond the limit is refused before its bytes come', () => {
   const reader = new FrameReader(100)
   reader.push(frameBytes(1, new Uint8Array(101)).subarray(0, 8))
