@@ -1,4 +1,5 @@
 import * as fs from 'node:fs'
+import { MachineTrouble } from './trouble.ts'
 
 /** The group that a process died in, and how often in a row. */
 export interface NotedDeath {
@@ -35,6 +36,16 @@ export class ApplyingNote {
   isSuspect(index: number): boolean {
     const { first, last } = this.died
     return index >= first && index <= last
+  }
+
+  /** @throws MachineTrouble if an entry killed the process twice: it is not tried a third time. */
+  refuseQuarantined(): void {
+    const { first, deaths } = this.died
+    if (deaths < 2) return
+    throw new MachineTrouble(
+      `this node's process died twice while it applied entry ${first}, so it does not try again`,
+      {},
+    )
   }
 
   begin(first: number, last: number): void {

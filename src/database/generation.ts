@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
+import { syncDirectoryNow } from '../base/directory-sync.ts'
 import { ColmenaError } from '../base/errors.ts'
 
 /**
@@ -14,6 +15,7 @@ export const SYSTEM = 'system'
 
 const NAME = /^[a-z0-9_-]{1,64}$/
 const NOTE = 'applying'
+const DIVERGED = 'diverged'
 
 /** True for a name that a user's database may have. */
 export function isDatabaseName(name: string): boolean {
@@ -30,6 +32,18 @@ export function databasePath(generationDirectory: string, name: string): string 
 
 export function notePath(generationDirectory: string): string {
   return join(generationDirectory, NOTE)
+}
+
+/** Why the files of a generation may differ from the other members'; null if nothing is known. */
+export function readDivergence(generationDirectory: string): string | null {
+  const path = join(generationDirectory, DIVERGED)
+  return hasFile(path) ? fs.readFileSync(path, 'utf8') : null
+}
+
+/** Keeps why, whatever happens to the process or the power. */
+export function noteDivergence(generationDirectory: string, reason: string): void {
+  fs.writeFileSync(join(generationDirectory, DIVERGED), reason, { flush: true, mode: 0o600 })
+  syncDirectoryNow(generationDirectory)
 }
 
 /** Makes an empty directory in place of whatever a creation that died half-way left. */

@@ -1,4 +1,5 @@
 import type { ColmenaError } from '../base/errors.ts'
+import type { MachineTrouble } from './trouble.ts'
 
 /** The answer to a request of this node's own origin to drop a database. */
 export interface DropAnswer {
@@ -57,4 +58,9 @@ export class OutcomeGatherer {
   get ownSequences(): readonly OwnSequence[] {
     return [...this.sequences].map(([database, sequence]) => ({ database, sequence }))
   }
+}
+
+export function asHalted(trouble: MachineTrouble): Halted {
+  const { retry, isDivergent } = trouble
+  return { error: trouble.toError(), retry, isDivergent }
 }

@@ -4,6 +4,7 @@ import type { MemberRecord } from '../command/command.ts'
 import type { ConfState, Entry } from '../raft/types.ts'
 import { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
+import { Divergence } from './divergence.ts'
 import {
   databasePath,
   generationPath,
@@ -26,14 +27,16 @@ import {
 } from './generation-files.ts'
 import { type GroupContext, runGroup } from './group.ts'
 import {
+  asHalted,
   type GroupOutcome,
+  type Halted,
   OutcomeGatherer,
   type OwnOriginState,
   type OwnSequence,
 } from './outcome.ts'
 import { PinnedSnapshot } from './snapshot.ts'
 import { type Genesis, type OriginRecord, SystemFile } from './system-file.ts'
-import { haltingTrouble, MachineTrouble, withDataDirErrors } from './trouble.ts'
+import { haltingTrouble, type MachineTrouble, withDataDirErrors } from './trouble.ts'
 import { WAL_BOUNDS, type WalBounds } from './wal-bounds.ts'
 
 export interface ReplicaOptions extends WriterSource {
@@ -67,6 +70,7 @@ export class Replica {
   #system: SystemFile
   #files: Map<string, DatabaseFile>
   #note: ApplyingNote
+  #divergence: Divergence
   #applied: number
   #term: number
   #gatherer = new OutcomeGatherer()
@@ -83,6 +87,7 @@ export class Replica {
     this.#system = system
     this.#files = files
     this.#note = new ApplyingNote(notePath(this.#path))
+    this.#divergence = new Divergence(this.#path)
     const lowest = lowestOf({ system, files })
     this.#applied = lowest.applied
     this.#term = lowest.term
@@ -166,12 +171,6 @@ export class Replica {
     return record.retiredIndex === null ? 'registered' : 'retired'
   }
 
-  /** The group's first index at which this process's forerunners died twice; null for none. */
-  get quarantinedAt(): number | null {
-    const { first, deaths } = this.#note.died
-    return deaths >= 2 ? first : null
-  }
-
   /** Bytes of the largest WAL, as of now. */
   get walBytes(): number {
     return Math.max(...this.#all().map((file) => file.walBytes))
@@ -213,17 +212,36 @@ export class Replica {
     if (last === undefined) return this.#outcome(null)
     assert(entries[0]?.index === this.#applied + 1, 'entries follow the applied index')
     assert(last.index === this.#applied + entries.length, 'entries have no gap')
-    try {
-      this.#refuseQuarantined()
+    const trouble = this.#troubleOf(() => {
+      this.#divergence.refuse()
+      this.#note.refuseQuarantined()
       runGroup(this.#context(), entries)
-    } catch (error) {
-      const trouble = haltingTrouble(error)
-      if (trouble === null) throw error
-      return this.#outcome(trouble)
-    }
+    })
+    if (trouble !== null) return this.#outcome(trouble)
     this.#applied = last.index
     this.#term = last.term
     return this.#outcome(null)
+  }
+
+  /** Between two groups: why the files may differ from the other members'; null if they do not. */
+  findDivergence(): Halted | null {
+    const trouble = this.#troubleOf(() => {
+      this.#divergence.refuse()
+      for (const file of this.#all()) file.refuseForeignWrites()
+    })
+    return trouble?.isDivergent ? asHalted(trouble) : null
+  }
+
+  #troubleOf(work: () => void): MachineTrouble | null {
+    try {
+      work()
+      return null
+    } catch (error) {
+      const trouble = haltingTrouble(error)
+      if (trouble === null) throw error
+      if (trouble.isDivergent) this.#divergence.note(trouble.message)
+      return trouble
+    }
   }
 
   /** Moves the applied index of idle databases up to this replica's, once that is at `index`. */
@@ -294,6 +312,7 @@ export class Replica {
     this.#system = system
     this.#files = files
     this.#note = new ApplyingNote(notePath(path))
+    this.#divergence = new Divergence(path)
     this.#applied = system.file.applied
     this.#term = system.file.term
     this.#gatherer = new OutcomeGatherer()
@@ -342,11 +361,7 @@ export class Replica {
     return {
       appliedIndex: this.#applied,
       appliedTerm: this.#term,
-      halted: halted && {
-        error: halted.toError(),
-        retry: halted.retry,
-        isDivergent: halted.isDivergent,
-      },
+      halted: halted && asHalted(halted),
       results: gathered.results,
       ownSequences: gathered.ownSequences,
       drops: gathered.drops,
@@ -355,15 +370,6 @@ export class Replica {
       originsChanged: gathered.originsChanged,
       databasesChanged: gathered.databasesChanged,
     }
-  }
-
-  #refuseQuarantined(): void {
-    const index = this.quarantinedAt
-    if (index === null) return
-    throw new MachineTrouble(
-      `this node's process died twice while it applied entry ${index}, so it does not try again`,
-      {},
-    )
   }
 
   #forgetOrigins(durable: number): void {

@@ -2,20 +2,18 @@ import { join } from 'node:path'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
 import { release } from '../base/bytes.ts'
-import { ColmenaError, isColmenaError } from '../base/errors.ts'
+import { isColmenaError } from '../base/errors.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { Entry } from '../raft/types.ts'
-import { removeDirectory } from './generation.ts'
 import type { GroupOutcome, Halted } from './outcome.ts'
 import { Replica } from './replica.ts'
-import type { PinnedSnapshot } from './snapshot.ts'
+import { SnapshotCopies } from './snapshot-copies.ts'
 import {
   decodeEntries,
   type EngineToStorage,
   encodeResults,
   type Failure,
   type ReplicaState,
-  type SnapshotCopy,
   type StorageToEngine,
   type StorageToUser,
   type StorageWorkerData,
@@ -27,10 +25,9 @@ import { largeWalMessage, restMsAt, WAL_BOUNDS } from './wal-bounds.ts'
 /** How much of what waits goes into one group: it bounds how long an answer can wait for others. */
 const GROUP_ENTRIES_MAX = 1024
 const GROUP_BYTES_MAX = 4 * 1024 * 1024
-/** Where copies are made, under the data directory. */
-const SNAPSHOTS = 'snapshot'
 const BUSY_PAUSE_MS = 5
 const TROUBLE_PAUSE_MS = 1000
+const WATCH_MS = 1000
 
 type Request = Exclude<EngineToStorage, { readonly kind: 'apply' }>
 
@@ -57,7 +54,7 @@ class StorageThread {
   readonly #user: MessagePort
   readonly #shared: SharedState
   readonly #replica: Replica
-  readonly #snapshots = new Map<string, PinnedSnapshot>()
+  readonly #copies: SnapshotCopies
   #entries: Entry[] = []
   /** The messages that entries are views of, the oldest first. */
   readonly #received: Received[] = []
@@ -81,9 +78,8 @@ class StorageThread {
     this.#shared = new SharedState(data.shared)
     const { dataDir, generation, ownOrigin, writer, genesis } = data
     const options = { directory: join(dataDir, 'db'), generation, ownOrigin, writer }
-    // Copies are for peers of the process that made them.
-    removeDirectory(join(dataDir, SNAPSHOTS))
     this.#replica = genesis ? Replica.create(options, genesis) : Replica.open(options)
+    this.#copies = new SnapshotCopies(dataDir, () => this.#replica.pinSnapshot())
     this.#origin = this.#replica.originOf(data.memberId)
     this.#publish()
     this.#engine.on('message', (message: EngineToStorage) => this.#receive(message))
@@ -91,6 +87,15 @@ class StorageThread {
     this.#engine.on('close', () => this.#close())
     this.#user.on('message', (message: UserToStorage) => this.#answerUser(message))
     this.#tellEngine({ kind: 'opened', state: this.#state() })
+    this.#watch()
+    setInterval(() => this.#watch(), WATCH_MS).unref()
+  }
+
+  /** Looks for foreign writes also while nothing is applied: reads must not serve them. */
+  #watch(): void {
+    if (this.#isClosed || this.#restTimer !== null) return
+    const halted = this.#replica.findDivergence()
+    if (halted !== null) this.#pause(halted)
   }
 
   #receive(first: EngineToStorage): void {
@@ -253,7 +258,7 @@ class StorageThread {
         void this.#copySnapshot(request.id, request.directory)
         break
       case 'removeSnapshot':
-        this.#removeSnapshot(request.directory)
+        this.#copies.remove(request.directory)
         break
       case 'install':
         this.#answer(request.id, () => this.#install(request.generation, request.index))
@@ -301,41 +306,13 @@ class StorageThread {
 
   async #copySnapshot(id: number, directory: string): Promise<void> {
     try {
-      const copy = await this.#copy(directory)
+      const copy = await this.#copies.make(directory)
       this.#tellEngine({ kind: 'reply', id, error: null, value: copy })
     } catch (error) {
       // A copy is no part of the state: whatever stopped it, the next one may succeed.
       const failure = asFailure(error) ?? { code: 'ERR_FAILED', message: String(error) }
-      removeDirectory(join(this.#data.dataDir, directory))
       this.#tellEngine({ kind: 'reply', id, error: failure, value: null })
     }
-  }
-
-  async #copy(directory: string): Promise<SnapshotCopy> {
-    const snapshot = this.#replica.pinSnapshot()
-    if (snapshot === null) {
-      throw new ColmenaError('ERR_LAGGING', 'the databases are at different indexes for now')
-    }
-    this.#snapshots.set(directory, snapshot)
-    try {
-      const files = await snapshot.copyTo(join(this.#data.dataDir, directory))
-      const { index, term, confState } = snapshot
-      const copied = files.map(({ name, sizeBytes, sha256 }) => ({
-        name,
-        sizeBytes,
-        sha256: new Uint8Array(Buffer.from(sha256, 'hex')),
-      }))
-      return { index, term, confState, files: copied }
-    } finally {
-      this.#snapshots.delete(directory)
-      snapshot.release()
-    }
-  }
-
-  #removeSnapshot(directory: string): void {
-    const snapshot = this.#snapshots.get(directory)
-    if (snapshot === undefined) removeDirectory(join(this.#data.dataDir, directory))
-    else snapshot.release()
   }
 
   #answerUser(message: UserToStorage): void {
@@ -375,7 +352,7 @@ class StorageThread {
     if (this.#isClosed) return
     this.#isClosed = true
     if (this.#restTimer !== null) clearTimeout(this.#restTimer)
-    for (const snapshot of this.#snapshots.values()) snapshot.release()
+    this.#copies.close()
     this.#replica.close()
     if (id !== null) this.#tellEngine({ kind: 'reply', id, error: null, value: null })
     this.#engine.close()

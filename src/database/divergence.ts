@@ -1,0 +1,28 @@
+import { noteDivergence, readDivergence } from './generation.ts'
+import { MachineTrouble } from './trouble.ts'
+
+/**
+ * Whether the files of one generation may differ from the other members'. Once they may, they do
+ * for good: it is kept beside them, and only another generation is trusted again.
+ */
+export class Divergence {
+  readonly #path: string
+  #reason: string | null
+
+  /** `path` is the generation's directory. */
+  constructor(path: string) {
+    this.#path = path
+    this.#reason = readDivergence(path)
+  }
+
+  /** @throws MachineTrouble if the files may differ. */
+  refuse(): void {
+    if (this.#reason !== null) throw new MachineTrouble(this.#reason, { divergent: true })
+  }
+
+  note(reason: string): void {
+    if (this.#reason !== null) return
+    this.#reason = reason
+    noteDivergence(this.#path, reason)
+  }
+}
