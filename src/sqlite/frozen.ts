@@ -2,7 +2,7 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { Environment, SqlValue } from '../command/command.ts'
 import { StatementFailure } from './failure.ts'
 import { StatementRandomness } from './randomness.ts'
-import { DATABASE_OPTIONS, requireSqlite } from './runtime.ts'
+import { DATABASE_LIMITS, DATABASE_OPTIONS, requireSqlite } from './runtime.ts'
 
 /** Always non-deterministic, whatever their arguments. */
 export const ALWAYS_FROZEN: ReadonlySet<string> = new Set([
@@ -31,7 +31,7 @@ const TIME_WORDS: ReadonlySet<string> = new Set(['now', 'subsec', 'subsecond', '
 const TIME_AT: Readonly<Record<string, readonly number[]>> = { strftime: [1], timediff: [0, 1] }
 
 const SQLITE_TOOBIG = 18
-const BLOB_BYTES_MAX = 1_000_000_000
+const BLOB_BYTES_MAX = DATABASE_LIMITS.length
 
 /**
  * Answers `random()`, `randomblob()`, CURRENT_DATE/TIME/TIMESTAMP and the date functions on one

@@ -144,12 +144,21 @@ export class Reader {
     statement.setReturnArrays(options.rowMode === 'array')
     statement.setReadBigInts(options.bigints ?? false)
     const run = <T>(work: () => T): T => this.#run(prepared, work)
+    const check = options.bigints === true ? () => {} : refuseLeastInteger
     return {
-      all: (args) =>
-        run(() => (isNamed(args) ? statement.all(named(args)) : statement.all(...args))),
-      get: (args) =>
-        run(() => (isNamed(args) ? statement.get(named(args)) : statement.get(...args))),
-      iterate: (args) => this.#iterate(prepared, args),
+      all: (args) => {
+        const rows = run(() =>
+          isNamed(args) ? statement.all(named(args)) : statement.all(...args),
+        )
+        for (const row of rows) check(row)
+        return rows
+      },
+      get: (args) => {
+        const row = run(() => (isNamed(args) ? statement.get(named(args)) : statement.get(...args)))
+        check(row)
+        return row
+      },
+      iterate: (args) => this.#iterate(prepared, args, check),
       // Asked anew: a statement learns of a changed schema only when it runs.
       columns: () => {
         this.#dropStale()
@@ -246,7 +255,11 @@ export class Reader {
   }
 
   /** Each step is run, since the first one is where a read begins, and any may fail. */
-  *#iterate(prepared: GuardedStatement, args: StatementArgs): Generator<unknown, void, void> {
+  *#iterate(
+    prepared: GuardedStatement,
+    args: StatementArgs,
+    check: (row: unknown) => void,
+  ): Generator<unknown, void, void> {
     const { statement } = prepared
     const rows = this.#run(prepared, () =>
       isNamed(args) ? statement.iterate(named(args)) : statement.iterate(...args),
@@ -255,6 +268,7 @@ export class Reader {
       for (;;) {
         const { done, value } = this.#run(prepared, () => rows.next())
         if (done === true) return
+        check(value)
         yield value
       }
     } finally {
@@ -301,14 +315,26 @@ function refuseWrite(facts: StatementFacts): void {
 
 /** Node.js throws for an integer that a number can't hold, where none are asked for as bigint. */
 function asReadFailure(error: unknown): unknown {
-  if (!(error instanceof RangeError && /too large to be represented/.test(error.message))) {
-    return asFailure(error)
+  const isTooLarge = error instanceof RangeError && /too large to be/.test(error.message)
+  return isTooLarge ? tooLargeForNumber(error.message, error) : asFailure(error)
+}
+
+const LEAST_INTEGER = -(2 ** 63)
+
+/**
+ * Node.js misses this one, as its negation overflows. A REAL of that very value is refused as well,
+ * for a number does not tell; with bigints it does.
+ */
+function refuseLeastInteger(row: unknown): void {
+  for (const column in row as Record<string, unknown> | undefined) {
+    if ((row as Record<string, unknown>)[column] !== LEAST_INTEGER) continue
+    throw tooLargeForNumber(`${column} may be the integer -2^63, which a number can't tell`)
   }
-  return new StatementFailure(
-    'ERR_TOO_LARGE',
-    `${error.message}; prepare the statement with { bigints: true }`,
-    { cause: error },
-  )
+}
+
+function tooLargeForNumber(message: string, cause?: unknown): StatementFailure {
+  const hint = `${message}; prepare the statement with { bigints: true }`
+  return new StatementFailure('ERR_TOO_LARGE', hint, { cause })
 }
 
 function takeColumns(prepared: ReaderStatement): void {

@@ -40,8 +40,9 @@ export type DatabaseLimits = Readonly<Partial<Sqlite.DatabaseLimits>>
  * release with others here joins it without answering differently.
  */
 export const DATABASE_LIMITS: Required<DatabaseLimits> = Object.freeze({
-  length: 1_000_000_000,
-  sqlLength: 1_000_000_000,
+  // The longest string of V8's: of a longer text Node.js would say that it is undefined.
+  length: 536_870_888,
+  sqlLength: 536_870_888,
   column: 2000,
   exprDepth: 1000,
   compoundSelect: 500,

@@ -321,13 +321,23 @@ suite('prepared reads', () => {
   })
 
   test('fail with our errors, at once or row by row', async (t) => {
-    const { reader } = (await openHere(t)).database()
+    const db = (await openHere(t)).database()
+    const { reader } = db
     const large = 'SELECT 9223372036854775807 AS n'
     const tooLarge = { name: 'ColmenaError', code: 'ERR_TOO_LARGE', message: /bigints: true/ }
     assert.throws(() => reader.prepare(large).all(), tooLarge)
     assert.throws(() => reader.prepare(large).get(), tooLarge)
     assert.throws(() => reader.prepare(large).iterate().next(), tooLarge)
     assert.equal(reader.prepare<{ n: bigint }>(large, { bigints: true }).get()?.n, 2n ** 63n - 1n)
+    const least = reader.prepare('SELECT 1, -9223372036854775808 AS n')
+    assert.throws(() => least.get(), tooLarge)
+    assert.throws(() => least.all(), tooLarge)
+    assert.throws(() => [...least.iterate()], tooLarge)
+    // A longer text than a string can hold would be undefined, or no row.
+    const tooLong = 'SELECT CAST(zeroblob(536870889) AS TEXT) AS t'
+    const refused = { name: 'SqlError', message: /too big/ }
+    assert.throws(() => reader.prepare(tooLong).get(), refused)
+    await assert.rejects(db.execute(tooLong), refused)
     const rows = reader.prepare("SELECT json(column1) FROM (VALUES ('[]'), ('['))").iterate()
     assert.equal(rows.next().done, false)
     assert.throws(() => rows.next(), { name: 'SqlError', code: 'ERR_SQL' })
