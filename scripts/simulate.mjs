@@ -64,11 +64,11 @@ async function runAll(options) {
   const totals = { lives: 0, events: 0, acknowledged: 0, crashes: 0, snapshots: 0, failed: 0 }
   const reached = new Map()
   let lost = null
+  const workers = Array.from({ length: threads }, (_, thread) => {
+    return new Worker(new URL(import.meta.url), { workerData: { ...options, thread, threads } })
+  })
   await Promise.all(
-    Array.from({ length: threads }, (_, thread) => {
-      const worker = new Worker(new URL(import.meta.url), {
-        workerData: { ...options, thread, threads },
-      })
+    workers.map((worker) => {
       return new Promise((resolve, reject) => {
         worker.on('error', reject)
         worker.on('exit', resolve)
@@ -85,7 +85,7 @@ async function runAll(options) {
           if (first === last || isNews) print(report, options)
           if (breaks === null || !isLost) return
           lost ??= report.seed
-          worker.terminate()
+          for (const each of workers) each.terminate()
         })
       })
     }),

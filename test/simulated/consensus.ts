@@ -335,11 +335,9 @@ export class Consensus {
       durable.compacted >= index || durable.term(index) === term
     if (!this.#isDecided(holds, [raft.confState, seen.confState])) {
       const holders = this.#nodes.filter(holds).map((holder) => holder.name)
-      const where = `has it durably on ${holders.join(', ') || 'no node'}`
-      this.#broke(
-        'durable commit',
-        `${name} commits entry ${index} of term ${term}, which ${where}`,
-      )
+      const where = holders.join(', ') || 'no node'
+      const what = `${name} commits entry ${index} of term ${term}`
+      this.#broke('durable commit', `${what}, which is durable on ${where}`)
     }
     for (const { name: other, running } of this.#nodes) {
       if (running?.raft.role !== 'leader' || running.raft.term <= raft.term) continue
