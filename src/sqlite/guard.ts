@@ -11,6 +11,7 @@ import {
   WRITE_FUNCTIONS,
 } from './allowed.ts'
 import { refusal, type StatementFailure } from './failure.ts'
+import { createHidingViews, isHidingView, isSchemaTable } from './own-tables.ts'
 import { isAskingPragma, type PragmaCall } from './pragma.ts'
 import { requireSqlite } from './runtime.ts'
 import { ownNameMessage } from './shape.ts'
@@ -56,6 +57,7 @@ export class Guard {
   isRecorded = false
 
   constructor(db: DatabaseSync) {
+    createHidingViews(db)
     db.setAuthorizer((action, first, second, database, source) =>
       this.#mode === 'off' ? OK : this.#authorize(action, first, second, database, source),
     )
@@ -104,13 +106,14 @@ export class Guard {
     const name = this.#actions.get(action)
     if (name === undefined) return this.#deny(`action ${action} of SQLite's authorizer`, 'unknown')
     if (second === STORED_TIME_FUNCTION && isOwnName(source)) return OK
+    if (name === 'READ' && isHidingView(first)) return this.#readSchema(second ?? '')
     if (isOwnName(first) || isOwnName(second)) return this.#denyOwn(name, first, second)
     switch (name) {
       case 'SELECT':
       case 'RECURSIVE':
         return OK
       case 'READ':
-        return this.#read(first ?? '', second ?? '')
+        return this.#read((first ?? '').toLowerCase(), second ?? '', source)
       case 'FUNCTION':
         return this.#function((second ?? '').toLowerCase())
       case 'INSERT':
@@ -138,15 +141,21 @@ export class Guard {
     return DENY
   }
 
-  #read(table: string, column: string): number {
-    const name = table.toLowerCase()
-    if (this.#mode === 'prepare') {
-      this.#record.readTables.add(name)
-      const isBySqlite = this.#keyword === 'drop' || this.#keyword === 'alter'
-      if (!isBySqlite && isSchemaTable(name) && column.toLowerCase() === 'rootpage') {
-        this.#record.readsRootPages = true
-      }
+  /** A column of a view that stands for a table of SQLite's own. */
+  #readSchema(column: string): number {
+    if (this.#mode === 'prepare' && column === 'rootpage') this.#record.readsRootPages = true
+    return OK
+  }
+
+  #read(table: string, column: string, source: string | null): number {
+    if (isSchemaTable(table)) {
+      if (isHidingView(source) || isReadBySqlite(this.#keyword, column)) return OK
+      return this.#deny(
+        `reading ${table} here`,
+        "it would show Colmena's own tables: name it, unquoted, in the FROM of the statement itself",
+      )
     }
+    if (this.#mode === 'prepare') this.#record.readTables.add(table)
     return OK
   }
 
@@ -219,8 +228,10 @@ export class Guard {
   }
 }
 
-function isSchemaTable(name: string): boolean {
-  return name === 'sqlite_master' || name === 'sqlite_schema'
+/** Schema statements look through the list of tables on their own behalf. */
+function isReadBySqlite(keyword: string, column: string): boolean {
+  if (keyword === 'create') return column === 'ROWID'
+  return ['alter', 'analyze', 'drop', 'reindex'].includes(keyword)
 }
 
 /**

@@ -90,8 +90,13 @@ export class Reader {
   constructor(path: string, options: ReaderOptions = {}) {
     this.path = path
     this.#db = openDatabase(path, options.readOnly ?? true, options)
-    this.#own = new OwnStatements(this.#db)
-    this.#guard = new Guard(this.#db)
+    try {
+      this.#own = new OwnStatements(this.#db)
+      this.#guard = new Guard(this.#db)
+    } catch (error) {
+      this.#db.close()
+      throw error
+    }
     // Never the same twice.
     this.#commits = options.commits ?? (() => Number.NaN)
   }

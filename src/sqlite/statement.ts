@@ -4,6 +4,7 @@ import { isNamed } from './connection.ts'
 import { pragmaFacts, type StatementFacts, statementFacts } from './facts.ts'
 import { refusal, StatementFailure, sqliteCodeOf } from './failure.ts'
 import { type Guard, judgeWrite, type PreparedRecord } from './guard.ts'
+import { hideOwnTables } from './own-tables.ts'
 import type { Schema } from './schema.ts'
 import { readShape, type StatementShape } from './shape.ts'
 
@@ -32,7 +33,8 @@ export function prepareGuarded(
     throw refusal(`EXPLAIN of PRAGMA ${shape.pragma.call.name} is refused: it may take effect`)
   }
   // A setting of ours is asked, never set.
-  const prepared = shape.pragma?.kind === 'fixed' ? `PRAGMA ${shape.pragma.call.name}` : sql
+  const asked = shape.pragma?.kind === 'fixed' ? `PRAGMA ${shape.pragma.call.name}` : sql
+  const prepared = hideOwnTables(asked)
   const [statement, record] = guarded(guard, () =>
     guard.prepare(shape.keyword, () => db.prepare(prepared)),
   )
