@@ -20,7 +20,7 @@ import {
   type UserToStorage,
 } from './storage-protocol.ts'
 import { MachineTrouble } from './trouble.ts'
-import { largeWalMessage, restMsAt, WAL_BOUNDS } from './wal-bounds.ts'
+import { largeWalMessage, restMsAt, WAL_BOUNDS, type WalBounds } from './wal-bounds.ts'
 
 /** How much of what waits goes into one group: it bounds how long an answer can wait for others. */
 const GROUP_ENTRIES_MAX = 1024
@@ -55,6 +55,7 @@ class StorageThread {
   readonly #shared: SharedState
   readonly #replica: Replica
   readonly #copies: SnapshotCopies
+  readonly #walBounds: WalBounds
   #entries: Entry[] = []
   /** The messages that entries are views of, the oldest first. */
   readonly #received: Received[] = []
@@ -76,6 +77,7 @@ class StorageThread {
     this.#engine = data.enginePort
     this.#user = user
     this.#shared = new SharedState(data.shared)
+    this.#walBounds = data.walBounds ?? WAL_BOUNDS
     const { dataDir, generation, ownOrigin, writer, genesis } = data
     const options = { directory: join(dataDir, 'db'), generation, ownOrigin, writer }
     this.#replica = genesis ? Replica.create(options, genesis) : Replica.open(options)
@@ -139,6 +141,9 @@ class StorageThread {
       this.#serve(first.request)
     } else if (!isResting && this.#entries.length > 0) {
       this.#apply(this.#group(first?.after ?? Number.POSITIVE_INFINITY))
+    } else if (!isResting && this.#walBytes > this.#walBounds.bytesMax) {
+      // Nothing is left to apply, but open reads end as long as this is said to be out of bounds.
+      this.#checkpoint()
     } else {
       return
     }
@@ -205,19 +210,17 @@ class StorageThread {
 
   /** A WAL out of bounds is local trouble: this node slows down, and the cluster has others. */
   #checkpoint(): void {
-    const { walBounds = WAL_BOUNDS } = this.#data
-    const walBytes = this.#replica.checkpoint(walBounds)
+    const walBytes = this.#replica.checkpoint(this.#walBounds)
     if (walBytes !== this.#walBytes) {
       this.#walBytes = walBytes
       this.#publish()
     }
-    // Whether a WAL that may start anew does so is seen after the next group.
-    if (walBytes === 0) return
-    const restMs = restMsAt(walBytes, walBounds)
+    const wasSlow = this.#isSlow
+    const restMs = restMsAt(walBytes, this.#walBounds)
     if (restMs > 0) this.#rest(restMs)
-    const isNews = restMs > 0 && !this.#isSlow
-    this.#isSlow = restMs > 0
-    if (!isNews) return
+    // A WAL that may start anew does so with the next commit, unless others came to read it.
+    this.#isSlow = restMs > 0 || (wasSlow && this.#replica.walBytes > this.#walBounds.bytesMax)
+    if (wasSlow || !this.#isSlow) return
     this.#tellUser({ kind: 'warning', code: 'ERR_LARGE_WAL', message: largeWalMessage(walBytes) })
   }
 
@@ -295,6 +298,8 @@ class StorageThread {
     if (this.#restTimer !== null) clearTimeout(this.#restTimer)
     this.#restTimer = null
     this.#databasesEpoch += 1
+    this.#walBytes = 0
+    this.#isSlow = false
     this.#resume()
     this.#publish()
     this.#tellUser({ kind: 'installed', index, sequences: this.#replica.ownSequences() })

@@ -74,6 +74,24 @@ suite('a single node', () => {
     assert.ok(status.counters.writes >= 1 && status.counters.elections >= 1)
   })
 
+  test('shows none of its own tables, by whatever call they are asked for', async (t) => {
+    const db = (await openHere(t)).database()
+    await db.execute('CREATE TABLE mine (a)')
+    const tables = "SELECT name FROM sqlite_master WHERE type = 'table'"
+    const listed = "SELECT name FROM pragma_table_list WHERE schema = 'main' AND type = 'table'"
+    const found = [{ name: 'mine' }]
+    assert.deepEqual((await db.execute(tables)).rows, found)
+    assert.deepEqual((await db.batch([tables]))[0]?.rows, found)
+    assert.deepEqual((await db.batch(['INSERT INTO mine VALUES (1)', tables]))[1]?.rows, found)
+    assert.deepEqual({ ...(db.reader.prepare(tables).get() as object) }, found[0])
+    assert.equal(db.reader.prepare(tables).all().length, 1)
+    assert.equal([...db.reader.prepare(tables).iterate()].length, 1)
+    const names = (await db.execute(listed)).rows.map(({ name }) => name)
+    assert.deepEqual(names.sort(), ['mine', 'sqlite_schema'])
+    await db.execute('CREATE TABLE copied AS SELECT name FROM sqlite_schema')
+    assert.deepEqual((await db.execute('SELECT name FROM copied')).rows, found)
+  })
+
   test('says in its status how large a write-ahead file is', async (t) => {
     const node = await openHere(t)
     const db = node.database()
