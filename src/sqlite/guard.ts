@@ -152,7 +152,7 @@ export class Guard {
       if (isHidingView(source) || isReadBySqlite(this.#keyword, column)) return OK
       return this.#deny(
         `reading ${table} here`,
-        "it would show Colmena's own tables: name it, unquoted, in the FROM of the statement itself",
+        "it would show Colmena's own tables: name it unquoted in the FROM of the statement itself",
       )
     }
     if (this.#mode === 'prepare') this.#record.readTables.add(table)
