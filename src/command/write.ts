@@ -31,6 +31,11 @@ export interface WriteHeader {
   readonly database: string
   /** 1 for the first; a command applies only if it is the origin's last applied + 1. */
   readonly sequence: number
+  /**
+   * Whether the database must take "text" that names no column for a string; undefined takes it as
+   * it is. The command that makes the database decides.
+   */
+  readonly doubleQuotedStrings?: boolean | undefined
 }
 
 export interface WriteCommand extends WriteHeader {
@@ -48,6 +53,8 @@ export interface WriteCommand extends WriteHeader {
 const ENVIRONMENT_AT = 8
 const ARGS_POSITIONAL = 0
 const ARGS_NAMED = 1
+/** What a command's flags say of double-quoted strings. Their places are on disk. */
+const DOUBLE_QUOTED_STRINGS = [undefined, false, true]
 
 /** Gathers independent units of one origin and database into one command. */
 export class WriteEncoder {
@@ -85,7 +92,7 @@ export class WriteEncoder {
   finish(header: WriteHeader): Uint8Array<ArrayBuffer> {
     const writer = new ByteWriter(128 + this.sizeBytes)
     writeEnvelope(writer, 'write')
-    writer.u32(0).u53(0).u32(0).u32(0)
+    writer.u32(DOUBLE_QUOTED_STRINGS.indexOf(header.doubleQuotedStrings)).u53(0).u32(0).u32(0)
     writer.raw(originBytes(header.origin)).u53(header.sequence).text(header.database)
     writer.u32(this.#sqlIndexes.size)
     for (const sql of this.#sqlIndexes.keys()) writer.text(sql)
@@ -142,11 +149,14 @@ function readWriteHeader(reader: ByteReader): WriteHeader & { environment: Envir
   const kind = readEnvelope(reader)
   if (kind !== 'write') throw unsupportedFormat(`${kind} command where a write belongs`)
   const flags = reader.u32()
-  if (flags !== 0) throw unsupportedFormat(`write command with flags ${flags}`)
+  if (flags >= DOUBLE_QUOTED_STRINGS.length) {
+    throw unsupportedFormat(`write command with flags ${flags}`)
+  }
+  const doubleQuotedStrings = DOUBLE_QUOTED_STRINGS[flags]
   const environment = { wallMs: reader.u53(), seedHigh: reader.u32(), seedLow: reader.u32() }
   const origin = originText(reader.raw(16))
   const sequence = reader.u53()
-  return { environment, origin, sequence, database: reader.text() }
+  return { environment, origin, sequence, database: reader.text(), doubleQuotedStrings }
 }
 
 function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {

@@ -3,6 +3,7 @@ import type { Environment, UnitError, UnitResult, WriteCommand } from '../comman
 import { classifyFailure } from '../sqlite/sqlite.ts'
 import type { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
+import { refusedSettings } from './settings.ts'
 import { asTrouble, isSqliteError, MachineTrouble, troubleOf } from './trouble.ts'
 
 /** A write command at its place in the log. */
@@ -272,6 +273,11 @@ function runUnit(
   hasSavepoint: boolean,
 ): UnitResult {
   const { writer } = file
+  const refused = refusedSettings(placed.command, writer.doubleQuotedStrings)
+  if (refused !== null) {
+    const { code, message } = refused
+    return { ok: false, error: { code, message, sqliteCode: 0, statementIndex: 0 } }
+  }
   const { statements } = placed.command.units[ordinal] as WriteCommand['units'][number]
   if (hasSavepoint) writer.savepoint()
   writer.resetUnit(environment, ordinal)

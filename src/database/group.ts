@@ -148,8 +148,9 @@ function runSegmentSystem(context: GroupContext, segment: readonly Planned[], la
         system.registerOrigin(entry.index, decodeRegisterOrigin(entry.data))
         originsChanged = true
       } else if (plan.kind === 'write' && createsDatabase(context, plan.command, entry.index)) {
-        const { database } = plan.command
-        system.putDatabase({ name: database, createdIndex: entry.index, droppedIndex: null })
+        const { database: name, doubleQuotedStrings = false } = plan.command
+        const place = { createdIndex: entry.index, droppedIndex: null }
+        system.putDatabase({ name, ...place, doubleQuotedStrings })
       }
     }
     file.commit(last.index, last.term)
@@ -236,17 +237,17 @@ function dropDatabase(context: GroupContext, entry: Entry, command: DropDatabase
   const { database, origin, request } = command
   const record = system.origins.get(origin)
   const file = files.get(database)
+  const known = system.databases.get(database)
   const counts =
     system.isRegistered(origin, entry.index) && record !== undefined && request > record.lastDrop
-  const dropped = counts && file !== undefined
+  const dropped = counts && file !== undefined && known !== undefined
   system.file.refuseForeignWrites()
   try {
     system.file.begin()
     if (counts) system.putOrigin({ ...record, lastDrop: request })
     if (dropped) {
       system.saveSequences(database, file.sequences)
-      const { created } = file
-      system.putDatabase({ name: database, createdIndex: created, droppedIndex: entry.index })
+      system.putDatabase({ ...known, droppedIndex: entry.index })
     }
     system.file.commit(entry.index, entry.term)
   } catch (error) {

@@ -2,7 +2,7 @@ import { ColmenaError } from '../base/errors.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import { Reader } from '../sqlite/sqlite.ts'
 import { databasePath, fileIdentity, generationPath } from './generation.ts'
-import { readSettings } from './settings.ts'
+import { type AskedDatabase, readSettings, refusedSettings } from './settings.ts'
 
 /** Tries at a lock that is held for moments: the recovery of a WAL, a database being made. */
 const BUSY_TRIES_MAX = 500
@@ -41,22 +41,29 @@ export function isStale({ shared }: ReadSource, connection: ReadConnection): boo
  * Opens a database for reading; one that does not exist reads as an empty one. The first read is
  * made here, since SQLite opens the WAL only then: a name that came to mean another file in
  * between would mix one database's pages with another's WAL.
+ *
+ * @throws ColmenaError ERR_INVALID_OPTION where it was made otherwise than is asked for.
  */
-export function openConnection(source: ReadSource, name: string): ReadConnection {
+export function openConnection(source: ReadSource, asked: AskedDatabase): ReadConnection {
   const { shared, directory } = source
   for (let tries = 1; ; tries += 1) {
     const state = { generation: shared.generation(), databasesEpoch: shared.databasesEpoch() }
     const generation = generationPath(directory, state.generation)
-    const path = databasePath(generation, name)
+    const path = databasePath(generation, asked.database)
     const identity = fileIdentity(path)
     const reader = tryOpen(() => {
-      const settings = readSettings(generation)
+      // Read after the file was seen, so that they are not those of a database before it.
+      const { limits, doubleQuotedStrings: made } = readSettings(generation, asked.database)
+      const settings = { limits, doubleQuotedStrings: made ?? asked.doubleQuotedStrings }
       if (identity === null) return new Reader(':memory:', { readOnly: false, ...settings })
       return new Reader(path, { commits: () => shared.commits(), ...settings })
     })
     if (reader !== null) {
-      if (fileIdentity(path) === identity) return { reader, ...state }
+      const isSame = fileIdentity(path) === identity
+      const refused = refusedSettings(asked, reader.doubleQuotedStrings)
+      if (isSame && refused === null) return { reader, ...state }
       reader.close()
+      if (isSame && refused !== null) throw refused
     }
     if (tries >= BUSY_TRIES_MAX) throw unreadable(path)
     pause()

@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import { isStale, openConnection, type ReadConnection, type ReadSource } from './read-connection.ts'
+import type { AskedDatabase } from './settings.ts'
 
 export interface ReadPoolOptions {
   /** Connections lent at the same time; one more is refused with ERR_BUSY. */
@@ -10,25 +11,25 @@ export interface ReadPoolOptions {
   readonly walBytesMax: number
 }
 
-/** Idle connections kept per database. */
+/** Idle connections kept per database, as one asks for it. */
 const IDLE_MAX = 2
 const TICK_MS_MAX = 1000
 
 /** A connection lent to one reader, which may hold a snapshot as long as it isn't expired. */
 export class Borrowed {
   readonly connection: ReadConnection
-  readonly name: string
+  readonly asked: AskedDatabase
   readonly sinceMs: number
   #expiry: ColmenaError | null = null
   readonly #release: (borrowed: Borrowed, isReusable: boolean) => void
   #isReturned = false
 
   constructor(
-    name: string,
+    asked: AskedDatabase,
     connection: ReadConnection,
     release: (borrowed: Borrowed, isReusable: boolean) => void,
   ) {
-    this.name = name
+    this.asked = asked
     this.connection = connection
     this.sinceMs = performance.now()
     this.#release = release
@@ -67,7 +68,7 @@ export class ReadPool {
   readonly #source: ReadSource
   readonly #options: ReadPoolOptions
   readonly #borrowed = new Set<Borrowed>()
-  readonly #idle = new Map<string, ReadConnection[]>()
+  readonly #idle = new Map<AskedDatabase, ReadConnection[]>()
   #timer: NodeJS.Timeout | null = null
 
   constructor(source: ReadSource, options: ReadPoolOptions) {
@@ -76,7 +77,7 @@ export class ReadPool {
   }
 
   /** @throws ColmenaError ERR_BUSY while as many are lent as may be. */
-  borrow(name: string): Borrowed {
+  borrow(asked: AskedDatabase): Borrowed {
     if (this.#borrowed.size >= this.#options.borrowedMax) {
       throw new ColmenaError(
         'ERR_BUSY',
@@ -85,8 +86,8 @@ export class ReadPool {
         { retryable: true },
       )
     }
-    const connection = this.#takeIdle(name) ?? openConnection(this.#source, name)
-    const borrowed = new Borrowed(name, connection, (...args) => this.#takeBack(...args))
+    const connection = this.#takeIdle(asked) ?? openConnection(this.#source, asked)
+    const borrowed = new Borrowed(asked, connection, (...args) => this.#takeBack(...args))
     this.#borrowed.add(borrowed)
     this.#timer ??= this.#startTimer()
     return borrowed
@@ -101,8 +102,8 @@ export class ReadPool {
     this.#idle.clear()
   }
 
-  #takeIdle(name: string): ReadConnection | null {
-    const idle = this.#idle.get(name) ?? []
+  #takeIdle(asked: AskedDatabase): ReadConnection | null {
+    const idle = this.#idle.get(asked) ?? []
     for (let found = idle.pop(); found !== undefined; found = idle.pop()) {
       if (!isStale(this.#source, found)) return found
       found.reader.close()
@@ -116,14 +117,14 @@ export class ReadPool {
       clearInterval(this.#timer)
       this.#timer = null
     }
-    const { connection, name } = borrowed
-    const idle = this.#idle.get(name) ?? []
+    const { connection, asked } = borrowed
+    const idle = this.#idle.get(asked) ?? []
     if (!isReusable || isStale(this.#source, connection) || idle.length >= IDLE_MAX) {
       connection.reader.close()
       return
     }
     idle.push(connection)
-    this.#idle.set(name, idle)
+    this.#idle.set(asked, idle)
   }
 
   #startTimer(): NodeJS.Timeout {

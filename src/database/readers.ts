@@ -10,6 +10,7 @@ import {
   readSteadily,
 } from './read-connection.ts'
 import { type Borrowed, ReadPool } from './read-pool.ts'
+import type { AskedDatabase } from './settings.ts'
 import { WAL_BOUNDS } from './wal-bounds.ts'
 
 export interface ReadersOptions {
@@ -54,14 +55,14 @@ export interface ReadSnapshot extends Disposable {
  * its caller's business.
  */
 export class DatabaseReader {
-  readonly name: string
+  readonly #asked: AskedDatabase
   readonly #source: ReadSource
   readonly #pool: ReadPool
   #main: ReadConnection | null = null
   #isClosed = false
 
-  constructor(name: string, source: ReadSource, pool: ReadPool) {
-    this.name = name
+  constructor(asked: AskedDatabase, source: ReadSource, pool: ReadPool) {
+    this.#asked = asked
     this.#source = source
     this.#pool = pool
   }
@@ -148,7 +149,7 @@ export class DatabaseReader {
 
   #borrow(): Borrowed {
     if (this.#isClosed) throw closedError()
-    return this.#pool.borrow(this.name)
+    return this.#pool.borrow(this.#asked)
   }
 
   #read<T>(read: (connection: ReadConnection) => T): T {
@@ -163,7 +164,7 @@ export class DatabaseReader {
       this.#main.reader.close()
       this.#main = null
     }
-    this.#main = openConnection(this.#source, this.name)
+    this.#main = openConnection(this.#source, this.#asked)
     return this.#main
   }
 }
@@ -232,15 +233,17 @@ export class Readers {
     })
   }
 
-  /** The same object for the same name; the database need not exist. */
-  database(name: string): DatabaseReader {
+  /** The same object where the same is asked for; the database need not exist. */
+  database(database: string, doubleQuotedStrings?: boolean | undefined): DatabaseReader {
     if (this.#isClosed) throw closedError()
-    let database = this.#databases.get(name)
-    if (database === undefined) {
-      database = new DatabaseReader(name, this.#source, this.#pool)
-      this.#databases.set(name, database)
+    const key = `${database} ${doubleQuotedStrings}`
+    let reader = this.#databases.get(key)
+    if (reader === undefined) {
+      const asked = { database, doubleQuotedStrings }
+      reader = new DatabaseReader(asked, this.#source, this.#pool)
+      this.#databases.set(key, reader)
     }
-    return database
+    return reader
   }
 
   /** Ends open reads with ERR_CLOSED. */

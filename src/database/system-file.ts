@@ -26,8 +26,8 @@ const CREATE = [
     retired_index INTEGER, last_drop INTEGER NOT NULL, fingerprint TEXT NOT NULL)
     STRICT, WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS _colmena_databases (
-    name TEXT PRIMARY KEY, created_index INTEGER NOT NULL, dropped_index INTEGER)
-    STRICT, WITHOUT ROWID`,
+    name TEXT PRIMARY KEY, created_index INTEGER NOT NULL, dropped_index INTEGER,
+    double_quoted_strings INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS _colmena_saved_sequences (
     name TEXT NOT NULL, origin TEXT NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY (name, origin)) STRICT, WITHOUT ROWID`,
@@ -54,8 +54,9 @@ const SELECT_ORIGINS =
 const PUT_ORIGIN = 'REPLACE INTO _colmena_origins VALUES (?, ?, ?, ?, ?, ?)'
 const DELETE_ORIGIN = 'DELETE FROM _colmena_origins WHERE origin = ?'
 const SELECT_DATABASES =
-  'SELECT name, created_index, dropped_index FROM _colmena_databases ORDER BY name'
-const PUT_DATABASE = 'REPLACE INTO _colmena_databases VALUES (?, ?, ?)'
+  'SELECT name, created_index, dropped_index, double_quoted_strings FROM _colmena_databases ' +
+  'ORDER BY name'
+const PUT_DATABASE = 'REPLACE INTO _colmena_databases VALUES (?, ?, ?, ?)'
 const SELECT_SAVED = 'SELECT name, origin, last FROM _colmena_saved_sequences'
 const PUT_SAVED = 'REPLACE INTO _colmena_saved_sequences VALUES (?, ?, ?)'
 const PUT_LIMIT = 'INSERT INTO _colmena_limits VALUES (?, ?)'
@@ -78,6 +79,8 @@ export interface DatabaseRecord {
   readonly createdIndex: number
   /** The last drop; a database made again after it has it null. */
   readonly droppedIndex: number | null
+  /** As the command asked that made it. */
+  readonly doubleQuotedStrings: boolean
 }
 
 /** What a cluster begins with. */
@@ -143,8 +146,9 @@ export class SystemFile {
   }
 
   /** What all members connect to a database with. */
-  settingsOf(_name: string): ConnectionSettings {
-    return { limits: this.limits }
+  settingsOf(name: string): ConnectionSettings {
+    const doubleQuotedStrings = this.databases.get(name)?.doubleQuotedStrings
+    return { limits: this.limits, doubleQuotedStrings }
   }
 
   /** Back to what was committed last. */
@@ -229,8 +233,9 @@ export class SystemFile {
   }
 
   putDatabase(record: DatabaseRecord): void {
-    this.databases.set(record.name, record)
-    this.#run(PUT_DATABASE, record.name, record.createdIndex, record.droppedIndex)
+    const { name, createdIndex, droppedIndex, doubleQuotedStrings } = record
+    this.databases.set(name, record)
+    this.#run(PUT_DATABASE, name, createdIndex, droppedIndex, doubleQuotedStrings ? 1 : 0)
   }
 
   saveSequences(name: string, sequences: ReadonlyMap<string, number>): void {
@@ -296,9 +301,13 @@ export class SystemFile {
         })
       }
       for (const row of rows(writer, SELECT_DATABASES)) {
-        const [name, created, dropped] = row as [string, bigint, bigint | null]
-        const droppedIndex = dropped === null ? null : Number(dropped)
-        this.databases.set(name, { name, createdIndex: Number(created), droppedIndex })
+        const [name, created, dropped, strings] = row as [string, bigint, bigint | null, bigint]
+        this.databases.set(name, {
+          name,
+          createdIndex: Number(created),
+          droppedIndex: dropped === null ? null : Number(dropped),
+          doubleQuotedStrings: strings !== 0n,
+        })
       }
       for (const row of rows(writer, SELECT_SAVED)) {
         const [name, origin, last] = row as [string, string, bigint]

@@ -34,7 +34,6 @@ export class Commands {
     const { raft, config, ports } = options
     const { clock, random } = ports
     this.#outbox = new Outbox({
-      origin: config.origin,
       clock,
       leaderWaitMs: 2 * config.electionTimeoutMs,
       resendMs: config.electionTimeoutMs,

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts'
 import { release } from '../base/bytes.ts'
 import type { Clock } from '../base/ports.ts'
-import { encodeEmptyWrite } from '../command/command.ts'
+import { decodeWriteHeader, encodeEmptyWrite } from '../command/command.ts'
 import type { AppliedReport } from './ports.ts'
 import type { ErrorMessage } from './protocol.ts'
 
@@ -44,7 +44,6 @@ export type SendCommand = (bytes: Uint8Array, sending: Sending) => Way
 const RESEND_DOUBLINGS_MAX = 2
 
 export interface OutboxOptions {
-  readonly origin: string
   readonly clock: Clock
   /** How long a command that no leader ever saw may wait for one. */
   readonly leaderWaitMs: number
@@ -161,9 +160,10 @@ export class Outbox {
   }
 
   #giveUp(database: string, command: PendingCommand): void {
-    const { origin, leaderWaitMs, rejected } = this.#options
+    const { leaderWaitMs, rejected } = this.#options
     const { sequence } = command
-    command.bytes = encodeEmptyWrite({ origin, database, sequence })
+    // It may be what makes the database, and those after it ask for what it asked for.
+    command.bytes = encodeEmptyWrite(decodeWriteHeader(command.bytes))
     command.wasSent = true
     rejected(database, sequence, sequence, {
       code: 'ERR_NO_LEADER',

@@ -19,6 +19,14 @@ export interface DatabaseOptions {
    * @defaultValue that of `open`
    */
   readonly consistency?: Consistency | undefined
+  /**
+   * Whether `"text"` that names no column is a string, as in programs from before SQLite advised
+   * against it. The write that makes the database decides, for good and on all nodes; asking for
+   * the other value later is ERR_INVALID_OPTION. Left out, the database is taken as it is.
+   *
+   * @defaultValue false for a database that is made
+   */
+  readonly doubleQuotedStrings?: boolean | undefined
 }
 
 /** What calls that only wait take. */
@@ -78,13 +86,16 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * empty one. Handles cost nothing, and each may have another level.
    *
    * @throws ColmenaError ERR_INVALID_ARGUMENT for a name that is not of `[a-z0-9_-]{1,64}`, or
-   * that is kept for the cluster itself.
+   * that is kept for the cluster itself; ERR_INVALID_OPTION for a value that an option can't have.
    */
   database(name = 'main', options: DatabaseOptions = {}): Database {
     this.#core.checkOpen()
     checkDatabaseName(name)
     const consistency = options.consistency ?? this.#core.config.consistency
-    return new Database(this.#core, name, checkConsistency(consistency, 'consistency'))
+    const { doubleQuotedStrings } = options
+    checkDoubleQuotedStrings(doubleQuotedStrings)
+    checkConsistency(consistency, 'consistency')
+    return new Database(this.#core, name, { consistency, doubleQuotedStrings })
   }
 
   /** The names of the databases that exist here. */
@@ -162,6 +173,14 @@ function checkDatabaseName(name: unknown): void {
     'ERR_INVALID_ARGUMENT',
     `a database can't be called ${JSON.stringify(name)}: use 1 to 64 of a-z, 0-9, _ and -, and ` +
       `not '${SYSTEM}', which is the cluster's own`,
+  )
+}
+
+function checkDoubleQuotedStrings(value: unknown): void {
+  if (value === undefined || typeof value === 'boolean') return
+  throw new ColmenaError(
+    'ERR_INVALID_OPTION',
+    `doubleQuotedStrings is ${JSON.stringify(value)}; it can be true or false`,
   )
 }
 

@@ -16,6 +16,7 @@ import {
   toBatchStatement,
   toStatement,
 } from './statement.ts'
+import type { Written } from './write-call.ts'
 
 /** How a batch runs: `read` on one local snapshot, the others as one write; see `batch`. */
 export type BatchMode = 'write' | 'read' | 'deferred'
@@ -23,6 +24,12 @@ export type BatchMode = 'write' | 'read' | 'deferred'
 /** A batch's mode together with the options of any call. */
 export interface BatchOptions extends CallOptions {
   readonly mode?: BatchMode | undefined
+}
+
+/** What a handle is made with, checked and complete. */
+export interface DatabaseConfig {
+  readonly consistency: Consistency
+  readonly doubleQuotedStrings: boolean | undefined
 }
 
 const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
@@ -42,13 +49,15 @@ export class Database {
   readonly protocol: 'file' = 'file'
   readonly #core: NodeCore
   readonly #consistency: Consistency
+  readonly #doubleQuotedStrings: boolean | undefined
   #reader: DatabaseReader | undefined
   #isClosed = false
 
-  constructor(core: NodeCore, name: string, consistency: Consistency) {
+  constructor(core: NodeCore, name: string, config: DatabaseConfig) {
     this.#core = core
     this.name = name
-    this.#consistency = consistency
+    this.#consistency = config.consistency
+    this.#doubleQuotedStrings = config.doubleQuotedStrings
   }
 
   /** Whether this handle or its node was closed. */
@@ -119,12 +128,7 @@ export class Database {
     if (mode === 'read') {
       throw invalid(`statement ${writing + 1} of a batch of mode 'read' is no read`)
     }
-    const { index, statements: results } = await this.#core.writes.submit({
-      database: this.name,
-      unit: { statements: converted },
-      place,
-      signal: options.signal,
-    })
+    const { index, statements: results } = await this.#write(converted, place, options)
     return results.map((result) => createResultSet<TRow>(result, index, undefined))
   }
 
@@ -148,8 +152,9 @@ export class Database {
 
   /** The same database with another level for reads that name none. */
   withConsistency(level: Consistency): Database {
-    checkConsistency(level, 'the level of withConsistency')
-    return new Database(this.#core, this.name, level)
+    const consistency = checkConsistency(level, 'the level of withConsistency')
+    const doubleQuotedStrings = this.#doubleQuotedStrings
+    return new Database(this.#core, this.name, { consistency, doubleQuotedStrings })
   }
 
   /** Closes this handle alone; the node and other handles go on. */
@@ -170,15 +175,25 @@ export class Database {
     if (reads(files.classify(statement.sql), statement.sql, place)) {
       return this.#read<TRow>(files, statement, place, options)
     }
-    const { index, statements } = await this.#core.writes.submit({
-      database: this.name,
-      unit: { statements: [statement] },
-      place,
-      signal: options.signal,
-    })
+    const { index, statements } = await this.#write([statement], place, options)
     const [result] = statements
     if (result === undefined) throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
     return createResultSet<TRow>(result, index, undefined)
+  }
+
+  /** As one unit: all or nothing. */
+  #write(
+    statements: readonly Statement[],
+    place: StatementPlace,
+    { signal }: CallOptions,
+  ): Promise<Written> {
+    return this.#core.writes.submit({
+      database: this.name,
+      doubleQuotedStrings: this.#doubleQuotedStrings,
+      unit: { statements },
+      place,
+      signal,
+    })
   }
 
   async #read<TRow>(
@@ -231,7 +246,7 @@ export class Database {
     if (this.#isClosed) {
       throw new ColmenaError('ERR_CLOSED', `this handle of database '${this.name}' is closed`)
     }
-    return this.#core.readers.database(this.name)
+    return this.#core.readers.database(this.name, this.#doubleQuotedStrings)
   }
 
   /** Bound when the call is made: later, other contexts are at work. */

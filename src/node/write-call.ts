@@ -12,6 +12,8 @@ export interface Written {
 /** What a call wants written, and who is told. */
 export interface WriteCallOptions {
   readonly unit: Unit
+  /** What it asks of its database, undefined for nothing. */
+  readonly doubleQuotedStrings: boolean | undefined
   readonly sizeBytes: number
   readonly place: StatementPlace
   readonly resolve: (written: Written) => void
@@ -25,6 +27,7 @@ export interface WriteCallOptions {
 /** A caller's unit on its way through the log: settled once, by whoever comes first. */
 export class WriteCall extends Waiting {
   readonly unit: Unit
+  readonly doubleQuotedStrings: boolean | undefined
   readonly sizeBytes: number
   readonly #options: WriteCallOptions
   /** The sequence of its command once that left for the engine; 0 while it waits here. */
@@ -34,6 +37,7 @@ export class WriteCall extends Waiting {
   constructor(options: WriteCallOptions) {
     super()
     this.unit = options.unit
+    this.doubleQuotedStrings = options.doubleQuotedStrings
     this.sizeBytes = options.sizeBytes
     this.#options = options
   }

@@ -69,6 +69,8 @@ interface Lane {
 
 export interface WriteRequest {
   readonly database: string
+  /** What the call asks of its database, undefined for nothing. */
+  readonly doubleQuotedStrings?: boolean | undefined
   readonly unit: Unit
   readonly place: StatementPlace
   readonly signal: AbortSignal | undefined
@@ -180,7 +182,7 @@ export class Writes {
   }
 
   #take(
-    { database, unit, place, signal }: WriteRequest,
+    { database, doubleQuotedStrings, unit, place, signal }: WriteRequest,
     sizeBytes: number,
     resolve: (written: Written) => void,
     reject: (error: ColmenaError) => void,
@@ -189,6 +191,7 @@ export class Writes {
     let abort: (() => void) | null = null
     const call = new WriteCall({
       unit: { statements: unit.statements.map(keepStatement) },
+      doubleQuotedStrings,
       sizeBytes,
       place,
       resolve,
@@ -254,6 +257,7 @@ export class Writes {
     for (; at < lane.waiting.length && calls.length < commandUnitsMax; at += 1) {
       const call = lane.waiting[at] as WriteCall
       if (call.isSettled) continue
+      if (calls[0] !== undefined && calls[0].doubleQuotedStrings !== call.doubleQuotedStrings) break
       if (calls.length > 0 && encoder.sizeBytes + call.sizeBytes > commandBytesMax) break
       encoder.add(call.unit)
       call.unit.statements.forEach(releaseStatement)
@@ -266,7 +270,9 @@ export class Writes {
     for (const call of calls) call.sequence = sequence
     lane.inflight.set(sequence, { calls, outcome: null })
     const { origin, post } = this.#options
-    post(lane.database, sequence, encoder.finish({ origin, database: lane.database, sequence }))
+    const { database } = lane
+    const doubleQuotedStrings = calls[0]?.doubleQuotedStrings
+    post(database, sequence, encoder.finish({ origin, database, sequence, doubleQuotedStrings }))
   }
 
   /** Takes a command out of flight and lets the next one go. */

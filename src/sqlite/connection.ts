@@ -6,6 +6,8 @@ import { DATABASE_LIMITS, DATABASE_OPTIONS, type DatabaseLimits, requireSqlite }
 export interface ConnectionSettings {
   /** SQLite's run-time limits; those that are left out are what a new cluster begins with. */
   readonly limits?: DatabaseLimits | undefined
+  /** Whether "text" that names no column is a string, as SQLite once had it; false by default. */
+  readonly doubleQuotedStrings?: boolean | undefined
 }
 
 /** Opens a file with every option explicit. */
@@ -16,7 +18,12 @@ export function openDatabase(
 ): DatabaseSync {
   const { DatabaseSync } = requireSqlite()
   const limits = { ...DATABASE_LIMITS, ...settings.limits }
-  const db = new DatabaseSync(path, { ...DATABASE_OPTIONS, readOnly: isReadOnly, limits })
+  const db = new DatabaseSync(path, {
+    ...DATABASE_OPTIONS,
+    readOnly: isReadOnly,
+    limits,
+    enableDoubleQuotedStringLiterals: settings.doubleQuotedStrings ?? false,
+  })
   try {
     // The overrides must be callable from DEFAULTs and triggers, on the reader for the same answer.
     db.exec('PRAGMA trusted_schema = ON; PRAGMA recursive_triggers = OFF')

@@ -77,6 +77,7 @@ const STATEMENTS_MAX = 1000
  */
 export class Reader {
   readonly path: string
+  readonly doubleQuotedStrings: boolean
   readonly #db: DatabaseSync
   readonly #own: OwnStatements
   readonly #guard: Guard
@@ -97,6 +98,7 @@ export class Reader {
       this.#db.close()
       throw error
     }
+    this.doubleQuotedStrings = options.doubleQuotedStrings ?? false
     // Never the same twice.
     this.#commits = options.commits ?? (() => Number.NaN)
   }
@@ -239,7 +241,8 @@ export class Reader {
   }
 
   #prepareNew(sql: string): ReaderStatement {
-    const guarded = prepareGuarded(this.#db, this.#guard, () => this.schema(), sql)
+    const schema = (): Schema => this.schema()
+    const guarded = prepareGuarded(this.#db, this.#guard, schema, sql, this.doubleQuotedStrings)
     return { ...guarded, columns: [], columnTypes: [], schemaVersion: UNKNOWN, commits: UNKNOWN }
   }
 

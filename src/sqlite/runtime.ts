@@ -13,15 +13,16 @@ export interface RuntimeProbe {
 
 /**
  * Every option of DatabaseSync, spelled out: its defaults have changed within one release line, and
- * two nodes that differ in one of them answer the same statement differently. `readOnly` is chosen
- * for each connection. Part of the engine's fingerprint.
+ * two nodes that differ in one of them answer the same statement differently. Part of the engine's
+ * fingerprint. `openDatabase` adds those that differ between databases or connections.
  */
 export const DATABASE_OPTIONS: Readonly<
-  Required<Omit<Sqlite.DatabaseSyncOptions, 'limits' | 'readOnly'>>
+  Required<
+    Omit<Sqlite.DatabaseSyncOptions, 'limits' | 'readOnly' | 'enableDoubleQuotedStringLiterals'>
+  >
 > = Object.freeze({
   open: true,
   enableForeignKeyConstraints: true,
-  enableDoubleQuotedStringLiterals: false,
   allowExtension: false,
   // A writer that finds the file busy must say so at once: its thread has other work.
   timeout: 0,

@@ -49,13 +49,15 @@ const LARGEST_ROWID_HEX = /^0x0*7fffffffffffffff$/i
  * Reads the shape of a statement's text and refuses what the text alone shows to be refused. The
  * authorizer is the authority on what a statement does; this says it in better words, and sees the
  * few things that it is not told of (VACUUM, several statements, new names, expressions in
- * indexes).
+ * indexes). With `doubleQuotedStrings` a quoted name may be a string as well.
  *
  * @throws StatementFailure ERR_REFUSED_SQL or ERR_NON_DETERMINISTIC_SQL with the reason.
  */
-export function readShape(sql: string): StatementShape {
+export function readShape(sql: string, doubleQuotedStrings: boolean): StatementShape {
   if (sql.includes('\0')) throw refusal('the SQL holds a NUL character, where SQLite stops reading')
   const tokens = tokenize(sql)
+  const isString = ({ kind }: Token): boolean =>
+    kind === 'string' || (doubleQuotedStrings && kind === 'quoted')
   const count = countStatements(tokens)
   if (count === 0) throw refusal('the SQL holds no statement')
   if (count > 1) {
@@ -67,7 +69,9 @@ export function readShape(sql: string): StatementShape {
   const refused = REFUSED_KEYWORDS.get(keyword)
   if (refused !== undefined) throw refusal(refused)
   refuseOwnNames(tokens, SCHEMA_KEYWORDS.has(keyword))
-  if (keyword === 'create' || keyword === 'alter') refuseUnstableExpressions(tokens, first)
+  if (keyword === 'create' || keyword === 'alter') {
+    refuseUnstableExpressions(tokens, first, isString)
+  }
   const pragma = parsePragma(tokens, first)
   const has = (test: (token: Token) => boolean) => tokens.some(test)
   return {
@@ -81,7 +85,7 @@ export function readShape(sql: string): StatementShape {
     ),
     namesDeferral: has(({ kind, text }) => kind === 'word' && text.startsWith('deferr')),
     namesIntegrityCheck: has(
-      ({ kind, text }) => kind === 'string' && text.toLowerCase() === 'integrity-check',
+      (token) => isString(token) && token.text.toLowerCase() === 'integrity-check',
     ),
   }
 }
@@ -107,9 +111,13 @@ function createsIndex(tokens: readonly Token[], first: number): boolean {
  * SQLite refuses the present in indexes and generated columns itself, but not where it has been
  * overridden by a function that counts as deterministic: the index would be corrupt on every node.
  */
-function refuseUnstableExpressions(tokens: readonly Token[], first: number): void {
+function refuseUnstableExpressions(
+  tokens: readonly Token[],
+  first: number,
+  isString: (token: Token) => boolean,
+): void {
   if (createsIndex(tokens, first)) {
-    refuseUnstableCalls(tokens, first, tokens.length)
+    refuseUnstableCalls(tokens, first, tokens.length, isString)
     return
   }
   const isAlter = tokens[first]?.text === 'alter'
@@ -120,7 +128,8 @@ function refuseUnstableExpressions(tokens: readonly Token[], first: number): voi
     else if (token?.kind === 'sign' && token.text === ')') depth -= 1
     else if (token?.kind === 'word' && token.text === 'as' && tokens[at + 1]?.text === '(') {
       // Outside the parentheses it is CREATE TABLE … AS (SELECT …), which runs once.
-      if (isAlter || depth > 0) refuseUnstableCalls(tokens, at + 2, closingOf(tokens, at + 1))
+      if (!isAlter && depth === 0) continue
+      refuseUnstableCalls(tokens, at + 2, closingOf(tokens, at + 1), isString)
     }
   }
 }
@@ -145,7 +154,12 @@ function closingOf(tokens: readonly Token[], opening: number): number {
 
 const PRESENT: ReadonlySet<string> = new Set(['now', 'subsec', 'subsecond', 'localtime', 'utc'])
 
-function refuseUnstableCalls(tokens: readonly Token[], from: number, to: number): void {
+function refuseUnstableCalls(
+  tokens: readonly Token[],
+  from: number,
+  to: number,
+  isString: (token: Token) => boolean,
+): void {
   for (let at = from; at < to; at += 1) {
     const name = tokens[at]!
     const isName = name.kind === 'word' || name.kind === 'quoted'
@@ -153,7 +167,7 @@ function refuseUnstableCalls(tokens: readonly Token[], from: number, to: number)
     if (!isName || !TIME_FUNCTIONS.has(called) || tokens[at + 1]?.text !== '(') continue
     const inside = tokens.slice(at + 2, closingOf(tokens, at + 1))
     const namesPresent = inside.some(
-      ({ kind, text }) => kind === 'string' && PRESENT.has(text.toLowerCase()),
+      (token) => isString(token) && PRESENT.has(token.text.toLowerCase()),
     )
     // strftime of a format alone is the present.
     const isBareFormat = called === 'strftime' && !inside.some(({ text }) => text === ',')

@@ -27,8 +27,9 @@ export function prepareGuarded(
   guard: Guard,
   schema: () => Schema,
   sql: string,
+  doubleQuotedStrings: boolean,
 ): GuardedStatement {
-  const shape = readShape(sql)
+  const shape = readShape(sql, doubleQuotedStrings)
   if (shape.pragma !== undefined && shape.isExplain && shape.pragma.kind !== 'read') {
     throw refusal(`EXPLAIN of PRAGMA ${shape.pragma.call.name} is refused: it may take effect`)
   }

@@ -69,6 +69,7 @@ const NO_ROWS: readonly (readonly SqlValue[])[] = []
 export class Writer {
   readonly path: string
   readonly walPath: string
+  readonly doubleQuotedStrings: boolean
   readonly #db: DatabaseSync
   readonly #own: OwnStatements
   readonly #guard: Guard
@@ -97,6 +98,7 @@ export class Writer {
   constructor(path: string, options: WriterOptions = {}) {
     this.path = path
     this.walPath = `${path}-wal`
+    this.doubleQuotedStrings = options.doubleQuotedStrings ?? false
     this.#rejects = options.nonDeterminism === 'reject'
     this.#db = openDatabase(path, false, options)
     try {
@@ -289,7 +291,8 @@ export class Writer {
 
   #prepare(sql: string): WriterStatement {
     this.#storedTime.drop()
-    const prepared = prepareGuarded(this.#db, this.#guard, () => this.#currentSchema(), sql)
+    const schema = (): Schema => this.#currentSchema()
+    const prepared = prepareGuarded(this.#db, this.#guard, schema, sql, this.doubleQuotedStrings)
     const { facts, record, shape, statement } = prepared
     // A DEFAULT's call is refused only when it is made.
     const [call] = this.#rejects ? frozenCalls(record.functions) : []

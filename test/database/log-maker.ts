@@ -64,6 +64,8 @@ export class LogMaker {
   readonly entries: Entry[] = []
   readonly #sequences = new Map<string, number>()
   wallMs: number = 1_700_000_000_000
+  /** What the next writes ask of their databases. */
+  doubleQuotedStrings: boolean | undefined
 
   get lastIndex(): number {
     return this.entries.length + 1
@@ -113,7 +115,8 @@ export class LogMaker {
   ): Entry {
     const encoder = new WriteEncoder()
     for (const unit of units) encoder.add({ statements: toStatements(unit) })
-    const bytes = encoder.finish({ origin, database, sequence })
+    const { doubleQuotedStrings } = this
+    const bytes = encoder.finish({ origin, database, sequence, doubleQuotedStrings })
     this.wallMs += 7
     const seedLow = this.lastIndex
     patchEnvironment(bytes, { wallMs: this.wallMs, seedHigh: 42, seedLow })

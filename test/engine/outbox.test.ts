@@ -21,7 +21,6 @@ function createOutbox(): {
   const clock = { atMs: 0 }
   const rejected: { sequence: number; error: ErrorMessage }[] = []
   const outbox = new Outbox({
-    origin: ORIGIN,
     clock: { nowMs: () => clock.atMs, wallMs: () => 0, setTimer: () => () => {} },
     leaderWaitMs: 2_000,
     resendMs: 1_000,
@@ -120,6 +119,20 @@ describe('outbox', () => {
         [2, 1],
       ],
     )
+  })
+
+  it('asks of the database, with an empty command, what the command asked that it replaces', () => {
+    const { outbox, clock } = createOutbox()
+    const header = { origin: ORIGIN, database: 'main', sequence: 1, doubleQuotedStrings: true }
+    outbox.add('main', 1, new WriteEncoder().finish(header))
+    clock.atMs = 2_001
+    outbox.expire()
+    const asked: unknown[] = []
+    outbox.flush((bytes) => {
+      asked.push(decodeWrite(bytes).doubleQuotedStrings)
+      return 'log'
+    })
+    assert.deepEqual(asked, [true])
   })
 
   it('never gives up what may be in a log', () => {

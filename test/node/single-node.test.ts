@@ -293,6 +293,33 @@ suite('databases', () => {
     }
   })
 
+  test('take double-quoted text for strings if they were made so', async (t) => {
+    const dataDir = temporaryDirectory(t)
+    const node = await openHere(t, dataDir)
+    const legacy = node.database('legacy', { doubleQuotedStrings: true })
+    assert.deepEqual((await legacy.execute('SELECT "a" AS a')).rows, [{ a: 'a' }])
+    await legacy.batch(['CREATE TABLE t (v)', 'INSERT INTO t VALUES ("text")'])
+    const other = node.database('legacy', { doubleQuotedStrings: false })
+    const refused = { code: 'ERR_INVALID_OPTION', outcome: 'not-applied', retryable: false }
+    await assert.rejects(other.execute('SELECT v FROM t'), refused)
+    await assert.rejects(other.execute('INSERT INTO t VALUES (1)'), refused)
+    assert.throws(() => other.reader.prepare('SELECT v FROM t'), refused)
+    await node.close()
+    const again = await openHere(t, dataDir)
+    const plain = again.database('legacy').withConsistency('strong')
+    await plain.execute('INSERT INTO t VALUES ("more")')
+    assert.deepEqual((await plain.execute('SELECT "v", "x" AS x FROM t')).rows, [
+      { v: 'text', x: 'x' },
+      { v: 'more', x: 'x' },
+    ])
+    await assert.rejects(again.database().execute('SELECT "x"'), { code: 'ERR_SQL' })
+    const wrong = 1 as unknown as boolean
+    assert.throws(() => again.database('x', { doubleQuotedStrings: wrong }), {
+      code: 'ERR_INVALID_OPTION',
+      message: /doubleQuotedStrings is 1/,
+    })
+  })
+
   test('a handle is closed alone', async (t) => {
     const node = await openHere(t)
     const handle = node.database()

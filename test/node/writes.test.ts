@@ -48,10 +48,14 @@ class Rig {
     })
   }
 
-  write(sql: string, more: { signal?: AbortSignal; database?: string } = {}): Promise<Written> {
-    const { database = 'main', signal } = more
+  write(
+    sql: string,
+    more: { signal?: AbortSignal; database?: string; doubleQuotedStrings?: boolean } = {},
+  ): Promise<Written> {
+    const { database = 'main', signal, doubleQuotedStrings } = more
     const unit = { statements: [{ sql, args: [] }] }
-    const written = this.writes.submit({ database, unit, place: { index: 0, count: 1 }, signal })
+    const place = { index: 0, count: 1 }
+    const written = this.writes.submit({ database, doubleQuotedStrings, unit, place, signal })
     // Judged later, when the test looks at it.
     written.catch(() => {})
     return written
@@ -73,6 +77,19 @@ function turn(): Promise<void> {
 }
 
 suite('writes', () => {
+  test('calls that ask for different databases of one name share no command', async (t) => {
+    const rig = new Rig(t)
+    rig.write('a', { doubleQuotedStrings: true })
+    rig.write('b', { doubleQuotedStrings: true })
+    rig.write('c')
+    await turn()
+    assert.deepEqual(rig.commands, [['a', 'b'], ['c']])
+    assert.deepEqual(
+      rig.sent.map(({ doubleQuotedStrings }) => doubleQuotedStrings),
+      [true, undefined],
+    )
+  })
+
   test('calls of one turn share a command, and each gets its own answer', async (t) => {
     const rig = new Rig(t)
     const a = rig.write('a')
