@@ -65,7 +65,7 @@ let loaded: SqliteModule | undefined
 
 /**
  * node:sqlite, after a check that this Node.js has all that Colmena needs of it: the authorizer,
- * limits, the defensive flag, `isTransaction` and `backup`.
+ * sessions, limits, the defensive flag, `isTransaction` and `backup`.
  *
  * @throws ColmenaError ERR_UNSUPPORTED_RUNTIME with what is missing and what to do.
  */
@@ -96,6 +96,7 @@ function missingCapability(module: SqliteModule): string | undefined {
   try {
     db = new module.DatabaseSync(':memory:', { ...DATABASE_OPTIONS, limits: DATABASE_LIMITS })
     if (typeof db.setAuthorizer !== 'function') return 'setAuthorizer()'
+    if (typeof db.createSession !== 'function') return 'createSession()'
     if (db.limits?.attach !== DATABASE_LIMITS.attach) return 'limits'
     if (db.isTransaction !== false) return 'isTransaction'
     return missingDefence(db)

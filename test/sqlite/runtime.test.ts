@@ -11,7 +11,7 @@ function moduleWith(DatabaseSync: unknown): () => SqliteModule {
 }
 
 /** A database that has all that is asked for but one thing. */
-function without(member: 'setAuthorizer' | 'limits' | 'isTransaction'): unknown {
+function without(member: 'setAuthorizer' | 'createSession' | 'limits' | 'isTransaction'): unknown {
   return function OldDatabase(path: string, options: object) {
     const { DatabaseSync } = requireSqlite()
     const db = new DatabaseSync(path, options)
@@ -20,6 +20,7 @@ function without(member: 'setAuthorizer' | 'limits' | 'isTransaction'): unknown 
       limits,
       isTransaction,
       setAuthorizer: () => undefined,
+      createSession: () => undefined,
       exec: (sql: string) => db.exec(sql),
       close: () => db.close(),
     }
@@ -47,6 +48,7 @@ describe('the runtime', () => {
     ],
     [/no backup\(\)/, () => ({ ...requireSqlite(), backup: undefined }) as unknown as SqliteModule],
     [/no setAuthorizer\(\)/, moduleWith(without('setAuthorizer'))],
+    [/no createSession\(\)/, moduleWith(without('createSession'))],
     [/no limits/, moduleWith(without('limits'))],
     [/no isTransaction/, moduleWith(without('isTransaction'))],
     [/no defensive flag/, moduleWith(undefended())],
