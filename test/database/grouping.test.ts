@@ -45,8 +45,11 @@ const unitArb: fc.Arbitrary<UnitInput> = fc.oneof(
   smallArb.map((v): UnitInput => ['UPDATE p SET id = id + 100 WHERE id = ?', BigInt(v)]),
   fc.constant<UnitInput>('SELECT last_insert_rowid(), changes(), random()'),
   fc.constant<UnitInput>('SELEC'),
+  fc.constant<UnitInput>('INSERT INTO t (v) VALUES ("text")'),
   fc.constant<UnitInput>('ANALYZE'),
 )
+/** What a write asks of its database, mostly nothing: the other value is refused. */
+const asksArb = fc.constantFrom(undefined, undefined, undefined, false, true)
 const stepArb = fc.oneof(
   {
     weight: 12,
@@ -55,11 +58,16 @@ const stepArb = fc.oneof(
       name: fc.constantFrom(...NAMES),
       units: fc.array(unitArb, { maxLength: 4 }),
       repeat: fc.boolean(),
+      asks: asksArb,
     }),
   },
   {
     weight: 1,
-    arbitrary: fc.record({ kind: fc.constant('drop'), name: fc.constantFrom(...NAMES) }),
+    arbitrary: fc.record({
+      kind: fc.constant('drop'),
+      name: fc.constantFrom(...NAMES),
+      asks: asksArb,
+    }),
   },
   {
     weight: 2,
@@ -72,8 +80,14 @@ const stepArb = fc.oneof(
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('empty') }) },
 )
 type Step =
-  | { kind: 'write'; name: string; units: readonly UnitInput[]; repeat: boolean }
-  | { kind: 'drop'; name: string }
+  | {
+      kind: 'write'
+      name: string
+      units: readonly UnitInput[]
+      repeat: boolean
+      asks?: boolean | undefined
+    }
+  | { kind: 'drop'; name: string; asks?: boolean | undefined }
   | { kind: 'reopen'; fingerprint: 'one' | 'two' }
   | { kind: 'empty' }
 
@@ -92,12 +106,14 @@ function makeLog(steps: readonly Step[]): LogMaker {
   for (const step of steps) {
     if (step.kind === 'empty') log.empty()
     if (step.kind === 'write') {
+      log.doubleQuotedStrings = step.asks
       const { data } = log.write(step.name, step.units, origin)
       if (step.repeat) log.push(data)
     }
     if (step.kind === 'drop') {
       drops += 1
       log.drop(step.name, drops, origin)
+      log.doubleQuotedStrings = step.asks
       log.write(step.name, schemaOf(step.name), origin)
     }
     if (step.kind === 'reopen') {
