@@ -70,7 +70,7 @@ export class Engine {
       this.#connected()
       return
     }
-    const { bind, secrets } = this.#config
+    const { bind, secrets, snapshotBytesPerSecond } = this.#config
     const options = {
       bind,
       security:
@@ -78,6 +78,7 @@ export class Engine {
       identity: () => this.#identity(),
       clock: this.#ports.clock,
       random: this.#ports.random,
+      snapshotBytesPerSecond,
     }
     this.#ports.openNetwork(options, this.#networkHandlers(), (error, transport) => {
       if (transport === null) {
@@ -213,8 +214,8 @@ export class Engine {
             'ERR_LOG_CORRUPT',
             `the databases hold entries up to ${state.highestApplied} and need those after ` +
               `${state.applied}, but the log has ${log.firstIndex} to ${log.lastIndex}: part of ` +
-              'the data directory was lost or exchanged. Remove this node from the cluster, ' +
-              'delete its data directory and let it join anew',
+              'the data directory was lost or exchanged. Delete the whole directory and let ' +
+              'this node join again: it takes the place of the silent member that it was',
           ),
         )
         return

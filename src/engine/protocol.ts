@@ -42,6 +42,7 @@ export interface EngineConfig {
   readonly fingerprint: string
   /** Bounds for tests and odd machines; defaults in node/options. */
   readonly segmentBytes: number
+  readonly snapshotBytesPerSecond: number
 }
 
 /** An error as it crosses threads. */

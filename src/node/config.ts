@@ -25,6 +25,7 @@ export interface OpenConfig {
   readonly joinTimeoutMs: number
   readonly logRetainBytes: number
   readonly logSegmentBytes: number
+  readonly snapshotBytesPerSecond: number
   /** Newest first; empty for plaintext. */
   readonly secrets: readonly string[]
   readonly logger: Logger
@@ -69,6 +70,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     joinTimeoutMs: checkInteger(options, 'joinTimeoutMs', 1, TIMER_MS_MAX),
     logRetainBytes: checkInteger(options, 'logRetainBytes', 0, Number.MAX_SAFE_INTEGER),
     logSegmentBytes: checkInteger(options, 'logSegmentBytes', 65_536, 2 ** 30),
+    snapshotBytesPerSecond: checkInteger(options, 'snapshotBytesPerSecond', 2 ** 20, 2 ** 40),
     logger: checkLogger(options['logger']),
     signal: checkSignal(options['signal']),
   })

@@ -31,5 +31,6 @@ export function toEngineConfig(
     logRetainBytes: config.logRetainBytes,
     fingerprint: engineFingerprint(),
     segmentBytes: config.logSegmentBytes,
+    snapshotBytesPerSecond: config.snapshotBytesPerSecond,
   }
 }

@@ -90,6 +90,13 @@ export interface OpenOptions {
    */
   readonly logSegmentBytes?: number | undefined
   /**
+   * What this node sends of whole databases to members that were away for too long, to all of them
+   * together, in bytes per second. Copies at full speed slow the writes of the same moment down.
+   *
+   * @defaultValue 41943040 (40 MiB)
+   */
+  readonly snapshotBytesPerSecond?: number | undefined
+  /**
    * What all nodes of the cluster know and no one else: at least 16 bytes of randomness. It
    * encrypts and authenticates every connection. A list, newest first, is for changing it.
    */
@@ -124,6 +131,7 @@ export const OPTION_DEFAULTS: Required<{
   joinTimeoutMs: 60_000,
   logRetainBytes: 67_108_864,
   logSegmentBytes: 16_777_216,
+  snapshotBytesPerSecond: 41_943_040,
   secret: undefined,
   insecure: false,
   logger: undefined,

@@ -3,6 +3,7 @@ import { ColmenaError } from '../base/errors.ts'
 import type { Clock, Random } from '../base/ports.ts'
 import { HANDSHAKE_BYTES_MAX } from './hello.ts'
 import { OpenResources } from './open-resources.ts'
+import { Pace } from './pace.ts'
 import type { Identity, TransportHandlers, TransportOptions } from './port.ts'
 import { WarningThrottle } from './warning-throttle.ts'
 
@@ -21,6 +22,7 @@ export interface TransportConfig {
   readonly pingMs: number
   readonly silenceMsMax: number
   readonly snapshotStallMs: number
+  readonly snapshotBytesPerSecond: number
 }
 
 /** What every part of one open transport shares. */
@@ -29,6 +31,7 @@ export interface TransportContext {
   readonly handlers: TransportHandlers
   readonly warnings: WarningThrottle
   readonly resources: OpenResources
+  readonly snapshotPace: Pace
 }
 
 /** @throws ColmenaError `ERR_INVALID_OPTION` */
@@ -49,6 +52,7 @@ export function checkOptions(options: TransportOptions): TransportConfig {
     pingMs,
     silenceMsMax: options.silenceMsMax ?? 5 * pingMs,
     snapshotStallMs: options.snapshotStallMs ?? 30_000,
+    snapshotBytesPerSecond: options.snapshotBytesPerSecond ?? 40 * MIB,
   }
   for (const [name, value] of Object.entries(config)) {
     if (typeof value !== 'number' || (Number.isSafeInteger(value) && value >= 1)) continue
@@ -69,7 +73,9 @@ export function createContext(
   handlers: TransportHandlers,
 ): TransportContext {
   const warnings = new WarningThrottle(config.clock, handlers)
-  return { config, handlers, warnings, resources: new OpenResources() }
+  const resources = new OpenResources()
+  const snapshotPace = new Pace(config.clock, config.snapshotBytesPerSecond)
+  return { config, handlers, warnings, resources, snapshotPace }
 }
 
 /** Socket settings that hold before any byte, TLS included, and the count for `close()`. */

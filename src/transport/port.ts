@@ -85,6 +85,8 @@ export interface TransportOptions {
   readonly silenceMsMax?: number | undefined
   /** A snapshot stream that does not move for so long is closed. @defaultValue 30000 */
   readonly snapshotStallMs?: number | undefined
+  /** What all outgoing snapshot streams together send. @defaultValue 40 MiB */
+  readonly snapshotBytesPerSecond?: number | undefined
 }
 
 /** Why a peer is gone: its process closed every socket, or the network did (or we did). */

@@ -43,6 +43,7 @@ export class SnapshotSender {
   #descriptor: number | null = null
   #isReading = false
   #isWaitingForSocket = false
+  #cancelRest: Cancel = () => {}
   #isReleased = false
   #result: { readonly error: ColmenaError | null } | null = null
 
@@ -178,7 +179,11 @@ export class SnapshotSender {
     const parts = encodeChunk({ file: this.#file, offsetBytes: this.#offsetBytes, data })
     this.#offsetBytes += data.length
     // A channel that is closing refuses: its end is reported in a moment.
-    if (channel.send(WIRE_KIND.snapshotChunk, parts)) this.#readChunk()
+    if (!channel.send(WIRE_KIND.snapshotChunk, parts)) return
+    const { config, snapshotPace } = this.#context
+    const restMs = snapshotPace.spend(data.length)
+    if (restMs === 0) this.#readChunk()
+    else this.#cancelRest = config.clock.setTimer(restMs, () => this.#readChunk())
   }
 
   #closeFile(next: () => void): void {
@@ -197,6 +202,7 @@ export class SnapshotSender {
     this.#result = { error }
     this.#watch.stop()
     this.#cancelDial()
+    this.#cancelRest()
     this.#channel?.destroy()
     // Also after a failure that is found within the caller's own call, `done` comes later.
     process.nextTick(() => this.#release())

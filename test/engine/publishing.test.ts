@@ -33,6 +33,7 @@ const CONFIG: EngineConfig = {
   logRetainBytes: 8 * 1024,
   fingerprint: 'simulated',
   segmentBytes: 8 * 1024,
+  snapshotBytesPerSecond: 40 * 1024 * 1024,
 }
 
 interface Alone {

@@ -39,6 +39,7 @@ suite('options of open', () => {
       joinTimeoutMs: 60_000,
       logRetainBytes: 64 * 1024 * 1024,
       logSegmentBytes: 16 * 1024 * 1024,
+      snapshotBytesPerSecond: 40 * 1024 * 1024,
       logger: {},
       signal: undefined,
     })
@@ -72,6 +73,7 @@ suite('options of open', () => {
     refused({ dataDir: '.', requestTimeoutMs: 0 }, /requestTimeoutMs is 0/)
     refused({ dataDir: '.', requestTimeoutMs: 2 ** 31 }, /requestTimeoutMs/)
     refused({ dataDir: '.', logRetainBytes: 0.5 }, /logRetainBytes is 0.5/)
+    refused({ dataDir: '.', snapshotBytesPerSecond: 40 }, /snapshotBytesPerSecond .*1048576/)
     refused(
       { dataDir: '.', joinAs: 'voters' },
       /joinAs .*'voter', 'learner' \(is 'voter' meant\?\)/,

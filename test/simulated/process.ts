@@ -202,6 +202,7 @@ export class SimulatedProcess implements ConsensusNode {
       logRetainBytes: segmentBytes,
       fingerprint: 'simulated',
       segmentBytes,
+      snapshotBytesPerSecond: 40 * 1024 * 1024,
     }
   }
 

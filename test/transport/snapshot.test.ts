@@ -283,6 +283,19 @@ test('a receiver gives up a stream that stands still, and says so', async (t) =>
   await until('the owner knows', () => b.log.events.some((e) => /40 .*silent/.test(e)))
 })
 
+test('a stream keeps to its rate', async (t) => {
+  const shipment = makeShipment(t, { 'main.db': MIB })
+  const a = await openNode(t, { memberId: 1, snapshotBytesPerSecond: MIB })
+  const b = await openNode(t, { memberId: 2 })
+  b.log.directoryFor = () => shipment.target
+  a.transport.setPeer(2, b.address)
+  const startedMs = performance.now()
+  assert.equal(await a.sendSnapshot(2, shipment.manifest, shipment.source), null)
+  const tookMs = performance.now() - startedMs
+  assert.ok(tookMs > 500, `a second's worth of bytes took ${tookMs} ms`)
+  assertDelivered(shipment)
+})
+
 test('a slow disk slows the sender down instead of filling memory', async (t) => {
   const shipment = makeShipment(t, { 'main.db': 64 * MIB })
   let passed = 0
