@@ -55,8 +55,10 @@ export class Commands {
       origin: config.origin,
       clock,
       askAgainMs: config.electionTimeoutMs / 2,
+      leaderWaitMs: 2 * config.electionTimeoutMs,
       requestTimeoutMs: config.requestTimeoutMs,
       send: (bytes) => this.#sendControl(bytes.slice()),
+      rejected: (request, error) => ports.toUser({ kind: 'dropRejected', request, error }),
     })
   }
 
@@ -96,6 +98,7 @@ export class Commands {
   tick(): void {
     if (this.#options.raft.leader === NO_MEMBER) {
       this.#outbox.expire()
+      this.drops.expire()
       return
     }
     this.#outbox.resendOverdue()

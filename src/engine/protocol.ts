@@ -60,7 +60,7 @@ export type EngineRequest =
   | { readonly method: 'members' }
   /** `to`: a node id; null lets the leader choose. */
   | { readonly method: 'transferLeadership'; readonly to: string | null }
-  /** Acknowledged at once; the storage thread's `drops` message has the outcome. */
+  /** Acknowledged at once; the outcome is in `drops` of the storage thread, or `dropRejected`. */
   | { readonly method: 'dropDatabase'; readonly database: string; readonly request: number }
   | { readonly method: 'dropSettled'; readonly request: number }
   /** What became of an own command whose caller timed out. */
@@ -105,6 +105,8 @@ export type EngineToUser =
       readonly to: number
       readonly error: ErrorMessage
     }
+  /** A `dropDatabase` that will never apply. */
+  | { readonly kind: 'dropRejected'; readonly request: number; readonly error: ErrorMessage }
   | {
       readonly kind: 'readAnswer'
       readonly id: number
@@ -125,6 +127,12 @@ export type EngineToUser =
   | { readonly kind: 'fatal'; readonly error: ErrorMessage }
   /** The answer to `close`. */
   | { readonly kind: 'closed' }
+
+/** What is said while a node opens. */
+export type EngineOpening = Extract<
+  EngineToUser,
+  { kind: 'clusterFound' | 'startStorage' | 'established' | 'ready' | 'openFailed' }
+>
 
 /** `members()`, one row each. */
 export interface MemberStatus {

@@ -1,6 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import { type Consistency, checkConsistency } from './consistency.ts'
-import { nearestName } from './nearest.ts'
+import { checkKeys } from './nearest.ts'
 
 /** What every call takes last. */
 export interface CallOptions {
@@ -22,12 +22,7 @@ export function checkCallOptions(options: unknown): CallOptions {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {
     throw invalid('the options of a call are an object, such as { consistency: "strong" }')
   }
-  for (const key of Object.keys(options)) {
-    if (KEYS.includes(key)) continue
-    const nearest = nearestName(key, KEYS)
-    const hint = nearest === undefined ? `known are ${KEYS.join(', ')}` : `is '${nearest}' meant?`
-    throw invalid(`unknown option '${key}' of a call; ${hint}`)
-  }
+  checkKeys(options, KEYS, invalid, ' of a call')
   const { signal, consistency } = options as CallOptions
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid('signal must be an AbortSignal')

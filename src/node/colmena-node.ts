@@ -8,6 +8,7 @@ import { Database } from './database-client.ts'
 import type { Emit, NodeEvents } from './events.ts'
 import { checkNotAborted } from './failures.ts'
 import type { Leader, WaitOptions } from './leader-watch.ts'
+import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
 import type { Logger } from './options.ts'
 import { createStatus, type NodeStatus } from './status.ts'
@@ -28,6 +29,8 @@ export interface DatabaseOptions {
    */
   readonly doubleQuotedStrings?: boolean | undefined
 }
+
+const DATABASE_OPTIONS = ['consistency', 'doubleQuotedStrings']
 
 /** What calls that only wait take. */
 export interface SignalOptions {
@@ -86,11 +89,13 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * empty one. Handles cost nothing, and each may have another level.
    *
    * @throws ColmenaError ERR_INVALID_ARGUMENT for a name that is not of `[a-z0-9_-]{1,64}`, or
-   * that is kept for the cluster itself; ERR_INVALID_OPTION for a value that an option can't have.
+   * that is kept for the cluster itself; ERR_INVALID_OPTION for an option that there is not, or a
+   * value that it can't have.
    */
   database(name = 'main', options: DatabaseOptions = {}): Database {
     this.#core.checkOpen()
     checkDatabaseName(name)
+    checkKeys(options, DATABASE_OPTIONS, invalidOption, ' of a database')
     const consistency = options.consistency ?? this.#core.config.consistency
     const { doubleQuotedStrings } = options
     checkDoubleQuotedStrings(doubleQuotedStrings)
@@ -108,6 +113,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * Removes a database from all nodes, with everything in it; it is gone here when this resolves.
    *
    * @returns false if there was none of that name.
+   * @throws ColmenaError ERR_NO_LEADER, ERR_TIMEOUT, ERR_ABORTED, ERR_INVALID_ARGUMENT
    */
   async dropDatabase(name: string, options: SignalOptions = {}): Promise<boolean> {
     this.#core.checkOpen()
@@ -134,7 +140,8 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   /**
    * Resolves when there is a leader, with who it is.
    *
-   * @throws ColmenaError ERR_TIMEOUT after `timeoutMs` (`requestTimeoutMs` by default), ERR_ABORTED
+   * @throws ColmenaError ERR_TIMEOUT after `timeoutMs` (`requestTimeoutMs` by default),
+   * ERR_ABORTED, ERR_INVALID_ARGUMENT
    */
   async waitForLeader(options: WaitOptions = {}): Promise<Leader> {
     this.#core.checkOpen()
@@ -178,10 +185,11 @@ function checkDatabaseName(name: unknown): void {
 
 function checkDoubleQuotedStrings(value: unknown): void {
   if (value === undefined || typeof value === 'boolean') return
-  throw new ColmenaError(
-    'ERR_INVALID_OPTION',
-    `doubleQuotedStrings is ${JSON.stringify(value)}; it can be true or false`,
-  )
+  throw invalidOption(`doubleQuotedStrings is ${JSON.stringify(value)}; it can be true or false`)
+}
+
+function invalidOption(message: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_OPTION', message)
 }
 
 function logEvent(logger: Logger, name: keyof NodeEvents, [event]: readonly unknown[]): void {

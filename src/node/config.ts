@@ -2,7 +2,7 @@ import { resolve } from 'node:path'
 import { ColmenaError } from '../base/errors.ts'
 import { formatHostPort, type HostPort, isLoopback, isWildcard, parseHostPort } from './address.ts'
 import { CONSISTENCY_LEVELS, type Consistency } from './consistency.ts'
-import { nearestName } from './nearest.ts'
+import { checkKeys, nearestName } from './nearest.ts'
 import { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
 
 /** {@link OpenOptions} after checking, complete; no other file reads the raw ones. */
@@ -48,7 +48,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
   if (!isRecord(options)) {
     throw invalid(`open needs an object of options, such as { dataDir: './data' }`)
   }
-  checkKeys(options)
+  checkKeys(options, KEYS, invalid)
   const heartbeatMs = checkInteger(options, 'heartbeatMs', 1, TIMER_MS_MAX)
   const electionTimeoutMs = checkInteger(options, 'electionTimeoutMs', 3, TIMER_MS_MAX)
   if (heartbeatMs * 3 > electionTimeoutMs) {
@@ -74,15 +74,6 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     logger: checkLogger(options['logger']),
     signal: checkSignal(options['signal']),
   })
-}
-
-function checkKeys(options: Record<string, unknown>): void {
-  for (const key of Object.keys(options)) {
-    if ((KEYS as readonly string[]).includes(key)) continue
-    const nearest = nearestName(key, KEYS)
-    const hint = nearest === undefined ? `known are ${KEYS.join(', ')}` : `is '${nearest}' meant?`
-    throw invalid(`unknown option '${key}'; ${hint}`)
-  }
 }
 
 function checkNodeId(nodeId: unknown): string | undefined {

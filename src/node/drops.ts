@@ -1,7 +1,8 @@
 import type { ColmenaError } from '../base/errors.ts'
 import type { DropAnswer } from '../database/database.ts'
-import type { EngineRequest } from '../engine/engine.ts'
+import type { EngineRequest, ErrorMessage } from '../engine/engine.ts'
 import type { Deadlines } from './deadlines.ts'
+import { errorFromMessage } from './failures.ts'
 import { Requests } from './requests.ts'
 
 export interface DropsOptions {
@@ -33,6 +34,10 @@ export class Drops {
 
   answered(drops: readonly DropAnswer[]): void {
     for (const { request, dropped } of drops) this.#requests.answered(request, dropped, null)
+  }
+
+  rejected(request: number, error: ErrorMessage): void {
+    this.#requests.answered(request, null, errorFromMessage(error))
   }
 
   failAll(error: ColmenaError): void {

@@ -20,6 +20,9 @@ interface Waiter {
   readonly fail: (error: ColmenaError) => void
 }
 
+/** Beyond it a timer fires at once. */
+const TIMER_MS_MAX = 0x7fff_ffff
+
 /** What this node was last told of leader and members, and who waits for a leader. */
 export class LeaderWatch {
   readonly #leaderMember: () => number
@@ -60,13 +63,16 @@ export class LeaderWatch {
     for (const waiter of [...this.#waiters]) waiter.resolve(leader)
   }
 
+  /** The node has ended: nobody leads here any more. */
   failAll(error: ColmenaError): void {
+    this.#leader = null
     for (const waiter of [...this.#waiters]) waiter.fail(error)
   }
 
-  /** @throws ColmenaError ERR_TIMEOUT or ERR_ABORTED */
+  /** @throws ColmenaError ERR_TIMEOUT, ERR_ABORTED or ERR_INVALID_ARGUMENT */
   wait(signal: AbortSignal | undefined, timeoutMs: number): Promise<Leader> {
     return new Promise((resolve, reject) => {
+      checkTimeout(timeoutMs)
       checkNotAborted(signal)
       const { leader } = this
       if (leader !== null) {
@@ -94,6 +100,15 @@ export class LeaderWatch {
       this.#waiters.add(waiter)
     })
   }
+}
+
+function checkTimeout(timeoutMs: unknown): void {
+  const isNumber = Number.isInteger(timeoutMs)
+  if (isNumber && (timeoutMs as number) >= 0 && (timeoutMs as number) <= TIMER_MS_MAX) return
+  throw new ColmenaError(
+    'ERR_INVALID_ARGUMENT',
+    `timeoutMs is ${JSON.stringify(timeoutMs)}; it is milliseconds, 0 to ${TIMER_MS_MAX}`,
+  )
 }
 
 function noLeaderInTime(timeoutMs: number): ColmenaError {

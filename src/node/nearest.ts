@@ -1,3 +1,18 @@
+/** Refuses the first key that is not among `known`: a misspelt option must not be ignored. */
+export function checkKeys(
+  options: object,
+  known: readonly string[],
+  refuse: (message: string) => Error,
+  of = '',
+): void {
+  for (const key of Object.keys(options)) {
+    if (known.includes(key)) continue
+    const nearest = nearestName(key, known)
+    const hint = nearest === undefined ? `known are ${known.join(', ')}` : `is '${nearest}' meant?`
+    throw refuse(`unknown option '${key}'${of}; ${hint}`)
+  }
+}
+
 /** The candidate that is the fewest edits away from `name`, or undefined if none is close. */
 export function nearestName(name: string, candidates: readonly string[]): string | undefined {
   let nearest: string | undefined

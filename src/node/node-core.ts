@@ -9,7 +9,7 @@ import {
   type StorageToUser,
   SYSTEM,
 } from '../database/database.ts'
-import type { EngineRequest, EngineToUser } from '../engine/engine.ts'
+import type { EngineOpening, EngineRequest, EngineToUser } from '../engine/engine.ts'
 import type { OpenConfig } from './config.ts'
 import type { Consistency } from './consistency.ts'
 import type { DataDir } from './data-dir.ts'
@@ -215,6 +215,9 @@ export class NodeCore {
       case 'rejected':
         this.writes.rejected(message)
         break
+      case 'dropRejected':
+        this.drops.rejected(message.request, message.error)
+        break
       case 'reply':
         this.#requests.answered(message.id, message.value, optionalError(message.error))
         break
@@ -238,12 +241,7 @@ export class NodeCore {
     }
   }
 
-  #fromEngineOpening(
-    message: Extract<
-      EngineToUser,
-      { kind: 'clusterFound' | 'startStorage' | 'established' | 'ready' | 'openFailed' }
-    >,
-  ): void {
+  #fromEngineOpening(message: EngineOpening): void {
     const { dataDir, origin } = this.#options
     switch (message.kind) {
       case 'clusterFound':

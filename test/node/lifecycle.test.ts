@@ -260,6 +260,9 @@ suite('what the engine tells', () => {
   test('no leader in time is an error, and so is a signal', async (t) => {
     const { node } = await openFake(t)
     await assert.rejects(node.waitForLeader({ timeoutMs: 10 }), { code: 'ERR_TIMEOUT' })
+    for (const timeoutMs of [-1, 0.5, Number.NaN, 2 ** 31, '5' as unknown as number]) {
+      await assert.rejects(node.waitForLeader({ timeoutMs }), { code: 'ERR_INVALID_ARGUMENT' })
+    }
     const controller = new AbortController()
     const waiting = node.waitForLeader({ signal: controller.signal })
     controller.abort()

@@ -285,6 +285,14 @@ suite('databases', () => {
     assert.deepEqual((await db.execute('SELECT b FROM t')).rows, [])
   })
 
+  test('refuse options that there are not', async (t) => {
+    const node = await openHere(t)
+    assert.throws(() => node.database('main', { consistancy: 'strong' } as object), {
+      code: 'ERR_INVALID_OPTION',
+      message: /is 'consistency' meant/,
+    })
+  })
+
   test('have names that are file names everywhere', async (t) => {
     const node = await openHere(t)
     for (const name of ['', 'A', 'a.b', '../x', 'a'.repeat(65), 'system', 7 as unknown as string]) {
@@ -437,6 +445,7 @@ suite('the end', () => {
     await assert.rejects(node.databases(), gone)
     await assert.rejects(node.dropDatabase('x'), gone)
     await assert.rejects(node.waitForLeader(), gone)
+    assert.equal(node.leader, null)
     await assert.rejects(node.transferLeadership(), gone)
     assert.throws(() => node.database(), gone)
     assert.throws(() => statement.get(), gone)

@@ -52,6 +52,7 @@ const handlers: Handlers = {
   status: () => node().status(),
   leader: () => ({ isLeader: node().isLeader, leader: node().leader }),
   transferLeadership: (nodeId) => node().transferLeadership(nodeId),
+  dropDatabase: (name) => node().dropDatabase(name),
   startWriters: (options) => (writers as Writers).start(options),
   stopWriters: () => (writers as Writers).stop(),
   startFlood: (options) => {

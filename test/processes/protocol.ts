@@ -10,6 +10,7 @@ export interface NodeCalls {
   status(): NodeStatus
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
   transferLeadership(nodeId: string): void
+  dropDatabase(name: string): boolean
   startWriters(options: WritersOptions): void
   /** Answers when no write is under way any more. */
   stopWriters(): void

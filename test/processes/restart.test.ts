@@ -82,6 +82,9 @@ it('a node that is left alone says that it is not ready, and when it is again', 
       return status.ready ? null : status
     })
     assert.match(notReadyReason ?? '', /leader/)
+    const noLeader = { code: 'ERR_NO_LEADER', outcome: 'not-applied', retryable: true }
+    await assert.rejects(left.call('execute', 'CREATE TABLE t (a)'), noLeader)
+    await assert.rejects(left.call('dropDatabase', 'main'), noLeader)
     await Promise.all([1, 2].map((at) => cluster.startNode(at)))
     await until('all are ready again', allReady)
   } finally {

@@ -1,0 +1,56 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { Drops } from '../../src/engine/drops.ts'
+
+function createDrops(): {
+  drops: Drops
+  clock: { atMs: number }
+  sent: Uint8Array[]
+  rejected: (readonly [request: number, code: string, outcome: string])[]
+} {
+  const clock = { atMs: 0 }
+  const sent: Uint8Array[] = []
+  const rejected: (readonly [number, string, string])[] = []
+  const drops = new Drops({
+    origin: 'ab'.repeat(16),
+    clock: { nowMs: () => clock.atMs, wallMs: () => 0, setTimer: () => () => {} },
+    askAgainMs: 500,
+    leaderWaitMs: 2_000,
+    requestTimeoutMs: 10_000,
+    send: (bytes) => sent.push(bytes),
+    rejected: (request, { code, outcome }) => rejected.push([request, code, outcome]),
+  })
+  return { drops, clock, sent, rejected }
+}
+
+describe('drops of databases', () => {
+  it('are sent again until they are answered', () => {
+    const { drops, clock, sent } = createDrops()
+    drops.add('x', 1)
+    drops.ask()
+    drops.ask()
+    assert.equal(sent.length, 1)
+    clock.atMs += 500
+    drops.ask()
+    assert.equal(sent.length, 2)
+    drops.settled(1)
+    clock.atMs += 500
+    drops.ask()
+    assert.equal(sent.length, 2)
+  })
+
+  it('that find no leader are given up for good, unless they were sent', () => {
+    const { drops, clock, sent, rejected } = createDrops()
+    drops.add('x', 1)
+    drops.ask()
+    drops.add('y', 2)
+    clock.atMs += 1_999
+    drops.expire()
+    assert.deepEqual(rejected, [])
+    clock.atMs += 1
+    drops.expire()
+    assert.deepEqual(rejected, [[2, 'ERR_NO_LEADER', 'not-applied']])
+    drops.ask()
+    assert.equal(sent.length, 2, 'only the first is asked for again')
+  })
+})
