@@ -30,7 +30,8 @@ export interface StorageView {
   readonly generation: number
   /** Bumped when a database is made or dropped. */
   readonly databasesEpoch: number
-  readonly isHalted: boolean
+  /** Whether its files may differ from the other members': then nothing is read from them. */
+  readonly isDivergent: boolean
   /** Of the largest WAL that can't start anew. */
   readonly walBytes: number
 }
@@ -75,7 +76,7 @@ export class SharedState {
       view.applied,
       view.generation,
       view.databasesEpoch,
-      view.isHalted ? 1 : 0,
+      view.isDivergent ? 1 : 0,
       view.walBytes,
     ])
   }
@@ -99,11 +100,11 @@ export class SharedState {
   }
 
   readStorage(): StorageView {
-    const [applied, generation, databasesEpoch, halted, walBytes] = this.#read(
+    const [applied, generation, databasesEpoch, divergent, walBytes] = this.#read(
       STORAGE_AT - 1,
       STORAGE_FIELDS,
     ) as [number, number, number, number, number]
-    return { applied, generation, databasesEpoch, isHalted: halted === 1, walBytes }
+    return { applied, generation, databasesEpoch, isDivergent: divergent === 1, walBytes }
   }
 
   /** The applied index alone, without the lock: one cell is never torn. */
@@ -119,6 +120,11 @@ export class SharedState {
   /** The count of databases made and dropped alone. */
   databasesEpoch(): number {
     return Number(Atomics.load(this.#cells, STORAGE_AT + 2))
+  }
+
+  /** Whether the files may differ from the other members', alone. */
+  isDivergent(): boolean {
+    return Atomics.load(this.#cells, STORAGE_AT + 3) === 1n
   }
 
   /** For the storage thread alone: while `commit` runs, {@link commits} is odd. */

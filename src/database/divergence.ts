@@ -15,6 +15,10 @@ export class Divergence {
     this.#reason = readDivergence(path)
   }
 
+  get isNoted(): boolean {
+    return this.#reason !== null
+  }
+
   /** @throws MachineTrouble if the files may differ. */
   refuse(): void {
     if (this.#reason !== null) throw new MachineTrouble(this.#reason, { divergent: true })

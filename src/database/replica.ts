@@ -232,6 +232,11 @@ export class Replica {
     return trouble?.isDivergent ? asHalted(trouble) : null
   }
 
+  /** Whether that was found once, now or before the process began. */
+  get isDivergent(): boolean {
+    return this.#divergence.isNoted
+  }
+
   #troubleOf(work: () => void): MachineTrouble | null {
     try {
       work()

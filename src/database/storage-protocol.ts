@@ -112,11 +112,7 @@ export type StorageToUser =
   | { readonly kind: 'drops'; readonly drops: readonly DropAnswer[] }
   /** The index that `SharedState.waitedIndex` asked for is applied. */
   | { readonly kind: 'applied'; readonly index: number }
-  | {
-      readonly kind: 'halted'
-      readonly reason: string | null
-      readonly isDivergent: boolean
-    }
+  | { readonly kind: 'halted'; readonly reason: string | null }
   /** As the node's event of that name. */
   | { readonly kind: 'warning'; readonly code: string; readonly message: string }
   /** A snapshot took the place of the files: answers to own commands up to there are lost. */

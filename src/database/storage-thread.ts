@@ -251,7 +251,7 @@ class StorageThread {
   #tellHalted(): void {
     this.#publish()
     const reason = this.#halted?.error.message ?? null
-    this.#tellUser({ kind: 'halted', reason, isDivergent: this.#halted?.isDivergent ?? false })
+    this.#tellUser({ kind: 'halted', reason })
     this.#tellEngine({ kind: 'halted', reason })
   }
 
@@ -339,7 +339,7 @@ class StorageThread {
       applied: this.#replica.appliedIndex,
       generation: this.#replica.generation,
       databasesEpoch: this.#databasesEpoch,
-      isHalted: this.#halted !== null,
+      isDivergent: this.#replica.isDivergent,
       walBytes: this.#walBytes,
     })
   }

@@ -108,7 +108,8 @@ export function threadFailure(name: ThreadName, cause: unknown): ColmenaError {
 }
 
 /** A node whose files may be wrong answers nothing: only bringing it in anew helps. */
-export function divergedError(reason: string | null): ColmenaError {
+export function divergedError(haltedReason: string | null): ColmenaError {
+  const reason = haltedReason ?? 'another program wrote to them'
   return new ColmenaError(
     'ERR_APPLY_HALTED',
     "this node's databases may differ from the other members', so nothing is read from or " +

@@ -73,7 +73,6 @@ export class NodeCore {
   #failure: unknown
   #ending: Promise<void> | undefined
   #haltedReason: string | null = null
-  #isDivergent = false
   /** The port that is really bound; 0 without network. */
   port = 0
   /** Local reads since the start. */
@@ -141,7 +140,7 @@ export class NodeCore {
   /** The way to the files; closed while they may differ from the others'. @throws ColmenaError */
   get readers(): Readers {
     this.checkOpen()
-    if (this.#isDivergent) throw divergedError(this.#haltedReason)
+    if (this.shared.isDivergent()) throw divergedError(this.#haltedReason)
     return this.#readers as Readers
   }
 
@@ -291,7 +290,6 @@ export class NodeCore {
         break
       case 'halted':
         this.#haltedReason = message.reason
-        this.#isDivergent = message.isDivergent
         break
       case 'warning':
         this.#options.emit('warning', { code: message.code, message: message.message })

@@ -47,7 +47,7 @@ class Node {
       applied: this.replica.appliedIndex,
       generation: this.replica.generation,
       databasesEpoch: this.#epoch,
-      isHalted: false,
+      isDivergent: false,
       walBytes: this.walBytes,
     })
   }

@@ -29,7 +29,7 @@ function openReaders(context: TestContext, directory: string, replica: Replica):
     applied: replica.appliedIndex,
     generation: replica.generation,
     databasesEpoch: 1,
-    isHalted: false,
+    isDivergent: false,
     walBytes: 0,
   })
   const readers = createReaders({ directory, shared })

@@ -33,7 +33,7 @@ const FOLLOWER: EngineStatus = {
 async function openFollower(t: TestContext): Promise<{
   readonly status: (change?: Partial<EngineStatus>) => Promise<NodeStatus>
   readonly lagBy: (applyLagMs: number) => void
-  readonly halt: (reason: string | null, isDivergent?: boolean) => void
+  readonly halt: (reason: string | null) => void
   readonly write: () => Promise<unknown>
 }> {
   const { node, engine, storage } = await openFake(t, { electionTimeoutMs: ELECTION_TIMEOUT_MS })
@@ -53,7 +53,7 @@ async function openFollower(t: TestContext): Promise<{
       return node.status()
     },
     lagBy: (applyLagMs) => shared.publishEngine({ ...shared.readEngine(), applyLagMs }),
-    halt: (reason, isDivergent = false) => storage.say({ kind: 'halted', reason, isDivergent }),
+    halt: (reason) => storage.say({ kind: 'halted', reason }),
     write: () => node.database().execute('CREATE TABLE t (a)'),
   }
 }
@@ -83,7 +83,7 @@ test('a node that applies nothing is not ready, and is again once it goes on', a
   halt('the disk is full')
   assertNotReady(await status(), /the disk is full/)
   await assert.rejects(write(), { code: 'ERR_APPLY_HALTED', message: /the disk is full/ })
-  halt('another program wrote', true)
+  halt('another program wrote')
   assertNotReady(await status(), /another program wrote/)
   halt(null)
   assert.equal((await status()).ready, true)

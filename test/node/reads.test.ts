@@ -45,7 +45,7 @@ class Rig {
   }
 
   apply(applied: number): void {
-    const storage = { generation: 1, databasesEpoch: 1, isHalted: false, walBytes: 0 }
+    const storage = { generation: 1, databasesEpoch: 1, isDivergent: false, walBytes: 0 }
     this.shared.publishStorage({ applied, ...storage })
     if (this.shared.waitedIndex() <= applied) this.reads.applied(applied)
   }

@@ -263,7 +263,7 @@ export class SimulatedApplier implements Applier {
       applied: applied ?? lowest,
       generation: this.#generation,
       databasesEpoch: this.#state.files.size,
-      isHalted: false,
+      isDivergent: false,
       walBytes: 0,
     })
   }
