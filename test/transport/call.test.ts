@@ -67,10 +67,14 @@ test('a call without an answer times out; the late answer harms nobody', async (
 test('a socket that gave no sign of life is not used for the next call', async (t) => {
   const a = await openNode(t, { memberId: 1 })
   const server = await openRawServer(t, 2, [])
-  assert.equal(codeOf((await a.call(server.address, 1, '', 50)).error), 'ERR_TIMEOUT')
+  const call = async (): Promise<ColmenaError | null> =>
+    (await a.call(server.address, 1, '', 50)).error
+  // On a slow machine the first ones may end before there is a socket at all.
+  for (let tries = 1; (await call())?.outcome !== 'unknown'; tries += 1) assert.ok(tries < 200)
   const first = server.sockets.get('call')
-  assert.equal(codeOf((await a.call(server.address, 1, '', 50)).error), 'ERR_TIMEOUT')
-  assert.notEqual(server.sockets.get('call'), first)
+  assert.ok(first)
+  assert.equal(codeOf(await call()), 'ERR_TIMEOUT')
+  await until('another socket', () => server.sockets.get('call') !== first)
 })
 
 test('nobody there: the call fails, and certainly did nothing', async (t) => {
