@@ -23,7 +23,8 @@ export const layers: ReadonlyMap<string, number> = new Map([
   ['dns', 5],
   ['testing', 5],
   ['server', 6],
-  ['cli', 7],
+  ['demo', 7],
+  ['cli', 8],
 ])
 
 /** From this layer on, a room sees the core as a stranger would: through src/index.ts only. */
