@@ -39,7 +39,9 @@ export {
   type ResultSet,
   type Row,
   type SignalOptions,
+  type TermStatus,
   type Value,
   type WaitOptions,
+  type WriteTiming,
   withConsistency,
 } from './node/node.ts'

@@ -31,7 +31,9 @@ export type UnitResult =
 export interface CommandResult {
   readonly database: string
   readonly sequence: number
+  /** Of the log entry that carried it. */
   readonly index: number
+  readonly term: number
   readonly units: readonly UnitResult[]
 }
 
@@ -52,7 +54,8 @@ export function writeStatementResult(writer: ByteWriter, result: StatementResult
 /** Results never leave the machine, so this encoding has no version. */
 export function encodeCommandResult(result: CommandResult): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(64 + result.units.length * 24)
-  writer.text(result.database).u53(result.sequence).u53(result.index).u32(result.units.length)
+  writer.text(result.database).u53(result.sequence).u53(result.index).u53(result.term)
+  writer.u32(result.units.length)
   for (const unit of result.units) {
     if (unit.ok) {
       writer.u8(1).u32(unit.statements.length)
@@ -70,10 +73,11 @@ export function decodeCommandResult(bytes: Uint8Array): CommandResult {
   const database = reader.text()
   const sequence = reader.u53()
   const index = reader.u53()
+  const term = reader.u53()
   const units: UnitResult[] = []
   for (let left = reader.count(5); left > 0; left -= 1) units.push(readUnitResult(reader))
   reader.end()
-  return { database, sequence, index, units }
+  return { database, sequence, index, term, units }
 }
 
 function readUnitResult(reader: ByteReader): UnitResult {

@@ -14,6 +14,7 @@ export type {
   GroupOutcome,
   Halted,
   OwnOriginState,
+  OwnResult,
   OwnSequence,
 } from './outcome.ts'
 export {
@@ -34,6 +35,7 @@ export {
   type SnapshotCopy,
   type StorageToUser,
   type StorageWorkerData,
+  type TimedResult,
   type UserToStorage,
 } from './storage-protocol.ts'
 export type { Genesis, OriginRecord } from './system-file.ts'

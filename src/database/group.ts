@@ -270,14 +270,15 @@ function dropDatabase(context: GroupContext, entry: Entry, command: DropDatabase
 
 function gather(
   { gatherer, ownOrigin }: GroupContext,
-  { index, command }: PlacedCommand,
+  { index, term, command }: PlacedCommand,
   units: readonly UnitResult[] | null,
 ): void {
   if (command.origin !== ownOrigin) return
   const { database, sequence } = command
   gatherer.sequences.set(database, sequence)
   if (units === null) return
-  gatherer.results.push(encodeCommandResult({ database, sequence, index, units }))
+  const bytes = encodeCommandResult({ database, sequence, index, term, units })
+  gatherer.results.push({ index, bytes })
 }
 
 /** A write to what no database can be called changes nothing, and its caller must not wait. */

@@ -16,6 +16,14 @@ export interface OwnSequence {
   readonly sequence: number
 }
 
+/** The answer to a command of this node's own origin. */
+export interface OwnResult {
+  /** Of the log entry that carried it. */
+  readonly index: number
+  /** An encoded `CommandResult`. */
+  readonly bytes: Uint8Array<ArrayBuffer>
+}
+
 /** 'unregistered' until the registration is applied here; 'retired' is for ever. */
 export type OwnOriginState = 'unregistered' | 'registered' | 'retired'
 
@@ -33,8 +41,8 @@ export interface GroupOutcome {
   readonly appliedIndex: number
   readonly appliedTerm: number
   readonly halted: Halted | null
-  /** Encoded `CommandResult`s of this node's own origin, in log order per database. */
-  readonly results: readonly Uint8Array<ArrayBuffer>[]
+  /** In log order per database. */
+  readonly results: readonly OwnResult[]
   readonly ownSequences: readonly OwnSequence[]
   readonly drops: readonly DropAnswer[]
   /** The index of the last configuration change in the group, null for none. */
@@ -48,7 +56,7 @@ export interface GroupOutcome {
 
 /** Gathers what a group came to, over several tries if need be. */
 export class OutcomeGatherer {
-  readonly results: Uint8Array<ArrayBuffer>[] = []
+  readonly results: OwnResult[] = []
   readonly sequences: Map<string, number> = new Map()
   readonly drops: DropAnswer[] = []
   confIndex: number | null = null

@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import { ColmenaError, type ErrorCode } from '../base/errors.ts'
 import type { Done } from '../base/ports.ts'
+import { processNowMs } from '../base/process-clock.ts'
 import type { Entry } from '../raft/types.ts'
 import {
   type AppliedReport,
@@ -32,7 +33,7 @@ export class StorageClient {
 
   apply(entries: readonly Entry[]): void {
     const bytes = encodeEntries(entries)
-    this.#post({ kind: 'apply', entries: bytes }, [bytes.buffer])
+    this.#post({ kind: 'apply', entries: bytes, committedMs: processNowMs() }, [bytes.buffer])
   }
 
   /** Copies every database at one index into `directory`, relative to the data directory. */

@@ -72,7 +72,8 @@ export interface SnapshotCopy {
 }
 
 export type EngineToStorage =
-  | { readonly kind: 'apply'; readonly entries: Uint8Array }
+  /** `committedMs`: when the engine learned that they are, on the process's own clock. */
+  | { readonly kind: 'apply'; readonly entries: Uint8Array; readonly committedMs: number }
   /** `directory` is relative to the data directory. */
   | { readonly kind: 'copySnapshot'; readonly id: number; readonly directory: string }
   | { readonly kind: 'removeSnapshot'; readonly directory: string }
@@ -153,20 +154,36 @@ export function decodeEntries(bytes: Uint8Array): Entry[] {
   return entries
 }
 
-/** Encoded command results as one array of bytes, whose buffer can be transferred. */
-export function encodeResults(results: readonly Uint8Array[]): Uint8Array<ArrayBuffer> {
+/** The answer to an own command on its way to the user, with moments of `processNowMs`. */
+export interface TimedResult {
+  /** `decodeCommandResult` reads it. */
+  readonly bytes: Uint8Array
+  readonly committedMs: number
+  readonly appliedMs: number
+}
+
+const RESULT_BYTES_MIN = 20
+
+/** Results as one array of bytes, whose buffer can be transferred. */
+export function encodeResults(results: readonly TimedResult[]): Uint8Array<ArrayBuffer> {
   let sizeBytes = 4
-  for (const result of results) sizeBytes += 4 + result.length
+  for (const { bytes } of results) sizeBytes += RESULT_BYTES_MIN + bytes.length
   const writer = new ByteWriter(sizeBytes).u32(results.length)
-  for (const result of results) writer.blob(result)
+  for (const { bytes, committedMs, appliedMs } of results) {
+    writer.f64(committedMs).f64(appliedMs).blob(bytes)
+  }
   return writer.finish()
 }
 
-/** Views of each result: `decodeCommandResult` reads them. */
-export function decodeResults(bytes: Uint8Array): Uint8Array[] {
+/** The results, their bytes as views of `bytes`. */
+export function decodeResults(bytes: Uint8Array): TimedResult[] {
   const reader = new ByteReader(bytes)
-  const results: Uint8Array[] = []
-  for (let left = reader.count(4); left > 0; left -= 1) results.push(reader.blob())
+  const results: TimedResult[] = []
+  for (let left = reader.count(RESULT_BYTES_MIN); left > 0; left -= 1) {
+    const committedMs = reader.f64()
+    const appliedMs = reader.f64()
+    results.push({ bytes: reader.blob(), committedMs, appliedMs })
+  }
   reader.end()
   return results
 }

@@ -3,9 +3,10 @@ import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from '
 import { assert } from '../base/assert.ts'
 import { release } from '../base/bytes.ts'
 import { isColmenaError } from '../base/errors.ts'
+import { processNowMs } from '../base/process-clock.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { Entry } from '../raft/types.ts'
-import type { GroupOutcome, Halted } from './outcome.ts'
+import type { GroupOutcome, Halted, OwnResult } from './outcome.ts'
 import { Replica } from './replica.ts'
 import { SnapshotCopies } from './snapshot-copies.ts'
 import {
@@ -31,10 +32,11 @@ const WATCH_MS = 1000
 
 type Request = Exclude<EngineToStorage, { readonly kind: 'apply' }>
 
-/** The bytes of entries up to `lastIndex`. */
+/** The bytes of entries up to `lastIndex`, and when the engine learned that they are committed. */
 interface Received {
   readonly lastIndex: number
   readonly bytes: Uint8Array
+  readonly committedMs: number
 }
 
 /** A request, and the entry that must be applied before it is served. */
@@ -102,16 +104,16 @@ class StorageThread {
 
   #receive(first: EngineToStorage): void {
     for (let message: EngineToStorage | undefined = first; message !== undefined; ) {
-      if (message.kind === 'apply') this.#take(message.entries)
+      if (message.kind === 'apply') this.#take(message.entries, message.committedMs)
       else this.#requests.push({ request: message, after: this.#lastReceived() })
       message = receiveMessageOnPort(this.#engine)?.message as EngineToStorage | undefined
     }
     if (!this.#isTurnPlanned) this.#turn()
   }
 
-  #take(bytes: Uint8Array): void {
+  #take(bytes: Uint8Array, committedMs: number): void {
     for (const entry of decodeEntries(bytes)) this.#entries.push(entry)
-    this.#received.push({ lastIndex: this.#lastReceived(), bytes })
+    this.#received.push({ lastIndex: this.#lastReceived(), bytes, committedMs })
   }
 
   /** What is applied was bound and decoded: nothing reads its bytes any more. */
@@ -171,19 +173,16 @@ class StorageThread {
       return
     }
     this.#entries = this.#entries.slice(entries.length)
-    this.#releaseApplied()
     if (outcome.databasesChanged) this.#databasesEpoch += 1
     this.#resume()
     this.#publish()
     this.#tell(outcome)
+    this.#releaseApplied()
     this.#checkpoint()
   }
 
   #tell(outcome: GroupOutcome): void {
-    if (outcome.results.length > 0) {
-      const bytes = encodeResults(outcome.results)
-      this.#tellUser({ kind: 'results', bytes }, [bytes.buffer])
-    }
+    if (outcome.results.length > 0) this.#tellResults(outcome.results)
     if (outcome.drops.length > 0) this.#tellUser({ kind: 'drops', drops: outcome.drops })
     this.#tellWaiting()
     const origin = this.#replica.originOf(this.#data.memberId)
@@ -201,6 +200,17 @@ class StorageThread {
         members: confIndex === null ? null : this.#replica.members,
       },
     })
+  }
+
+  #tellResults(results: readonly OwnResult[]): void {
+    const appliedMs = processNowMs()
+    const timed = results.map(({ index, bytes }) => {
+      const received = this.#received.find(({ lastIndex }) => index <= lastIndex)
+      assert(received !== undefined, 'what was applied was received')
+      return { bytes, committedMs: received.committedMs, appliedMs }
+    })
+    const bytes = encodeResults(timed)
+    this.#tellUser({ kind: 'results', bytes }, [bytes.buffer])
   }
 
   #tellWaiting(): void {

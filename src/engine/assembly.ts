@@ -1,5 +1,5 @@
 import type { Log } from '../log/log.ts'
-import { type ConfState, type HardState, Raft, type Snapshot } from '../raft/raft.ts'
+import { type ConfState, type HardState, type MemberId, Raft, type Snapshot } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
 import { EngineMix } from './engine-mix.ts'
 import { Membership } from './membership.ts'
@@ -9,6 +9,7 @@ import { ReadRequests } from './read-requests.ts'
 import { raftConfig } from './settings.ts'
 import { Snapshots } from './snapshots.ts'
 import { StoredLog } from './stored-log.ts'
+import { Terms } from './terms.ts'
 
 /** Everything that exists before the loop can run. */
 export interface CoreParts {
@@ -74,6 +75,14 @@ export function createMembership(
     changed,
   }
   return new Membership(options, replica)
+}
+
+export function createTerms(
+  { ports }: CoreParts,
+  raft: Raft,
+  nodeId: (id: MemberId) => string | null,
+): Terms {
+  return new Terms({ raft, clock: ports.clock, nodeId })
 }
 
 /** A connected member says itself what it runs now; of another one the databases know. */

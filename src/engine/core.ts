@@ -1,7 +1,7 @@
 import { DecodeError } from '../base/bytes.ts'
 import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
-import { type MemberId, type Message, NO_MEMBER, type Raft, type Ready } from '../raft/raft.ts'
+import type { MemberId, Message, Raft, Ready } from '../raft/raft.ts'
 import { decodeMessage, encodeMessage } from '../transport/transport.ts'
 import { Amnesia } from './amnesia.ts'
 import { ApplyWatch } from './apply-watch.ts'
@@ -13,6 +13,7 @@ import {
   createRaft,
   createReads,
   createSnapshots,
+  createTerms,
 } from './assembly.ts'
 import { Commands } from './commands.ts'
 import { Compaction } from './compaction.ts'
@@ -25,6 +26,7 @@ import type { ReadRequests } from './read-requests.ts'
 import { Saving } from './saving.ts'
 import { APPLY_MS_MAX, TICKS_PER_HEARTBEAT } from './settings.ts'
 import type { Snapshots } from './snapshots.ts'
+import type { Terms } from './terms.ts'
 import { View } from './view.ts'
 import { FRAMES, laneOf } from './wire.ts'
 
@@ -45,6 +47,7 @@ export class Core {
   readonly failover: Failover
   readonly amnesia: Amnesia
   readonly mix: EngineMix
+  readonly terms: Terms
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly #applyWatch: ApplyWatch
@@ -55,12 +58,7 @@ export class Core {
   #isHalted = false
   #isFull = false
   #yieldAgainMs = 0
-  #seenLeader: MemberId = NO_MEMBER
-  #seenTerm: number
-  #leaderHeardMs: number | null = null
   #cancelTick: Cancel = () => {}
-  /** Terms that began since the start. */
-  elections = 0
 
   constructor(parts: CoreParts) {
     this.#parts = parts
@@ -69,7 +67,7 @@ export class Core {
       latestSnapshot: () => this.snapshots.latest(),
       fetched: (error) => this.#fetched(error),
     })
-    this.#seenTerm = this.raft.term
+    this.terms = createTerms(parts, this.raft, (id) => this.membership.nodeId(id))
     this.#view = new View(ports.shared, ports.clock, this.raft)
     this.reads = createReads(parts, this.raft)
     this.membership = createMembership(parts, this.raft, () => this.#membersChanged())
@@ -196,13 +194,6 @@ export class Core {
     return isStarted
   }
 
-  /** Milliseconds since the leader was last heard; null if none ever was. */
-  get leaderContactMs(): number | null {
-    if (this.raft.role === 'leader') return 0
-    const heardMs = this.#leaderHeardMs
-    return heardMs === null ? null : this.#parts.ports.clock.nowMs() - heardMs
-  }
-
   /** Stops ticking and answering; the owner closes log, transport and applier. */
   close(): void {
     if (this.#isClosed) return
@@ -298,7 +289,7 @@ export class Core {
         const message = decodeMessage(body)
         if (message === null || message.from !== from) throw new DecodeError('no raft message')
         if (this.amnesia.isForgetful(message)) return
-        if (from === this.raft.leader) this.#leaderHeardMs = this.#parts.ports.clock.nowMs()
+        this.terms.heard(from)
         this.raft.step(message)
         break
       }
@@ -335,17 +326,12 @@ export class Core {
 
   #lookForLeader(): void {
     const { leader, term, role } = this.raft
-    const { ports } = this.#parts
-    if (leader === this.#seenLeader && term === this.#seenTerm) return
-    if (term !== this.#seenTerm) this.elections += 1
-    if (leader !== NO_MEMBER) this.#leaderHeardMs = ports.clock.nowMs()
-    this.#seenLeader = leader
-    this.#seenTerm = term
+    if (!this.terms.look()) return
     this.#view.leadershipChanged()
     if (role !== 'leader') this.membership.leadershipLost()
     this.commands.leaderChanged()
     this.reads.leaderChanged()
-    ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
+    this.#parts.ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
     this.schedule()
   }
 

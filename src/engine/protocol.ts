@@ -153,6 +153,15 @@ export interface MemberStatus {
   readonly fingerprint: string | null
 }
 
+/** A term as one node saw it. */
+export interface TermStatus {
+  readonly term: number
+  /** Who led it; null while this node knows of nobody, or if nobody ever did. */
+  readonly leaderId: string | null
+  /** When this node first saw the term, in milliseconds since 1970. */
+  readonly sinceMs: number
+}
+
 /** The engine's part of `status()`. */
 export interface EngineStatus {
   readonly role: 'follower' | 'precandidate' | 'candidate' | 'leader'
@@ -173,6 +182,7 @@ export interface EngineStatus {
   readonly elections: number
   readonly snapshotsSent: number
   readonly snapshotsReceived: number
+  readonly terms: readonly TermStatus[]
   readonly engineMix: 'uniform' | 'mixed'
 }
 

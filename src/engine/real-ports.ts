@@ -1,13 +1,11 @@
 import { randomFillSync } from 'node:crypto'
 import type { Clock, Random } from '../base/ports.ts'
+import { processNowMs } from '../base/process-clock.ts'
 
 /** The machine's clocks; `nowMs` agrees between the threads of a process. */
 export function createRealClock(): Clock {
   return {
-    nowMs: () => {
-      const [seconds, nanoseconds] = process.hrtime()
-      return seconds * 1_000 + nanoseconds / 1e6
-    },
+    nowMs: processNowMs,
     wallMs: () => Date.now(),
     setTimer: (delayMs, fire) => {
       const timer = setTimeout(fire, delayMs)

@@ -26,14 +26,15 @@ export function engineStatus({ core, config, ports, log }: StatusParts): EngineS
     commitIndex: raft.commit,
     appliedIndex: ports.shared.applied(),
     compactedIndex: log.firstIndex - 1,
-    lastLeaderContactMs: core.leaderContactMs,
+    lastLeaderContactMs: core.terms.leaderContactMs,
     isRegistered: core.commands.isRegistered,
     isLogFull,
     logBytes: retainedBytes,
     forwards: core.commands.forwards,
-    elections: core.elections,
+    elections: core.terms.elections,
     snapshotsSent: snapshots.sentCount,
     snapshotsReceived: snapshots.receivedCount,
+    terms: core.terms.list(),
     engineMix: core.mix.isMixed ? 'mixed' : 'uniform',
   }
 }

@@ -128,8 +128,8 @@ export class Database {
     if (mode === 'read') {
       throw invalid(`statement ${writing + 1} of a batch of mode 'read' is no read`)
     }
-    const { index, statements: results } = await this.#write(converted, place, options)
-    return results.map((result) => createResultSet<TRow>(result, index, undefined))
+    const { place: written, statements: results } = await this.#write(converted, place, options)
+    return results.map((result) => createResultSet<TRow>(result, written))
   }
 
   /**
@@ -175,10 +175,10 @@ export class Database {
     if (reads(files.classify(statement.sql), statement.sql, place)) {
       return this.#read<TRow>(files, statement, place, options)
     }
-    const { index, statements } = await this.#write([statement], place, options)
+    const { place: written, statements } = await this.#write([statement], place, options)
     const [result] = statements
     if (result === undefined) throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
-    return createResultSet<TRow>(result, index, undefined)
+    return createResultSet<TRow>(result, written)
   }
 
   /** As one unit: all or nothing. */
@@ -208,7 +208,7 @@ export class Database {
     if (gate !== null) await gate
     const applied = this.#core.shared.applied()
     try {
-      return createResultSet<TRow>(files.query(sql, args), applied, level)
+      return createResultSet<TRow>(files.query(sql, args), { index: applied, level })
     } catch (error) {
       throw readFailure(error, place)
     }
@@ -229,7 +229,7 @@ export class Database {
       using snapshot = files.snapshot()
       return kept.map(({ sql, args }, index) => {
         place.index = index
-        return createResultSet<TRow>(snapshot.query(sql, args), applied, level)
+        return createResultSet<TRow>(snapshot.query(sql, args), { index: applied, level })
       })
     } catch (error) {
       throw readFailure(error, place)

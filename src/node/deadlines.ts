@@ -3,8 +3,8 @@
  * allocates nor arms a timer per call.
  */
 export abstract class Waiting {
-  /** Filled in by {@link Deadlines}. */
-  deadlineMs = 0
+  /** When the call was made; filled in by {@link Deadlines}, as all that follows. */
+  sinceMs = 0
   older: Waiting | null = null
   newer: Waiting | null = null
   isListed = false
@@ -34,7 +34,7 @@ export class Deadlines {
   }
 
   add(call: Waiting): void {
-    call.deadlineMs = this.#nowMs() + this.#timeoutMs
+    call.sinceMs = this.#nowMs()
     call.older = this.#newest
     call.newer = null
     call.isListed = true
@@ -65,14 +65,15 @@ export class Deadlines {
   #sweep(): void {
     this.#timer = null
     const nowMs = this.#nowMs()
-    while (this.#oldest !== null && this.#oldest.deadlineMs <= nowMs) {
+    const expiredMs = nowMs - this.#timeoutMs
+    while (this.#oldest !== null && this.#oldest.sinceMs <= expiredMs) {
       const call = this.#oldest
       this.remove(call)
       call.expire()
     }
     if (this.#oldest === null || this.#timer !== null) return
     // A timer may fire a little before its time; rounding up keeps it from firing in a row.
-    const leftMs = Math.max(1, Math.ceil(this.#oldest.deadlineMs - nowMs))
+    const leftMs = Math.max(1, Math.ceil(this.#oldest.sinceMs - expiredMs))
     this.#timer = setTimeout(() => this.#sweep(), leftMs)
   }
 }

@@ -279,7 +279,7 @@ export class NodeCore {
   #fromStorage(message: StorageToUser): void {
     switch (message.kind) {
       case 'results':
-        for (const bytes of decodeResults(message.bytes)) this.writes.answered(bytes)
+        for (const result of decodeResults(message.bytes)) this.writes.answered(result)
         break
       case 'applied':
         this.reads.applied(message.index)

@@ -5,7 +5,7 @@
  * user's thread; consensus and SQLite's writers have threads of their own (`engine/`, `database/`).
  */
 export type { InputValue } from '../command/command.ts'
-export type { MemberStatus } from '../engine/engine.ts'
+export type { MemberStatus, TermStatus } from '../engine/engine.ts'
 export type { CallOptions } from './call-options.ts'
 export type { ColmenaNode, DatabaseOptions, SignalOptions } from './colmena-node.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
@@ -31,3 +31,4 @@ export {
   type ThreadHandlers,
   type ThreadName,
 } from './threads.ts'
+export type { WriteTiming } from './write-call.ts'

@@ -1,5 +1,6 @@
 import type { SqlValue } from '../command/command.ts'
 import type { Consistency } from './consistency.ts'
+import type { WriteTiming, WrittenPlace } from './write-call.ts'
 
 /** A value as it is read: an integer is a number where that is exact, else a bigint. */
 export type Value = null | string | number | bigint | ArrayBuffer
@@ -28,9 +29,16 @@ export interface ResultSet<TRow = Row> {
   readonly index: number
   /** The level that a read was answered at; undefined for a write. */
   readonly consistency: Consistency | undefined
+  /** Of a write, the term of its log entry; undefined for a read. */
+  readonly term: number | undefined
+  /** How long a write took; undefined for a read. */
+  readonly timing: WriteTiming | undefined
   /** The same as JSON can hold it: bigints as text, bytes as base64. */
   toJSON(): unknown
 }
+
+/** What a result tells of where it comes from: a write's place in the log, or a read's level. */
+export type ResultOrigin = WrittenPlace | { readonly index: number; readonly level: Consistency }
 
 /** What a result is made from: `StatementResult`, or a read's rows. */
 export interface ResultSource {
@@ -49,15 +57,19 @@ class Result implements ResultSet {
   readonly lastInsertRowid: bigint | undefined
   readonly index: number
   readonly consistency: Consistency | undefined
+  readonly term: number | undefined
+  readonly timing: WriteTiming | undefined
 
-  constructor(source: ResultSource, index: number, consistency: Consistency | undefined) {
+  constructor(source: ResultSource, origin: ResultOrigin) {
     this.columns = [...source.columns]
     this.columnTypes = [...source.columnTypes]
     this.rows = source.rows.map((values) => toRow(this.columns, values))
     this.rowsAffected = source.rowsAffected ?? 0
     this.lastInsertRowid = source.lastInsertRowid ?? undefined
-    this.index = index
-    this.consistency = consistency
+    this.index = origin.index
+    this.consistency = 'level' in origin ? origin.level : undefined
+    this.term = 'level' in origin ? undefined : origin.term
+    this.timing = 'level' in origin ? undefined : origin.timing
   }
 
   toJSON(): unknown {
@@ -71,12 +83,8 @@ class Result implements ResultSet {
   }
 }
 
-export function createResultSet<TRow>(
-  source: ResultSource,
-  index: number,
-  consistency: Consistency | undefined,
-): ResultSet<TRow> {
-  return new Result(source, index, consistency) as unknown as ResultSet<TRow>
+export function createResultSet<TRow>(source: ResultSource, origin: ResultOrigin): ResultSet<TRow> {
+  return new Result(source, origin) as unknown as ResultSet<TRow>
 }
 
 function toRow(columns: readonly string[], values: readonly SqlValue[]): Row {

@@ -1,6 +1,6 @@
 import { createRequire } from 'node:module'
 import type { DatabaseStatus } from '../database/database.ts'
-import type { EngineStatus } from '../engine/engine.ts'
+import type { EngineStatus, TermStatus } from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
 import { notReadyReason } from './readiness.ts'
 
@@ -50,6 +50,8 @@ export interface NodeStatus {
     readonly snapshotsSent: number
     readonly snapshotsReceived: number
   }
+  /** Terms and their leaders as this node saw them since its start: newest last, at most 50. */
+  readonly terms: readonly TermStatus[]
   /** `mixed` while members run engines that may compute differently. */
   readonly engineMix: 'uniform' | 'mixed'
   readonly nodejsVersion: string
@@ -97,6 +99,7 @@ export function createStatus(
       snapshotsSent: engine.snapshotsSent,
       snapshotsReceived: engine.snapshotsReceived,
     },
+    terms: engine.terms,
     engineMix: engine.engineMix,
     nodejsVersion: process.versions.node,
     sqliteVersion: process.versions['sqlite'] ?? 'unknown',

@@ -3,10 +3,33 @@ import type { StatementResult, Unit, UnitResult } from '../command/command.ts'
 import { Waiting } from './deadlines.ts'
 import { errorFromUnit, type StatementPlace } from './failures.ts'
 
+/** How long a write took, in milliseconds since it was called. */
+export interface WriteTiming {
+  /** Until this node learned that its log entry is committed. */
+  readonly committedMs: number
+  /** Until this node had applied it. */
+  readonly appliedMs: number
+}
+
+/** Where in the log a write went, and how long that took. */
+export interface WrittenPlace {
+  readonly index: number
+  readonly term: number
+  readonly timing: WriteTiming
+}
+
 /** What a unit that was applied answered. */
 export interface Written {
-  readonly index: number
+  readonly place: WrittenPlace
   readonly statements: readonly StatementResult[]
+}
+
+/** A command's log entry, with the moments when it was committed and applied. */
+export interface AppliedEntry {
+  readonly index: number
+  readonly term: number
+  readonly committedMs: number
+  readonly appliedMs: number
 }
 
 /** What a call wants written, and who is told. */
@@ -46,12 +69,19 @@ export class WriteCall extends Waiting {
     this.#options.expired(this)
   }
 
-  answer(index: number, result: UnitResult): void {
+  answer({ index, term, committedMs, appliedMs }: AppliedEntry, result: UnitResult): void {
     if (this.isSettled) return
     this.#settle()
     const { place, resolve, reject } = this.#options
-    if (result.ok) resolve({ index, statements: result.statements })
-    else reject(errorFromUnit(result.error, place, index))
+    if (!result.ok) {
+      reject(errorFromUnit(result.error, place, index))
+      return
+    }
+    const timing = {
+      committedMs: committedMs - this.sinceMs,
+      appliedMs: appliedMs - this.sinceMs,
+    }
+    resolve({ place: { index, term, timing }, statements: result.statements })
   }
 
   fail(error: ColmenaError): void {

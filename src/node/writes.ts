@@ -1,6 +1,7 @@
 import { assert } from '../base/assert.ts'
 import { ColmenaError, type Outcome } from '../base/errors.ts'
 import { decodeCommandResult, type Unit, WriteEncoder } from '../command/command.ts'
+import type { TimedResult } from '../database/database.ts'
 import type { EngineToUser } from '../engine/engine.ts'
 import type { Deadlines } from './deadlines.ts'
 import { abortedError, errorFromMessage, type StatementPlace } from './failures.ts'
@@ -118,14 +119,15 @@ export class Writes {
   }
 
   /** The storage thread applied a command of ours. */
-  answered(bytes: Uint8Array): void {
-    const { database, sequence, index, units } = decodeCommandResult(bytes)
+  answered({ bytes, committedMs, appliedMs }: TimedResult): void {
+    const { database, sequence, index, term, units } = decodeCommandResult(bytes)
     const command = this.#finished(database, sequence)
     if (command === null) return
     assert(units.length === command.calls.length, 'a command has one result per unit')
+    const place = { index, term, committedMs, appliedMs }
     for (let i = 0; i < units.length; i += 1) {
       const call = command.calls[i] as WriteCall
-      call.answer(index, units[i] as (typeof units)[number])
+      call.answer(place, units[i] as (typeof units)[number])
     }
   }
 

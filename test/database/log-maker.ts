@@ -158,7 +158,7 @@ export function applyAll(
 
 export function resultsOf(outcome: GroupOutcome): CommandResult[] {
   if (outcome.halted !== null) throw outcome.halted.error
-  return outcome.results.map((bytes) => decodeCommandResult(bytes))
+  return outcome.results.map(({ bytes }) => decodeCommandResult(bytes))
 }
 
 export function databasePath(directory: string, name: string, generation: number = 1): string {

@@ -4,6 +4,7 @@ import * as fs from 'node:fs'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { MessageChannel, Worker } from 'node:worker_threads'
+import { processNowMs } from '../../src/base/process-clock.ts'
 import { SharedState } from '../../src/base/shared-state.ts'
 import { type CommandResult, decodeCommandResult } from '../../src/command/command.ts'
 import {
@@ -15,9 +16,11 @@ import {
   StorageClient,
   type StorageToUser,
   type StorageWorkerData,
+  type TimedResult,
 } from '../../src/database/database.ts'
 import { decodeEntries, encodeEntries } from '../../src/database/storage-protocol.ts'
 import { restMsAt } from '../../src/database/wal-bounds.ts'
+import type { Entry } from '../../src/raft/types.ts'
 import { GENESIS, LogMaker, makeDirectory, ORIGIN } from './log-maker.ts'
 
 const entry = new URL('../../src/database/storage-thread.ts', import.meta.url)
@@ -28,6 +31,7 @@ class Storage {
   readonly worker: Worker
   readonly client: StorageClient
   readonly results: CommandResult[] = []
+  readonly timed: TimedResult[] = []
   readonly reports: AppliedReport[] = []
   readonly halts: (string | null)[] = []
   readonly userMessages: StorageToUser[] = []
@@ -56,10 +60,11 @@ class Storage {
     this.worker.on('message', (message: StorageToUser) => {
       this.userMessages.push(message)
       if (message.kind === 'results') {
-        for (const bytes of decodeResults(message.bytes)) {
-          const result = decodeCommandResult(bytes)
+        for (const timed of decodeResults(message.bytes)) {
+          const result = decodeCommandResult(timed.bytes)
           // What a result speaks of must already be seen in shared memory.
           assert.ok(this.shared.applied() >= result.index)
+          this.timed.push(timed)
           this.results.push(result)
         }
       }
@@ -114,6 +119,34 @@ function startStorage(
   context.after(() => storage.worker.terminate())
   return storage
 }
+
+test('a result says when its entry was handed over, however groups were cut', async (context) => {
+  const storage = startStorage(context)
+  await storage.opened
+  const log = new LogMaker()
+  log.register()
+  log.write('app', ['CREATE TABLE t (v)'])
+  /** When each message was made, and the last index in it. */
+  const handed: { readonly fromMs: number; readonly toMs: number; readonly last: number }[] = []
+  const apply = (entries: readonly Entry[]): void => {
+    const fromMs = processNowMs()
+    storage.client.apply(entries)
+    handed.push({ fromMs, toMs: processNowMs(), last: log.lastIndex })
+  }
+  apply(log.entries)
+  const insert = (): Entry => log.write('app', ['INSERT INTO t VALUES (1)'])
+  for (let i = 0; i < 20; i += 1) apply([insert()])
+  // More than one group takes.
+  apply(Array.from({ length: 2_500 }, insert))
+  await storage.until(() => storage.results.length === 2_521)
+  for (const [i, { committedMs, appliedMs }] of storage.timed.entries()) {
+    const { index } = storage.results[i] as CommandResult
+    const { fromMs, toMs } = handed.find(({ last }) => index <= last) as (typeof handed)[number]
+    assert.ok(fromMs <= committedMs && committedMs <= toMs, `entry ${index} has another moment`)
+    assert.ok(appliedMs >= committedMs)
+  }
+  await storage.close()
+})
 
 test('entries go in, results come out on the user port, and readers see them', async (context) => {
   const dataDir = makeDirectory(context)

@@ -26,6 +26,7 @@ const FOLLOWER: EngineStatus = {
   elections: 1,
   snapshotsSent: 0,
   snapshotsReceived: 0,
+  terms: [],
   engineMix: 'uniform',
 }
 

@@ -31,6 +31,16 @@ suite('a single node', () => {
     const read = await db.execute('SELECT value FROM kv WHERE key = ?', ['hello'])
     assert.deepEqual(read.rows, [{ value: 'world' }])
     assert.equal(read.consistency, 'weak')
+    const [batched] = await db.batch(["UPDATE kv SET value = 'you'"], 'write')
+    const { term, terms } = await node.status()
+    for (const write of [written, batched]) {
+      assert.equal(write?.term, term)
+      assert.ok(write?.timing !== undefined)
+      assert.ok(write.timing.committedMs > 0)
+      assert.ok(write.timing.appliedMs >= write.timing.committedMs)
+    }
+    assert.deepEqual([read.term, read.timing], [undefined, undefined])
+    assert.deepEqual([terms.at(-1)?.term, terms.at(-1)?.leaderId], [term, node.nodeId])
     assert.ok(read.index >= written.index)
     assert.equal(node.isLeader, true)
     assert.deepEqual(await node.waitForLeader(), { id: node.nodeId, address: '' })

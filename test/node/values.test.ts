@@ -6,7 +6,10 @@ import { createResultSet, type Row } from '../../src/node/result-set.ts'
 import { keepStatement, toArgs, toBatchStatement, toStatement } from '../../src/node/statement.ts'
 
 function resultOf(columns: string[], values: SqlValue[]): Row {
-  const result = createResultSet<Row>({ columns, columnTypes: [], rows: [values] }, 1, 'weak')
+  const result = createResultSet<Row>(
+    { columns, columnTypes: [], rows: [values] },
+    { index: 1, level: 'weak' },
+  )
   return result.rows[0] as Row
 }
 
@@ -55,8 +58,7 @@ suite('rows', () => {
     const columns = ['a', 'b', 'c', 'd']
     const result = createResultSet(
       { columns, columnTypes: [], rows, lastInsertRowid: 7n },
-      3,
-      undefined,
+      { index: 3, term: 2, timing: { committedMs: 1, appliedMs: 2 } },
     )
     assert.deepEqual(JSON.parse(JSON.stringify(result)), {
       columns,

@@ -24,10 +24,11 @@ class Rig {
   outcome: Promise<WriteOutcome> = Promise.resolve({ outcome: 'unknown' })
   applyLagMs = 0
   haltedReason: string | null = null
+  nowMs: () => number = () => performance.now()
   readonly writes: Writes
 
   constructor(t: TestContext, timeoutMs = 60_000) {
-    const deadlines = new Deadlines(timeoutMs, () => performance.now())
+    const deadlines = new Deadlines(timeoutMs, () => this.nowMs())
     t.after(() => deadlines.close())
     this.writes = new Writes({
       origin: ORIGIN,
@@ -62,7 +63,9 @@ class Rig {
   }
 
   answer(sequence: number, units: readonly UnitResult[], database = 'main'): void {
-    this.writes.answered(encodeCommandResult({ database, sequence, index: 100 + sequence, units }))
+    const index = 100 + sequence
+    const bytes = encodeCommandResult({ database, sequence, index, term: 7, units })
+    this.writes.answered({ bytes, committedMs: 1_002, appliedMs: 1_003 })
   }
 
   /** The SQL of each command that left. */
@@ -99,9 +102,19 @@ suite('writes', () => {
     assert.deepEqual(rig.commands, [['a', 'b']])
     const error = { code: 'ERR_SQL', message: 'no', sqliteCode: 19, statementIndex: 0 }
     rig.answer(1, [DONE, { ok: false, error }])
-    assert.equal((await a).index, 101)
+    assert.equal((await a).place.index, 101)
     await assert.rejects(b, (e: unknown) => e instanceof SqlError && e.sqliteCode === 19)
     assert.equal(rig.writes.pendingCount, 0)
+  })
+
+  test('an answer says where in the log it is, and how long that took', async (t) => {
+    const rig = new Rig(t)
+    rig.nowMs = () => 1_000
+    const written = rig.write('a')
+    await turn()
+    rig.answer(1, [DONE])
+    const timing = { committedMs: 2, appliedMs: 3 }
+    assert.deepEqual((await written).place, { index: 101, term: 7, timing })
   })
 
   test('what arrives while two commands are in flight leaves as one', async (t) => {
@@ -233,7 +246,7 @@ suite('writes', () => {
     rig.answer(1, [DONE], 'other')
     rig.answer(1, [DONE])
     rig.answer(1, [DONE])
-    assert.equal((await a).index, 101)
+    assert.equal((await a).place.index, 101)
     assert.equal(rig.writes.pendingCount, 0)
   })
 
@@ -247,7 +260,7 @@ suite('writes', () => {
     rig.writes.jumpedOver('unheard-of', 9)
     await assert.rejects(a, { code: 'ERR_RESULT_LOST', outcome: 'unknown' })
     rig.answer(2, [DONE])
-    assert.equal((await b).index, 102)
+    assert.equal((await b).place.index, 102)
   })
 })
 
@@ -306,7 +319,7 @@ suite('writes that are given up', () => {
     controller.abort()
     rig.answer(1, [DONE])
     asked.resolve({ outcome: 'unknown' })
-    assert.equal((await a).index, 101)
+    assert.equal((await a).place.index, 101)
   })
 
   test('the deadline ends those that wait and those that left', async (t) => {
