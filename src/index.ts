@@ -39,6 +39,7 @@ export {
   type ResultSet,
   type Row,
   type SignalOptions,
+  type StatementDescription,
   type TermStatus,
   type Value,
   type WaitOptions,

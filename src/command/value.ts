@@ -22,16 +22,16 @@ const TAG_BLOB = 4
 
 /**
  * Converts one argument. Whole numbers become integers (SQLite would otherwise store 1 as 1.0 in a
- * TEXT column), booleans 0 or 1, dates milliseconds since 1970.
+ * TEXT column), unless numbers are meant exactly; booleans 0 or 1, dates milliseconds since 1970.
  *
  * @throws ColmenaError ERR_INVALID_ARGUMENT for what SQLite can't hold; `where` names the argument.
  */
-export function toSqlValue(value: unknown, where: string): SqlValue {
+export function toSqlValue(value: unknown, where: string, exactNumbers = false): SqlValue {
   switch (typeof value) {
     case 'string':
       return value
     case 'number':
-      return numberToSql(value, where)
+      return exactNumbers ? finite(value, where) : numberToSql(value, where)
     case 'bigint':
       if (value < INTEGER_MIN || value > INTEGER_MAX) {
         throw invalid(where, `${value}, beyond SQLite's 64-bit integers`)
@@ -47,8 +47,13 @@ export function toSqlValue(value: unknown, where: string): SqlValue {
 }
 
 function numberToSql(value: number, where: string): SqlValue {
-  if (!Number.isFinite(value)) throw invalid(where, `${value}, which SQLite can't hold`)
-  return Number.isSafeInteger(value) && !Object.is(value, -0) ? BigInt(value) : value
+  const isWhole = Number.isSafeInteger(value) && !Object.is(value, -0)
+  return isWhole ? BigInt(value) : finite(value, where)
+}
+
+function finite(value: number, where: string): number {
+  if (Number.isFinite(value)) return value
+  throw invalid(where, `${value}, which SQLite can't hold`)
 }
 
 function objectToSql(value: object | null, where: string): SqlValue {

@@ -13,6 +13,8 @@ export interface Statement {
 /** Statements that succeed or fail together; units of one command don't touch each other. */
 export interface Unit {
   readonly statements: readonly Statement[]
+  /** Its statements run without foreign keys, which must all hold at its end. */
+  readonly foreignKeysOff?: boolean | undefined
 }
 
 /** What the leader freezes when it proposes, so that every node computes the same. */
@@ -51,6 +53,8 @@ export interface WriteCommand extends WriteHeader {
  * encodes them again.
  */
 const ENVIRONMENT_AT = 8
+/** The one flag of a unit. */
+const FOREIGN_KEYS_OFF = 1
 const ARGS_POSITIONAL = 0
 const ARGS_NAMED = 1
 /** What a command's flags say of double-quoted strings. Their places are on disk. */
@@ -74,7 +78,7 @@ export class WriteEncoder {
 
   add(unit: Unit): void {
     const writer = this.#units
-    writer.u16(0).u32(unit.statements.length)
+    writer.u16(unit.foreignKeysOff ? FOREIGN_KEYS_OFF : 0).u32(unit.statements.length)
     for (const { sql, args } of unit.statements) {
       writer.u32(this.#sqlIndex(sql))
       if (args instanceof Map) {
@@ -161,14 +165,14 @@ function readWriteHeader(reader: ByteReader): WriteHeader & { environment: Envir
 
 function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {
   const flags = reader.u16()
-  if (flags !== 0) throw unsupportedFormat(`unit with flags ${flags}`)
+  if (flags > FOREIGN_KEYS_OFF) throw unsupportedFormat(`unit with flags ${flags}`)
   const statements: Statement[] = []
   for (let left = reader.count(7); left > 0; left -= 1) {
     const sql = sqls[reader.u32()]
     if (sql === undefined) throw unsupportedFormat('statement without its SQL')
     statements.push({ sql, args: readArgs(reader) })
   }
-  return { statements }
+  return flags === FOREIGN_KEYS_OFF ? { statements, foreignKeysOff: true } : { statements }
 }
 
 function readArgs(reader: ByteReader): StatementArgs {

@@ -167,8 +167,8 @@ export class DatabaseFile {
     )
   }
 
-  begin(): void {
-    this.#own(() => this.writer.begin())
+  begin(foreignKeysOff = false): void {
+    this.#own(() => this.writer.begin(foreignKeysOff))
     this.#wasUntouched = this.#own(() => this.writer.dataVersion()) === this.#dataVersion
   }
 

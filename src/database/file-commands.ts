@@ -1,5 +1,12 @@
 import { AssertionFailure, assert } from '../base/assert.ts'
-import type { Environment, UnitError, UnitResult, WriteCommand } from '../command/command.ts'
+import type {
+  Environment,
+  StatementResult,
+  Unit,
+  UnitError,
+  UnitResult,
+  WriteCommand,
+} from '../command/command.ts'
 import { classifyFailure } from '../sqlite/sqlite.ts'
 import type { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
@@ -40,14 +47,17 @@ class TransactionVanished extends Error {
 }
 
 /**
- * What keeps a unit out of other units' transactions. Deferred constraints are only checked at the
+ * What keeps a unit out of other units' transactions. Foreign keys can only be switched between
+ * two transactions. Deferred constraints are only checked at the
  * outermost COMMIT, so with them a result would depend on how a node groups; ANALYZE and REINDEX
  * change what the connection remembers. A match inside a string only costs a transaction.
  */
 const SOLITARY = /DEFERR|defer_foreign_keys|\bANALYZE\b|\bREINDEX\b/i
 
 function isSolitary(placed: PlacedCommand): boolean {
-  return placed.command.units.some((unit) => unit.statements.some(({ sql }) => SOLITARY.test(sql)))
+  return placed.command.units.some(
+    (unit) => unit.foreignKeysOff || unit.statements.some(({ sql }) => SOLITARY.test(sql)),
+  )
 }
 
 /**
@@ -200,7 +210,7 @@ function applySolitaryUnit(
 ): UnitResult {
   let answer: UnitResult
   try {
-    file.begin()
+    file.begin(placed.command.units[ordinal]?.foreignKeysOff)
     const environment = startCommand(file, placed, options)
     answer = runUnit(file, placed, ordinal, environment, false)
     if (answer.ok) {
@@ -278,23 +288,23 @@ function runUnit(
     const { code, message } = refused
     return { ok: false, error: { code, message, sqliteCode: 0, statementIndex: 0 } }
   }
-  const { statements } = placed.command.units[ordinal] as WriteCommand['units'][number]
+  const { statements, foreignKeysOff } = placed.command.units[ordinal] as Unit
   if (hasSavepoint) writer.savepoint()
   writer.resetUnit(environment, ordinal)
-  const results = []
-  for (const [position, { sql, args }] of statements.entries()) {
-    try {
-      results.push(writer.run(sql, args))
-    } catch (error) {
-      if (error instanceof AssertionFailure) throw error
-      const failure = classifyFailure(error, writer, position)
-      if (failure.kind === 'vanished') {
-        throw new TransactionVanished(placed.index, ordinal, failure.error)
-      }
-      if (failure.kind !== 'answer') throw troubleOf(failure, error, whereOf(file, placed))
-      if (hasSavepoint) writer.rollbackToSavepoint()
-      return { ok: false, error: failure.error }
+  const results: StatementResult[] = []
+  try {
+    for (const { sql, args } of statements) results.push(writer.run(sql, args))
+    if (foreignKeysOff) writer.foreignKeys.check()
+  } catch (error) {
+    if (error instanceof AssertionFailure) throw error
+    const position = Math.min(results.length, lastStatement(placed, ordinal))
+    const failure = classifyFailure(error, writer, position)
+    if (failure.kind === 'vanished') {
+      throw new TransactionVanished(placed.index, ordinal, failure.error)
     }
+    if (failure.kind !== 'answer') throw troubleOf(failure, error, whereOf(file, placed))
+    if (hasSavepoint) writer.rollbackToSavepoint()
+    return { ok: false, error: failure.error }
   }
   if (hasSavepoint) writer.releaseSavepoint()
   return { ok: true, statements: results }

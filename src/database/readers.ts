@@ -1,7 +1,13 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { StatementArgs } from '../command/command.ts'
-import type { Classification, PreparedRead, PrepareOptions, QueryResult } from '../sqlite/sqlite.ts'
+import type {
+  Classification,
+  PreparedRead,
+  PrepareOptions,
+  QueryResult,
+  StatementDescription,
+} from '../sqlite/sqlite.ts'
 import {
   isStale,
   openConnection,
@@ -70,6 +76,11 @@ export class DatabaseReader {
   /** Whether a statement reads or writes; 'unknown' where it can't be prepared here and now. */
   classify(sql: string): Classification {
     return this.#read(({ reader }) => reader.classify(sql))
+  }
+
+  /** @throws StatementFailure for SQL that can't be prepared. */
+  describe(sql: string): StatementDescription {
+    return this.#read(({ reader }) => reader.describe(sql))
   }
 
   /** All rows, integers as bigint. @throws StatementFailure */

@@ -11,9 +11,16 @@ export interface CallOptions {
   readonly signal?: AbortSignal | undefined
   /** The level of this read; it wins over `withConsistency` and the database's own. */
   readonly consistency?: Consistency | undefined
+  /**
+   * Numbers as SQLite tells them apart, in arguments and in rows: a `bigint` is an integer, a
+   * `number` a double. Without it whole numbers are integers, and integers numbers where they fit.
+   *
+   * @defaultValue false
+   */
+  readonly exactNumbers?: boolean | undefined
 }
 
-const KEYS = ['signal', 'consistency']
+const KEYS = ['signal', 'consistency', 'exactNumbers']
 const NONE: CallOptions = Object.freeze({})
 
 /** @throws ColmenaError ERR_INVALID_ARGUMENT: a misspelt level must not be a weaker one. */
@@ -23,11 +30,14 @@ export function checkCallOptions(options: unknown): CallOptions {
     throw invalid('the options of a call are an object, such as { consistency: "strong" }')
   }
   checkKeys(options, KEYS, invalid, ' of a call')
-  const { signal, consistency } = options as CallOptions
+  const { signal, consistency, exactNumbers } = options as CallOptions
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid('signal must be an AbortSignal')
   }
   if (consistency !== undefined) checkConsistency(consistency, 'consistency')
+  if (exactNumbers !== undefined && typeof exactNumbers !== 'boolean') {
+    throw invalid('exactNumbers must be true or false')
+  }
   return options
 }
 

@@ -1,7 +1,12 @@
 import { ColmenaError } from '../base/errors.ts'
-import type { Statement } from '../command/command.ts'
+import type { Statement, Unit } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
-import { type Classification, splitStatements } from '../sqlite/sqlite.ts'
+import {
+  type Classification,
+  type StatementDescription,
+  setsForeignKeys,
+  splitStatements,
+} from '../sqlite/sqlite.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
 import { DatabaseReader } from './database-reader.ts'
@@ -34,6 +39,8 @@ export interface DatabaseConfig {
 
 const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
 const BATCH_MODES: readonly unknown[] = ['write', 'read', 'deferred', undefined]
+/** In the place of a statement that sets it. */
+const ASK_FOREIGN_KEYS: Statement = { sql: 'PRAGMA foreign_keys', args: [] }
 const TRANSACTION_WORD = /^(begin|commit|end|rollback|savepoint|release)\b/i
 /** What begins so can only read, whatever tables there are. */
 const READING_WORD = /^\s*(select|values|explain)\b/i
@@ -98,10 +105,11 @@ export class Database {
   ): Promise<ResultSet<TRow>> {
     if (typeof input === 'string' || input === null || typeof input !== 'object') {
       const options = checkCallOptions(third)
-      return this.#run(toStatement(input, second), ALONE, options)
+      return this.#run(toStatement(input, second, options.exactNumbers), ALONE, options)
     }
     const options = checkCallOptions(second ?? third)
-    return this.#run(toStatement(input.sql, input.args), ALONE, options)
+    const statement = toStatement(input.sql, input.args, options.exactNumbers)
+    return this.#run(statement, ALONE, options)
   }
 
   /**
@@ -117,8 +125,7 @@ export class Database {
     modeOrOptions?: BatchMode | BatchOptions | undefined,
   ): Promise<ResultSet<TRow>[]> {
     const { mode, ...options } = toBatchOptions(modeOrOptions)
-    if (!Array.isArray(statements)) throw invalid('batch takes an array of statements')
-    const converted = statements.map(toBatchStatement)
+    const converted = toStatements(statements, 'batch', options)
     const files = this.#enter(options)
     const place = { index: 0, count: converted.length }
     const writing = converted.findIndex(
@@ -128,8 +135,46 @@ export class Database {
     if (mode === 'read') {
       throw invalid(`statement ${writing + 1} of a batch of mode 'read' is no read`)
     }
-    const { place: written, statements: results } = await this.#write(converted, place, options)
-    return results.map((result) => createResultSet<TRow>(result, written))
+    return this.#writeAll<TRow>({ statements: converted }, options)
+  }
+
+  /**
+   * Runs statements that succeed or fail together, with foreign keys off while they run: for
+   * changes to the schema that make tables anew. At the end every foreign key of the database must
+   * hold, or all fails. PRAGMA foreign_keys among the statements sets nothing: it answers what is
+   * so.
+   *
+   * @throws as {@link batch}.
+   */
+  async migrate<TRow = Row>(
+    statements: readonly BatchStatement[],
+    options?: CallOptions | undefined,
+  ): Promise<ResultSet<TRow>[]> {
+    const checked = checkCallOptions(options)
+    const converted = toStatements(statements, 'migrate', checked)
+    this.#enter(checked)
+    const asked = converted.map((statement) =>
+      setsForeignKeys(statement.sql) ? ASK_FOREIGN_KEYS : statement,
+    )
+    return this.#writeAll<TRow>({ statements: asked, foreignKeysOff: true }, checked)
+  }
+
+  /**
+   * What a statement takes and answers, found without running it, on this node's schema.
+   *
+   * @throws SqlError for SQL that can't be prepared, ERR_REFUSED_SQL. Else as {@link execute}.
+   */
+  async describe(sql: string, options?: CallOptions | undefined): Promise<StatementDescription> {
+    const checked = checkCallOptions(options)
+    const statement = toStatement(sql, undefined)
+    const files = this.#enter(checked)
+    const gate = this.#core.enterRead(this.#level(checked), checked.signal)
+    if (gate !== null) await gate
+    try {
+      return files.describe(statement.sql)
+    } catch (error) {
+      throw readFailure(error, ALONE)
+    }
   }
 
   /**
@@ -175,22 +220,25 @@ export class Database {
     if (reads(files.classify(statement.sql), statement.sql, place)) {
       return this.#read<TRow>(files, statement, place, options)
     }
-    const { place: written, statements } = await this.#write([statement], place, options)
+    const unit = { statements: [statement] }
+    const { place: written, statements } = await this.#write(unit, place, options)
     const [result] = statements
     if (result === undefined) throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
-    return createResultSet<TRow>(result, written)
+    return createResultSet<TRow>(result, written, options.exactNumbers)
+  }
+
+  async #writeAll<TRow>(unit: Unit, options: CallOptions): Promise<ResultSet<TRow>[]> {
+    const place = { index: 0, count: unit.statements.length }
+    const { place: written, statements } = await this.#write(unit, place, options)
+    return statements.map((result) => createResultSet<TRow>(result, written, options.exactNumbers))
   }
 
   /** As one unit: all or nothing. */
-  #write(
-    statements: readonly Statement[],
-    place: StatementPlace,
-    { signal }: CallOptions,
-  ): Promise<Written> {
+  #write(unit: Unit, place: StatementPlace, { signal }: CallOptions): Promise<Written> {
     return this.#core.writes.submit({
       database: this.name,
       doubleQuotedStrings: this.#doubleQuotedStrings,
-      unit: { statements },
+      unit,
       place,
       signal,
     })
@@ -208,7 +256,8 @@ export class Database {
     if (gate !== null) await gate
     const applied = this.#core.shared.applied()
     try {
-      return createResultSet<TRow>(files.query(sql, args), { index: applied, level })
+      const result = files.query(sql, args)
+      return createResultSet<TRow>(result, { index: applied, level }, options.exactNumbers)
     } catch (error) {
       throw readFailure(error, place)
     }
@@ -229,7 +278,8 @@ export class Database {
       using snapshot = files.snapshot()
       return kept.map(({ sql, args }, index) => {
         place.index = index
-        return createResultSet<TRow>(snapshot.query(sql, args), { index: applied, level })
+        const result = snapshot.query(sql, args)
+        return createResultSet<TRow>(result, { index: applied, level }, options.exactNumbers)
       })
     } catch (error) {
       throw readFailure(error, place)
@@ -263,6 +313,15 @@ function reads(facts: Classification, sql: string, place: StatementPlace): boole
   if (facts.kind !== 'unknown') return facts.kind === 'read'
   if (facts.error.code === 'ERR_REFUSED_SQL') throw readFailure(facts.error, place)
   return READING_WORD.test(sql)
+}
+
+function toStatements(
+  statements: unknown,
+  method: string,
+  { exactNumbers }: CallOptions,
+): Statement[] {
+  if (!Array.isArray(statements)) throw invalid(`${method} takes an array of statements`)
+  return statements.map((statement, index) => toBatchStatement(statement, index, exactNumbers))
 }
 
 function toBatchOptions(input: unknown): BatchOptions {

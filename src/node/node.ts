@@ -6,6 +6,7 @@
  */
 export type { InputValue } from '../command/command.ts'
 export type { MemberStatus, TermStatus } from '../engine/engine.ts'
+export type { StatementDescription } from '../sqlite/sqlite.ts'
 export type { CallOptions } from './call-options.ts'
 export type { ColmenaNode, DatabaseOptions, SignalOptions } from './colmena-node.ts'
 export { type Consistency, withConsistency } from './consistency.ts'

@@ -60,10 +60,10 @@ class Result implements ResultSet {
   readonly term: number | undefined
   readonly timing: WriteTiming | undefined
 
-  constructor(source: ResultSource, origin: ResultOrigin) {
+  constructor(source: ResultSource, origin: ResultOrigin, exactNumbers: boolean) {
     this.columns = [...source.columns]
     this.columnTypes = [...source.columnTypes]
-    this.rows = source.rows.map((values) => toRow(this.columns, values))
+    this.rows = source.rows.map((values) => toRow(this.columns, values, exactNumbers))
     this.rowsAffected = source.rowsAffected ?? 0
     this.lastInsertRowid = source.lastInsertRowid ?? undefined
     this.index = origin.index
@@ -83,15 +83,23 @@ class Result implements ResultSet {
   }
 }
 
-export function createResultSet<TRow>(source: ResultSource, origin: ResultOrigin): ResultSet<TRow> {
-  return new Result(source, origin) as unknown as ResultSet<TRow>
+export function createResultSet<TRow>(
+  source: ResultSource,
+  origin: ResultOrigin,
+  exactNumbers = false,
+): ResultSet<TRow> {
+  return new Result(source, origin, exactNumbers) as unknown as ResultSet<TRow>
 }
 
-function toRow(columns: readonly string[], values: readonly SqlValue[]): Row {
+function toRow(
+  columns: readonly string[],
+  values: readonly SqlValue[],
+  exactNumbers: boolean,
+): Row {
   const row = {} as Row
   Object.defineProperty(row, 'length', { value: values.length })
   for (let i = 0; i < values.length; i += 1) {
-    const value = toValue(values[i] as SqlValue)
+    const value = toValue(values[i] as SqlValue, exactNumbers)
     const column = columns[i] as string
     Object.defineProperty(row, i, { value })
     // Of two columns with one name the first is had by name, both by position.
@@ -108,8 +116,9 @@ function toRow(columns: readonly string[], values: readonly SqlValue[]): Row {
   return row
 }
 
-export function toValue(value: SqlValue): Value {
+export function toValue(value: SqlValue, exactNumbers = false): Value {
   if (typeof value === 'bigint') {
+    if (exactNumbers) return value
     return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER
       ? Number(value)
       : value

@@ -30,34 +30,43 @@ const ARGS_MAX = 32_766
  *
  * @throws ColmenaError ERR_INVALID_ARGUMENT
  */
-export function toStatement(sql: unknown, args: unknown, where = ''): Statement {
+export function toStatement(
+  sql: unknown,
+  args: unknown,
+  exactNumbers = false,
+  where = '',
+): Statement {
   if (typeof sql !== 'string') {
     throw invalid(
       `${where}the SQL is ${sql === null ? 'null' : `of type ${typeof sql}`}; pass text`,
     )
   }
-  return { sql, args: toArgs(args, where) }
+  return { sql, args: toArgs(args, exactNumbers, where) }
 }
 
 /** Converts one entry of a batch. */
-export function toBatchStatement(input: unknown, index: number): Statement {
+export function toBatchStatement(
+  input: unknown,
+  index: number,
+  exactNumbers: boolean | undefined,
+): Statement {
   const where = `statement ${index + 1}: `
-  if (typeof input === 'string') return toStatement(input, undefined, where)
-  if (Array.isArray(input)) return toStatement(input[0], input[1], where)
+  if (typeof input === 'string') return toStatement(input, undefined, exactNumbers, where)
+  if (Array.isArray(input)) return toStatement(input[0], input[1], exactNumbers, where)
   if (typeof input === 'object' && input !== null) {
     const { sql, args } = input as InputStatement
-    return toStatement(sql, args, where)
+    return toStatement(sql, args, exactNumbers, where)
   }
   throw invalid(`${where}pass SQL text, { sql, args } or [sql, args]`)
 }
 
-export function toArgs(args: unknown, where = ''): StatementArgs {
+export function toArgs(args: unknown, exactNumbers = false, where = ''): StatementArgs {
   if (args === undefined) return NO_ARGS
   if (Array.isArray(args)) {
     checkCount(args.length, where)
     const values: SqlValue[] = new Array(args.length)
     for (let i = 0; i < args.length; i += 1) {
-      values[i] = toSqlValue(args[i], `${where}argument ${i + 1}`)
+      values[i] = toSqlValue(args[i], `${where}argument ${i + 1}`, exactNumbers)
     }
     return values
   }
@@ -71,7 +80,7 @@ export function toArgs(args: unknown, where = ''): StatementArgs {
   for (const [name, value] of entries) {
     named.set(
       /^[:@$]/.test(name) ? name.slice(1) : name,
-      toSqlValue(value, `${where}argument '${name}'`),
+      toSqlValue(value, `${where}argument '${name}'`, exactNumbers),
     )
   }
   return named

@@ -192,7 +192,7 @@ export class Writes {
     const lane = this.#lane(database)
     let abort: (() => void) | null = null
     const call = new WriteCall({
-      unit: { statements: unit.statements.map(keepStatement) },
+      unit: { ...unit, statements: unit.statements.map(keepStatement) },
       doubleQuotedStrings,
       sizeBytes,
       place,

@@ -73,6 +73,15 @@ export function readRows(statement: StatementSync, args: StatementArgs): SqlValu
   return rows as unknown as SqlValue[][]
 }
 
+/** Runs a statement that has no rows. */
+export function runBound(
+  statement: StatementSync,
+  args: StatementArgs,
+): { changes: bigint; rowid: bigint } {
+  const done = isNamed(args) ? statement.run(Object.fromEntries(args)) : statement.run(...args)
+  return { changes: done.changes as bigint, rowid: done.lastInsertRowid as bigint }
+}
+
 export function isNamed(args: StatementArgs): args is ReadonlyMap<string, SqlValue> {
   return args instanceof Map
 }

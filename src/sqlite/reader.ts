@@ -12,6 +12,7 @@ import {
 import type { StatementFacts } from './facts.ts'
 import { refusal, StatementFailure } from './failure.ts'
 import { Guard } from './guard.ts'
+import { parameterNames } from './parameters.ts'
 import { requireSqlite } from './runtime.ts'
 import { Schema } from './schema.ts'
 import { asFailure, type GuardedStatement, prepareGuarded } from './statement.ts'
@@ -49,6 +50,18 @@ export interface PreparedRead {
   /** Holds the connection's snapshot until it is read to the end or returned. */
   iterate(args: StatementArgs): IterableIterator<unknown>
   columns(): readonly string[]
+}
+
+/** What a statement takes and answers, found without running it. */
+export interface StatementDescription {
+  readonly columns: readonly string[]
+  /** Declared types, '' for expressions. */
+  readonly columnTypes: readonly string[]
+  /** By position: the name with its `:`, `@`, `$` or `?`, null for a plain `?`. */
+  readonly parameters: readonly (string | null)[]
+  /** EXPLAIN, or EXPLAIN QUERY PLAN. */
+  readonly isExplain: boolean
+  readonly isReadOnly: boolean
 }
 
 /** What a reader can say of a statement; `unknown` where it can't be prepared here. */
@@ -141,6 +154,20 @@ export class Reader {
       this.#checkColumns(prepared, commits)
     }
     return { columns: prepared.columns, columnTypes: prepared.columnTypes, rows }
+  }
+
+  /** @throws StatementFailure for SQL that can't be prepared. */
+  describe(sql: string): StatementDescription {
+    this.#dropStale()
+    const { statement, shape, facts } = this.#prepareNew(sql)
+    const columns = statement.columns()
+    return {
+      columns: columns.map(({ name }) => name),
+      columnTypes: columns.map(({ type }) => type ?? ''),
+      parameters: parameterNames(sql),
+      isExplain: shape.isExplain,
+      isReadOnly: facts.kind === 'read',
+    }
   }
 
   /** A statement of its own for repeated reads. @throws StatementFailure */

@@ -5,14 +5,15 @@ import { ChangeRecorder } from './changes.ts'
 import {
   BoundedCache,
   type ConnectionSettings,
-  isNamed,
   OwnStatements,
   openDatabase,
   readRows,
   refreshSchema,
+  runBound,
 } from './connection.ts'
 import { ExhaustedTables } from './exhausted.ts'
 import { frozenCalls, type StatementFacts } from './facts.ts'
+import { ForeignKeys } from './foreign-keys.ts'
 import { FrozenFunctions, nonDeterministic } from './frozen.ts'
 import { Guard } from './guard.ts'
 import {
@@ -70,6 +71,7 @@ export class Writer {
   readonly path: string
   readonly walPath: string
   readonly doubleQuotedStrings: boolean
+  readonly foreignKeys: ForeignKeys
   readonly #db: DatabaseSync
   readonly #own: OwnStatements
   readonly #guard: Guard
@@ -107,6 +109,7 @@ export class Writer {
           'CREATE TEMP TABLE _colmena_rowid (id INTEGER PRIMARY KEY)',
       )
       this.#own = new OwnStatements(this.#db)
+      this.foreignKeys = new ForeignKeys(this.#own)
       this.#frozen = new FrozenFunctions(this.#db)
       this.#storedTime = new StoredTimeTriggers(this.#db)
       this.#guard = new Guard(this.#db)
@@ -130,10 +133,11 @@ export class Writer {
     return this.#db.isTransaction
   }
 
-  /** Takes the file's write lock. */
-  begin(): void {
+  /** Takes the file's write lock. Only here can foreign keys be left out, up to the next one. */
+  begin(foreignKeysOff = false): void {
     assert(!this.inTransaction, 'transactions of one writer do not nest')
     if (this.#isSchemaTouched) this.#forgetRolledBack()
+    if (this.foreignKeys.enforce(!foreignKeysOff)) this.#cache.clear()
     this.#begin.run()
     this.#exhausted.clear()
     const version = this.schemaVersion()
@@ -388,12 +392,4 @@ export class Writer {
 
 function isCounter(functionName: string): boolean {
   return functionName === 'last_insert_rowid' || functionName === 'changes'
-}
-
-function runBound(
-  statement: StatementSync,
-  args: StatementArgs,
-): { changes: bigint; rowid: bigint } {
-  const done = isNamed(args) ? statement.run(Object.fromEntries(args)) : statement.run(...args)
-  return { changes: done.changes as bigint, rowid: done.lastInsertRowid as bigint }
 }

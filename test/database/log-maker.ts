@@ -12,6 +12,7 @@ import {
   patchEnvironment,
   type SqlValue,
   type Statement,
+  type Unit,
   WriteEncoder,
 } from '../../src/command/command.ts'
 import { type Genesis, type GroupOutcome, Replica } from '../../src/database/database.ts'
@@ -50,13 +51,14 @@ export function makeDirectory(context: TestContext): string {
 }
 
 /** A statement, or a unit of several. */
-export type UnitInput = string | readonly [string, ...SqlValue[]] | readonly Statement[]
+export type UnitInput = string | readonly [string, ...SqlValue[]] | readonly Statement[] | Unit
 
-function toStatements(unit: UnitInput): readonly Statement[] {
-  if (typeof unit === 'string') return [{ sql: unit, args: [] }]
-  if (typeof unit[0] === 'object') return unit as readonly Statement[]
+function toUnit(unit: UnitInput): Unit {
+  if (typeof unit === 'string') return { statements: [{ sql: unit, args: [] }] }
+  if ('statements' in unit) return unit
+  if (typeof unit[0] === 'object') return { statements: unit as readonly Statement[] }
   const [sql, ...args] = unit as readonly [string, ...SqlValue[]]
-  return [{ sql, args }]
+  return { statements: [{ sql, args }] }
 }
 
 /** Makes the entries of one log, from index 2 on, with each origin's sequences in order. */
@@ -114,7 +116,7 @@ export class LogMaker {
     origin: string = ORIGIN,
   ): Entry {
     const encoder = new WriteEncoder()
-    for (const unit of units) encoder.add({ statements: toStatements(unit) })
+    for (const unit of units) encoder.add(toUnit(unit))
     const { doubleQuotedStrings } = this
     const bytes = encoder.finish({ origin, database, sequence, doubleQuotedStrings })
     this.wallMs += 7

@@ -35,7 +35,7 @@ function start(context: TestContext, schema: readonly UnitInput[]): Started {
   for (const result of applyAll(replica, log)) {
     assert.ok(
       result.units.every(({ ok }) => ok),
-      JSON.stringify(result.units),
+      String(answers(result.units)),
     )
   }
   return { directory, replica, log }
@@ -224,4 +224,61 @@ test('ANALYZE and REINDEX run among other commands', (context) => {
   const { replica, log } = start(context, [TABLE])
   log.write('app', ['INSERT INTO t (v) VALUES (1)', 'ANALYZE', 'REINDEX', 'SELECT count(*) FROM t'])
   assert.deepEqual(answers(applyAll(replica, log)[0]?.units), ['ok', 'ok', 'ok', 'ok'])
+})
+
+const FAMILY = [
+  'CREATE TABLE p (id INTEGER PRIMARY KEY)',
+  'CREATE TABLE c (p REFERENCES p (id) ON DELETE CASCADE)',
+  'INSERT INTO p VALUES (1), (2)',
+  'INSERT INTO c VALUES (1), (2)',
+]
+const REBUILT = ['DROP TABLE p', 'CREATE TABLE p (id INTEGER PRIMARY KEY, v)']
+
+function withoutForeignKeys(...statements: readonly string[]): UnitInput {
+  return { statements: statements.map((sql) => ({ sql, args: [] })), foreignKeysOff: true }
+}
+
+test('a unit without foreign keys deletes nothing behind its back, however grouped', (context) => {
+  const contents = [[1], [100]].map((sizes) => {
+    const { directory, replica, log } = start(context, FAMILY)
+    log.write('app', ['INSERT INTO c VALUES (3)', 'INSERT INTO c VALUES (1)'])
+    log.write('app', [
+      'INSERT INTO c VALUES (2)',
+      withoutForeignKeys(...REBUILT, 'INSERT INTO p VALUES (1, 0), (2, 0)'),
+      'INSERT INTO c VALUES (3)',
+    ])
+    log.write('app', ['INSERT INTO c VALUES (4)', 'DELETE FROM p WHERE id = 2'])
+    const results = applyAll(replica, log, sizes)
+    assert.deepEqual(
+      results.map(({ units }) => answers(units)),
+      [
+        [FOREIGN_KEY, 'ok'],
+        ['ok', 'ok', FOREIGN_KEY],
+        [FOREIGN_KEY, 'ok'],
+      ],
+    )
+    assert.deepEqual(readRows(directory, 'app', 'SELECT p FROM c'), [[1n], [1n]])
+    return [contentOf(directory, 'app'), replica.databases()[1]?.digest]
+  })
+  assert.deepEqual(contents[0], contents[1])
+})
+
+test('a unit without foreign keys fails as a whole if one leads nowhere at its end', (context) => {
+  const { directory, replica, log } = start(context, FAMILY)
+  log.write('app', [withoutForeignKeys(...REBUILT, 'INSERT INTO p VALUES (1, 0)')])
+  log.write('app', [withoutForeignKeys('DELETE FROM p', 'SELEC 1', 'DELETE FROM c')])
+  log.write('app', ['DELETE FROM p WHERE id = 1'])
+  const units = applyAll(replica, log).map((result) => result.units[0])
+  assert.deepEqual(
+    units.map((unit) => answers(unit && [unit])),
+    [[FOREIGN_KEY], [1], ['ok']],
+  )
+  assert.deepEqual(
+    units.map((unit) => unit?.ok === false && unit.error.statementIndex),
+    [2, 1, false],
+  )
+  const [failed] = units
+  assert.match(failed?.ok === false ? failed.error.message : '', /a row of c refers to a row of p/)
+  assert.deepEqual(readRows(directory, 'app', 'SELECT * FROM p'), [[2n]])
+  assert.deepEqual(readRows(directory, 'app', 'SELECT * FROM c'), [[2n]])
 })

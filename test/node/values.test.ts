@@ -106,13 +106,16 @@ suite('arguments', () => {
 
   test('a statement of a batch is named by its number', () => {
     const at = (input: unknown, message: RegExp): void =>
-      assert.throws(() => toBatchStatement(input, 2), { code: 'ERR_INVALID_ARGUMENT', message })
+      assert.throws(() => toBatchStatement(input, 2, false), {
+        code: 'ERR_INVALID_ARGUMENT',
+        message,
+      })
     at(undefined, /statement 3: pass SQL text/)
     at({ sql: 1 }, /statement 3: the SQL is of type number/)
     at(['x', [undefined]], /statement 3: argument 1/)
-    assert.deepEqual(toBatchStatement(['x', [1]], 0), { sql: 'x', args: [1n] })
-    assert.deepEqual(toBatchStatement({ sql: 'x' }, 0), { sql: 'x', args: [] })
-    assert.deepEqual(toBatchStatement('x', 0), { sql: 'x', args: [] })
+    assert.deepEqual(toBatchStatement(['x', [1]], 0, false), { sql: 'x', args: [1n] })
+    assert.deepEqual(toBatchStatement({ sql: 'x' }, 0, false), { sql: 'x', args: [] })
+    assert.deepEqual(toBatchStatement('x', 0, false), { sql: 'x', args: [] })
   })
 })
 

@@ -1,0 +1,120 @@
+/** What a database does with a statement beside running it, and with several that rebuild tables. */
+import assert from 'node:assert/strict'
+import { suite, type TestContext, test } from 'node:test'
+import { type Database, open } from '../../src/index.ts'
+import { temporaryDirectory } from './temporary.ts'
+
+async function openDatabase(t: TestContext): Promise<Database> {
+  const node = await open({ dataDir: temporaryDirectory(t), logSegmentBytes: 1024 * 1024 })
+  t.after(() => node.close())
+  return node.database()
+}
+
+suite('describe', () => {
+  test('tells columns, parameters and kind without running anything', async (t) => {
+    const db = await openDatabase(t)
+    await db.execute('CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)')
+    assert.deepEqual(await db.describe('SELECT id, name AS n, 1 + 1 FROM t WHERE id = :id'), {
+      columns: ['id', 'n', '1 + 1'],
+      columnTypes: ['INTEGER', 'TEXT', ''],
+      parameters: [':id'],
+      isExplain: false,
+      isReadOnly: true,
+    })
+    const insert = await db.describe("INSERT INTO t VALUES (?, ' :no ') RETURNING id")
+    assert.deepEqual(insert.columns, ['id'])
+    assert.deepEqual(insert.parameters, [null])
+    assert.equal(insert.isReadOnly, false)
+    const explain = await db.describe('EXPLAIN QUERY PLAN DELETE FROM t')
+    assert.deepEqual([explain.isExplain, explain.isReadOnly], [true, true])
+    assert.equal((await db.describe('DROP TABLE t')).isReadOnly, false)
+    assert.deepEqual((await db.execute('SELECT count(*) AS n FROM t')).rows, [{ n: 0 }])
+  })
+
+  test('counts parameters as SQLite does', async (t) => {
+    const db = await openDatabase(t)
+    const named: [sql: string, parameters: (string | null)[]][] = [
+      ['SELECT ?, :a, $b, @c, :a, ?', [null, ':a', '$b', '@c', null]],
+      ['SELECT :a, ?1, ?', [':a', null]],
+    ]
+    const byPosition: typeof named = [
+      ['SELECT 1 -- ?', []],
+      ["SELECT ?, '?', ?", [null, null]],
+      ['SELECT ?3, ?, ?1', ['?1', null, '?3', null]],
+    ]
+    for (const [sql, parameters] of [...named, ...byPosition]) {
+      assert.deepEqual((await db.describe(sql)).parameters, parameters, sql)
+    }
+    for (const [sql, { length }] of byPosition) {
+      assert.equal((await db.execute(sql, new Array(length).fill(7))).rows.length, 1, sql)
+      const tooMany = db.execute(sql, new Array(length + 1).fill(7))
+      await assert.rejects(tooMany, { sqliteCode: 25 }, sql)
+    }
+  })
+
+  test('answers what can not be prepared with its error', async (t) => {
+    const db = await openDatabase(t)
+    await assert.rejects(db.describe('SELECT * FROM nowhere'), { code: 'ERR_SQL' })
+    await assert.rejects(db.describe('BEGIN'), { code: 'ERR_REFUSED_SQL' })
+    await assert.rejects(db.describe(7 as unknown as string), { code: 'ERR_INVALID_ARGUMENT' })
+  })
+})
+
+suite('migrate', () => {
+  test('makes a table anew that others refer to', async (t) => {
+    const db = await openDatabase(t)
+    await db.batch([
+      'CREATE TABLE p (id INTEGER PRIMARY KEY)',
+      'CREATE TABLE c (p REFERENCES p (id) ON DELETE CASCADE)',
+      'INSERT INTO p VALUES (1)',
+      'INSERT INTO c VALUES (1)',
+    ])
+    const results = await db.migrate([
+      'PRAGMA foreign_keys = OFF',
+      'CREATE TABLE p2 (id INTEGER PRIMARY KEY, name TEXT)',
+      ['INSERT INTO p2 SELECT id, ? FROM p', ['a']],
+      'DROP TABLE p',
+      'ALTER TABLE p2 RENAME TO p',
+      'PRAGMA foreign_keys = ON',
+    ])
+    assert.deepEqual(
+      results.map(({ rowsAffected }) => rowsAffected),
+      [0, 0, 1, 0, 0, 0],
+    )
+    assert.deepEqual(results[5]?.rows, [{ foreign_keys: 0 }])
+    const { rows } = await db.execute('SELECT name FROM c JOIN p ON p.id = c.p')
+    assert.deepEqual(rows, [{ name: 'a' }])
+    await assert.rejects(db.execute('INSERT INTO c VALUES (2)'), { sqliteCode: 787 })
+  })
+
+  test('applies nothing where a foreign key leads nowhere in the end', async (t) => {
+    const db = await openDatabase(t)
+    await db.batch(['CREATE TABLE p (id PRIMARY KEY)', 'CREATE TABLE c (p REFERENCES p)'])
+    const orphan = db.migrate(['INSERT INTO c VALUES (1)', 'CREATE TABLE later (a)'])
+    await assert.rejects(orphan, { code: 'ERR_SQL', sqliteCode: 787, statementIndex: 1 })
+    await assert.rejects(db.migrate('x' as unknown as []), { code: 'ERR_INVALID_ARGUMENT' })
+    await assert.rejects(db.execute('SELECT * FROM later'), { code: 'ERR_SQL' })
+  })
+})
+
+suite('exact numbers', () => {
+  test('are doubles and integers as SQLite tells them apart, both ways', async (t) => {
+    const db = await openDatabase(t)
+    const kinds = 'SELECT ?1 AS v, typeof(?1) AS kind'
+    const exact = { exactNumbers: true }
+    assert.deepEqual((await db.execute(kinds, [1])).rows, [{ v: 1, kind: 'integer' }])
+    assert.deepEqual((await db.execute(kinds, [1], exact)).rows, [{ v: 1, kind: 'real' }])
+    assert.deepEqual((await db.execute(kinds, [1n], exact)).rows, [{ v: 1n, kind: 'integer' }])
+    const [batched] = await db.batch([[kinds, [2]]], exact)
+    assert.deepEqual(batched?.rows, [{ v: 2, kind: 'real' }])
+    await db.execute('CREATE TABLE t (a INTEGER, b)')
+    const insert = 'INSERT INTO t VALUES (?, ?) RETURNING a, b'
+    const written = await db.execute({ sql: insert, args: [3, 3] }, exact)
+    assert.deepEqual(written.rows, [{ a: 3n, b: 3 }])
+    const [, migrated] = await db.migrate(['DELETE FROM t', [insert, [4, 4]]], exact)
+    assert.deepEqual(migrated?.rows, [{ a: 4n, b: 4 }])
+    await assert.rejects(db.execute(kinds, [Number.NaN], exact), { code: 'ERR_INVALID_ARGUMENT' })
+    const wrong = { exactNumbers: 1 } as unknown as { exactNumbers: boolean }
+    await assert.rejects(db.execute(kinds, [1], wrong), { code: 'ERR_INVALID_ARGUMENT' })
+  })
+})
