@@ -85,7 +85,7 @@ export interface Controls {
   readonly isPaused: boolean
 }
 
-/** A state of the whole cluster that the page explains above everything else; null if all is well. */
+/** A state of the whole cluster that the page explains above all else; null if all is well. */
 export interface Notice {
   readonly title: string
   readonly text: string

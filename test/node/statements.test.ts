@@ -1,4 +1,4 @@
-/** What a database does with a statement beside running it, and with several that rebuild tables. */
+/** What a database does with a statement beside running it, and with several as a migration. */
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
 import { type Database, open } from '../../src/index.ts'
