@@ -23,6 +23,7 @@ export type ErrorCode =
   | 'ERR_OTHER_CLUSTER'
   | 'ERR_READ_EXPIRED'
   | 'ERR_REFUSED_SQL'
+  | 'ERR_REMOVED'
   | 'ERR_RESULT_LOST'
   | 'ERR_SQL'
   | 'ERR_TIMEOUT'

@@ -6,6 +6,7 @@ import { Membership } from './membership.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
 import { ReadRequests } from './read-requests.ts'
+import { RemovalWatch } from './removal-watch.ts'
 import { raftConfig } from './settings.ts'
 import { Snapshots } from './snapshots.ts'
 import { StoredLog } from './stored-log.ts'
@@ -23,6 +24,8 @@ export interface CoreParts {
   readonly transport: Transport
   /** The configuration changed; perhaps it names this node for the first time. */
   readonly membersChanged: () => void
+  /** The others say that this node is none of them. */
+  readonly removed: () => void
 }
 
 /** The consensus core on this node's log. */
@@ -61,20 +64,33 @@ export function createReads({ config, ports, transport }: CoreParts, raft: Raft)
 export function createMembership(
   { config, ports, replica, transport }: CoreParts,
   raft: Raft,
-  changed: () => void,
+  calls: { readonly transferAway: () => boolean; readonly changed: () => void },
 ): Membership {
   const options = {
     raft,
     clock: ports.clock,
     electionTimeoutMs: config.electionTimeoutMs,
     joinTimeoutMs: config.joinTimeoutMs,
+    requestTimeoutMs: config.requestTimeoutMs,
     lastContactMs: (id: number) => {
       const at = transport.peers().find((peer) => peer.id === id)?.lastContactMs ?? null
       return at === null ? null : ports.clock.nowMs() - at
     },
-    changed,
+    ...calls,
   }
   return new Membership(options, replica)
+}
+
+export function createRemovalWatch(
+  { config, ports, replica, transport, removed }: CoreParts,
+  raft: Raft,
+  membership: Membership,
+): RemovalWatch {
+  const wasMember = replica.confState.voters.length > 0
+  const { electionTimeoutMs } = config
+  const { clock } = ports
+  const options = { raft, membership, clock, transport, electionTimeoutMs, wasMember, removed }
+  return new RemovalWatch(options)
 }
 
 export function createTerms(

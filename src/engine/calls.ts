@@ -1,9 +1,16 @@
 import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Reply } from '../transport/transport.ts'
+import { answerIsMember } from './removal-watch.ts'
 import { answerRequest } from './requests.ts'
 import type { StatusParts } from './status.ts'
-import { CALLS, decodeJoin, encodeClusterFound, encodeLeaderAnswer } from './wire.ts'
+import {
+  CALLS,
+  decodeJoin,
+  decodeMemberChange,
+  encodeClusterFound,
+  encodeLeaderAnswer,
+} from './wire.ts'
 
 /** Answers what other processes ask: members, and nodes that want to become one. */
 export function answerCall(parts: StatusParts, kind: number, body: Uint8Array, reply: Reply): void {
@@ -29,9 +36,26 @@ export function answerCall(parts: StatusParts, kind: number, body: Uint8Array, r
       })
       break
     }
+    case CALLS.changeMember:
+      answerChange(parts, body, reply)
+      break
+    case CALLS.isMember:
+      reply(null, answerIsMember(core.raft, core.membership, body))
+      break
     default:
       reply(new ColmenaError('ERR_UNSUPPORTED_FORMAT', `unknown call ${kind}: update this node`))
   }
+}
+
+function answerChange({ core }: StatusParts, body: Uint8Array, reply: Reply): void {
+  try {
+    const { change, id } = decodeMemberChange(body)
+    core.membership.change(change, id, (answer) => reply(null, encodeLeaderAnswer(answer)))
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    reply(new ColmenaError('ERR_INVALID_ARGUMENT', `not a change of a member: ${error.message}`))
+  }
+  core.schedule()
 }
 
 function answerJoin({ core }: StatusParts, body: Uint8Array, reply: Reply): void {

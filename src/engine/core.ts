@@ -12,6 +12,7 @@ import {
   createMix,
   createRaft,
   createReads,
+  createRemovalWatch,
   createSnapshots,
   createTerms,
 } from './assembly.ts'
@@ -23,6 +24,7 @@ import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
 import type { AppliedReport, ReplicaState } from './ports.ts'
 import type { ReadRequests } from './read-requests.ts'
+import type { RemovalWatch } from './removal-watch.ts'
 import { Saving } from './saving.ts'
 import { APPLY_MS_MAX, TICKS_PER_HEARTBEAT } from './settings.ts'
 import type { Snapshots } from './snapshots.ts'
@@ -51,6 +53,7 @@ export class Core {
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly #applyWatch: ApplyWatch
+  readonly #removalWatch: RemovalWatch
   readonly #saving: Saving
   readonly #view: View
   #isTurnDue = false
@@ -70,7 +73,10 @@ export class Core {
     this.terms = createTerms(parts, this.raft, (id) => this.membership.nodeId(id))
     this.#view = new View(ports.shared, ports.clock, this.raft)
     this.reads = createReads(parts, this.raft)
-    this.membership = createMembership(parts, this.raft, () => this.#membersChanged())
+    this.membership = createMembership(parts, this.raft, {
+      transferAway: () => this.transferAway(),
+      changed: () => this.#membersChanged(),
+    })
     this.snapshots = createSnapshots(parts, this.raft, {
       confState: () => this.membership.confState,
       changed: () => {
@@ -107,6 +113,7 @@ export class Core {
       warning: (code, message) => this.#warn(code, message),
     })
     this.mix = createMix(parts, this.membership)
+    this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership)
     this.#applyWatch = this.#createApplyWatch()
     this.#saving = new Saving({
       raft: this.raft,
@@ -241,6 +248,7 @@ export class Core {
     this.snapshots.tick()
     this.#compaction.tick()
     this.#applyWatch.tick()
+    this.#removalWatch.tick()
     this.mix.tick()
     this.#yieldToMajority()
     // Whoever can't store or apply should not be the one that all wait for.

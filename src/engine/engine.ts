@@ -24,7 +24,9 @@ import { Joining } from './joining.ts'
 import { createNoNetwork } from './no-network.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig, UserToEngine } from './protocol.ts'
+import { removedError } from './removal-watch.ts'
 import { answerRequest } from './requests.ts'
+import { withBoundPort } from './settings.ts'
 import type { StatusParts } from './status.ts'
 
 export type { Applier, ApplierHandlers, EnginePorts } from './ports.ts'
@@ -255,12 +257,25 @@ export class Engine {
       replica,
       applier,
       transport: this.#transport,
-      membersChanged: () => this.#becomeReady(),
+      membersChanged: () => this.#membersChanged(),
+      removed: () => this.#removed(),
     })
     this.#core.start()
     const { voters } = replica.confState
     if (voters.length > 0) this.#becomeReady()
     else this.#joinCluster()
+  }
+
+  #membersChanged(): void {
+    const isMember = this.#core?.membership.record(this.#config.memberId) !== undefined
+    if (this.#isReady && !isMember) this.#removed()
+    else this.#becomeReady()
+  }
+
+  #removed(): void {
+    const error = removedError(this.#config.nodeId)
+    if (this.#isReady) this.fatal(error)
+    else this.#fail(error)
   }
 
   #joinCluster(): void {
@@ -385,11 +400,4 @@ export class Engine {
     this.#ports.toUser({ kind: 'openFailed', error: errorMessage(error) })
     this.close()
   }
-}
-
-/** Where port 0 let the system choose, peers are told what it chose. */
-function withBoundPort(config: EngineConfig, port: number): EngineConfig {
-  const { advertise } = config
-  if (!advertise.endsWith(':0')) return config
-  return { ...config, advertise: `${advertise.slice(0, -1)}${port}` }
 }

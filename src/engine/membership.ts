@@ -9,6 +9,7 @@ import {
   type MemberId,
   type Raft,
 } from '../raft/raft.ts'
+import { type MemberChange, MemberChanges } from './member-changes.ts'
 import type { MemberStatus } from './protocol.ts'
 import type { LeaderAnswer } from './wire.ts'
 
@@ -17,8 +18,11 @@ export interface MembershipOptions {
   readonly clock: Clock
   readonly electionTimeoutMs: number
   readonly joinTimeoutMs: number
+  readonly requestTimeoutMs: number
   /** Milliseconds since a member was last heard, null if never. */
   readonly lastContactMs: (id: MemberId) => number | null
+  /** Hands leadership to another voter; false if there is none that is reachable. */
+  readonly transferAway: () => boolean
   /** The set of members, an address or a role changed. */
   readonly changed: () => void
 }
@@ -51,6 +55,7 @@ export class Membership {
   readonly #options: MembershipOptions
   readonly #records = new Map<MemberId, MemberRecord>()
   readonly #joins = new Map<MemberId, PendingJoin>()
+  readonly #changes: MemberChanges
   /** Addresses that members were reached from and that differ from their records. */
   readonly #moved = new Map<MemberId, string>()
   /** What members run SQL with, as their current origins say. */
@@ -63,6 +68,14 @@ export class Membership {
     this.#confState = state.confState
     this.#fingerprints = state.fingerprints
     for (const record of state.members) this.#records.set(record.memberId, record)
+    this.#changes = new MemberChanges({
+      raft: options.raft,
+      clock: options.clock,
+      timeoutMs: options.requestTimeoutMs,
+      record: (id) => this.#records.get(id),
+      confState: () => this.#confState,
+      transferAway: options.transferAway,
+    })
   }
 
   get confState(): ConfState {
@@ -105,6 +118,7 @@ export class Membership {
     }
     this.#forgetRemoved()
     this.#settleJoins()
+    this.#settleChanges()
     this.#options.changed()
   }
 
@@ -156,10 +170,21 @@ export class Membership {
     this.#propose()
   }
 
+  /** Promotes, demotes or removes a member; `reply` is called once. */
+  change(change: MemberChange, id: MemberId, reply: (answer: LeaderAnswer) => void): void {
+    if (this.#options.raft.role !== 'leader') {
+      reply({ kind: 'elsewhere', address: '' })
+      return
+    }
+    this.#changes.request(change, id, reply)
+    this.#propose()
+  }
+
   /** To be called when leadership is lost: joiners ask the next leader. */
   leadershipLost(): void {
     for (const { reply } of this.#joins.values()) reply({ kind: 'elsewhere', address: '' })
     this.#joins.clear()
+    this.#changes.leadershipLost()
     this.#lastProposalMs = Number.NEGATIVE_INFINITY
   }
 
@@ -171,6 +196,7 @@ export class Membership {
       this.#joins.delete(id)
       join.reply(busy())
     }
+    this.#changes.tick()
     this.#propose()
   }
 
@@ -198,7 +224,8 @@ export class Membership {
     const { raft, clock, electionTimeoutMs } = this.#options
     if (isJoint(this.#confState) || !raft.committedInOwnTerm) return
     if (clock.nowMs() - this.#lastProposalMs < electionTimeoutMs / 2) return
-    const change = this.#nextJoin() ?? this.#nextMove() ?? this.#nextPromotion()
+    const change =
+      this.#nextJoin() ?? this.#changes.next() ?? this.#nextMove() ?? this.#nextPromotion()
     if (change === null) return
     this.#lastProposalMs = clock.nowMs()
     raft.proposeConfChange(change)
@@ -252,6 +279,11 @@ export class Membership {
     }
     // The next joiner need not wait for a pause meant for refused proposals.
     if (this.#joins.size > 0) this.#lastProposalMs = Number.NEGATIVE_INFINITY
+  }
+
+  #settleChanges(): void {
+    this.#changes.settle()
+    if (this.#changes.isWaiting) this.#lastProposalMs = Number.NEGATIVE_INFINITY
   }
 
   #forgetRemoved(): void {

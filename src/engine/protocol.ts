@@ -1,6 +1,7 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { WantedRole } from '../command/command.ts'
 import type { Genesis as StorageGenesis } from '../database/database.ts'
+import type { MemberChange } from './member-changes.ts'
 
 export type { StorageGenesis }
 
@@ -60,6 +61,7 @@ export type EngineRequest =
   | { readonly method: 'members' }
   /** `to`: a node id; null lets the leader choose. */
   | { readonly method: 'transferLeadership'; readonly to: string | null }
+  | { readonly method: 'changeMember'; readonly change: MemberChange; readonly nodeId: string }
   /** Acknowledged at once; the outcome is in `drops` of the storage thread, or `dropRejected`. */
   | { readonly method: 'dropDatabase'; readonly database: string; readonly request: number }
   | { readonly method: 'dropSettled'; readonly request: number }

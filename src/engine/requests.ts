@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import { awaitDeposition } from './leadership.ts'
+import { changeMember } from './member-requests.ts'
 import type { EngineRequest } from './protocol.ts'
 import { engineStatus, type StatusParts } from './status.ts'
 import { CALLS, decodeLeaderAnswer } from './wire.ts'
@@ -28,6 +29,9 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
     case 'dropSettled':
       core.commands.drops.settled(request.request)
       answer(null, null)
+      break
+    case 'changeMember':
+      changeMember(parts, request, (error) => answer(error, null))
       break
     case 'transferLeadership':
       transferLeadership(parts, request.to, answer)

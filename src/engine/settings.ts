@@ -41,3 +41,10 @@ export function raftConfig(
     random: (boundExclusive) => Math.floor((random.u32() / 0x1_0000_0000) * boundExclusive),
   }
 }
+
+/** Where port 0 let the system choose, peers are told what it chose. */
+export function withBoundPort(config: EngineConfig, port: number): EngineConfig {
+  const { advertise } = config
+  if (!advertise.endsWith(':0')) return config
+  return { ...config, advertise: `${advertise.slice(0, -1)}${port}` }
+}

@@ -1,8 +1,9 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import { ColmenaError, type ErrorCode } from '../base/errors.ts'
 import { decodeMemberRecords, encodeMemberRecords, type MemberRecord } from '../command/command.ts'
-import type { MessageType } from '../raft/raft.ts'
+import type { MemberId, MessageType } from '../raft/raft.ts'
 import type { Lane } from '../transport/transport.ts'
+import type { MemberChange } from './member-changes.ts'
 
 /** Kinds of frames between engines. Numbers are on the wire: never reuse one. */
 export const FRAMES = {
@@ -20,7 +21,13 @@ export const FRAMES = {
 } as const
 
 /** Kinds of calls, which processes that are no members yet make too. */
-export const CALLS = { findCluster: 1, join: 2, transfer: 3 } as const
+export const CALLS = {
+  findCluster: 1,
+  join: 2,
+  transfer: 3,
+  changeMember: 4,
+  isMember: 5,
+} as const
 
 /**
  * All appends go one way, also those without entries: each stands on the one before it, and a
@@ -80,7 +87,7 @@ export function decodeClusterFound(bytes: Uint8Array): ClusterFound {
   return { clusterId, leaderAddress: reader.text() }
 }
 
-/** The answer to `join` and `transfer`. */
+/** The answer to `join`, `transfer` and `changeMember`. */
 export type LeaderAnswer =
   | { readonly kind: 'done' }
   /** Ask there; '' if no leader is known just now. */
@@ -112,6 +119,24 @@ export function decodeLeaderAnswer(bytes: Uint8Array): LeaderAnswer {
     kind: 'refused',
     error: new ColmenaError(code, message, { retryable: reader.u8() === 1 }),
   }
+}
+
+const CHANGES: readonly MemberChange[] = ['promote', 'demote', 'remove']
+
+export function encodeMemberChange(change: MemberChange, id: MemberId): Uint8Array {
+  return new ByteWriter().u8(CHANGES.indexOf(change)).u53(id).finish()
+}
+
+/** @throws DecodeError */
+export function decodeMemberChange(bytes: Uint8Array): {
+  readonly change: MemberChange
+  readonly id: MemberId
+} {
+  const reader = new ByteReader(bytes)
+  const number = reader.u8()
+  const change = CHANGES[number]
+  if (change === undefined) throw new DecodeError(`unknown change ${number}`)
+  return { change, id: reader.u53() }
 }
 
 export function encodeJoin(record: MemberRecord): Uint8Array {

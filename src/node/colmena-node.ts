@@ -160,6 +160,48 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   }
 
   /**
+   * Lets a member vote, as soon as it has caught up and the number of voters stays odd. Any node can
+   * ask; resolves when that is agreed on, see `members()` for what it came to.
+   *
+   * @throws ColmenaError ERR_NO_LEADER, ERR_INVALID_ARGUMENT, ERR_BUSY, ERR_TIMEOUT, ERR_ABORTED
+   */
+  async promote(nodeId: string, options: SignalOptions = {}): Promise<void> {
+    await this.#changeMember('promote', nodeId, options)
+  }
+
+  /**
+   * Takes a member's vote; it stays as a learner, which serves reads and takes writes. A leader hands
+   * over first.
+   *
+   * @throws as {@link promote}; never the last voter, nor one without whom no majority is reachable.
+   */
+  async demote(nodeId: string, options: SignalOptions = {}): Promise<void> {
+    await this.#changeMember('demote', nodeId, options)
+  }
+
+  /**
+   * Takes a member out of the cluster for good: it ends with ERR_REMOVED. To come back it joins
+   * anew, with an empty data directory.
+   *
+   * @throws as {@link demote}
+   */
+  async removeMember(nodeId: string, options: SignalOptions = {}): Promise<void> {
+    await this.#changeMember('remove', nodeId, options)
+  }
+
+  async #changeMember(
+    change: 'promote' | 'demote' | 'remove',
+    nodeId: string,
+    options: SignalOptions,
+  ): Promise<void> {
+    if (typeof nodeId !== 'string') {
+      const message = `nodeId is ${JSON.stringify(nodeId)}; it must be the name of a member`
+      throw new ColmenaError('ERR_INVALID_ARGUMENT', message)
+    }
+    await this.#core.request({ method: 'changeMember', change, nodeId }, options.signal)
+  }
+
+  /**
    * Ends this node: calls that are under way get at most one election timeout, a leader hands over
    * within another, then everything is closed and what still waits rejects with ERR_CLOSED.
    * `signal` cuts that short. Every caller gets the same promise. A process that never closes loses

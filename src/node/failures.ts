@@ -88,6 +88,9 @@ export function closedError(failure: unknown, outcome: Outcome = 'not-applied'):
   if (failure === undefined) {
     return new ColmenaError('ERR_CLOSED', 'this node is closed', { outcome })
   }
+  if (isColmenaError(failure) && failure.code === 'ERR_REMOVED') {
+    return new ColmenaError(failure.code, failure.message, { cause: failure, outcome })
+  }
   const reason = failure instanceof Error ? failure.message : String(failure)
   const message = `this node has failed: ${reason}. Open it again: it recovers by itself`
   return new ColmenaError('ERR_FAILED', message, { cause: failure, outcome })

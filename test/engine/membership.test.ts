@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { decodeMemberRecords, type MemberRecord } from '../../src/command/command.ts'
+import type { MemberChange } from '../../src/engine/member-changes.ts'
 import { Membership } from '../../src/engine/membership.ts'
 import type { LeaderAnswer } from '../../src/engine/wire.ts'
 import {
@@ -23,6 +24,8 @@ class Fixture {
   readonly behind = new Set<number>()
   readonly membership: Membership
   role: Raft['role'] = 'leader'
+  transfers = 0
+  canTransfer = true
   atMs = 0
   #confState: ConfState
 
@@ -49,7 +52,12 @@ class Fixture {
       clock: { nowMs: () => this.atMs, wallMs: () => 0, setTimer: () => () => {} },
       electionTimeoutMs: 1_000,
       joinTimeoutMs: 60_000,
+      requestTimeoutMs: 10_000,
       lastContactMs: (id: number) => (this.silent.has(id) ? 5_000 : 10),
+      transferAway: () => {
+        this.transfers += 1
+        return this.canTransfer
+      },
       changed: () => {},
     }
     const members = [...voters.map((id) => record(id)), ...learners]
@@ -76,6 +84,12 @@ class Fixture {
   join(joiner: MemberRecord): LeaderAnswer[] {
     const answers: LeaderAnswer[] = []
     this.membership.join(joiner, (answer) => answers.push(answer))
+    return answers
+  }
+
+  change(change: MemberChange, id: number): LeaderAnswer[] {
+    const answers: LeaderAnswer[] = []
+    this.membership.change(change, id, (answer) => answers.push(answer))
     return answers
   }
 
@@ -197,5 +211,108 @@ describe('membership', () => {
     const answers = fixture.join(record(2))
     for (let i = 0; i < 61; i += 1) fixture.tick()
     assert.equal(answers[0]?.kind === 'refused' && answers[0].error.retryable, true)
+  })
+})
+
+describe('members that an operator changes', () => {
+  const kinds = (answers: readonly LeaderAnswer[]): string[] => answers.map(({ kind }) => kind)
+  const reasonOf = ([answer]: readonly LeaderAnswer[]): string =>
+    answer?.kind === 'refused' ? answer.error.message : ''
+
+  it('are demoted in one change, and not promoted again by themselves', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    const answers = fixture.change('demote', 3)
+    assert.deepEqual(fixture.proposed[0]?.changes, [{ type: 'addLearner', id: 3 }])
+    assert.deepEqual(kinds(answers), [])
+    fixture.apply()
+    assert.deepEqual(kinds(answers), ['done'])
+    assert.deepEqual(fixture.voters, [1, 2])
+    fixture.tick()
+    assert.equal(fixture.proposed.length, 1)
+  })
+
+  it('are promoted as others that want to vote: when their number stays odd', () => {
+    const fixture = new Fixture([1], [record(2, 'learner'), record(3, 'learner')])
+    const answers = [...fixture.change('promote', 2), ...fixture.change('promote', 3)]
+    fixture.apply()
+    fixture.tick()
+    fixture.apply()
+    fixture.tick()
+    fixture.apply()
+    assert.deepEqual(answers, [])
+    assert.deepEqual(fixture.voters, [1, 2, 3])
+  })
+
+  it('are removed; asked twice is asked once', () => {
+    const fixture = new Fixture([1, 2, 3], [record(4)])
+    const answers = fixture.change('remove', 4)
+    fixture.apply()
+    assert.deepEqual(kinds(answers), ['done'])
+    assert.equal(fixture.membership.record(4), undefined)
+    assert.deepEqual(kinds(fixture.change('remove', 4)), ['done'])
+    assert.deepEqual(kinds(fixture.change('promote', 1)), ['done'])
+    assert.equal(fixture.proposed.length, 1)
+  })
+
+  it('are changed one after the other', () => {
+    const fixture = new Fixture([1, 2, 3, 4, 5], [])
+    const first = fixture.change('remove', 4)
+    const second = fixture.change('remove', 5)
+    assert.equal(fixture.proposed.length, 1)
+    fixture.apply()
+    fixture.tick()
+    fixture.apply()
+    assert.deepEqual([...kinds(first), ...kinds(second)], ['done', 'done'])
+    assert.deepEqual(fixture.voters, [1, 2, 3])
+  })
+
+  it('are never the last voter, nor those without whom no majority is left', () => {
+    const alone = new Fixture([1], [record(2)])
+    assert.match(reasonOf(alone.change('remove', 1)), /last voter/)
+    const fixture = new Fixture([1, 2, 3], [])
+    fixture.silent.add(3)
+    for (const change of ['demote', 'remove'] as const) {
+      const answers = fixture.change(change, 2)
+      assert.match(reasonOf(answers), /of the 2 voters .* only 1 can be reached/)
+      assert.equal(answers[0]?.kind === 'refused' && answers[0].error.retryable, true)
+    }
+    // The one that is gone can be removed.
+    const answers = fixture.change('remove', 3)
+    fixture.apply()
+    assert.deepEqual(kinds(answers), ['done'])
+  })
+
+  it('are looked at again when their turn comes', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    fixture.change('remove', 2)
+    const second = fixture.change('remove', 3)
+    fixture.silent.add(3)
+    fixture.apply()
+    assert.deepEqual(fixture.voters, [1, 3])
+    fixture.tick()
+    fixture.apply()
+    assert.deepEqual(kinds(second), ['done'])
+  })
+
+  it('the leader hands over first, and whoever asked asks the next', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    assert.deepEqual(kinds(fixture.change('remove', 1)), ['elsewhere'])
+    assert.equal(fixture.transfers, 1)
+    fixture.canTransfer = false
+    assert.match(reasonOf(fixture.change('demote', 1)), /no other voter/)
+    assert.deepEqual(fixture.proposed, [])
+  })
+
+  it('are left alone by who leads no more, and by a change that takes too long', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    const lost = fixture.change('remove', 2)
+    fixture.role = 'follower'
+    fixture.membership.leadershipLost()
+    assert.deepEqual(kinds(lost), ['elsewhere'])
+    assert.deepEqual(kinds(fixture.change('remove', 2)), ['elsewhere'])
+    fixture.role = 'leader'
+    const late = fixture.change('remove', 2)
+    for (let s = 0; s < 11; s += 1) fixture.tick()
+    assert.deepEqual(kinds(late), ['refused'])
   })
 })

@@ -53,6 +53,9 @@ const handlers: Handlers = {
   leader: () => ({ isLeader: node().isLeader, leader: node().leader }),
   transferLeadership: (nodeId) => node().transferLeadership(nodeId),
   dropDatabase: (name) => node().dropDatabase(name),
+  members: () => node().members(),
+  changeMember: (change, nodeId) =>
+    change === 'remove' ? node().removeMember(nodeId) : node()[change](nodeId),
   startWriters: (options) => (writers as Writers).start(options),
   stopWriters: () => (writers as Writers).stop(),
   startFlood: (options) => {

@@ -1,5 +1,12 @@
 /** What a test and the processes it starts say to each other. */
-import type { CallOptions, Leader, NodeEvents, NodeStatus, OpenOptions } from '../../src/index.ts'
+import type {
+  CallOptions,
+  Leader,
+  MemberStatus,
+  NodeEvents,
+  NodeStatus,
+  OpenOptions,
+} from '../../src/index.ts'
 
 /** What a process can be asked for: each answers once, or with the error of what it did. */
 export interface NodeCalls {
@@ -11,6 +18,8 @@ export interface NodeCalls {
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
   transferLeadership(nodeId: string): void
   dropDatabase(name: string): boolean
+  members(): readonly MemberStatus[]
+  changeMember(change: 'promote' | 'demote' | 'remove', nodeId: string): void
   startWriters(options: WritersOptions): void
   /** Answers when no write is under way any more. */
   stopWriters(): void

@@ -1,0 +1,96 @@
+import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ColmenaError } from '../base/errors.ts'
+import type { Clock } from '../base/ports.ts'
+import { type MemberId, NO_MEMBER, type Raft } from '../raft/raft.ts'
+import type { Transport } from '../transport/transport.ts'
+import type { Membership } from './membership.ts'
+import { CALLS } from './wire.ts'
+
+const CALL_TIMEOUT_MS = 1_000
+
+export interface RemovalWatchOptions {
+  readonly raft: Raft
+  readonly membership: Membership
+  readonly clock: Clock
+  readonly transport: Transport
+  readonly electionTimeoutMs: number
+  /** False for a joiner that no configuration has named yet. */
+  readonly wasMember: boolean
+  /** It is certain: the cluster goes on without this node. */
+  readonly removed: () => void
+}
+
+/**
+ * A leader stops sending to whom it removes, so a removed member may never get the entry that says
+ * so: it would ask for votes for ever, and nobody would answer. Without a leader for a while it
+ * therefore asks the others, in turn, whether it is still one of them. Member ids are never used
+ * again, so the word of a node that has applied more and does not know it is final.
+ */
+export class RemovalWatch {
+  readonly #options: RemovalWatchOptions
+  #nextMs = 0
+  #asked = 0
+
+  constructor(options: RemovalWatchOptions) {
+    this.#options = options
+    this.#rest()
+  }
+
+  tick(): void {
+    const { raft, membership, clock, wasMember } = this.#options
+    const isJoiner = !wasMember && membership.record(raft.id) === undefined
+    if (raft.leader !== NO_MEMBER || isJoiner) {
+      this.#rest()
+      return
+    }
+    if (clock.nowMs() < this.#nextMs) return
+    this.#rest()
+    const others = [...membership.records()].filter(({ memberId }) => memberId !== raft.id)
+    const other = others[this.#asked % Math.max(1, others.length)]
+    this.#asked += 1
+    if (other !== undefined) this.#ask(other.memberId)
+  }
+
+  #rest(): void {
+    const { clock, electionTimeoutMs } = this.#options
+    this.#nextMs = clock.nowMs() + 2 * electionTimeoutMs
+  }
+
+  #ask(to: MemberId): void {
+    const { raft, transport, removed } = this.#options
+    const body = new ByteWriter().u53(raft.id).finish()
+    transport.call(to, CALLS.isMember, body, CALL_TIMEOUT_MS, (error, bytes) => {
+      if (error !== null || bytes === undefined) return
+      const { isMember, appliedIndex } = decodeMembershipAnswer(bytes)
+      if (!isMember && appliedIndex >= raft.applied) removed()
+    })
+  }
+}
+
+/** A member's answer to whether another one is a member. */
+export function answerIsMember(raft: Raft, membership: Membership, body: Uint8Array): Uint8Array {
+  const isMember = membership.record(new ByteReader(body).u53()) !== undefined
+  return new ByteWriter()
+    .u8(isMember ? 1 : 0)
+    .u53(raft.applied)
+    .finish()
+}
+
+function decodeMembershipAnswer(bytes: Uint8Array): {
+  readonly isMember: boolean
+  readonly appliedIndex: number
+} {
+  const reader = new ByteReader(bytes)
+  const isMember = reader.u8() === 1
+  return { isMember, appliedIndex: reader.u53() }
+}
+
+/** A member that the configuration names no more: whatever it holds, the cluster goes on without. */
+export function removedError(nodeId: string): ColmenaError {
+  return new ColmenaError(
+    'ERR_REMOVED',
+    `the cluster has removed node '${nodeId}', or another one that joined under its name or ` +
+      'address has taken its place. Delete its data directory and let it join again',
+    { outcome: 'unknown' },
+  )
+}
