@@ -2,6 +2,7 @@ import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import type { MemberRecord } from '../command/command.ts'
 import type { ConfState, Entry, EntryType } from '../raft/types.ts'
 import type { WriterOptions } from '../sqlite/sqlite.ts'
+import type { ApplyMetrics } from './apply-metrics.ts'
 import type { DropAnswer, OwnSequence } from './outcome.ts'
 import type { DatabaseStatus } from './replica.ts'
 import type { Genesis } from './system-file.ts'
@@ -105,6 +106,12 @@ export type StorageToEngine =
       readonly value: unknown
     }
 
+/** What the storage thread knows of its files and its work. */
+export interface StorageStatus {
+  readonly databases: readonly DatabaseStatus[]
+  readonly apply: ApplyMetrics
+}
+
 export type UserToStorage = { readonly kind: 'status'; readonly id: number }
 
 export type StorageToUser =
@@ -122,7 +129,7 @@ export type StorageToUser =
       readonly index: number
       readonly sequences: readonly OwnSequence[]
     }
-  | { readonly kind: 'status'; readonly id: number; readonly databases: readonly DatabaseStatus[] }
+  | { readonly kind: 'status'; readonly id: number; readonly status: StorageStatus }
 
 // Numbers of the entry types on this wire, which never leaves the process.
 const ENTRY_TYPES: readonly EntryType[] = ['normal', 'confChange', 'confChangeV2']

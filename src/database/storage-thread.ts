@@ -6,6 +6,7 @@ import { isColmenaError } from '../base/errors.ts'
 import { processNowMs } from '../base/process-clock.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { Entry } from '../raft/types.ts'
+import { ApplyCounts } from './apply-metrics.ts'
 import type { GroupOutcome, Halted, OwnResult } from './outcome.ts'
 import { Replica } from './replica.ts'
 import { SnapshotCopies } from './snapshot-copies.ts'
@@ -58,6 +59,7 @@ class StorageThread {
   readonly #replica: Replica
   readonly #copies: SnapshotCopies
   readonly #walBounds: WalBounds
+  readonly #counts = new ApplyCounts()
   #entries: Entry[] = []
   /** The messages that entries are views of, the oldest first. */
   readonly #received: Received[] = []
@@ -167,7 +169,9 @@ class StorageThread {
   }
 
   #apply(entries: readonly Entry[]): void {
-    const outcome = this.#shared.whileCommitting(() => this.#replica.apply(entries))
+    const outcome = this.#counts.measure(entries.length, () =>
+      this.#shared.whileCommitting(() => this.#replica.apply(entries)),
+    )
     if (outcome.halted !== null) {
       this.#pause(outcome.halted)
       return
@@ -332,7 +336,8 @@ class StorageThread {
 
   #answerUser(message: UserToStorage): void {
     const databases = this.#isClosed ? [] : this.#replica.databases()
-    this.#tellUser({ kind: 'status', id: message.id, databases })
+    const status = { databases, apply: this.#counts.value() }
+    this.#tellUser({ kind: 'status', id: message.id, status })
   }
 
   #state(): ReplicaState {

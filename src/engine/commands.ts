@@ -67,6 +67,11 @@ export class Commands {
     return this.#registration.isDone
   }
 
+  /** Commands that this node, as leader, took into its log since the start. */
+  get proposals(): number {
+    return this.#proposals.count
+  }
+
   /** A command of this node's user. */
   add(database: string, sequence: number, bytes: Uint8Array): void {
     this.#outbox.add(database, sequence, bytes)

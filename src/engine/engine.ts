@@ -26,14 +26,14 @@ import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig, UserToEngine } from './protocol.ts'
 import { removedError } from './removal-watch.ts'
 import { answerRequest } from './requests.ts'
-import { withBoundPort } from './settings.ts'
+import { FORMATS, withBoundPort } from './settings.ts'
 import type { StatusParts } from './status.ts'
 
+export type { EngineMetrics } from './metrics.ts'
 export type { Applier, ApplierHandlers, EnginePorts } from './ports.ts'
 export * from './protocol.ts'
 
 const FIRST_GENERATION = 1
-const FORMATS = { formatMin: 1, formatMax: 1 }
 const NO_HARD_STATE = { term: 0, vote: 0, commit: 0 }
 
 /** One engine's life: find the cluster if need be, open log and databases, run, close. */
@@ -383,6 +383,7 @@ export class Engine {
       memberId,
       segmentBytes,
       random: this.#ports.random,
+      clock: this.#ports.clock,
       fatal: (error) => this.fatal(error),
       spaceChanged: (isFull) => this.#core?.spaceChanged(isFull),
     }

@@ -1,5 +1,5 @@
 import { ColmenaError } from '../base/errors.ts'
-import type { Transport } from '../transport/transport.ts'
+import { Traffic, type Transport } from '../transport/transport.ts'
 
 /** The network of a single node: nobody to send to, and nobody who asks. */
 export function createNoNetwork(): Transport {
@@ -17,6 +17,7 @@ export function createNoNetwork(): Transport {
       return () => {}
     },
     peers: () => [],
+    traffic: () => new Traffic().value(),
     close: (done) => done(),
   }
 }

@@ -38,6 +38,8 @@ export class Proposals {
   readonly #expected = new Map<string, Expected>()
   #lastWallMs = 0
   #gathered: Gathered[] = []
+  /** Commands taken into this node's log since the start. */
+  count = 0
 
   constructor(options: ProposalsOptions) {
     this.#options = options
@@ -84,7 +86,10 @@ export class Proposals {
     const gathered = this.#gathered
     this.#gathered = []
     const datas = gathered.map(({ bytes }) => bytes)
-    if (!isLogFull && this.#options.raft.propose(datas) === 'ok') return
+    if (!isLogFull && this.#options.raft.propose(datas) === 'ok') {
+      this.count += datas.length
+      return
+    }
     for (const { from, slot } of gathered) {
       if (slot === null) continue
       const expected = this.#expectation(slot.key)

@@ -59,6 +59,7 @@ export interface ErrorMessage {
 export type EngineRequest =
   | { readonly method: 'status' }
   | { readonly method: 'members' }
+  | { readonly method: 'metrics' }
   /** `to`: a node id; null lets the leader choose. */
   | { readonly method: 'transferLeadership'; readonly to: string | null }
   | { readonly method: 'changeMember'; readonly change: MemberChange; readonly nodeId: string }

@@ -1,6 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import { awaitDeposition } from './leadership.ts'
 import { changeMember } from './member-requests.ts'
+import { engineMetrics } from './metrics.ts'
 import type { EngineRequest } from './protocol.ts'
 import { engineStatus, type StatusParts } from './status.ts'
 import { CALLS, decodeLeaderAnswer } from './wire.ts'
@@ -17,6 +18,9 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
       break
     case 'members':
       answer(null, core.membership.status())
+      break
+    case 'metrics':
+      answer(null, engineMetrics(parts))
       break
     case 'outcome':
       answer(null, core.applying.indexOf(config.origin, request.database, request.sequence))

@@ -4,6 +4,9 @@ import type { EngineConfig } from './protocol.ts'
 
 const MIB = 1024 * 1024
 
+/** The oldest and the newest format that this node can read; it writes the newest. */
+export const FORMATS = { formatMin: 1, formatMax: 1 }
+
 /** Ticks are half a heartbeat: fine enough that two followers rarely draw the same time-out. */
 export const TICKS_PER_HEARTBEAT = 2
 

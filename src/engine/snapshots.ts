@@ -74,6 +74,9 @@ export class Snapshots {
   /** Since the start. */
   sentCount = 0
   receivedCount = 0
+  /** Of those that arrived whole. */
+  sentBytes = 0
+  receivedBytes = 0
 
   constructor(options: SnapshotsOptions) {
     this.#options = options
@@ -163,6 +166,7 @@ export class Snapshots {
     this.#generations.delete(key)
     this.#received = { index: manifest.index, term: manifest.term, generation }
     this.receivedCount += 1
+    this.receivedBytes += sizeOf(manifest)
     this.#step(manifest)
   }
 
@@ -191,6 +195,7 @@ export class Snapshots {
     source.usedMs = clock.nowMs()
     if (error === null) {
       this.sentCount += 1
+      this.sentBytes += sizeOf(source.copy)
       this.#takers.set(to, { index: source.copy.index, sinceMs: clock.nowMs() })
     } else {
       this.#await(source.copy.index)
@@ -281,4 +286,8 @@ export class Snapshots {
   #removeUnused(copy: ReadyCopy): void {
     if (!this.#isStreamed(copy)) this.#options.applier.removeSnapshot(copy.directory)
   }
+}
+
+function sizeOf({ files }: Pick<SnapshotManifest, 'files'>): number {
+  return files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 }

@@ -12,6 +12,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
+import type { HistogramValue } from '../base/histogram.ts'
 import type { Done } from '../base/ports.ts'
 import type { Entry, HardState } from '../raft/types.ts'
 import { encodeHardState, encodeMark } from './body.ts'
@@ -159,6 +160,7 @@ export class Log {
   readonly #reader: Reader
   readonly #writer: Writer
   #hardState: HardState
+  #appendedEntries = 0
   #isClosed = false
 
   /** For {@link createLog} and {@link openLog}. */
@@ -229,6 +231,7 @@ export class Log {
     if (first !== undefined && first.index <= this.lastIndex) {
       records.push(this.#truncate(first, committed))
     }
+    this.#appendedEntries += entries.length
     for (const entry of entries) {
       this.#memory.append(entry)
       const { index, term, type, data } = entry
@@ -287,7 +290,13 @@ export class Log {
       writeCount: this.#writer.writeCount,
       appendCount: this.#writer.appendCount,
       writtenBytes: this.#writer.writtenBytes,
+      appendedEntries: this.#appendedEntries,
     }
+  }
+
+  /** Synced writes since the log was opened: from handing one to the disk until it was durable. */
+  get syncMs(): HistogramValue {
+    return this.#writer.syncMs.value()
   }
 
   /** Waits for the appends so far, then closes the files. Later calls fail with ERR_CLOSED. */

@@ -1,5 +1,5 @@
 /** What the log is given and what it gives back: the words of its door. */
-import type { Random } from '../base/ports.ts'
+import type { Clock, Random } from '../base/ports.ts'
 import type { ConfState, Entry, HardState } from '../raft/types.ts'
 import type { Disk } from './disk.ts'
 
@@ -31,6 +31,8 @@ export interface LogOptions {
    */
   readonly readCacheBytesMax?: number | undefined
   readonly random: Random
+  /** For measuring alone: the log never waits for a time. */
+  readonly clock: Pick<Clock, 'nowMs'>
   /** Called once, when the log can no longer promise anything: stop the node. */
   readonly fatal: (error: Error) => void
   /**
@@ -82,6 +84,7 @@ export interface LogStatus {
   readonly writeCount: number
   readonly appendCount: number
   readonly writtenBytes: number
+  readonly appendedEntries: number
 }
 
 /** Options after checking, with every default in its place. */
@@ -94,6 +97,7 @@ export interface LogConfig {
   readonly cacheBytesMax: number
   readonly readCacheBytesMax: number
   readonly random: Random
+  readonly clock: Pick<Clock, 'nowMs'>
   readonly fatal: (error: Error) => void
   readonly spaceChanged: (isFull: boolean) => void
 }
@@ -118,6 +122,7 @@ export function configureLog(options: LogOptions): LogConfig {
     cacheBytesMax: options.cacheBytesMax ?? 8 * MIB,
     readCacheBytesMax: options.readCacheBytesMax ?? 8 * MIB,
     random: options.random,
+    clock: options.clock,
     fatal: options.fatal,
     spaceChanged: options.spaceChanged ?? (() => {}),
   }

@@ -7,6 +7,7 @@
  */
 import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
+import { Histogram } from '../base/histogram.ts'
 import type { Done } from '../base/ports.ts'
 import type { DiskFile } from './disk.ts'
 import { HEADER_BYTES } from './format.ts'
@@ -69,6 +70,8 @@ export class Writer {
   writeCount = 0
   appendCount = 0
   writtenBytes = 0
+  /** How long each synced write took. */
+  readonly syncMs: Histogram = new Histogram()
 
   constructor(
     config: LogConfig,
@@ -213,6 +216,8 @@ export class Writer {
     segment.sizeBytes = Math.max(segment.sizeBytes, segment.end)
     const payload = mustSync ? this.#unsynced.bytes : bytes
     const offset = mustSync ? this.#syncedEnd : start
+    const { clock } = this.#config
+    const sinceMs = clock.nowMs()
     this.#isBusy = true
     this.#active.file.write(payload, offset, { sync: mustSync }, (error) => {
       this.#isBusy = false
@@ -221,6 +226,7 @@ export class Writer {
       this.writeCount += 1
       this.writtenBytes += payload.length
       if (mustSync) {
+        this.syncMs.record(clock.nowMs() - sinceMs)
         this.#syncedEnd = segment.end
         this.#unsynced.clear()
       }

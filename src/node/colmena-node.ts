@@ -1,13 +1,14 @@
 import { EventEmitter } from 'node:events'
 import { ColmenaError } from '../base/errors.ts'
 import { isDatabaseName, SYSTEM } from '../database/database.ts'
-import type { EngineStatus, MemberStatus } from '../engine/engine.ts'
+import type { EngineMetrics, EngineStatus, MemberStatus } from '../engine/engine.ts'
 import { formatHostPort } from './address.ts'
 import { type Consistency, checkConsistency } from './consistency.ts'
 import { Database } from './database-client.ts'
 import type { Emit, NodeEvents } from './events.ts'
 import { checkNotAborted } from './failures.ts'
 import type { Leader, WaitOptions } from './leader-watch.ts'
+import { createMetrics, type NodeMetrics } from './metrics.ts'
 import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
 import type { Logger } from './options.ts'
@@ -105,7 +106,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
 
   /** The names of the databases that exist here. */
   async databases(options: SignalOptions = {}): Promise<string[]> {
-    const databases = await this.#core.databases(options.signal)
+    const { databases } = await this.#core.storageStatus(options.signal)
     return databases.map(({ name }) => name).sort()
   }
 
@@ -124,11 +125,20 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
 
   /** Everything there is to know of this node, as plain JSON. */
   async status(options: SignalOptions = {}): Promise<NodeStatus> {
-    const [engine, databases] = await Promise.all([
+    const [engine, { databases }] = await Promise.all([
       this.#core.request({ method: 'status' }, options.signal),
-      this.#core.databases(options.signal),
+      this.#core.storageStatus(options.signal),
     ])
     return createStatus(this.#core, this.address, engine as EngineStatus, databases)
+  }
+
+  /** Numbers for monitoring, as plain JSON; all counts since this node was opened. */
+  async metrics(options: SignalOptions = {}): Promise<NodeMetrics> {
+    const [engine, storage] = await Promise.all([
+      this.#core.request({ method: 'metrics' }, options.signal),
+      this.#core.storageStatus(options.signal),
+    ])
+    return createMetrics(this.#core, engine as EngineMetrics, storage)
   }
 
   /** The members of the cluster, as this node knows them. */

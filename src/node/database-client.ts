@@ -1,4 +1,5 @@
 import { ColmenaError } from '../base/errors.ts'
+import { processNowMs } from '../base/process-clock.ts'
 import type { Statement, Unit } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
 import {
@@ -250,16 +251,19 @@ export class Database {
     place: StatementPlace,
     options: CallOptions,
   ): Promise<ResultSet<TRow>> {
+    const { calls, shared } = this.#core
     const level = this.#level(options)
-    const gate = this.#core.enterRead(level, options.signal)
-    const { sql, args } = gate === null ? statement : keepStatement(statement)
-    if (gate !== null) await gate
-    const applied = this.#core.shared.applied()
+    const sinceMs = processNowMs()
     try {
-      const result = files.query(sql, args)
-      return createResultSet<TRow>(result, { index: applied, level }, options.exactNumbers)
+      const gate = this.#core.enterRead(level, options.signal)
+      const { sql, args } = gate === null ? statement : keepStatement(statement)
+      if (gate !== null) await gate
+      const origin = { index: shared.applied(), level }
+      const result = createResultSet<TRow>(files.query(sql, args), origin, options.exactNumbers)
+      calls.readAnswered(level, sinceMs)
+      return result
     } catch (error) {
-      throw readFailure(error, place)
+      throw calls.readFailed(readFailure(error, place))
     }
   }
 
@@ -268,21 +272,24 @@ export class Database {
     statements: readonly Statement[],
     options: CallOptions,
   ): Promise<ResultSet<TRow>[]> {
+    const { calls, shared } = this.#core
     const level = this.#level(options)
-    const gate = this.#core.enterRead(level, options.signal)
-    const kept = gate === null ? statements : statements.map(keepStatement)
-    if (gate !== null) await gate
-    const applied = this.#core.shared.applied()
-    const place = { index: 0, count: kept.length }
+    const sinceMs = processNowMs()
+    const place = { index: 0, count: statements.length }
     try {
+      const gate = this.#core.enterRead(level, options.signal)
+      const kept = gate === null ? statements : statements.map(keepStatement)
+      if (gate !== null) await gate
+      const origin = { index: shared.applied(), level }
       using snapshot = files.snapshot()
-      return kept.map(({ sql, args }, index) => {
+      const results = kept.map(({ sql, args }, index) => {
         place.index = index
-        const result = snapshot.query(sql, args)
-        return createResultSet<TRow>(result, { index: applied, level }, options.exactNumbers)
+        return createResultSet<TRow>(snapshot.query(sql, args), origin, options.exactNumbers)
       })
+      calls.readAnswered(level, sinceMs)
+      return results
     } catch (error) {
-      throw readFailure(error, place)
+      throw calls.readFailed(readFailure(error, place))
     }
   }
 

@@ -97,7 +97,7 @@ export class ReaderStatement<TRow = ReaderRow> {
   #enter(): void {
     checkScope()
     this.#core.checkOpen()
-    this.#core.readCount += 1
+    this.#core.calls.readBegan('none')
   }
 }
 

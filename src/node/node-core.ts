@@ -3,13 +3,14 @@ import { processNowMs } from '../base/process-clock.ts'
 import { SharedState } from '../base/shared-state.ts'
 import {
   createReaders,
-  type DatabaseStatus,
   decodeResults,
   type Readers,
+  type StorageStatus,
   type StorageToUser,
   SYSTEM,
 } from '../database/database.ts'
 import type { EngineOpening, EngineRequest, EngineToUser } from '../engine/engine.ts'
+import { CallCounts } from './call-counts.ts'
 import type { OpenConfig } from './config.ts'
 import type { Consistency } from './consistency.ts'
 import type { DataDir } from './data-dir.ts'
@@ -63,6 +64,7 @@ export class NodeCore {
   readonly reads: Reads
   readonly writes: Writes
   readonly drops: Drops
+  readonly calls: CallCounts = new CallCounts()
   readonly #options: NodeCoreOptions
   readonly #threads: ThreadPair
   readonly #deadlines: Deadlines
@@ -75,8 +77,6 @@ export class NodeCore {
   #haltedReason: string | null = null
   /** The port that is really bound; 0 without network. */
   port = 0
-  /** Local reads since the start. */
-  readCount = 0
 
   constructor(options: NodeCoreOptions) {
     const { config, origin, startThread } = options
@@ -107,6 +107,7 @@ export class NodeCore {
       deadlines: this.#deadlines,
       applyLagMs: () => this.shared.readEngine().applyLagMs,
       haltedReason: () => this.#haltedReason,
+      counts: this.calls,
       post: (database, sequence, bytes) =>
         this.#threads.postEngine({ kind: 'write', database, sequence, bytes }, bytes),
       askOutcome: (database, sequence) => this.#askOutcome(database, sequence),
@@ -169,7 +170,7 @@ export class NodeCore {
 
   /** null: read at once; else when the promise resolves. */
   enterRead(level: Consistency, signal: AbortSignal | undefined): Promise<void> | null {
-    this.readCount += 1
+    this.calls.readBegan(level)
     return this.reads.enter(level, signal)
   }
 
@@ -183,15 +184,16 @@ export class NodeCore {
     })
   }
 
-  /** Asks the storage thread what databases there are, the cluster's own left out. */
-  async databases(signal?: AbortSignal): Promise<readonly DatabaseStatus[]> {
+  /** Asks the storage thread; of the databases the cluster's own is left out. */
+  async storageStatus(signal?: AbortSignal): Promise<StorageStatus> {
     this.checkOpen()
-    const databases = await this.#requests.ask({
+    const status = await this.#requests.ask({
       what: 'databases',
       signal,
       post: (id) => this.#threads.postStorage({ kind: 'status', id }),
     })
-    return (databases as readonly DatabaseStatus[]).filter(({ name }) => name !== SYSTEM)
+    const { databases, apply } = status as StorageStatus
+    return { databases: databases.filter(({ name }) => name !== SYSTEM), apply }
   }
 
   /** Every caller gets the same promise, so a second close can't race the first. */
@@ -301,7 +303,7 @@ export class NodeCore {
         this.reads.applied(message.index)
         break
       case 'status':
-        this.#requests.answered(message.id, message.databases, null)
+        this.#requests.answered(message.id, message.status, null)
         break
     }
   }

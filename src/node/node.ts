@@ -4,9 +4,11 @@
  * says what became of a write), and that a failure or `close` leaves nothing open. Runs on the
  * user's thread; consensus and SQLite's writers have threads of their own (`engine/`, `database/`).
  */
+export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
 export type { MemberStatus, TermStatus } from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
+export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
 export type { CallOptions } from './call-options.ts'
 export type { ColmenaNode, DatabaseOptions, SignalOptions } from './colmena-node.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
@@ -20,6 +22,7 @@ export type {
 } from './database-reader.ts'
 export type { NodeEvents } from './events.ts'
 export type { Leader, WaitOptions } from './leader-watch.ts'
+export type { NodeMetrics } from './metrics.ts'
 export { open, openNode } from './open.ts'
 export { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
 export type { ResultSet, Row, Value } from './result-set.ts'

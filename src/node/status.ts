@@ -93,7 +93,7 @@ export function createStatus(
     logBytes: engine.logBytes,
     counters: {
       writes: core.writes.count,
-      reads: core.readCount,
+      reads: core.calls.reads,
       forwards: engine.forwards,
       elections: engine.elections,
       snapshotsSent: engine.snapshotsSent,

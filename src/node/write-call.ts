@@ -43,8 +43,8 @@ export interface WriteCallOptions {
   readonly reject: (error: ColmenaError) => void
   /** The deadline passed before the call was settled. */
   readonly expired: (call: WriteCall) => void
-  /** The call is settled, whatever came of it. */
-  readonly settled: (call: WriteCall) => void
+  /** The call is settled: `error` null if it resolves, `timing` null if it was not applied here. */
+  readonly settled: (error: ColmenaError | null, timing: WriteTiming | null) => void
 }
 
 /** A caller's unit on its way through the log: settled once, by whoever comes first. */
@@ -71,27 +71,27 @@ export class WriteCall extends Waiting {
 
   answer({ index, term, committedMs, appliedMs }: AppliedEntry, result: UnitResult): void {
     if (this.isSettled) return
-    this.#settle()
+    const { sinceMs } = this
+    const timing = { committedMs: committedMs - sinceMs, appliedMs: appliedMs - sinceMs }
     const { place, resolve, reject } = this.#options
-    if (!result.ok) {
-      reject(errorFromUnit(result.error, place, index))
-      return
+    if (result.ok) {
+      this.#settle(null, timing)
+      resolve({ place: { index, term, timing }, statements: result.statements })
+    } else {
+      const error = errorFromUnit(result.error, place, index)
+      this.#settle(error, timing)
+      reject(error)
     }
-    const timing = {
-      committedMs: committedMs - this.sinceMs,
-      appliedMs: appliedMs - this.sinceMs,
-    }
-    resolve({ place: { index, term, timing }, statements: result.statements })
   }
 
   fail(error: ColmenaError): void {
     if (this.isSettled) return
-    this.#settle()
+    this.#settle(error, null)
     this.#options.reject(error)
   }
 
-  #settle(): void {
+  #settle(error: ColmenaError | null, timing: WriteTiming | null): void {
     this.isSettled = true
-    this.#options.settled(this)
+    this.#options.settled(error, timing)
   }
 }

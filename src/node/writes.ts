@@ -3,6 +3,7 @@ import { ColmenaError, type Outcome } from '../base/errors.ts'
 import { decodeCommandResult, type Unit, WriteEncoder } from '../command/command.ts'
 import type { TimedResult } from '../database/database.ts'
 import type { EngineToUser } from '../engine/engine.ts'
+import type { CallCounts } from './call-counts.ts'
 import type { Deadlines } from './deadlines.ts'
 import { abortedError, errorFromMessage, type StatementPlace } from './failures.ts'
 import { refusalOfWrites } from './readiness.ts'
@@ -46,6 +47,7 @@ export interface WritesOptions {
   readonly applyLagMs: () => number
   /** Why this machine applies nothing, null while it does. */
   readonly haltedReason: () => string | null
+  readonly counts: Pick<CallCounts, 'writeAnswered' | 'writeFailed'>
   /** Takes a command towards the log; its bytes are the engine's from here on. */
   readonly post: (database: string, sequence: number, bytes: Uint8Array<ArrayBuffer>) => void
   /** Never rejects, and always answers in a bounded time. */
@@ -108,7 +110,10 @@ export class Writes {
     let sizeBytes = 0
     for (const statement of request.unit.statements) sizeBytes += statementSizeBytes(statement)
     const refusal = this.#refusal(sizeBytes)
-    if (refusal !== null) return Promise.reject(refusal)
+    if (refusal !== null) {
+      this.#options.counts.writeFailed(refusal)
+      return Promise.reject(refusal)
+    }
     return new Promise((resolve, reject) => this.#take(request, sizeBytes, resolve, reject))
   }
 
@@ -199,8 +204,11 @@ export class Writes {
       resolve,
       reject,
       expired: () => this.#giveUp(lane, call, (outcome) => this.#timeoutError(outcome)),
-      settled: () => {
+      settled: (error, timing) => {
         if (abort !== null) signal?.removeEventListener('abort', abort)
+        const { counts } = this.#options
+        if (timing === null) counts.writeFailed(error)
+        else counts.writeAnswered(timing, error)
         this.#settled(call)
       },
     })

@@ -159,7 +159,7 @@ export class Acceptor {
         if (fault !== null) this.#warnGarbage(stranger.host, fault)
       },
     }
-    const channel = new Channel(socket, limits, listener)
+    const channel = new Channel(socket, limits, listener, this.#context.traffic)
   }
 
   #readHello(channel: Channel, host: string, kind: number, body: Uint8Array): PeerHello | null {
@@ -187,6 +187,7 @@ export class Acceptor {
 
   #refuse(channel: Channel, subject: string, refusal: Refusal): void {
     const { code, message } = refusal
+    this.#context.traffic.refused(code)
     this.#context.warnings.warn(code, subject, `refused a connection from ${subject}: ${message}`)
     channel.send(WIRE_KIND.refusal, [encodeRefusal(refusal)])
     channel.finish()

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net'
 import { encodeFrameHeader, FRAME_HEADER_BYTES, FrameError, FrameReader } from './frame.ts'
+import type { Traffic } from './traffic.ts'
 
 /** Parts up to this size are copied together: one large write is cheaper than many small. */
 const COPIED_PART_BYTES_MAX = 16 * 1024
@@ -30,6 +31,7 @@ export interface ChannelLimits {
 export class Channel {
   readonly #socket: Socket
   readonly #reader: FrameReader
+  readonly #traffic: Traffic
   #limits: ChannelLimits
   #listener: ChannelListener
   #pending: Uint8Array[] = []
@@ -39,8 +41,9 @@ export class Channel {
   #isEnding = false
   #fault: Error | null = null
 
-  constructor(socket: Socket, limits: ChannelLimits, listener: ChannelListener) {
+  constructor(socket: Socket, limits: ChannelLimits, listener: ChannelListener, traffic: Traffic) {
     this.#socket = socket
+    this.#traffic = traffic
     this.#reader = new FrameReader(limits.frameBytesMax)
     this.#limits = limits
     this.#listener = listener
@@ -124,6 +127,7 @@ export class Channel {
   }
 
   #receive(chunk: Buffer): void {
+    this.#traffic.receivedBytes += chunk.length
     if (!this.isOpen) return
     this.#reader.push(chunk)
     for (;;) {
@@ -152,7 +156,10 @@ export class Channel {
     if (parts.length === 0 || this.#socket.destroyed) return
     const chunks = joinSmallParts(parts)
     if (chunks.length > 1) this.#socket.cork()
-    for (const chunk of chunks) this.#socket.write(chunk)
+    for (const chunk of chunks) {
+      this.#traffic.sentBytes += chunk.length
+      this.#socket.write(chunk)
+    }
     if (chunks.length > 1) this.#socket.uncork()
   }
 

@@ -5,6 +5,7 @@ import { HANDSHAKE_BYTES_MAX } from './hello.ts'
 import { OpenResources } from './open-resources.ts'
 import { Pace } from './pace.ts'
 import type { Identity, TransportHandlers, TransportOptions } from './port.ts'
+import { Traffic } from './traffic.ts'
 import { WarningThrottle } from './warning-throttle.ts'
 
 const MIB = 1024 * 1024
@@ -32,6 +33,7 @@ export interface TransportContext {
   readonly warnings: WarningThrottle
   readonly resources: OpenResources
   readonly snapshotPace: Pace
+  readonly traffic: Traffic
 }
 
 /** @throws ColmenaError `ERR_INVALID_OPTION` */
@@ -75,7 +77,7 @@ export function createContext(
   const warnings = new WarningThrottle(config.clock, handlers)
   const resources = new OpenResources()
   const snapshotPace = new Pace(config.clock, config.snapshotBytesPerSecond)
-  return { config, handlers, warnings, resources, snapshotPace }
+  return { config, handlers, warnings, resources, snapshotPace, traffic: new Traffic() }
 }
 
 /** Socket settings that hold before any byte, TLS included, and the count for `close()`. */

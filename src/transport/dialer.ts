@@ -138,7 +138,7 @@ export class Dialer {
       },
       closed: (end, fault) => settle(describeEnd(target, end, fault), null, null),
     }
-    const channel = new Channel(socket, limits, listener)
+    const channel = new Channel(socket, limits, listener, this.#context.traffic)
     const { address: _address, ...rest } = target
     const identity = this.#context.config.identity()
     channel.send(WIRE_KIND.hello, [encodeHello({ ...rest, identity })])

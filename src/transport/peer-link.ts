@@ -21,6 +21,7 @@ interface LaneState {
   channel: Channel | null
   /** Tries in a row that led to nothing. */
   failures: number
+  wasUp: boolean
   upSinceMs: number
   /** Ends the dialing or the waiting that is going on. */
   cancel: Cancel | null
@@ -52,6 +53,7 @@ export class PeerLink {
         backoff: new Backoff(BACKOFF, context.config.random),
         channel: null,
         failures: 0,
+        wasUp: false,
         upSinceMs: 0,
         cancel: null,
         isWaiting: false,
@@ -131,6 +133,7 @@ export class PeerLink {
   /** A peer that is down or restarts needs no warning; one that goes on refusing us does. */
   #failed(state: LaneState, error: ColmenaError): void {
     this.lastError = error
+    this.#context.traffic.refused(error.code)
     state.failures += 1
     const isUnreachable = error.code === 'ERR_FAILED' || error.code === 'ERR_TIMEOUT'
     if (isUnreachable || (error.retryable && state.failures < FAILURES_BEFORE_WARNING)) return
@@ -146,10 +149,12 @@ export class PeerLink {
   }
 
   #connected(state: LaneState, channel: Channel, hello: PeerHello): void {
-    const { config, warnings } = this.#context
+    const { config, warnings, traffic } = this.#context
     const { frameBytesMax, sendQueueBytesMax } = config
     state.channel = channel
     state.failures = 0
+    if (state.wasUp) traffic.reconnects += 1
+    state.wasUp = true
     state.upSinceMs = config.clock.nowMs()
     this.hello = hello
     this.lastError = null

@@ -1,6 +1,7 @@
 import type { ColmenaError } from '../base/errors.ts'
 import type { Cancel, Clock, Random } from '../base/ports.ts'
 import type { MemberId } from '../raft/types.ts'
+import type { TrafficValue } from './traffic.ts'
 
 /** Two sockets per direction: a heartbeat (`control`) never waits behind entries (`bulk`). */
 export type Lane = 'control' | 'bulk'
@@ -179,6 +180,7 @@ export interface Transport {
     done: (error: ColmenaError | null) => void,
   ): Cancel
   peers(): readonly PeerStatus[]
+  traffic(): TrafficValue
   /** Ends everything; all callers' `done` are called when no socket or file is open any more. */
   close(done: () => void): void
 }

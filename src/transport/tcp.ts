@@ -24,6 +24,7 @@ import type {
 } from './port.ts'
 import { Security } from './security.ts'
 import { SnapshotStreams } from './snapshot-streams.ts'
+import type { TrafficValue } from './traffic.ts'
 import { OWNER_KIND_MAX } from './wire-kind.ts'
 
 const LEFTOVER_MS = 2000
@@ -143,6 +144,10 @@ export class TcpTransport implements Transport {
         lastError: peer.lastError,
       }
     })
+  }
+
+  traffic(): TrafficValue {
+    return this.#context.traffic.value()
   }
 
   close(done: () => void): void {

@@ -13,6 +13,7 @@ import { TcpTransport } from './tcp.ts'
 export { type Address, formatAddress, parseAddress } from './address.ts'
 export { decodeMessage, encodeMessage, isWireMessage } from './message.ts'
 export type * from './port.ts'
+export { Traffic, type TrafficValue } from './traffic.ts'
 
 /**
  * Listens, and gives the transport to `done`: or an error, with nothing left open.

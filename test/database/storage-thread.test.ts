@@ -462,17 +462,22 @@ test('it goes on where it was after a restart', async (context) => {
 test('the user thread can ask for the sizes of the databases', async (context) => {
   const storage = startStorage(context)
   await storage.opened
-  storage.client.apply(makeLog(1).entries)
+  const log = makeLog(1)
+  storage.client.apply(log.entries)
   await storage.until(() => storage.results.length === 2)
   storage.worker.postMessage({ kind: 'status', id: 4 })
   await storage.until(() => storage.userMessages.some(({ kind }) => kind === 'status'))
-  const status = storage.userMessages.find((message) => message.kind === 'status')
-  assert.equal(status?.id, 4)
+  const message = storage.userMessages.find(({ kind }) => kind === 'status')
+  assert.ok(message?.kind === 'status')
+  assert.equal(message.id, 4)
+  const { databases, apply } = message.status
   assert.deepEqual(
-    status?.databases.map(({ name }) => name),
+    databases.map(({ name }) => name),
     ['system', 'app'],
   )
-  assert.ok(status?.databases.every(({ sizeBytes }) => sizeBytes > 0))
+  assert.ok(databases.every(({ sizeBytes }) => sizeBytes > 0))
+  assert.equal(apply.entries, log.entries.length)
+  assert.ok(apply.groupMs.count > 0 && apply.groupMs.count <= apply.entries)
   await storage.close()
 })
 

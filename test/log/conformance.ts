@@ -165,6 +165,7 @@ function makeOptions(disk: Disk): LogOptions {
     segmentBytes: 8192,
     cacheBytesMax: 2_000,
     random: new SeededRandom('conformance'),
+    clock: { nowMs: () => performance.now() },
     fatal: (error) => {
       throw error
     },

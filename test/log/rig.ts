@@ -25,6 +25,7 @@ export class LogRig {
   /** The position in `states` below which nothing may be lost. */
   promised = 0
   fatals: Error[] = []
+  nowMs = 0
   log: Log | null = null
 
   constructor(seed: number | string, options: Partial<LogOptions> = {}) {
@@ -39,6 +40,7 @@ export class LogRig {
       cacheBytesMax: 2_000,
       readCacheBytesMax: 3_000,
       random: this.random.stream('log'),
+      clock: { nowMs: () => this.nowMs },
       fatal: (error) => this.fatals.push(error),
       ...options,
     }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import { Histogram } from '../../src/base/histogram.ts'
 import { SharedState } from '../../src/base/shared-state.ts'
 import type { EngineStatus, EngineWorkerData } from '../../src/engine/engine.ts'
 import { open } from '../../src/index.ts'
@@ -46,7 +47,8 @@ async function openFollower(t: TestContext): Promise<{
   })
   storage.answers.set('status', (message) => {
     const { id } = message as unknown as { readonly id: number }
-    storage.say({ kind: 'status', id, databases: [] })
+    const apply = { entries: 0, groupMs: new Histogram().value() }
+    storage.say({ kind: 'status', id, status: { databases: [], apply } })
   })
   return {
     status: (change = {}) => {

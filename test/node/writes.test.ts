@@ -7,6 +7,7 @@ import {
   type UnitResult,
   type WriteCommand,
 } from '../../src/command/command.ts'
+import { CallCounts } from '../../src/node/call-counts.ts'
 import { Deadlines } from '../../src/node/deadlines.ts'
 import { APPLY_LAG_MS_MAX } from '../../src/node/readiness.ts'
 import type { Written } from '../../src/node/write-call.ts'
@@ -25,6 +26,7 @@ class Rig {
   applyLagMs = 0
   haltedReason: string | null = null
   nowMs: () => number = () => performance.now()
+  readonly counts: CallCounts = new CallCounts()
   readonly writes: Writes
 
   constructor(t: TestContext, timeoutMs = 60_000) {
@@ -33,6 +35,7 @@ class Rig {
     this.writes = new Writes({
       origin: ORIGIN,
       deadlines,
+      counts: this.counts,
       applyLagMs: () => this.applyLagMs,
       haltedReason: () => this.haltedReason,
       post: (database, sequence, bytes) => {
@@ -115,6 +118,36 @@ suite('writes', () => {
     rig.answer(1, [DONE])
     const timing = { committedMs: 2, appliedMs: 3 }
     assert.deepEqual((await written).place, { index: 101, term: 7, timing })
+  })
+
+  test('each call is counted once, by what became of it', async (t) => {
+    const rig = new Rig(t)
+    rig.nowMs = () => 1_000
+    const answered = rig.write('a')
+    const refused = rig.write('b')
+    await turn()
+    const error = { code: 'ERR_SQL', message: 'no', sqliteCode: 19, statementIndex: 0 }
+    rig.answer(1, [DONE, { ok: false, error }])
+    const abort = new AbortController()
+    rig.outcome = Promise.resolve({ outcome: 'committed', index: 102 })
+    const aborted = rig.write('c', { signal: abort.signal })
+    await turn()
+    abort.abort()
+    await Promise.allSettled([answered, refused, aborted])
+    // Too late: its caller knows that it is committed.
+    rig.answer(2, [DONE])
+    const lost = rig.write('d')
+    await turn()
+    rig.writes.jumpedOver('main', 3)
+    rig.haltedReason = 'no room'
+    await Promise.allSettled([lost, rig.write('e')])
+
+    const { outcomes, errors, committedMs, appliedMs } = rig.counts.writeMetrics()
+    assert.deepEqual(outcomes, { acknowledged: 1, 'not-applied': 2, committed: 1, unknown: 1 })
+    const halted = { ERR_APPLY_HALTED: 1 }
+    assert.deepEqual(errors, { ERR_SQL: 1, ERR_ABORTED: 1, ERR_RESULT_LOST: 1, ...halted })
+    assert.deepEqual([committedMs.count, committedMs.sum], [2, 4])
+    assert.deepEqual([appliedMs.count, appliedMs.sum], [2, 6])
   })
 
   test('what arrives while two commands are in flight leaves as one', async (t) => {

@@ -1,14 +1,16 @@
 import { ColmenaError } from '../../src/base/errors.ts'
 import type { Cancel } from '../../src/base/ports.ts'
-import type {
-  Lane,
-  PeerHello,
-  PeerStatus,
-  Reply,
-  SnapshotManifest,
-  Transport,
-  TransportHandlers,
-  TransportOptions,
+import {
+  type Lane,
+  type PeerHello,
+  type PeerStatus,
+  type Reply,
+  type SnapshotManifest,
+  Traffic,
+  type TrafficValue,
+  type Transport,
+  type TransportHandlers,
+  type TransportOptions,
 } from '../../src/transport/transport.ts'
 import { copyState, type SnapshotStore } from './applier.ts'
 import type { SeededRandom } from './random.ts'
@@ -246,6 +248,10 @@ export class Endpoint implements Transport {
       hello: peer.hello,
       lastError: null,
     }))
+  }
+
+  traffic(): TrafficValue {
+    return new Traffic().value()
   }
 
   close(done: () => void): void {

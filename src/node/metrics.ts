@@ -1,0 +1,162 @@
+import type { HistogramValue } from '../base/histogram.ts'
+import type { StorageStatus } from '../database/database.ts'
+import type { EngineMetrics, EngineStatus } from '../engine/engine.ts'
+import type { ReadMetrics, WriteMetrics } from './call-counts.ts'
+import type { NodeCore } from './node-core.ts'
+
+/**
+ * What `node.metrics()` answers: plain JSON. Counts began when the node was opened, and never go
+ * back; histograms are cumulative, as Prometheus has them. All durations are milliseconds.
+ */
+export interface NodeMetrics {
+  readonly raft: {
+    readonly role: EngineStatus['role']
+    readonly isLearner: boolean
+    readonly term: number
+    readonly lastIndex: number
+    readonly commitIndex: number
+    readonly appliedIndex: number
+    /** Entries up to here are in the databases alone. */
+    readonly snapshotIndex: number
+    /** Terms that began, and leaders that became known. */
+    readonly elections: number
+    readonly leaderChanges: number
+    /** Commands that this node took into its log as leader, and those that it sent to another. */
+    readonly proposals: number
+    readonly forwards: number
+    /** Since the leader was heard; 0 on the leader, null if it never was. */
+    readonly lastLeaderContactMs: number | null
+  }
+  readonly log: {
+    readonly appendedEntries: number
+    /** With what surrounds the entries on disk. */
+    readonly appendedBytes: number
+    readonly writes: number
+    readonly sizeBytes: number
+    readonly isFull: boolean
+    /** Each synced write, from handing it to the disk until it was durable. */
+    readonly syncMs: HistogramValue
+  }
+  readonly apply: {
+    readonly entries: number
+    /** Each group of entries that was applied in one go. */
+    readonly groupMs: HistogramValue
+    readonly lagEntries: number
+    readonly lagMs: number
+    readonly isHalted: boolean
+  }
+  readonly snapshots: {
+    readonly sent: number
+    readonly received: number
+    /** Of those that arrived whole. */
+    readonly sentBytes: number
+    readonly receivedBytes: number
+  }
+  readonly transport: {
+    readonly connectedPeers: number
+    readonly sentBytes: number
+    readonly receivedBytes: number
+    readonly reconnects: number
+    readonly peers: readonly {
+      readonly nodeId: string
+      readonly isConnected: boolean
+      readonly lastContactMs: number | null
+      readonly rttMs: number | null
+    }[]
+  }
+  readonly formats: {
+    /** The newest format that this node can write. */
+    readonly local: number
+    /** The newest one that this node and all members it has met can read. */
+    readonly effective: number
+    readonly isSkewed: boolean
+    /** Connections that failed because the two sides share no format. */
+    readonly rejects: number
+  }
+  readonly reads: ReadMetrics
+  readonly writes: WriteMetrics
+  readonly databases: readonly {
+    readonly name: string
+    /** On disk, with what waits in the write-ahead file. */
+    readonly sizeBytes: number
+    readonly walBytes: number
+  }[]
+  /** Of the whole process, the application's share included. */
+  readonly memory: {
+    readonly rssBytes: number
+    /** Of the user thread alone. */
+    readonly heapUsedBytes: number
+    readonly externalBytes: number
+  }
+}
+
+export function createMetrics(
+  core: NodeCore,
+  engine: EngineMetrics,
+  storage: StorageStatus,
+): NodeMetrics {
+  const { status, peers, traffic, snapshots } = engine
+  const { rss, heapUsed, external } = process.memoryUsage()
+  return {
+    raft: raftMetrics(core, engine),
+    log: { ...engine.log, sizeBytes: status.logBytes, isFull: status.isLogFull },
+    apply: {
+      ...storage.apply,
+      lagEntries: Math.max(0, status.commitIndex - core.shared.applied()),
+      lagMs: core.shared.readEngine().applyLagMs,
+      isHalted: core.haltedReason !== null,
+    },
+    snapshots: { sent: status.snapshotsSent, received: status.snapshotsReceived, ...snapshots },
+    transport: {
+      connectedPeers: peers.filter(({ isConnected }) => isConnected).length,
+      sentBytes: traffic.sentBytes,
+      receivedBytes: traffic.receivedBytes,
+      reconnects: traffic.reconnects,
+      peers: peers.map(({ nodeId, isConnected, lastContactMs, rttMs }) => ({
+        nodeId,
+        isConnected,
+        lastContactMs,
+        rttMs,
+      })),
+    },
+    formats: formatMetrics(engine),
+    reads: core.calls.readMetrics(),
+    writes: core.calls.writeMetrics(),
+    databases: storage.databases.map(({ name, sizeBytes, walBytes }) => ({
+      name,
+      sizeBytes,
+      walBytes,
+    })),
+    memory: { rssBytes: rss, heapUsedBytes: heapUsed, externalBytes: external },
+  }
+}
+
+function raftMetrics(core: NodeCore, engine: EngineMetrics): NodeMetrics['raft'] {
+  const { status, leaderChanges, proposals } = engine
+  const { role, isLearner, term, lastIndex, commitIndex, compactedIndex } = status
+  const { elections, forwards, lastLeaderContactMs } = status
+  return {
+    role,
+    isLearner,
+    term,
+    lastIndex,
+    commitIndex,
+    appliedIndex: core.shared.applied(),
+    snapshotIndex: compactedIndex,
+    elections,
+    leaderChanges,
+    proposals,
+    forwards,
+    lastLeaderContactMs,
+  }
+}
+
+function formatMetrics({ peers, traffic, formatMax }: EngineMetrics): NodeMetrics['formats'] {
+  const others = peers.flatMap((peer) => (peer.formatMax === null ? [] : [peer.formatMax]))
+  return {
+    local: formatMax,
+    effective: Math.min(formatMax, ...others),
+    isSkewed: others.some((other) => other !== formatMax),
+    rejects: traffic.formatRejects,
+  }
+}
