@@ -1,7 +1,9 @@
 import type { Log } from '../log/log.ts'
 import { type ConfState, type HardState, type MemberId, Raft, type Snapshot } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
+import { Decisions, type Details } from './decisions.ts'
 import { EngineMix } from './engine-mix.ts'
+import { Failover } from './failover.ts'
 import { Membership } from './membership.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
@@ -34,6 +36,7 @@ export function createRaft(
   calls: {
     readonly latestSnapshot: () => Snapshot | 'unavailable'
     readonly fetched: (error: Error | null) => void
+    readonly trace: Decisions['trace']
   },
 ): Raft {
   const storage = new StoredLog({
@@ -44,7 +47,24 @@ export function createRaft(
     snapshot: calls.latestSnapshot,
     fetched: calls.fetched,
   })
-  return new Raft(raftConfig(config, storage, replica.applied, ports.random))
+  const { trace } = calls
+  return new Raft({ ...raftConfig(config, storage, replica.applied, ports.random), trace })
+}
+
+export function createDecisions({ config, ports }: CoreParts): Decisions {
+  return new Decisions({
+    isOn: config.isDebugging,
+    toUser: (message) => ports.toUser(message),
+  })
+}
+
+export function createFailover(
+  { config, ports }: CoreParts,
+  raft: Raft,
+  changed: () => void,
+): Failover {
+  const { clock, random } = ports
+  return new Failover({ raft, clock, random, heartbeatMs: config.heartbeatMs, changed })
 }
 
 export function createReads({ config, ports, transport }: CoreParts, raft: Raft): ReadRequests {
@@ -132,6 +152,7 @@ export function createSnapshots(
     readonly confState: () => ConfState
     readonly changed: () => void
     readonly warning: (code: string, message: string) => void
+    readonly decided: (what: string, details: Details) => void
   },
 ): Snapshots {
   return new Snapshots({

@@ -60,7 +60,13 @@ function answerChange({ core }: StatusParts, body: Uint8Array, reply: Reply): vo
 
 function answerJoin({ core }: StatusParts, body: Uint8Array, reply: Reply): void {
   try {
-    core.membership.join(decodeJoin(body), (answer) => reply(null, encodeLeaderAnswer(answer)))
+    const record = decodeJoin(body)
+    const { nodeId, address, wantedRole } = record
+    core.decisions.say('joinAsked', { nodeId, address, wantedRole })
+    core.membership.join(record, (answer) => {
+      core.decisions.say('joinAnswered', { nodeId, answer: answer.kind })
+      reply(null, encodeLeaderAnswer(answer))
+    })
   } catch (error) {
     if (!(error instanceof DecodeError)) throw error
     reply(new ColmenaError('ERR_INVALID_ARGUMENT', `not a join: ${error.message}`))

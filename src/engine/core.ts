@@ -8,6 +8,8 @@ import { ApplyWatch } from './apply-watch.ts'
 import { Applying } from './applying.ts'
 import {
   type CoreParts,
+  createDecisions,
+  createFailover,
   createMembership,
   createMix,
   createRaft,
@@ -18,8 +20,9 @@ import {
 } from './assembly.ts'
 import { Commands } from './commands.ts'
 import { Compaction } from './compaction.ts'
+import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
-import { Failover } from './failover.ts'
+import type { Failover } from './failover.ts'
 import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
 import type { AppliedReport, ReplicaState } from './ports.ts'
@@ -50,6 +53,7 @@ export class Core {
   readonly amnesia: Amnesia
   readonly mix: EngineMix
   readonly terms: Terms
+  readonly decisions: Decisions
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly #applyWatch: ApplyWatch
@@ -66,11 +70,15 @@ export class Core {
   constructor(parts: CoreParts) {
     this.#parts = parts
     const { ports, replica, applier } = parts
+    const nodeId = (id: MemberId): string | null => this.membership.nodeId(id)
+    this.decisions = createDecisions(parts)
     this.raft = createRaft(parts, {
       latestSnapshot: () => this.snapshots.latest(),
       fetched: (error) => this.#fetched(error),
+      trace: this.decisions.trace,
     })
-    this.terms = createTerms(parts, this.raft, (id) => this.membership.nodeId(id))
+    this.decisions.attach(this.raft, nodeId)
+    this.terms = createTerms(parts, this.raft, nodeId)
     this.#view = new View(ports.shared, ports.clock, this.raft)
     this.reads = createReads(parts, this.raft)
     this.membership = createMembership(parts, this.raft, {
@@ -84,6 +92,7 @@ export class Core {
         this.schedule()
       },
       warning: (code, message) => this.#warn(code, message),
+      decided: (what, details) => this.decisions.say(what, details),
     })
     this.commands = new Commands({
       raft: this.raft,
@@ -93,13 +102,7 @@ export class Core {
       registered: replica.origin,
       isMember: () => this.membership.record(this.raft.id) !== undefined,
     })
-    this.failover = new Failover({
-      raft: this.raft,
-      clock: ports.clock,
-      random: ports.random,
-      heartbeatMs: parts.config.heartbeatMs,
-      changed: () => this.schedule(),
-    })
+    this.failover = createFailover(parts, this.raft, () => this.schedule())
     this.applying = new Applying({
       raft: this.raft,
       applier,
@@ -109,7 +112,7 @@ export class Core {
     })
     this.amnesia = new Amnesia({
       raft: this.raft,
-      nodeId: (id) => this.membership.nodeId(id) ?? String(id),
+      nodeId: (id) => nodeId(id) ?? String(id),
       warning: (code, message) => this.#warn(code, message),
     })
     this.mix = createMix(parts, this.membership)
@@ -173,6 +176,12 @@ export class Core {
     this.schedule()
   }
 
+  /** A member's process is gone, as far as its sockets tell. */
+  processGone(id: MemberId): void {
+    this.decisions.say('processGone', { from: id })
+    this.failover.processGone(id)
+  }
+
   applied(report: AppliedReport): void {
     if (this.#isClosed) return
     this.commands.applied(report)
@@ -184,6 +193,7 @@ export class Core {
   /** The databases stand still on this machine's trouble, or go on (null). */
   halted(reason: string | null): void {
     if (reason !== null && !this.#isHalted) this.#warn('ERR_APPLY_HALTED', reason)
+    this.decisions.say(reason === null ? 'applyResumed' : 'applyHalted')
     this.#isHalted = reason !== null
   }
 
@@ -327,6 +337,7 @@ export class Core {
   }
 
   #installed(state: ReplicaState): void {
+    this.decisions.say('snapshotInstalled', { snapshotIndex: state.applied })
     this.applying.installed(state.confIndex)
     this.commands.applied(state)
     this.membership.replaced(state)
@@ -335,6 +346,7 @@ export class Core {
   #lookForLeader(): void {
     const { leader, term, role } = this.raft
     if (!this.terms.look()) return
+    this.decisions.say('leaderSeen', { leader })
     this.#view.leadershipChanged()
     if (role !== 'leader') this.membership.leadershipLost()
     this.commands.leaderChanged()

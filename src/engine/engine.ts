@@ -326,7 +326,7 @@ export class Engine {
       connected: (peer, hello) => this.#peerConnected(peer, hello),
       disconnected: (peer, cause) => {
         this.#core?.linkChanged(peer)
-        if (cause === 'processGone') this.#core?.failover.processGone(peer)
+        if (cause === 'processGone') this.#core?.processGone(peer)
       },
       call: (_from, kind, body, reply) => this.#call(kind, body, reply),
       snapshotOffered: (_from, manifest, accept, refuse) => {

@@ -44,6 +44,8 @@ export interface EngineConfig {
   /** Bounds for tests and odd machines; defaults in node/options. */
   readonly segmentBytes: number
   readonly snapshotBytesPerSecond: number
+  /** Whether to say what is decided, for `NODE_DEBUG`. */
+  readonly isDebugging: boolean
 }
 
 /** An error as it crosses threads. */
@@ -126,6 +128,8 @@ export type EngineToUser =
   | { readonly kind: 'leader'; readonly nodeId: string | null; readonly term: number }
   | { readonly kind: 'membership'; readonly members: readonly MemberStatus[] }
   | { readonly kind: 'warning'; readonly code: string; readonly message: string }
+  /** For `NODE_DEBUG=colmena` alone. */
+  | { readonly kind: 'decision'; readonly line: string }
   /** The engine can't go on (failed sync, broken invariant); the thread ends. */
   | { readonly kind: 'fatal'; readonly error: ErrorMessage }
   /** The answer to `close`. */

@@ -13,6 +13,7 @@ import {
   type SnapshotManifest,
   type Transport,
 } from '../transport/transport.ts'
+import type { Details } from './decisions.ts'
 import type { Applier, SnapshotCopy } from './ports.ts'
 
 /** How long a copy without a taker is kept for the next one. */
@@ -51,6 +52,7 @@ export interface SnapshotsOptions {
   /** A copy is ready, or a stream ended: the core may go on. */
   readonly changed: () => void
   readonly warning: (code: string, message: string) => void
+  readonly decided: (what: string, details: Details) => void
 }
 
 /**
@@ -155,7 +157,7 @@ export class Snapshots {
 
   /** All files are here, whole and durable: now the core may decide. */
   received(manifest: SnapshotManifest, error: Error | null): void {
-    const { warning } = this.#options
+    const { warning, decided } = this.#options
     if (error !== null) {
       warning('ERR_SNAPSHOT', `receiving a snapshot broke off: ${error.message}; it goes on`)
       return
@@ -167,6 +169,8 @@ export class Snapshots {
     this.#received = { index: manifest.index, term: manifest.term, generation }
     this.receivedCount += 1
     this.receivedBytes += sizeOf(manifest)
+    const { index: snapshotIndex } = manifest
+    decided('snapshotReceived', { snapshotIndex, generation, bytes: sizeOf(manifest) })
     this.#step(manifest)
   }
 
@@ -247,7 +251,7 @@ export class Snapshots {
   #copy(): void {
     if (this.#isCopying) return
     this.#isCopying = true
-    const { applier, raft, random, clock, warning, changed } = this.#options
+    const { applier, raft, random, clock, warning, changed, decided } = this.#options
     // Making it may take longer than filling a short log: every copy would come too late.
     this.#await(raft.applied)
     const id = new Uint8Array(ID_BYTES)
@@ -261,6 +265,7 @@ export class Snapshots {
         return
       }
       this.#ready = { id, directory, copy, usedMs: clock.nowMs() }
+      decided('snapshotCopied', { snapshotIndex: copy.index, bytes: sizeOf(copy) })
       this.#await(copy.index)
       changed()
     })

@@ -1,6 +1,7 @@
 import type { EngineConfig } from '../engine/engine.ts'
 import { engineFingerprint } from '../sqlite/sqlite.ts'
 import type { OpenConfig } from './config.ts'
+import { isDebugging } from './debugging.ts'
 import type { Identity } from './identity.ts'
 
 /** What the engine thread is told of options and identity. */
@@ -32,5 +33,6 @@ export function toEngineConfig(
     fingerprint: engineFingerprint(),
     segmentBytes: config.logSegmentBytes,
     snapshotBytesPerSecond: config.snapshotBytesPerSecond,
+    isDebugging: isDebugging(),
   }
 }

@@ -235,6 +235,7 @@ export class NodeCore {
       case 'fatal':
         this.#fail(errorFromMessage(message.error))
         break
+      case 'decision':
       case 'closed':
         break
       default:

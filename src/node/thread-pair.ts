@@ -7,6 +7,7 @@ import type {
   EngineWorkerData,
   UserToEngine,
 } from '../engine/engine.ts'
+import { printDecision } from './debugging.ts'
 import { settlesWithin } from './patience.ts'
 import type { StartThread, Thread, ThreadName } from './threads.ts'
 
@@ -37,7 +38,11 @@ export class ThreadPair {
     const { port1, port2 } = new MessageChannel()
     this.#storagePort = port2
     const data: EngineWorkerData = { config, shared: shared.buffer, storagePort: port1 }
-    this.#run('engine', data, port1, (message) => this.#handlers.engine(message as EngineToUser))
+    this.#run('engine', data, port1, (message) => {
+      const said = message as EngineToUser
+      if (config.isDebugging) printDecision(config.nodeId, said)
+      this.#handlers.engine(said)
+    })
   }
 
   startStorage(data: Omit<StorageWorkerData, 'enginePort'>): void {

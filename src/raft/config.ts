@@ -38,7 +38,7 @@ export interface RaftConfig {
   readonly stepDownOnRemoval: boolean
   /** A uniformly drawn integer in [0, bound). */
   readonly random: (boundExclusive: number) => number
-  readonly trace?: (event: TraceEvent) => void
+  readonly trace?: ((event: TraceEvent) => void) | undefined
 }
 
 /**

@@ -34,6 +34,7 @@ const CONFIG: EngineConfig = {
   fingerprint: 'simulated',
   segmentBytes: 8 * 1024,
   snapshotBytesPerSecond: 40 * 1024 * 1024,
+  isDebugging: false,
 }
 
 interface Alone {

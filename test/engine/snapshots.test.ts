@@ -45,6 +45,7 @@ function createRig() {
     confState: () => NOBODY,
     changed: () => {},
     warning: () => {},
+    decided: () => {},
   })
   return {
     snapshots,

@@ -203,6 +203,7 @@ export class SimulatedProcess implements ConsensusNode {
       fingerprint: 'simulated',
       segmentBytes,
       snapshotBytesPerSecond: 40 * 1024 * 1024,
+      isDebugging: false,
     }
   }
 
