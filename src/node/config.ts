@@ -2,6 +2,7 @@ import { resolve } from 'node:path'
 import { ColmenaError } from '../base/errors.ts'
 import { formatHostPort, type HostPort, isLoopback, isWildcard, parseHostPort } from './address.ts'
 import { CONSISTENCY_LEVELS, type Consistency } from './consistency.ts'
+import { toLogger } from './logging.ts'
 import { checkKeys, nearestName } from './nearest.ts'
 import { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
 
@@ -177,7 +178,7 @@ function checkLogger(logger: unknown): Logger {
     if (logger[method] === undefined || typeof logger[method] === 'function') continue
     throw invalid(`logger.${method} is ${show(logger[method])}; it must be a function`)
   }
-  return logger as Logger
+  return toLogger(logger as Logger)
 }
 
 function checkSignal(signal: unknown): AbortSignal | undefined {

@@ -22,6 +22,7 @@ import {
   toBatchStatement,
   toStatement,
 } from './statement.ts'
+import { traced, tracingApi } from './tracing.ts'
 import type { Written } from './write-call.ts'
 
 /** How a batch runs: `read` on one local snapshot, the others as one write; see `batch`. */
@@ -58,6 +59,7 @@ export class Database {
   readonly #core: NodeCore
   readonly #consistency: Consistency
   readonly #doubleQuotedStrings: boolean | undefined
+  readonly #tracing = tracingApi()
   #reader: DatabaseReader | undefined
   #isClosed = false
 
@@ -127,6 +129,14 @@ export class Database {
   ): Promise<ResultSet<TRow>[]> {
     const { mode, ...options } = toBatchOptions(modeOrOptions)
     const converted = toStatements(statements, 'batch', options)
+    return traced(this.#tracing, this.name, () => this.#batch<TRow>(converted, mode, options))
+  }
+
+  async #batch<TRow>(
+    converted: readonly Statement[],
+    mode: BatchMode | undefined,
+    options: CallOptions,
+  ): Promise<ResultSet<TRow>[]> {
     const files = this.#enter(options)
     const place = { index: 0, count: converted.length }
     const writing = converted.findIndex(
@@ -157,7 +167,8 @@ export class Database {
     const asked = converted.map((statement) =>
       setsForeignKeys(statement.sql) ? ASK_FOREIGN_KEYS : statement,
     )
-    return this.#writeAll<TRow>({ statements: asked, foreignKeysOff: true }, checked)
+    const unit = { statements: asked, foreignKeysOff: true }
+    return traced(this.#tracing, this.name, () => this.#writeAll<TRow>(unit, checked))
   }
 
   /**
@@ -212,7 +223,16 @@ export class Database {
     this.close()
   }
 
-  async #run<TRow>(
+  #run<TRow>(
+    statement: Statement,
+    place: StatementPlace,
+    options: CallOptions,
+  ): Promise<ResultSet<TRow>> {
+    const work = (): Promise<ResultSet<TRow>> => this.#runOne(statement, place, options)
+    return traced(this.#tracing, this.name, work)
+  }
+
+  async #runOne<TRow>(
     statement: Statement,
     place: StatementPlace,
     options: CallOptions,

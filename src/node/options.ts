@@ -107,7 +107,10 @@ export interface OpenOptions {
    * @defaultValue false
    */
   readonly insecure?: boolean | undefined
-  /** Gets what the events say, as lines; nothing is ever printed without it. */
+  /**
+   * Gets what the events say, as lines; nothing is ever printed without it. `console`, a logger of
+   * pino as it is, or any object that takes `(message, details)`.
+   */
   readonly logger?: Logger | undefined
   /** Gives up opening; what was begun is closed again. */
   readonly signal?: AbortSignal | undefined

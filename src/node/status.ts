@@ -1,8 +1,8 @@
-import { createRequire } from 'node:module'
 import type { DatabaseStatus } from '../database/database.ts'
 import type { EngineStatus, TermStatus } from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
 import { notReadyReason } from './readiness.ts'
+import { packageVersion } from './version.ts'
 
 /** What `node.status()` answers: plain JSON, the same for humans and machines. */
 export interface NodeStatus {
@@ -104,13 +104,4 @@ export function createStatus(
     nodejsVersion: process.versions.node,
     sqliteVersion: process.versions['sqlite'] ?? 'unknown',
   }
-}
-
-let version: string | undefined
-
-function packageVersion(): string {
-  // Sources and build both lie two folders below the package's own.
-  const require = createRequire(import.meta.url)
-  version ??= (require('../../package.json') as { version: string }).version
-  return version
 }

@@ -1,0 +1,11 @@
+import { createRequire } from 'node:module'
+
+let version: string | undefined
+
+/** Of colmena, as its package says. */
+export function packageVersion(): string {
+  // Sources and build both lie two folders below the package's own.
+  const require = createRequire(import.meta.url)
+  version ??= (require('../../package.json') as { version: string }).version
+  return version
+}
