@@ -27,7 +27,7 @@ async function live(t: TestContext, logger: OpenOptions['logger']): Promise<stri
 }
 
 suite('the logger', () => {
-  test('can be one of pino as it is: fields where they belong, and the message as such', async (t) => {
+  test('can be a pino as it is, which gets fields and message in their places', async (t) => {
     const { logger, lines } = createPino('info')
     const nodeId = await live(t, logger)
     const led = lines.find((line) => line['msg'] === 'leader changed' && line['id'] === nodeId)

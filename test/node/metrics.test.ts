@@ -74,7 +74,7 @@ suite('metrics', () => {
     assert.deepEqual(metrics.formats, { local: 1, effective: 1, isSkewed: false, rejects: 0 })
   })
 
-  test('count what goes between members, and what one of them could not have from the log', async (t) => {
+  test('count what goes between members, copies of databases included', async (t) => {
     const leader = await openHere(t, {
       nodeId: 'leader',
       bind: '127.0.0.1:0',
@@ -94,8 +94,12 @@ suite('metrics', () => {
       join: leader.address,
       joinAs: 'learner',
     })
-    const { index } = await other.database().execute('INSERT INTO t VALUES (1)')
+    const { index, term, timing } = await other.database().execute('INSERT INTO t VALUES (1)')
     while ((await leader.status()).appliedIndex < index) await once(leader, 'applied')
+
+    assert.equal(term, (await leader.status()).term)
+    assert.ok(timing !== undefined && timing.committedMs > 0)
+    assert.ok(timing.appliedMs >= timing.committedMs)
 
     const [sender, receiver] = [await leader.metrics(), await other.metrics()]
     assert.deepEqual([sender.snapshots.sent, receiver.snapshots.received], [1, 1])
