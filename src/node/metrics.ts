@@ -56,6 +56,7 @@ export interface NodeMetrics {
     readonly connectedPeers: number
     readonly sentBytes: number
     readonly receivedBytes: number
+    /** Links that were lost and made again; a member has two, one for each lane. */
     readonly reconnects: number
     readonly peers: readonly {
       readonly nodeId: string

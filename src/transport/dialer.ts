@@ -131,6 +131,7 @@ export class Dialer {
         const answer = this.#readAnswer(socket, target, kind, body)
         if (answer instanceof ColmenaError) {
           channel.destroy()
+          this.#context.traffic.refused(answer.code)
           settle(answer, null, null)
         } else {
           settle(null, channel, answer)

@@ -133,7 +133,6 @@ export class PeerLink {
   /** A peer that is down or restarts needs no warning; one that goes on refusing us does. */
   #failed(state: LaneState, error: ColmenaError): void {
     this.lastError = error
-    this.#context.traffic.refused(error.code)
     state.failures += 1
     const isUnreachable = error.code === 'ERR_FAILED' || error.code === 'ERR_TIMEOUT'
     if (isUnreachable || (error.retryable && state.failures < FAILURES_BEFORE_WARNING)) return

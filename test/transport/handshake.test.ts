@@ -99,6 +99,8 @@ test('nodes without a format in common refuse each other', async (t) => {
   const newer = createIdentity(2, { formatMin: 2, formatMax: 3 })
   const b = await openNode(t, { memberId: 2, identity: () => newer })
   assert.equal(codeOf((await a.call(b.address, 1, '')).error), 'ERR_UNSUPPORTED_FORMAT')
+  assert.equal(a.transport.traffic().formatRejects, 1)
+  assert.equal(b.transport.traffic().formatRejects, 1)
 })
 
 test('the owner may refuse, on either side, with its own code', async (t) => {

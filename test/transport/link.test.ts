@@ -32,6 +32,8 @@ for (const security of SECURITIES) {
     assert.ok(a.transport.send(2, 'control', 8, [bytes('beat')]))
     assert.ok(b.transport.send(1, 'control', 9, []))
     await until('all frames', () => payloads(b).length === 101 && payloads(a).length === 1)
+    assert.ok(a.transport.traffic().sentBytes > 100 * 'entry 0'.length)
+    assert.ok(b.transport.traffic().receivedBytes > 100 * 'entry 0'.length)
     const bulk = payloads(b).filter((frame) => frame.lane === 'bulk')
     assert.deepEqual(
       bulk.map((frame) => frame.body),
@@ -61,9 +63,11 @@ test('links come back after a restart, and the end is seen as that of a process'
   await first.close()
   await until('the end', () => a.log.events.includes('disconnected 2 processGone'))
   assert.equal(a.transport.send(2, 'control', 1, []), false)
+  assert.equal(a.transport.traffic().reconnects, 0)
   const second = await openNode(t, { memberId: 2, bind: { host: '127.0.0.1', port } })
   await linkNodes(a, second)
   assert.deepEqual(a.log.events, ['connected 2', 'disconnected 2 processGone', 'connected 2'])
+  await until('both lanes', () => a.transport.traffic().reconnects === 2)
 })
 
 test('a link that is removed on purpose is not taken for a death', async (t) => {
