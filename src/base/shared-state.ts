@@ -81,6 +81,11 @@ export class SharedState {
     ])
   }
 
+  /** Once no engine is left. */
+  publishEngineClosed(): void {
+    this.publishEngine({ ...this.readEngine(), isLeader: false, leader: 0, isClosed: true })
+  }
+
   readEngine(): EngineView {
     const [isLeader, term, leader, commit, ownTerm, stamp, lag, closed, epoch] = this.#read(
       ENGINE_AT - 1,

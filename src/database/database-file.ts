@@ -25,6 +25,7 @@ const UPDATE_STATE =
 const SELECT_SEQUENCES = 'SELECT origin, last FROM _colmena_sequences'
 const PUT_SEQUENCE = 'REPLACE INTO _colmena_sequences VALUES (?, ?)'
 const DELETE_SEQUENCE = 'DELETE FROM _colmena_sequences WHERE origin = ?'
+export const SELECT_APPLIED = 'SELECT applied FROM _colmena_state'
 const HAS_STATE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_colmena_state'"
 // With this, the size of the WAL file is what is in use of it: it shrinks when it starts anew.
 const LIMIT_WAL = 'PRAGMA journal_size_limit = 0'

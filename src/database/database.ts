@@ -19,6 +19,14 @@ export type {
   OwnSequence,
 } from './outcome.ts'
 export {
+  type CopiedDatabase,
+  fromReaderFailure,
+  type ReaderAnswer,
+  type ReaderRequest,
+  type ReaderWork,
+  type TimedRows,
+} from './reader-protocol.ts'
+export {
   createReaders,
   type DatabaseReader,
   type Readers,
@@ -27,6 +35,7 @@ export {
   type ReadStatement,
 } from './readers.ts'
 export { type DatabaseStatus, Replica, type ReplicaOptions } from './replica.ts'
+export type { AskedDatabase } from './settings.ts'
 export type { PinnedSnapshot } from './snapshot.ts'
 export { StorageClient, type StorageHandlers } from './storage-client.ts'
 export {

@@ -11,6 +11,7 @@ import { classifyFailure } from '../sqlite/sqlite.ts'
 import type { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
 import { refusedSettings } from './settings.ts'
+import type { StatementWatch } from './statement-watch.ts'
 import { asTrouble, isSqliteError, MachineTrouble, troubleOf } from './trouble.ts'
 
 /** A write command at its place in the log. */
@@ -27,6 +28,8 @@ export interface FileCommandsOptions {
   readonly isMixedAt: (index: number) => boolean
   /** Told of each command that applied, after its commit; `units` null if they are not known. */
   readonly onApplied: (placed: PlacedCommand, units: readonly UnitResult[] | null) => void
+  /** Times the statements; undefined where nobody asks. */
+  readonly watch?: StatementWatch | undefined
   /** Told which entries are about to run, in case one of them kills this process. */
   readonly note: ApplyingNote
 }
@@ -148,6 +151,7 @@ function applyStretch(
   const applied: [PlacedCommand, readonly UnitResult[]][] = []
   options.note.begin(commands[0]?.index ?? end.index, end.index)
   file.begin()
+  options.watch?.begin()
   for (const placed of commands) {
     if (!isNext(file, placed, options)) continue
     const environment = startCommand(file, placed, options)
@@ -156,7 +160,7 @@ function applyStretch(
       const result: UnitResult =
         answer !== undefined
           ? { ok: false, error: answer }
-          : runUnit(file, placed, ordinal, environment, true)
+          : runUnit(file, placed, ordinal, environment, true, options.watch)
       mixUnit(file, placed.index, ordinal, result)
       return result
     })
@@ -211,8 +215,9 @@ function applySolitaryUnit(
   let answer: UnitResult
   try {
     file.begin(placed.command.units[ordinal]?.foreignKeysOff)
+    options.watch?.begin()
     const environment = startCommand(file, placed, options)
-    answer = runUnit(file, placed, ordinal, environment, false)
+    answer = runUnit(file, placed, ordinal, environment, false, options.watch)
     if (answer.ok) {
       mixUnit(file, placed.index, ordinal, answer)
       commit()
@@ -281,6 +286,7 @@ function runUnit(
   ordinal: number,
   environment: Environment,
   hasSavepoint: boolean,
+  watch: StatementWatch | undefined,
 ): UnitResult {
   const { writer } = file
   const refused = refusedSettings(placed.command, writer.doubleQuotedStrings)
@@ -293,7 +299,13 @@ function runUnit(
   writer.resetUnit(environment, ordinal)
   const results: StatementResult[] = []
   try {
-    for (const { sql, args } of statements) results.push(writer.run(sql, args))
+    for (const { sql, args } of statements) {
+      try {
+        results.push(writer.run(sql, args))
+      } finally {
+        watch?.ended(placed.command.database, sql, placed.index)
+      }
+    }
     if (foreignKeysOff) writer.foreignKeys.check()
   } catch (error) {
     if (error instanceof AssertionFailure) throw error

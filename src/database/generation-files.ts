@@ -2,6 +2,7 @@ import { ColmenaError } from '../base/errors.ts'
 import { type ConnectionSettings, Writer, type WriterOptions } from '../sqlite/sqlite.ts'
 import { DatabaseFile } from './database-file.ts'
 import { databasePath, hasFile, listDatabases, removeDatabase, SYSTEM } from './generation.ts'
+import type { StatementWatch } from './statement-watch.ts'
 import { SystemFile } from './system-file.ts'
 import { isSqliteError, troubleOfOpening } from './trouble.ts'
 
@@ -18,12 +19,13 @@ export interface ExpectedSnapshot {
 
 export type OpenWriter = (path: string, settings: ConnectionSettings) => Writer
 
-/** How writers are opened. */
+/** How writers are opened, and who watches what runs on them. */
 export interface WriterSource {
   /** What user statements may do; the same on every member, or they differ. */
   readonly writer?: WriterOptions | undefined
   /** Opens writers; tests put failing ones in their place. */
   readonly openWriter?: ((path: string, options: WriterOptions) => Writer) | undefined
+  readonly watch?: StatementWatch | undefined
 }
 
 /** Opens a generation as a process left it. */

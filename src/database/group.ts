@@ -17,6 +17,7 @@ import { applyToFile, type PlacedCommand } from './file-commands.ts'
 import { databasePath, hasFile, isDatabaseName, removeDatabase, syncWal } from './generation.ts'
 import { type OpenWriter, openOrCreate } from './generation-files.ts'
 import type { OutcomeGatherer } from './outcome.ts'
+import type { StatementWatch } from './statement-watch.ts'
 import type { SystemFile } from './system-file.ts'
 import { asTrouble } from './trouble.ts'
 
@@ -27,6 +28,7 @@ export interface GroupContext {
   readonly system: SystemFile
   readonly files: Map<string, DatabaseFile>
   readonly note: ApplyingNote
+  readonly watch: StatementWatch | undefined
   readonly ownOrigin: string
   readonly gatherer: OutcomeGatherer
   readonly openWriter: OpenWriter
@@ -116,6 +118,7 @@ function runSegment(
     checked.add(file)
     applyToFile(file, list, last, {
       note: context.note,
+      watch: context.watch,
       isRegistered: (origin, index) => system.isRegistered(origin, index),
       isMixedAt: (index) => system.isMixedAt(index),
       onApplied: (placed, units) => gather(context, placed, units),

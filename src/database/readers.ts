@@ -1,13 +1,16 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { StatementArgs } from '../command/command.ts'
-import type {
-  Classification,
-  PreparedRead,
-  PrepareOptions,
-  QueryResult,
-  StatementDescription,
+import {
+  type Classification,
+  exportTo,
+  type PreparedRead,
+  type PrepareOptions,
+  type QueryResult,
+  type RowBudget,
+  type StatementDescription,
 } from '../sqlite/sqlite.ts'
+import { SELECT_APPLIED } from './database-file.ts'
 import {
   isStale,
   openConnection,
@@ -52,7 +55,7 @@ export interface ReadStatement {
 /** Several reads on one snapshot. */
 export interface ReadSnapshot extends Disposable {
   /** @throws ColmenaError ERR_READ_EXPIRED */
-  query(sql: string, args: StatementArgs): QueryResult
+  query(sql: string, args: StatementArgs, budget?: RowBudget | undefined): QueryResult
   close(): void
 }
 
@@ -106,6 +109,22 @@ export class DatabaseReader {
     }
   }
 
+  /**
+   * Copies the database as it is at one moment; see `exportTo`. Its own applied index is told.
+   *
+   * @throws ColmenaError ERR_INVALID_ARGUMENT where there is none.
+   */
+  copyTo(path: string): number {
+    const { reader } = this.#connection()
+    if (reader.path === ':memory:') {
+      throw new ColmenaError(
+        'ERR_INVALID_ARGUMENT',
+        `there is no database '${this.#asked.database}' on this node: its first write makes it`,
+      )
+    }
+    return exportTo(reader, path, SELECT_APPLIED)
+  }
+
   /** A snapshot for several reads: close it soon. @throws ColmenaError ERR_BUSY */
   snapshot(): ReadSnapshot {
     const borrowed = this.#borrow()
@@ -127,10 +146,10 @@ export class DatabaseReader {
       isOpen = false
     }
     return {
-      query: (sql, args) => {
+      query: (sql, args, budget) => {
         borrowed.refuseExpired()
         if (!isOpen) throw new ColmenaError('ERR_CLOSED', 'the read snapshot was closed')
-        return reader.query(sql, args)
+        return reader.query(sql, args, budget)
       },
       close: closeOnce,
       [Symbol.dispose]: closeOnce,

@@ -351,6 +351,7 @@ export class Replica {
       system: this.#system,
       files: this.#files,
       note: this.#note,
+      watch: this.#options.watch,
       ownOrigin: this.#options.ownOrigin ?? '',
       gatherer: this.#gatherer,
       openWriter: this.#open,

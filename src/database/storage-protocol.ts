@@ -5,6 +5,7 @@ import type { WriterOptions } from '../sqlite/sqlite.ts'
 import type { ApplyMetrics } from './apply-metrics.ts'
 import type { DropAnswer, OwnSequence } from './outcome.ts'
 import type { DatabaseStatus } from './replica.ts'
+import type { SlowWrite } from './statement-watch.ts'
 import type { Genesis } from './system-file.ts'
 import type { WalBounds } from './wal-bounds.ts'
 
@@ -26,6 +27,8 @@ export interface StorageWorkerData {
   readonly shared: SharedArrayBuffer
   readonly enginePort: import('node:worker_threads').MessagePort
   readonly writer?: WriterOptions | undefined
+  /** Statements that take longer are told. */
+  readonly slowMs: number
   /** Milliseconds between two tries of a group that this machine could not apply; 1000. */
   readonly retryPauseMs?: number | undefined
   readonly walBounds?: WalBounds | undefined
@@ -121,6 +124,8 @@ export type StorageToUser =
   /** The index that `SharedState.waitedIndex` asked for is applied. */
   | { readonly kind: 'applied'; readonly index: number }
   | { readonly kind: 'halted'; readonly reason: string | null }
+  /** Write statements that took longer than `slowMs`. */
+  | { readonly kind: 'slow'; readonly writes: readonly SlowWrite[] }
   /** As the node's event of that name. */
   | { readonly kind: 'warning'; readonly code: string; readonly message: string }
   /** A snapshot took the place of the files: answers to own commands up to there are lost. */

@@ -10,6 +10,7 @@ import { ApplyCounts } from './apply-metrics.ts'
 import type { GroupOutcome, Halted, OwnResult } from './outcome.ts'
 import { Replica } from './replica.ts'
 import { SnapshotCopies } from './snapshot-copies.ts'
+import { StatementWatch } from './statement-watch.ts'
 import {
   decodeEntries,
   type EngineToStorage,
@@ -58,6 +59,7 @@ class StorageThread {
   readonly #shared: SharedState
   readonly #replica: Replica
   readonly #copies: SnapshotCopies
+  readonly #statements: StatementWatch
   readonly #walBounds: WalBounds
   readonly #counts = new ApplyCounts()
   #entries: Entry[] = []
@@ -83,7 +85,9 @@ class StorageThread {
     this.#shared = new SharedState(data.shared)
     this.#walBounds = data.walBounds ?? WAL_BOUNDS
     const { dataDir, generation, ownOrigin, writer, genesis } = data
-    const options = { directory: join(dataDir, 'db'), generation, ownOrigin, writer }
+    this.#statements = new StatementWatch(data.slowMs, () => performance.now())
+    const directory = join(dataDir, 'db')
+    const options = { directory, generation, ownOrigin, writer, watch: this.#statements }
     this.#replica = genesis ? Replica.create(options, genesis) : Replica.open(options)
     this.#copies = new SnapshotCopies(dataDir, () => this.#replica.pinSnapshot())
     this.#origin = this.#replica.originOf(data.memberId)
@@ -172,6 +176,8 @@ class StorageThread {
     const outcome = this.#counts.measure(entries.length, () =>
       this.#shared.whileCommitting(() => this.#replica.apply(entries)),
     )
+    const slow = this.#statements.take()
+    if (slow.length > 0) this.#tellUser({ kind: 'slow', writes: slow })
     if (outcome.halted !== null) {
       this.#pause(outcome.halted)
       return

@@ -1,4 +1,5 @@
 import type { Clock } from '../base/ports.ts'
+import { shortenSql } from '../base/short-sql.ts'
 import { commandKind, decodeWrite } from '../command/command.ts'
 import type { Entry } from '../raft/raft.ts'
 
@@ -12,8 +13,6 @@ export interface ApplyWatchOptions {
   /** Said once for an entry: this node is not the one to wait for. */
   readonly stuck: () => void
 }
-
-const SQL_CHARACTERS_MAX = 200
 
 /**
  * Notices an entry that takes too long: SQLite can't be interrupted, so all that can be done is to
@@ -55,7 +54,7 @@ function describe({ type, data }: Entry): string {
   if (data.length === 0 || commandKind(data) !== 'write') return 'a control command'
   const { database, units } = decodeWrite(data)
   const sql = units.flatMap(({ statements }) => statements.map((statement) => statement.sql))
-  const words = sql[0]?.slice(0, SQL_CHARACTERS_MAX) ?? 'nothing'
+  const words = shortenSql(sql[0] ?? 'nothing')
   const others = sql.length > 1 ? ` and ${sql.length - 1} more statements` : ''
   return `in database '${database}': ${words}${others}`
 }

@@ -18,9 +18,16 @@ export interface CallOptions {
    * @defaultValue false
    */
   readonly exactNumbers?: boolean | undefined
+  /**
+   * Reads in a process of its own, which is killed after `statementTimeoutMs` or by `signal`: for
+   * statements that may never end. A write is ERR_INVALID_ARGUMENT.
+   *
+   * @defaultValue false
+   */
+  readonly isolated?: boolean | undefined
 }
 
-const KEYS = ['signal', 'consistency', 'exactNumbers']
+const KEYS = ['signal', 'consistency', 'exactNumbers', 'isolated']
 const NONE: CallOptions = Object.freeze({})
 
 /** @throws ColmenaError ERR_INVALID_ARGUMENT: a misspelt level must not be a weaker one. */
@@ -30,13 +37,16 @@ export function checkCallOptions(options: unknown): CallOptions {
     throw invalid('the options of a call are an object, such as { consistency: "strong" }')
   }
   checkKeys(options, KEYS, invalid, ' of a call')
-  const { signal, consistency, exactNumbers } = options as CallOptions
+  const { signal, consistency, exactNumbers, isolated } = options as CallOptions
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid('signal must be an AbortSignal')
   }
   if (consistency !== undefined) checkConsistency(consistency, 'consistency')
   if (exactNumbers !== undefined && typeof exactNumbers !== 'boolean') {
     throw invalid('exactNumbers must be true or false')
+  }
+  if (isolated !== undefined && typeof isolated !== 'boolean') {
+    throw invalid('isolated must be true or false')
   }
   return options
 }

@@ -252,6 +252,12 @@ function logEvent(logger: Logger, name: keyof NodeEvents, [event]: readonly unkn
     case 'warning':
       logger.warn?.((event as NodeEvents['warning'][0]).message, event)
       break
+    case 'slow': {
+      const { kind, database, durationMs, sql } = event as NodeEvents['slow'][0]
+      const tookMs = Math.round(durationMs)
+      logger.warn?.(`a ${kind} of database '${database}' took ${tookMs} ms: ${sql}`, event)
+      break
+    }
     case 'closed': {
       const closed = event as NodeEvents['closed'][0]
       if (closed.reason === 'failed') logger.error?.('this node has failed', event)

@@ -23,6 +23,8 @@ export interface OpenConfig {
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
   readonly requestTimeoutMs: number
+  readonly statementTimeoutMs: number
+  readonly slowMs: number
   readonly joinTimeoutMs: number
   readonly logRetainBytes: number
   readonly logSegmentBytes: number
@@ -68,6 +70,8 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     heartbeatMs,
     electionTimeoutMs,
     requestTimeoutMs: checkInteger(options, 'requestTimeoutMs', 1, TIMER_MS_MAX),
+    statementTimeoutMs: checkInteger(options, 'statementTimeoutMs', 1, TIMER_MS_MAX),
+    slowMs: checkInteger(options, 'slowMs', 1, TIMER_MS_MAX),
     joinTimeoutMs: checkInteger(options, 'joinTimeoutMs', 1, TIMER_MS_MAX),
     logRetainBytes: checkInteger(options, 'logRetainBytes', 0, Number.MAX_SAFE_INTEGER),
     logSegmentBytes: checkInteger(options, 'logSegmentBytes', 65_536, 2 ** 30),

@@ -4,6 +4,7 @@ import type { Statement, Unit } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
 import {
   type Classification,
+  type QueryResult,
   type StatementDescription,
   setsForeignKeys,
   splitStatements,
@@ -12,6 +13,13 @@ import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
 import { DatabaseReader } from './database-reader.ts'
 import { checkNotAborted, readFailure, type StatementPlace } from './failures.ts'
+import {
+  checkTarget,
+  copyIsolated,
+  type DatabaseCopy,
+  type IsolatedOptions,
+  readIsolated,
+} from './isolated-reads.ts'
 import type { NodeCore } from './node-core.ts'
 import { createResultSet, type ResultSet, type Row } from './result-set.ts'
 import {
@@ -19,6 +27,7 @@ import {
   type InputArgs,
   type InputStatement,
   keepStatement,
+  refuseTransaction,
   toBatchStatement,
   toStatement,
 } from './statement.ts'
@@ -43,7 +52,6 @@ const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
 const BATCH_MODES: readonly unknown[] = ['write', 'read', 'deferred', undefined]
 /** In the place of a statement that sets it. */
 const ASK_FOREIGN_KEYS: Statement = { sql: 'PRAGMA foreign_keys', args: [] }
-const TRANSACTION_WORD = /^(begin|commit|end|rollback|savepoint|release)\b/i
 /** What begins so can only read, whatever tables there are. */
 const READING_WORD = /^\s*(select|values|explain)\b/i
 
@@ -142,7 +150,11 @@ export class Database {
     const writing = converted.findIndex(
       ({ sql }, index) => !reads(files.classify(sql), sql, { ...place, index }),
     )
-    if (writing < 0) return this.#readAll<TRow>(files, converted, options)
+    if (writing < 0) {
+      return options.isolated
+        ? this.#readIsolated<TRow>(converted, place, options)
+        : this.#readAll<TRow>(files, converted, options)
+    }
     if (mode === 'read') {
       throw invalid(`statement ${writing + 1} of a batch of mode 'read' is no read`)
     }
@@ -207,6 +219,23 @@ export class Database {
     }
   }
 
+  /**
+   * Copies this database, at one index that holds what a read of this level sees, into a file that
+   * any SQLite opens: without Colmena's own tables, and nothing beside it. It is made in a process
+   * of its own and stops nobody; writes made meanwhile are not in it. It is there when this
+   * resolves, and after a failure nothing is.
+   *
+   * @throws ColmenaError ERR_INVALID_ARGUMENT where there is a file already, no folder for it, or
+   * no such database; ERR_ABORTED, ERR_FAILED. Else as {@link execute} for a read.
+   */
+  async copyTo(path: string, options?: CallOptions | undefined): Promise<DatabaseCopy> {
+    const checked = checkCallOptions(options)
+    this.#enter(checked)
+    checkTarget(this.#core, path)
+    await this.#core.enterRead(this.#level(checked), checked.signal)
+    return copyIsolated(this.#core, path, this.#isolated(checked))
+  }
+
   /** The same database with another level for reads that name none. */
   withConsistency(level: Consistency): Database {
     const consistency = checkConsistency(level, 'the level of withConsistency')
@@ -239,7 +268,9 @@ export class Database {
   ): Promise<ResultSet<TRow>> {
     const files = this.#enter(options)
     if (reads(files.classify(statement.sql), statement.sql, place)) {
-      return this.#read<TRow>(files, statement, place, options)
+      if (!options.isolated) return this.#read<TRow>(files, statement, place, options)
+      const [result] = await this.#readIsolated<TRow>([statement], place, options)
+      return result as ResultSet<TRow>
     }
     const unit = { statements: [statement] }
     const { place: written, statements } = await this.#write(unit, place, options)
@@ -255,7 +286,8 @@ export class Database {
   }
 
   /** As one unit: all or nothing. */
-  #write(unit: Unit, place: StatementPlace, { signal }: CallOptions): Promise<Written> {
+  #write(unit: Unit, place: StatementPlace, { signal, isolated }: CallOptions): Promise<Written> {
+    if (isolated) throw invalid('isolated is for reads, and a statement of this call is a write')
     return this.#core.writes.submit({
       database: this.name,
       doubleQuotedStrings: this.#doubleQuotedStrings,
@@ -279,7 +311,8 @@ export class Database {
       const { sql, args } = gate === null ? statement : keepStatement(statement)
       if (gate !== null) await gate
       const origin = { index: shared.applied(), level }
-      const result = createResultSet<TRow>(files.query(sql, args), origin, options.exactNumbers)
+      const rows = this.#core.slow.read(this.name, sql, () => files.query(sql, args))
+      const result = createResultSet<TRow>(rows, origin, options.exactNumbers)
       calls.readAnswered(level, sinceMs)
       return result
     } catch (error) {
@@ -304,13 +337,35 @@ export class Database {
       using snapshot = files.snapshot()
       const results = kept.map(({ sql, args }, index) => {
         place.index = index
-        return createResultSet<TRow>(snapshot.query(sql, args), origin, options.exactNumbers)
+        const query = (): QueryResult => snapshot.query(sql, args)
+        const result = this.#core.slow.read(this.name, sql, query)
+        return createResultSet<TRow>(result, origin, options.exactNumbers)
       })
       calls.readAnswered(level, sinceMs)
       return results
     } catch (error) {
       throw calls.readFailed(readFailure(error, place))
     }
+  }
+
+  async #readIsolated<TRow>(
+    statements: readonly Statement[],
+    place: StatementPlace,
+    options: CallOptions,
+  ): Promise<ResultSet<TRow>[]> {
+    const level = this.#level(options)
+    const kept = statements.map(keepStatement)
+    await this.#core.enterRead(level, options.signal)
+    const index = this.#core.shared.applied()
+    const results = await readIsolated(this.#core, kept, place, this.#isolated(options))
+    return results.map((result) =>
+      createResultSet<TRow>(result, { index, level }, options.exactNumbers),
+    )
+  }
+
+  #isolated({ signal }: CallOptions): IsolatedOptions {
+    const asked = { database: this.name, doubleQuotedStrings: this.#doubleQuotedStrings }
+    return { asked, signal }
   }
 
   /** Every call begins here: nothing is done for a caller that can't have an answer. */
@@ -360,16 +415,6 @@ function toBatchOptions(input: unknown): BatchOptions {
     )
   }
   return { ...checkCallOptions(options), mode }
-}
-
-function refuseTransaction(sql: string, index: number): void {
-  const word = TRANSACTION_WORD.exec(sql.trimStart())?.[1]
-  if (word === undefined) return
-  throw new ColmenaError(
-    'ERR_REFUSED_SQL',
-    `statement ${index + 1} is ${word.toUpperCase()}: a script can't hold a transaction; pass ` +
-      'the statements to batch, which applies all or nothing. Nothing was run',
-  )
 }
 
 function invalid(message: string): ColmenaError {

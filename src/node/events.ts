@@ -1,5 +1,17 @@
 import type { MemberStatus } from '../engine/engine.ts'
 
+/** A statement that took long. */
+export interface SlowStatement {
+  readonly database: string
+  /** Its first 1,000 characters. */
+  readonly sql: string
+  /** In SQLite, without any waiting. */
+  readonly durationMs: number
+  readonly kind: 'read' | 'write'
+  /** The log index of a write; null for a read. */
+  readonly index: number | null
+}
+
 /** What a node emits. One object per event, so that fields can be added. */
 export interface NodeEvents {
   /** The leader or the term changed; `id` is the leader's node id, null while there is none. */
@@ -10,6 +22,8 @@ export interface NodeEvents {
   membership: [event: { readonly members: readonly MemberStatus[] }]
   /** Something in the background went wrong and is dealt with; `code` as in `docs/errors.md`. */
   warning: [event: { readonly code: string; readonly message: string }]
+  /** A statement took SQLite longer than `slowMs`; a write on each node that applies it. */
+  slow: [event: SlowStatement]
   /** The end: by `close()`, or because a part of this node failed. */
   closed: [event: { readonly reason: 'requested' | 'failed'; readonly cause?: unknown }]
 }

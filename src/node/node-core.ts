@@ -29,11 +29,13 @@ import {
 } from './failures.ts'
 import { LeaderWatch } from './leader-watch.ts'
 import { settlesWithin } from './patience.ts'
+import { ReaderProcesses } from './reader-processes.ts'
 import { Reads } from './reads.ts'
 import { Requests } from './requests.ts'
+import { SlowStatements } from './slow-statements.ts'
 import { ThreadPair } from './thread-pair.ts'
 import type { StartThread, ThreadName } from './threads.ts'
-import { type WriteOutcome, Writes } from './writes.ts'
+import { Writes } from './writes.ts'
 
 type State = 'opening' | 'open' | 'closing' | 'closed' | 'failed'
 
@@ -65,6 +67,9 @@ export class NodeCore {
   readonly writes: Writes
   readonly drops: Drops
   readonly calls: CallCounts = new CallCounts()
+  /** Where isolated reads run. */
+  readonly processes: ReaderProcesses
+  readonly slow: SlowStatements
   readonly #options: NodeCoreOptions
   readonly #threads: ThreadPair
   readonly #deadlines: Deadlines
@@ -110,8 +115,16 @@ export class NodeCore {
       counts: this.calls,
       post: (database, sequence, bytes) =>
         this.#threads.postEngine({ kind: 'write', database, sequence, bytes }, bytes),
-      askOutcome: (database, sequence) => this.#askOutcome(database, sequence),
+      // The caller's time is up already: an engine that does not answer soon knows no better.
+      askOutcome: (database, sequence) =>
+        this.#requests.outcome(electionTimeoutMs, (id) => {
+          const request = { method: 'outcome', database, sequence } as const
+          this.#threads.postEngine({ kind: 'request', id, request })
+        }),
     })
+    const directory = join(options.dataDir.path, 'db')
+    this.processes = new ReaderProcesses(directory, this.shared, this.#deadlines)
+    this.slow = new SlowStatements(config.slowMs, (statement) => options.emit('slow', statement))
     this.drops = new Drops({
       deadlines: this.#deadlines,
       post: (request) => this.#threads.postEngine({ kind: 'request', id: NO_ANSWER, request }),
@@ -255,6 +268,7 @@ export class NodeCore {
           dataDir: dataDir.path,
           generation: message.generation,
           genesis: message.genesis,
+          slowMs: this.config.slowMs,
           memberId: dataDir.identity.memberId,
           ownOrigin: origin,
           shared: this.shared.buffer,
@@ -294,6 +308,9 @@ export class NodeCore {
       case 'halted':
         this.#haltedReason = message.reason
         break
+      case 'slow':
+        for (const write of message.writes) this.slow.took({ kind: 'write', ...write })
+        break
       case 'warning':
         this.#options.emit('warning', { code: message.code, message: message.message })
         break
@@ -320,16 +337,6 @@ export class NodeCore {
     }
   }
 
-  async #askOutcome(database: string, sequence: number): Promise<WriteOutcome> {
-    const request = { method: 'outcome', database, sequence } as const
-    const post = (id: number): void => this.#threads.postEngine({ kind: 'request', id, request })
-    const asked = this.#requests.ask({ what: request.method, post }).catch(() => 0)
-    // The caller's time is up already: an engine that does not answer soon knows no better.
-    const index = await settlesWithin(asked, this.config.electionTimeoutMs)
-    if (typeof index !== 'number' || index === 0) return { outcome: 'unknown' }
-    return { outcome: 'committed', index }
-  }
-
   #threadEnded(name: ThreadName, error: unknown): void {
     if (this.#state === 'closing' || this.#state === 'closed') return
     this.#fail(threadFailure(name, error))
@@ -353,6 +360,8 @@ export class NodeCore {
     if (this.#state !== 'closing') return
     // Before the writers close: whoever is last takes the write-ahead files in.
     this.#readers?.close()
+    await settlesWithin(this.processes.close(closedError(undefined)), electionTimeoutMs, signal)
+    if (this.#state !== 'closing') return
     this.#threads.postEngine({ kind: 'close' })
     await settlesWithin(this.#threads.exited(), electionTimeoutMs + CLOSE_MS_MAX, signal)
     if (this.#state === 'closing') await this.#end('closed')
@@ -383,16 +392,12 @@ export class NodeCore {
     this.leaders.failAll(error)
     this.#deadlines.close()
     this.#readers?.close()
+    void this.processes.close(error)
   }
 
   /** No thread is left that could write. */
   #release(): void {
-    this.shared.publishEngine({
-      ...this.shared.readEngine(),
-      isLeader: false,
-      leader: 0,
-      isClosed: true,
-    })
+    this.shared.publishEngineClosed()
     this.#options.dataDir.close()
   }
 }

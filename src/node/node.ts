@@ -20,7 +20,8 @@ export type {
   ReaderStatement,
   ReaderValue,
 } from './database-reader.ts'
-export type { NodeEvents } from './events.ts'
+export type { NodeEvents, SlowStatement } from './events.ts'
+export type { DatabaseCopy } from './isolated-reads.ts'
 export type { Leader, WaitOptions } from './leader-watch.ts'
 export type { NodeMetrics } from './metrics.ts'
 export { open, openNode } from './open.ts'

@@ -6,7 +6,7 @@ import { openDataDir } from './data-dir.ts'
 import { checkNotAborted } from './failures.ts'
 import { NodeCore } from './node-core.ts'
 import type { OpenOptions } from './options.ts'
-import { requireThreads, type StartThread, startWorker } from './threads.ts'
+import { requireEntries, type StartThread, startWorker } from './threads.ts'
 
 /**
  * Opens a node, and resolves when it serves local reads; `node.waitForLeader()` is a wait of its
@@ -23,7 +23,7 @@ import { requireThreads, type StartThread, startWorker } from './threads.ts'
  * await db.execute('CREATE TABLE IF NOT EXISTS kv (key TEXT PRIMARY KEY, value TEXT)')
  */
 export async function open(options: OpenOptions): Promise<ColmenaNode> {
-  requireThreads()
+  requireEntries()
   return openNode(options, startWorker)
 }
 

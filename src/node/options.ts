@@ -71,6 +71,18 @@ export interface OpenOptions {
    */
   readonly requestTimeoutMs?: number | undefined
   /**
+   * How long a read with `isolated: true` may run before its process is killed, in milliseconds.
+   *
+   * @defaultValue 10000
+   */
+  readonly statementTimeoutMs?: number | undefined
+  /**
+   * A statement that SQLite takes longer for is told by the `slow` event, in milliseconds.
+   *
+   * @defaultValue 1000
+   */
+  readonly slowMs?: number | undefined
+  /**
    * How long a first `open` with `join` tries to get in, in milliseconds.
    *
    * @defaultValue 60000
@@ -131,6 +143,8 @@ export const OPTION_DEFAULTS: Required<{
   heartbeatMs: 100,
   electionTimeoutMs: 1000,
   requestTimeoutMs: 10_000,
+  statementTimeoutMs: 10_000,
+  slowMs: 1_000,
   joinTimeoutMs: 60_000,
   logRetainBytes: 67_108_864,
   logSegmentBytes: 16_777_216,

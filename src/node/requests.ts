@@ -1,6 +1,8 @@
 import { ColmenaError } from '../base/errors.ts'
 import { type Deadlines, Waiting } from './deadlines.ts'
 import { abortedError, checkNotAborted } from './failures.ts'
+import { settlesWithin } from './patience.ts'
+import type { WriteOutcome } from './writes.ts'
 
 interface RequestOptions {
   readonly what: string
@@ -79,6 +81,14 @@ export class Requests {
       this.#deadlines.add(request)
       post(id)
     })
+  }
+
+  /** What became of a write; unknown where no answer comes within `patienceMs`. */
+  async outcome(patienceMs: number, post: (id: number) => void): Promise<WriteOutcome> {
+    const asked = this.ask({ what: 'outcome', post }).catch(() => 0)
+    const index = await settlesWithin(asked, patienceMs)
+    if (typeof index !== 'number' || index === 0) return { outcome: 'unknown' }
+    return { outcome: 'committed', index }
   }
 
   /** An answer that nobody waits for any more is nothing. */

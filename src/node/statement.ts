@@ -20,6 +20,7 @@ export interface InputStatement {
 /** What `batch` takes as one statement. */
 export type BatchStatement = string | InputStatement | readonly [sql: string, args?: InputArgs]
 
+const TRANSACTION_WORD = /^(begin|commit|end|rollback|savepoint|release)\b/i
 const NO_ARGS: readonly SqlValue[] = Object.freeze([])
 /** SQLite's own bound of one statement's parameters. */
 const ARGS_MAX = 32_766
@@ -136,6 +137,17 @@ function valueSizeBytes(value: SqlValue): number {
 /** Exact for what may be large; short text may count as few as a third of its bytes. */
 function textSizeBytes(text: string): number {
   return text.length < 4_096 ? text.length : Buffer.byteLength(text)
+}
+
+/** A script's statements are on their own. @throws ColmenaError ERR_REFUSED_SQL */
+export function refuseTransaction(sql: string, index: number): void {
+  const word = TRANSACTION_WORD.exec(sql.trimStart())?.[1]
+  if (word === undefined) return
+  throw new ColmenaError(
+    'ERR_REFUSED_SQL',
+    `statement ${index + 1} is ${word.toUpperCase()}: a script can't hold a transaction; pass ` +
+      'the statements to batch, which applies all or nothing. Nothing was run',
+  )
 }
 
 function invalid(message: string): ColmenaError {

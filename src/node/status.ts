@@ -49,6 +49,8 @@ export interface NodeStatus {
     readonly elections: number
     readonly snapshotsSent: number
     readonly snapshotsReceived: number
+    /** Statements that took longer than `slowMs`. */
+    readonly slowStatements: number
   }
   /** Terms and their leaders as this node saw them since its start: newest last, at most 50. */
   readonly terms: readonly TermStatus[]
@@ -98,6 +100,7 @@ export function createStatus(
       elections: engine.elections,
       snapshotsSent: engine.snapshotsSent,
       snapshotsReceived: engine.snapshotsReceived,
+      slowStatements: core.slow.count,
     },
     terms: engine.terms,
     engineMix: engine.engineMix,

@@ -29,36 +29,38 @@ export type StartThread = (
   handlers: ThreadHandlers,
 ) => Thread
 
-/** The files that the threads begin with, as seen from this one, without their ending. */
-const ENTRIES: Readonly<Record<ThreadName, string>> = {
+/** What threads and processes begin with, as seen from this file, without the ending. */
+const ENTRIES = {
   engine: '../engine/engine-thread',
   storage: '../database/storage-thread',
-}
+  reader: '../database/reader-process',
+} as const
 
 /** Bundles of CommonJS have no `import.meta.url`, whatever its type says. */
 const here: string | undefined = import.meta.url
 
 /**
- * A bundler that takes this package into its own file leaves the threads' files behind. Asked
- * before anything is touched, as a worker without its file fails where nobody can tell why.
+ * A bundler that takes this package into its own file leaves these files behind. Asked before
+ * anything is touched, as a worker without its file fails where nobody can tell why.
  *
  * @throws ColmenaError ERR_BUNDLED
  */
-export function requireThreads(): void {
-  for (const name of Object.keys(ENTRIES)) locateEntry(name as ThreadName)
+export function requireEntries(): void {
+  for (const name of Object.keys(ENTRIES)) locateEntry(name as keyof typeof ENTRIES)
 }
 
-function locateEntry(name: ThreadName): URL {
+/** @throws ColmenaError ERR_BUNDLED */
+export function locateEntry(name: keyof typeof ENTRIES): URL {
   // The sources run as they are and as they are built: an entry ends as this very file does.
   const path = ENTRIES[name] + (here?.endsWith('.ts') ? '.ts' : '.js')
   const entry = URL.parse(path, here)
   if (entry !== null && existsSync(entry)) return entry
   throw new ColmenaError(
     'ERR_BUNDLED',
-    `The code of Colmena's ${name} thread is not at ${entry?.href ?? path}: it seems that a ` +
-      'bundler has taken the package into its own file. Leave it out of the bundle, installed ' +
-      "beside it: `serverExternalPackages: ['colmena']` for Next.js, `ssr.external: ['colmena']` " +
-      "for Vite, `external: ['colmena']` for esbuild, Rollup and the like.",
+    `A part of Colmena's code is not at ${entry?.href ?? path}: it seems that a bundler has ` +
+      'taken the package into its own file. Leave it out of the bundle, installed beside it: ' +
+      "`serverExternalPackages: ['colmena']` for Next.js, `ssr.external: ['colmena']` for Vite, " +
+      "`external: ['colmena']` for esbuild, Rollup and the like.",
   )
 }
 

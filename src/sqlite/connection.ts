@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { SqlValue, StatementArgs } from '../command/command.ts'
+import { StatementFailure } from './failure.ts'
 import { DATABASE_LIMITS, DATABASE_OPTIONS, type DatabaseLimits, requireSqlite } from './runtime.ts'
 
 /** What the members agreed on for all connections to a database: it decides what SQL answers. */
@@ -71,6 +72,42 @@ export function refreshSchema(own: OwnStatements): void {
 export function readRows(statement: StatementSync, args: StatementArgs): SqlValue[][] {
   const rows = isNamed(args) ? statement.all(Object.fromEntries(args)) : statement.all(...args)
   return rows as unknown as SqlValue[][]
+}
+
+/** What rows may take in memory: read by one statement after the other. */
+export interface RowBudget {
+  readonly bytesMax: number
+  bytesLeft: number
+}
+
+/** About what a row and a value take, beside the bytes of text and blobs. */
+const ROW_BYTES = 32
+const VALUE_BYTES = 16
+
+/** The same within a budget: what is beyond is not read. @throws StatementFailure ERR_TOO_LARGE */
+export function readRowsWithin(
+  statement: StatementSync,
+  args: StatementArgs,
+  budget: RowBudget,
+): SqlValue[][] {
+  const read = isNamed(args)
+    ? statement.iterate(Object.fromEntries(args))
+    : statement.iterate(...args)
+  const rows: SqlValue[][] = []
+  for (const row of read as unknown as Iterable<SqlValue[]>) {
+    budget.bytesLeft -= ROW_BYTES
+    for (const value of row) budget.bytesLeft -= VALUE_BYTES + lengthOf(value)
+    if (budget.bytesLeft < 0) {
+      const message = `the rows take more than ${budget.bytesMax} bytes: read fewer at a time`
+      throw new StatementFailure('ERR_TOO_LARGE', message)
+    }
+    rows.push(row)
+  }
+  return rows
+}
+
+function lengthOf(value: SqlValue): number {
+  return typeof value === 'string' || value instanceof Uint8Array ? value.length : 0
 }
 
 /** Runs a statement that has no rows. */

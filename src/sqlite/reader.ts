@@ -6,7 +6,9 @@ import {
   isNamed,
   OwnStatements,
   openDatabase,
+  type RowBudget,
   readRows,
+  readRowsWithin,
   refreshSchema,
 } from './connection.ts'
 import type { StatementFacts } from './facts.ts'
@@ -143,13 +145,18 @@ export class Reader {
   /**
    * Reads all rows, integers as bigint.
    *
-   * @throws StatementFailure, ERR_REFUSED_SQL for a statement that would write.
+   * @throws StatementFailure, ERR_REFUSED_SQL for a statement that would write, ERR_TOO_LARGE for
+   * rows beyond the budget.
    */
-  query(sql: string, args: StatementArgs): QueryResult {
+  query(sql: string, args: StatementArgs, budget?: RowBudget | undefined): QueryResult {
     const prepared = this.#prepared(sql)
     refuseWrite(prepared.facts)
     const commits = this.#commits()
-    const rows = this.#run(prepared, () => readRows(prepared.statement, args))
+    const rows = this.#run(prepared, () =>
+      budget === undefined
+        ? readRows(prepared.statement, args)
+        : readRowsWithin(prepared.statement, args, budget),
+    )
     if (prepared.commits !== commits || this.#commits() !== commits) {
       this.#checkColumns(prepared, commits)
     }

@@ -5,8 +5,9 @@
  * it) from this machine's trouble. Leaves to `database/`: transactions of groups, bookkeeping
  * tables, applied indexes, retries and halting.
  */
-export type { ConnectionSettings } from './connection.ts'
+export type { ConnectionSettings, RowBudget } from './connection.ts'
 export { checkIntegrity, hashContent } from './content.ts'
+export { exportTo } from './export.ts'
 export type { StatementFacts } from './facts.ts'
 export {
   type ClassifiedFailure,

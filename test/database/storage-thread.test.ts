@@ -50,6 +50,7 @@ class Storage {
       shared: this.shared.buffer,
       enginePort: port2,
       retryPauseMs: 20,
+      slowMs: 1_000,
       ...more,
     }
     this.worker = new Worker(entry, { workerData: data, transferList: [port2] })

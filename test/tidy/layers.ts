@@ -89,9 +89,9 @@ function isDoor(path: string): boolean {
   return path === `src/${room}/${room}.ts`
 }
 
-/** A thread's first file is loaded by address and puts together what its thread needs. */
+/** The first file of a thread or process is loaded by address and puts together what it needs. */
 export function isThreadEntry(path: string): boolean {
-  return /(^|[/-])thread\.ts$/.test(path)
+  return /(^|[/-])(thread|process)\.ts$/.test(path)
 }
 
 export function checkCircles(files: readonly ProjectFile[]): Violation[] {

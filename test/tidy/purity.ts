@@ -58,9 +58,10 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
     'folders of database files, which it opens only while they are closed',
   ],
   ['src/log/real-disk.ts', 'the Disk port on real files'],
+  ['src/node/copy-target.ts', 'names a copy of a database, once no connection is open on it'],
   ['src/node/data-dir.ts', 'makes the data directory'],
   ['src/node/identity.ts', 'the identity file'],
-  ['src/node/threads.ts', 'looks whether the code of its threads is there'],
+  ['src/node/threads.ts', 'looks whether the code of its threads and processes is there'],
   ['src/transport/snapshot-files.ts', 'the copies that a snapshot arrives as'],
   ['src/transport/snapshot-sender.ts', 'the copies that a snapshot is sent from'],
 ])

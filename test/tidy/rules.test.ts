@@ -106,6 +106,7 @@ describeRule(
     'src/node/types.ts': '',
     'src/engine/thread.ts': "import './loop.ts'",
     'src/engine/loop.ts': '',
+    'src/node/reader-process.ts': '',
   },
 )
 

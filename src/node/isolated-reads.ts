@@ -1,0 +1,105 @@
+import { resolve, sep } from 'node:path'
+import { assert } from '../base/assert.ts'
+import { ColmenaError } from '../base/errors.ts'
+import type { Statement } from '../command/command.ts'
+import {
+  type AskedDatabase,
+  fromReaderFailure,
+  type ReaderAnswer,
+  type TimedRows,
+} from '../database/database.ts'
+import { checkCopyTarget, withCopyTarget } from './copy-target.ts'
+import { readFailure, type StatementPlace } from './failures.ts'
+import type { NodeCore } from './node-core.ts'
+import type { IsolatedCall } from './reader-processes.ts'
+
+/** What the rows of one call may take: they are copied between processes. */
+const RESULT_BYTES_MAX = 64 * 1024 * 1024
+/** A copy takes as long as the disk does, but not for ever. */
+const COPY_MS_MAX = 3_600_000
+
+/** A copy of a database, as `copyTo` made it. */
+export interface DatabaseCopy {
+  /** The log index that the copy holds all writes up to. */
+  readonly index: number
+  readonly sizeBytes: number
+}
+
+export interface IsolatedOptions {
+  readonly asked: AskedDatabase
+  readonly signal: AbortSignal | undefined
+}
+
+/** Runs reads on one snapshot, in a process of their own. */
+export async function readIsolated(
+  core: NodeCore,
+  statements: readonly Statement[],
+  place: StatementPlace,
+  options: IsolatedOptions,
+): Promise<readonly TimedRows[]> {
+  const work = { kind: 'query', statements, resultBytesMax: RESULT_BYTES_MAX } as const
+  const { database } = options.asked
+  const timeoutMs = core.config.statementTimeoutMs
+  const timedOut = (): ColmenaError => {
+    const sql = statements.map((statement) => statement.sql).join('; ')
+    core.slow.readTook(database, sql, timeoutMs)
+    const message = `the read was ended after statementTimeoutMs (${timeoutMs} ms)`
+    return new ColmenaError('ERR_TIMEOUT', message)
+  }
+  const answer = await run(core, { ...options, work, timeoutMs, timedOut })
+  if (answer.kind !== 'rows') throw failureOf(answer, place)
+  for (const [index, { durationMs }] of answer.results.entries()) {
+    core.slow.readTook(database, statements[index]?.sql ?? '', durationMs)
+  }
+  return answer.results
+}
+
+/** Copies a database in a process of its own, at what this node has applied. */
+export async function copyIsolated(
+  core: NodeCore,
+  target: string,
+  options: IsolatedOptions,
+): Promise<DatabaseCopy> {
+  const path = checkTarget(core, target)
+  const applied = core.shared.applied()
+  const timedOut = (): ColmenaError =>
+    new ColmenaError('ERR_TIMEOUT', `the copy was not made in ${COPY_MS_MAX} ms`)
+  return withCopyTarget(path, async (partialPath) => {
+    const work = { kind: 'copy', path: partialPath } as const
+    const answer = await run(core, { ...options, work, timeoutMs: COPY_MS_MAX, timedOut })
+    if (answer.kind !== 'copied') throw failureOf(answer, { index: 0, count: 1 })
+    const { appliedIndex, sizeBytes } = answer.copied
+    // An idle database's own index stays behind: nothing was written to it in between.
+    return { index: Math.max(applied, appliedIndex), sizeBytes }
+  })
+}
+
+/** @throws ColmenaError ERR_INVALID_ARGUMENT for a path that a copy can't have. */
+export function checkTarget(core: NodeCore, target: unknown): string {
+  if (typeof target !== 'string' || target === '' || target.includes('\0')) {
+    throw invalid('copyTo takes the path of a file that is not there yet')
+  }
+  const path = resolve(target)
+  if (path.startsWith(core.config.dataDir + sep)) {
+    throw invalid(`${path} is in the data directory of this node, which is its own`)
+  }
+  checkCopyTarget(path)
+  return path
+}
+
+async function run(core: NodeCore, call: IsolatedCall): Promise<ReaderAnswer> {
+  const answer = await core.processes.run(call)
+  // Files that were found to differ meanwhile answer nothing.
+  void core.readers
+  return answer
+}
+
+function failureOf(answer: ReaderAnswer, place: StatementPlace): unknown {
+  assert(answer.kind === 'failed', 'work is answered in its kind, or has failed')
+  const index = place.index + answer.statementIndex
+  return readFailure(fromReaderFailure(answer.failure), { ...place, index })
+}
+
+function invalid(message: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
+}
