@@ -1,7 +1,7 @@
 import type { DatabaseStatus } from '../database/database.ts'
 import type { EngineStatus, TermStatus } from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
-import { notReadyReason } from './readiness.ts'
+import { notReadyReason, refusalOfWrites } from './readiness.ts'
 import { packageVersion } from './version.ts'
 
 /** What `node.status()` answers: plain JSON, the same for humans and machines. */
@@ -32,6 +32,11 @@ export interface NodeStatus {
    */
   readonly ready: boolean
   readonly notReadyReason: string | null
+  /**
+   * Why even reads of level `none` had better go to another node: this one applies nothing, or is
+   * far behind. Null if it keeps up, whether or not there is a leader.
+   */
+  readonly staleReason: string | null
   /** Why this node applies nothing at present; null if it does. */
   readonly haltedReason: string | null
   readonly databases: readonly {
@@ -90,6 +95,7 @@ export function createStatus(
     lastLeaderContactMs: engine.lastLeaderContactMs,
     ready: reason === null,
     notReadyReason: reason,
+    staleReason: refusalOfWrites(applying)?.message ?? null,
     haltedReason,
     databases: databases.map(({ name, sizeBytes, walBytes }) => ({ name, sizeBytes, walBytes })),
     logBytes: engine.logBytes,

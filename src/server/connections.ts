@@ -1,0 +1,83 @@
+import type { IncomingMessage, Server, ServerResponse } from 'node:http'
+import type { Socket } from 'node:net'
+import { ColmenaError } from '../index.ts'
+import { toFailureBody } from './failures.ts'
+
+/** What a client sent that is no request, by Node's code for it; all else is 400. */
+const REFUSALS: Readonly<Record<string, readonly [status: string, message: string]>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: [
+    '408 Request Timeout',
+    'the request was sent too slowly (headersTimeoutMs, requestTimeoutMs)',
+  ],
+  HPE_HEADER_OVERFLOW: [
+    '431 Request Header Fields Too Large',
+    'the head of the request is too large',
+  ],
+}
+
+/**
+ * The connections of a server: what is no request gets an answer all the same, and the server can
+ * end without waiting for anyone.
+ */
+export class Connections {
+  /** With the answer that is under way on each, or the last one. */
+  readonly #answers = new Map<Socket, ServerResponse | null>()
+  #isClosing = false
+
+  constructor(server: Server) {
+    // Raw sockets, so that those which never get through TLS are ended too.
+    server.on('connection', (socket: Socket) => this.#add(socket))
+    server.on('secureConnection', (socket: Socket) => this.#add(socket))
+    server.on('clientError', (error: Error, socket: Socket) => this.#refuse(error, socket))
+    server.on('request', (request, response) => this.#answering(server, request, response))
+  }
+
+  /** From now on connections end with the answer that is under way on them. */
+  drain(server: Server): void {
+    this.#isClosing = true
+    for (const answer of this.#answers.values()) if (answer !== null) endAfter(answer)
+    server.closeIdleConnections()
+  }
+
+  /** Ends them all at once. */
+  cut(): void {
+    for (const socket of this.#answers.keys()) socket.destroy()
+  }
+
+  #add(socket: Socket): void {
+    this.#answers.set(socket, null)
+    socket.once('close', () => this.#answers.delete(socket))
+  }
+
+  #answering(server: Server, { socket }: IncomingMessage, answer: ServerResponse): void {
+    this.#answers.set(socket, answer)
+    if (this.#isClosing) endAfter(answer)
+    answer.once('close', () => {
+      // An answer whose head had left said that the connection stays open: it is idle by now.
+      if (this.#isClosing) setImmediate(() => server.closeIdleConnections())
+    })
+  }
+
+  #refuse(error: Error, socket: Socket): void {
+    const answer = this.#answers.get(socket)
+    const isAmidAnswer = answer?.headersSent === true && !answer.writableFinished
+    if (!socket.writable || isAmidAnswer) {
+      socket.destroy()
+      return
+    }
+    const { code = '' } = error as { readonly code?: string }
+    const [status, message] = REFUSALS[code] ?? ['400 Bad Request', 'this is no HTTP request']
+    const body = JSON.stringify(toFailureBody(new ColmenaError('ERR_INVALID_ARGUMENT', message)))
+    const head = [
+      `HTTP/1.1 ${status}`,
+      'connection: close',
+      'content-type: application/json',
+      `content-length: ${Buffer.byteLength(body)}`,
+    ]
+    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+  }
+}
+
+function endAfter(answer: ServerResponse): void {
+  if (!answer.headersSent) answer.setHeader('connection', 'close')
+}

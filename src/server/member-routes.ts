@@ -1,0 +1,32 @@
+import { ColmenaError, type ColmenaNode } from '../index.ts'
+import { type Bodies, parseJson } from './bodies.ts'
+import type { Call, Route } from './routes.ts'
+
+/** Who the members are, and what an operator does about them; each answer is who they are then. */
+export function createMemberRoutes(node: ColmenaNode, bodies: Bodies): Route[] {
+  const answer = async ({ signal }: Call): Promise<Response> =>
+    Response.json(await node.members({ signal }))
+  const operating = { method: 'POST', right: 'admin' } as const
+  return [
+    { method: 'GET', right: 'read', path: '/members', answer },
+    {
+      ...operating,
+      path: '/leadership',
+      answer: (call) => answerLeadership(node, bodies, call),
+    },
+  ]
+}
+
+async function answerLeadership(node: ColmenaNode, bodies: Bodies, call: Call): Promise<Response> {
+  using body = await bodies.read(call.request)
+  const nodeId = body.text === '' ? undefined : readNodeId(parseJson(body.text))
+  await node.transferLeadership(nodeId, { signal: call.signal })
+  return Response.json({ leader: node.leader })
+}
+
+function readNodeId(body: unknown): string | undefined {
+  const { nodeId, ...others } = Object(body) as { readonly nodeId?: unknown }
+  const isKnown = Object.keys(others).length === 0 && !Array.isArray(body)
+  if (isKnown && (nodeId === undefined || typeof nodeId === 'string')) return nodeId
+  throw new ColmenaError('ERR_INVALID_ARGUMENT', 'the body must be { "nodeId": "<name>" }, or {}')
+}
