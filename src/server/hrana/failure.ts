@@ -1,0 +1,58 @@
+import { ColmenaError, isColmenaError, type Outcome } from '../../index.ts'
+
+/** An error as the protocol carries it, and what our own clients read beside that. */
+export interface HranaError {
+  readonly message: string
+  readonly code: string
+  readonly retryable: boolean
+  readonly outcome: Outcome
+}
+
+/** SQLite's primary result codes by number, as libsql's client knows them. */
+const SQLITE_CODES: ReadonlyMap<number, string> = new Map([
+  [1, 'SQLITE_ERROR'],
+  [5, 'SQLITE_BUSY'],
+  [7, 'SQLITE_NOMEM'],
+  [8, 'SQLITE_READONLY'],
+  [9, 'SQLITE_INTERRUPT'],
+  [13, 'SQLITE_FULL'],
+  [18, 'SQLITE_TOOBIG'],
+  [19, 'SQLITE_CONSTRAINT'],
+  [20, 'SQLITE_MISMATCH'],
+  [23, 'SQLITE_AUTH'],
+  [25, 'SQLITE_RANGE'],
+])
+
+/** A client that knows the protocol alone sees only the message: it must say what to do. */
+const WORDS: Readonly<Record<Outcome, string>> = {
+  'not-applied': 'retryable: nothing was applied',
+  committed: 'committed: it is applied, or will be, so do not repeat it',
+  unknown: 'unknown outcome: it may have been applied, so read before you repeat it',
+}
+
+/** @throws whatever is no error of ours: that is nobody's answer, but a mistake in the server. */
+export function toHranaError(error: unknown): HranaError {
+  if (!isColmenaError(error)) throw error
+  const { retryable, outcome } = error
+  if ('sqliteCode' in error && 'sqliteMessage' in error) {
+    const code = SQLITE_CODES.get(Number(error.sqliteCode) & 0xff) ?? 'SQLITE_UNKNOWN'
+    return { message: `SQLite error: ${error.sqliteMessage}`, code, retryable, outcome }
+  }
+  const isPlain = outcome === 'not-applied' && !retryable
+  const message = isPlain ? error.message : `${error.message} (${WORDS[outcome]})`
+  return { message, code: error.code, retryable, outcome }
+}
+
+/** The position of the failed statement in a batch, where the error is one statement's. */
+export function failedStatement(error: unknown): number | undefined {
+  if (!isColmenaError(error) || !('statementIndex' in error)) return undefined
+  return Number(error.statementIndex)
+}
+
+export function invalid(message: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
+}
+
+export function tooLarge(message: string, outcome: Outcome = 'not-applied'): ColmenaError {
+  return new ColmenaError('ERR_TOO_LARGE', message, { outcome })
+}

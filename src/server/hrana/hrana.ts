@@ -1,0 +1,165 @@
+/**
+ * The libSQL remote protocol (Hrana over HTTP, versions 2 and 3 as JSON): what the body of a
+ * request means, whoever serves it. Promises that a malformed body has done nothing, that a
+ * failure says whether to repeat, and that what clients leave behind is bounded in number, size
+ * and time. Leaves to its caller: HTTP, tokens, the size of bodies, and stopping long statements.
+ */
+import { type CallOptions, ColmenaError, type Consistency, type Database } from '../../index.ts'
+import { batchLines, line, runBatch } from './batch.ts'
+import { type HranaError, invalid, toHranaError } from './failure.ts'
+import { HRANA_LIMITS, type HranaLimits } from './limits.ts'
+import { BodyDecoder, type StreamRequest } from './request.ts'
+import {
+  AnswerBudget,
+  describeStatement,
+  type Run,
+  runSequence,
+  runStatement,
+} from './statement.ts'
+import { type Stream, StreamTable } from './streams.ts'
+
+/** Who asks, of which database, and how. */
+export interface HranaContext {
+  readonly database: Database
+  /** The level of its reads; undefined leaves it to the handle. */
+  readonly consistency?: Consistency | undefined
+  /** Without it every statement that writes is refused. */
+  readonly mayWrite: boolean
+  /** Aborts when the client is gone: what has not begun by then is not done. */
+  readonly signal?: AbortSignal | undefined
+  /** 2 for `/v2/…`, 3 for `/v3/…`. */
+  readonly version: 2 | 3
+}
+
+export interface HranaOptions {
+  /** A clock that never goes back, in milliseconds. */
+  readonly nowMs: () => number
+  /** Bytes that nobody can guess. */
+  readonly randomBytes: (count: number) => Uint8Array
+  readonly limits?: Partial<HranaLimits> | undefined
+}
+
+/** What one request of a pipeline answers. */
+export type StreamResult =
+  | { readonly type: 'ok'; readonly response: Readonly<Record<string, unknown>> }
+  | { readonly type: 'error'; readonly error: HranaError }
+
+export interface PipelineResponse {
+  /** For the client's next request on the same stream; null once that is closed. */
+  readonly baton: string | null
+  readonly base_url: null
+  readonly results: readonly StreamResult[]
+}
+
+/** The streams of one server's clients. */
+export class HranaStreams {
+  readonly #options: HranaOptions
+  readonly #limits: HranaLimits
+  readonly #streams: StreamTable
+  #isClosed = false
+
+  constructor(options: HranaOptions) {
+    const { nowMs, randomBytes } = options
+    this.#limits = { ...HRANA_LIMITS, ...options.limits }
+    this.#options = options
+    this.#streams = new StreamTable({ nowMs, randomBytes, limits: this.#limits })
+  }
+
+  /** Streams that wait for their client. */
+  get count(): number {
+    return this.#streams.count
+  }
+
+  /**
+   * Answers the body of a `POST /v2/pipeline` or `/v3/pipeline`. What fails of it fails alone, as
+   * its place in the answer says.
+   *
+   * @throws ColmenaError ERR_INVALID_ARGUMENT, ERR_TOO_LARGE for a body of which nothing was run;
+   * ERR_CLOSED.
+   */
+  async pipeline(body: string, context: HranaContext): Promise<PipelineResponse> {
+    const { baton, requests } = this.#decoder(context).pipeline(body)
+    const run = this.#start(baton, context)
+    const results: StreamResult[] = []
+    for (const request of requests) results.push(await this.#answer(request, run))
+    return { baton: this.#finish(run.stream), base_url: null, results }
+  }
+
+  /**
+   * Answers the body of a `POST /v3/cursor`, line by line.
+   *
+   * @throws ColmenaError as `pipeline`, before it returns.
+   */
+  cursor(body: string, context: HranaContext): AsyncGenerator<string, void, void> {
+    const { baton, steps } = this.#decoder(context).cursor(body)
+    const run = this.#start(baton, context)
+    const first = line({ baton: this.#finish(run.stream), base_url: null })
+    return (async function* () {
+      yield first
+      yield* batchLines(steps, run)
+    })()
+  }
+
+  /** Forgets all streams; what is at work goes on. */
+  close(): void {
+    this.#isClosed = true
+    this.#streams.clear()
+  }
+
+  #decoder({ version }: HranaContext): BodyDecoder {
+    return new BodyDecoder(this.#limits, version)
+  }
+
+  #start(baton: string | null, context: HranaContext): Run {
+    if (this.#isClosed) throw new ColmenaError('ERR_CLOSED', 'this server is closed')
+    const { database, consistency, mayWrite, signal } = context
+    const options: CallOptions = { consistency, signal, exactNumbers: true }
+    const budget = new AnswerBudget(this.#limits.answerBytesMax)
+    const stream = this.#streams.open(baton, database.name)
+    return { database, options, mayWrite, stream, budget, nowMs: this.#options.nowMs }
+  }
+
+  /** The baton of a stream that goes on. */
+  #finish(stream: Stream): string | null {
+    if (!stream.isClosed && !this.#isClosed) return this.#streams.keep(stream)
+    this.#streams.drop(stream)
+    return null
+  }
+
+  async #answer(request: StreamRequest, run: Run): Promise<StreamResult> {
+    const { type } = request
+    try {
+      if (run.stream.isClosed) throw invalid('the stream was closed by a request before this one')
+      const fields = await answerFields(request, run)
+      return { type: 'ok', response: { type, ...fields } }
+    } catch (error) {
+      return { type: 'error', error: toHranaError(error) }
+    }
+  }
+}
+
+async function answerFields(request: StreamRequest, run: Run): Promise<Record<string, unknown>> {
+  const { stream } = run
+  switch (request.type) {
+    case 'close':
+      stream.isClosed = true
+      return {}
+    case 'execute':
+      return { result: await runStatement(request.statement, run) }
+    case 'batch':
+      return { result: await runBatch(request.steps, run) }
+    case 'sequence':
+      await runSequence(stream.sql(request.sql), run)
+      return {}
+    case 'describe':
+      return { result: await describeStatement(stream.sql(request.sql), run) }
+    case 'store_sql':
+      stream.storeSql(request.id, request.sql)
+      return {}
+    case 'close_sql':
+      stream.closeSql(request.id)
+      return {}
+    case 'get_autocommit':
+      return { is_autocommit: true }
+  }
+}
