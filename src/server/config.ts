@@ -90,12 +90,23 @@ export function checkServerOptions(input: ServerOptions): ServerConfig {
     basePath: '',
     port: checkInteger(options, 'port', 0, 65_535),
     tls: checkTls(options['tls']),
-    headersTimeoutMs: checkInteger(options, 'headersTimeoutMs', 1, TIMER_MS_MAX),
-    requestTimeoutMs: checkInteger(options, 'requestTimeoutMs', 1, TIMER_MS_MAX),
+    ...checkPatience(options),
     idleTimeoutMs: checkInteger(options, 'idleTimeoutMs', 1, TIMER_MS_MAX),
     connectionsMax: checkInteger(options, 'connectionsMax', 1, Number.MAX_SAFE_INTEGER),
     closeTimeoutMs: checkInteger(options, 'closeTimeoutMs', 0, TIMER_MS_MAX),
   })
+}
+
+function checkPatience(
+  options: Options,
+): Pick<ServerConfig, 'headersTimeoutMs' | 'requestTimeoutMs'> {
+  const headersTimeoutMs = checkInteger(options, 'headersTimeoutMs', 1, TIMER_MS_MAX)
+  const requestTimeoutMs = checkInteger(options, 'requestTimeoutMs', 1, TIMER_MS_MAX)
+  if (headersTimeoutMs <= requestTimeoutMs) return { headersTimeoutMs, requestTimeoutMs }
+  throw invalid(
+    `headersTimeoutMs ${headersTimeoutMs} is more than requestTimeoutMs ${requestTimeoutMs}: the ` +
+      'head is a part of the request',
+  )
 }
 
 type Access = Pick<ServerConfig, 'host' | 'authorize' | 'isLocalOnly' | 'origins'>

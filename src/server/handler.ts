@@ -11,6 +11,7 @@ import { createMetricsRoute } from './metrics.ts'
 import { createNodeRoutes } from './node-routes.ts'
 import type { HandlerOptions } from './options.ts'
 import { createPageRoutes } from './pages.ts'
+import { Pipeline } from './pipeline.ts'
 import type { Route } from './routes.ts'
 
 /** Everything that the server answers, for an application that listens by itself. */
@@ -44,6 +45,7 @@ export function handle(node: ColmenaNode, config: HandlerConfig): Handler {
     ...createMemberRoutes(node, bodies),
     createMetricsRoute(node),
     ...events.routes,
+    ...new Pipeline(node, bodies).routes,
     ...createPageRoutes(),
   ]
   const fetch = createFetch(routes, { ...config, nodeId: node.nodeId })

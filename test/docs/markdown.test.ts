@@ -54,7 +54,10 @@ function compileBlocks(folderName: string, blocks: ReadonlyMap<string, string>):
   const config = {
     extends: '../../../tsconfig.json',
     compilerOptions: {
-      paths: { colmena: ['../../../src/index.ts'] },
+      paths: {
+        colmena: ['../../../src/index.ts'],
+        'colmena/server': ['../../../src/server/server.ts'],
+      },
       // A reader's snippet may leave a variable for the reader.
       noUnusedLocals: false,
       isolatedDeclarations: false,

@@ -1,0 +1,119 @@
+import { randomBytes } from 'node:crypto'
+import { ColmenaError, type ColmenaNode, type Consistency } from '../index.ts'
+import type { Bodies } from './bodies.ts'
+import { type HranaContext, HranaStreams } from './hrana/hrana.ts'
+import { includesRight } from './rights.ts'
+import type { Call, Route } from './routes.ts'
+
+type Version = HranaContext['version']
+
+const LEVELS: readonly unknown[] = ['none', 'weak', 'strong']
+const DATABASE = 'main'
+
+/** libsql's remote protocol, for the database `main` and below `/db/<database>` for each. */
+export class Pipeline {
+  readonly #node: ColmenaNode
+  readonly #bodies: Bodies
+  readonly #streams: HranaStreams
+
+  constructor(node: ColmenaNode, bodies: Bodies) {
+    this.#node = node
+    this.#bodies = bodies
+    this.#streams = new HranaStreams({ nowMs: () => performance.now(), randomBytes })
+  }
+
+  get routes(): Route[] {
+    return ['', '/db/:database'].flatMap((place) => [
+      ...([2, 3] as const).flatMap((version) => this.#versionRoutes(place, version)),
+      {
+        method: 'POST',
+        right: 'read',
+        path: `${place}/v3/cursor`,
+        answer: (call) => this.#cursor(call),
+      } satisfies Route,
+    ])
+  }
+
+  #versionRoutes(place: string, version: Version): Route[] {
+    return [
+      {
+        method: 'GET',
+        right: 'read',
+        path: `${place}/v${version}`,
+        // Clients ask whether the version is spoken here, and need no more than the status.
+        answer: () => Response.json({ version }),
+      },
+      {
+        method: 'POST',
+        right: 'read',
+        path: `${place}/v${version}/pipeline`,
+        answer: (call) => this.#pipeline(call, version),
+      },
+    ]
+  }
+
+  async #pipeline(call: Call, version: Version): Promise<Response> {
+    const context = this.#context(call, version)
+    using body = await this.#bodies.read(call.request)
+    return Response.json(await this.#streams.pipeline(body.text, context))
+  }
+
+  async #cursor(call: Call): Promise<Response> {
+    const context = this.#context(call, 3)
+    const body = await this.#bodies.read(call.request)
+    try {
+      const lines = this.#streams.cursor(body.text, context)
+      return streamLines(lines, body, call)
+    } catch (error) {
+      body[Symbol.dispose]()
+      throw error
+    }
+  }
+
+  #context({ right, request, query, param, signal }: Call, version: Version): HranaContext {
+    const asked = request.headers.get('x-colmena-consistency') ?? query('consistency')
+    return {
+      database: this.#node.database(param('database') || DATABASE),
+      consistency: checkLevel(asked),
+      mayWrite: includesRight(right, 'write'),
+      signal,
+      version,
+    }
+  }
+}
+
+function checkLevel(asked: string | undefined): Consistency | undefined {
+  if (asked === undefined || LEVELS.includes(asked)) return asked as Consistency | undefined
+  throw new ColmenaError(
+    'ERR_INVALID_ARGUMENT',
+    `the consistency asked for is '${asked}'; it can be none, weak or strong`,
+  )
+}
+
+/** A line is made when the client has taken those before it. */
+function streamLines(lines: AsyncGenerator<string>, body: Disposable, call: Call): Response {
+  const encoder = new TextEncoder()
+  const stream = new ReadableStream<Uint8Array>(
+    {
+      pull: async (controller) => {
+        try {
+          const { done, value } = await lines.next()
+          if (!done) {
+            controller.enqueue(encoder.encode(value))
+            return
+          }
+          controller.close()
+        } catch (error) {
+          call.breakOff(controller, error)
+        }
+        body[Symbol.dispose]()
+      },
+      cancel: async () => {
+        body[Symbol.dispose]()
+        await lines.return(undefined)
+      },
+    },
+    { highWaterMark: 0 },
+  )
+  return new Response(stream, { headers: { 'content-type': 'text/plain' } })
+}
