@@ -1,11 +1,9 @@
 /** The client that everybody has, over a server of a few lines: what its users see. */
 import assert from 'node:assert/strict'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import { suite, type TestContext, test } from 'node:test'
 import { type Client, type Config, createClient } from '@libsql/client/http'
 import { ColmenaError, type Database } from '../../src/index.ts'
-import { openStreams } from './hrana-fixture.ts'
+import { openStreams, serve } from './hrana-fixture.ts'
 
 interface Connected {
   readonly db: Database
@@ -20,22 +18,6 @@ async function connect(t: TestContext, config: Partial<Config> = {}): Promise<Co
   const client = createClient({ url, ...config })
   t.after(() => client.close())
   return { db, client }
-}
-
-async function serve(t: TestContext, answer: (body: string) => Promise<unknown>): Promise<string> {
-  const server = createServer(async (request, response) => {
-    assert.equal(request.url, '/v2/pipeline')
-    let body = ''
-    for await (const chunk of request.setEncoding('utf8')) body += chunk
-    const told = await answer(body)
-    response.setHeader('content-type', 'application/json').end(JSON.stringify(told))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 suite("libsql's own client", () => {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
 import { type Database, open } from '../../src/index.ts'
 import {
@@ -63,6 +65,26 @@ export async function openStreams(
         .map((each) => JSON.parse(each) as unknown)
     },
   }
+}
+
+/** The least server that libsql's client speaks with: its address. */
+export async function serve(
+  t: TestContext,
+  answer: (body: string) => Promise<unknown>,
+): Promise<string> {
+  const server = createServer(async (request, response) => {
+    assert.equal(request.url, '/v2/pipeline')
+    let body = ''
+    for await (const chunk of request.setEncoding('utf8')) body += chunk
+    const told = await answer(body)
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(told))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 export interface ToldResult {
