@@ -126,7 +126,10 @@ suite("libsql's own client", () => {
     const { client } = await connect(t)
     await client.execute('CREATE TABLE t (a)')
     const transaction = await client.transaction('write')
-    const refused = { code: 'ERR_REFUSED_SQL', message: /no interactive transactions yet/ }
+    const refused = {
+      code: 'ERR_REFUSED_SQL',
+      message: /BEGIN is refused: pass the statements to batch\(\)/,
+    }
     await assert.rejects(transaction.execute('INSERT INTO t VALUES (1)'), refused)
     assert.equal(transaction.closed, true)
     const other = await client.transaction()

@@ -81,9 +81,6 @@ export class AnswerBudget {
   }
 }
 
-const LEADING = String.raw`^(?:\s|;|--[^\n]*\n|/\*[\s\S]*?\*/)*`
-const TRANSACTION_WORD = new RegExp(`${LEADING}(begin|savepoint)\\b`, 'i')
-
 /** @throws ColmenaError what the statement answers, or why it did not get that far. */
 export async function runStatement(
   { sql: source, args, wantRows }: StatementRequest,
@@ -91,7 +88,6 @@ export async function runStatement(
 ): Promise<StatementResult> {
   const startMs = run.nowMs()
   const sql = run.stream.sql(source)
-  refuseTransaction(sql)
   const statement = { sql, args }
   const [result] = run.mayWrite
     ? [await run.database.execute(statement, run.options)]
@@ -160,14 +156,4 @@ async function refuseWrite(sql: string, database: Database): Promise<void> {
 
 function forbidden(why: string): ColmenaError {
   return new ColmenaError('ERR_FORBIDDEN', `${why}, and this token may only read`)
-}
-
-function refuseTransaction(sql: string): void {
-  const word = TRANSACTION_WORD.exec(sql)?.[1]?.toUpperCase()
-  if (word === undefined) return
-  throw new ColmenaError(
-    'ERR_REFUSED_SQL',
-    `${word} is refused: this server has no interactive transactions yet. Pass the statements to ` +
-      "the client's batch(), which applies all or nothing",
-  )
 }

@@ -14,6 +14,8 @@ export interface Transaction {
   readonly commit: number
 }
 
+/** Longer than any of them is written; it also bounds what a pattern can cost. */
+const OWN_STEP_CHARS_MAX = 64
 const BEGIN =
   /^\s*begin(?:\s+(deferred|immediate|exclusive))?(?:\s+transaction)?(?:\s+(readonly))?\s*;?\s*$/i
 const COMMIT = /^\s*(?:commit|end)(?:\s+transaction)?\s*;?\s*$/i
@@ -27,7 +29,10 @@ const FOREIGN_KEYS_ON = /^\s*pragma\s+foreign_keys\s*=\s*(?:on|1|yes|true)\s*;?\
  * for `batch()` and `migrate()`. Null for any other batch.
  */
 export function findTransaction(steps: readonly Step[], stream: Stream): Transaction | null {
-  const textAt = (at: number): string => stream.find(steps[at]?.statement.sql ?? '') ?? ''
+  const textAt = (at: number): string => {
+    const sql = stream.find(steps[at]?.statement.sql ?? '') ?? ''
+    return sql.length > OWN_STEP_CHARS_MAX ? '' : sql
+  }
   const is = (at: number, pattern: RegExp): boolean => pattern.test(textAt(at))
   const isFree = (at: number): boolean => steps[at]?.condition === null
   const foreignKeysOff = is(0, FOREIGN_KEYS_OFF)
