@@ -1,12 +1,10 @@
 /** The client that everybody has, against a follower, while the machines around it die. */
 import assert from 'node:assert/strict'
-import { randomBytes } from 'node:crypto'
 import { test } from 'node:test'
 import { createClient } from '@libsql/client/http'
 import { open } from '../../src/index.ts'
-import { HranaStreams } from '../../src/server/hrana/hrana.ts'
+import { createServer } from '../../src/server/server.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
-import { serve } from '../server/hrana-fixture.ts'
 import { Cluster } from './cluster.ts'
 import { findFreePorts } from './free-port.ts'
 import { until } from './wait.ts'
@@ -35,12 +33,11 @@ test("libsql's client works through a follower, and hears what became of each wr
     const { role, isLearner } = await node.status()
     return role === 'follower' && !isLearner
   })
-  const streams = new HranaStreams({ nowMs: () => performance.now(), randomBytes })
-  const database = node.database('app')
-  const url = await serve(t, (body) =>
-    streams.pipeline(body, { database, mayWrite: true, version: 2 }),
-  )
-  const client = createClient({ url, intMode: 'bigint' })
+  const authToken = 'a-token-that-may-write'
+  const server = await createServer(node, { port: 0, tokens: { [authToken]: 'write' } })
+  t.after(() => server.close())
+  const url = `${server.url}/db/app/`
+  const client = createClient({ url, authToken, intMode: 'bigint' })
   t.after(() => client.close())
 
   const bytes = new Uint8Array([1, 0, 255])
@@ -85,7 +82,7 @@ test("libsql's client works through a follower, and hears what became of each wr
 
   for (const { message } of failures.values()) assert.match(message, VERDICT)
   const local = { consistency: 'none' } as const
-  const { rows } = await database.execute('SELECT id FROM t', [], local)
+  const { rows } = await node.database('app').execute('SELECT id FROM t', [], local)
   const ids = new Set(rows.map(({ id }) => id))
   for (const id of acknowledged) assert.ok(ids.has(id), `write ${id} was acknowledged`)
   for (const [id, { message }] of failures) {

@@ -1,9 +1,12 @@
-/** The client that everybody has, over a server of a few lines: what its users see. */
+/** The client that everybody has: what its users see. */
 import assert from 'node:assert/strict'
+import { createServer as createPlainServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { suite, type TestContext, test } from 'node:test'
 import { type Client, type Config, createClient } from '@libsql/client/http'
 import { ColmenaError, type Database } from '../../src/index.ts'
-import { openStreams, serve } from './hrana-fixture.ts'
+import { createServer } from '../../src/server/server.ts'
+import { openStreams } from './hrana-fixture.ts'
 
 interface Connected {
   readonly db: Database
@@ -11,13 +14,29 @@ interface Connected {
 }
 
 async function connect(t: TestContext, config: Partial<Config> = {}): Promise<Connected> {
-  const { db, streams } = await openStreams(t)
-  const url = await serve(t, (body) =>
-    streams.pipeline(body, { database: db, mayWrite: true, version: 2 }),
-  )
-  const client = createClient({ url, ...config })
+  const { db, node } = await openStreams(t)
+  const server = await createServer(node, { port: 0 })
+  t.after(() => server.close())
+  const client = createClient({ url: server.url, ...config })
   t.after(() => client.close())
   return { db, client }
+}
+
+/** The least server that libsql's client speaks with, for answers that no real node gives. */
+async function serve(t: TestContext, answer: (body: string) => Promise<unknown>): Promise<string> {
+  const server = createPlainServer(async (request, response) => {
+    assert.equal(request.url, '/v2/pipeline')
+    let body = ''
+    for await (const chunk of request.setEncoding('utf8')) body += chunk
+    const told = await answer(body)
+    response.setHeader('content-type', 'application/json').end(JSON.stringify(told))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => {
+    server.closeAllConnections()
+    server.close()
+  })
+  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 suite("libsql's own client", () => {

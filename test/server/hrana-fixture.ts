@@ -1,9 +1,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
-import { createServer } from 'node:http'
-import type { AddressInfo } from 'node:net'
 import type { TestContext } from 'node:test'
-import { type Database, open } from '../../src/index.ts'
+import { type ColmenaNode, type Database, open } from '../../src/index.ts'
 import {
   type HranaContext,
   HranaStreams,
@@ -14,6 +12,7 @@ import type { HranaLimits } from '../../src/server/hrana/limits.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
 
 export interface Fixture {
+  readonly node: ColmenaNode
   readonly db: Database
   readonly streams: HranaStreams
   /** Moves the clock of the streams. */
@@ -40,6 +39,7 @@ export async function openStreams(
   const streams = new HranaStreams({ nowMs: () => nowMs, randomBytes, limits })
   const asked = { database: db, mayWrite: true, version: 3 } as const
   return {
+    node,
     db,
     streams,
     pass: (durationMs) => {
@@ -65,26 +65,6 @@ export async function openStreams(
         .map((each) => JSON.parse(each) as unknown)
     },
   }
-}
-
-/** The least server that libsql's client speaks with: its address. */
-export async function serve(
-  t: TestContext,
-  answer: (body: string) => Promise<unknown>,
-): Promise<string> {
-  const server = createServer(async (request, response) => {
-    assert.equal(request.url, '/v2/pipeline')
-    let body = ''
-    for await (const chunk of request.setEncoding('utf8')) body += chunk
-    const told = await answer(body)
-    response.setHeader('content-type', 'application/json').end(JSON.stringify(told))
-  })
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
-  t.after(() => {
-    server.closeAllConnections()
-    server.close()
-  })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }
 
 export interface ToldResult {
