@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs'
 import { createServer } from 'node:net'
 import { dirname, join } from 'node:path'
 import { text } from 'node:stream/consumers'
@@ -14,14 +22,32 @@ export interface Ended {
   readonly stderr: string
 }
 
-/** Without network and with an empty cache: whatever the package needs must be in it. */
+/**
+ * Without network and with an empty cache: whatever the package needs is in it, or is one of its
+ * dependencies, which are copied from here as npm would have put them there.
+ */
 export function installConsumer(packed: Packed, name: string): string {
   const folder = join(packed.folder, name)
   mkdirSync(folder)
+  copyDependencies(folder)
   const cache = join(packed.folder, 'cache')
   const quiet = ['--offline', '--no-audit', '--no-fund', '--cache', cache]
   runNpm(folder, ['install', packed.tarball, ...quiet])
   return folder
+}
+
+interface Lock {
+  readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly link?: boolean }>>
+}
+
+/** What the lock file does not have for development only. */
+function copyDependencies(folder: string): void {
+  const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock
+  for (const [path, { dev, link }] of Object.entries(lock.packages)) {
+    // One that is optional may not be for this platform.
+    if (!path.startsWith('node_modules/') || dev || link || !existsSync(join(root, path))) continue
+    cpSync(join(root, path), join(folder, path), { recursive: true })
+  }
 }
 
 export function write(folder: string, files: Readonly<Record<string, string>>): void {

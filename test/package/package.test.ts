@@ -74,7 +74,12 @@ describe('the tarball', () => {
     const result = await checkPackage(createPackageFromTarballData(readFileSync(packed.tarball)))
     assert.ok(result.types !== false, 'no types at all')
     // That CommonJS gets an ES module is meant: every Node.js that we support can require it.
-    const found = result.problems.filter(({ kind }) => kind !== 'CJSResolvesToESM')
+    // The resolution of Node.js 10 knows no "exports", and TypeScript itself has dropped it.
+    const found = result.problems.filter(
+      (problem) =>
+        problem.kind !== 'CJSResolvesToESM' &&
+        !(problem.kind === 'NoResolution' && problem.resolutionKind === 'node10'),
+    )
     assert.deepEqual(found, [])
   })
 
@@ -98,6 +103,8 @@ describe('the tarball', () => {
 describe('a consumer compiles', () => {
   const use = (load: string): string => `${load}
 import type { ColmenaNode, NodeStatus, ResultSet } from 'colmena'
+import type { createServer, Server } from 'colmena/server'
+declare const serve: typeof createServer
 export async function use(): Promise<number> {
   const node: ColmenaNode = await open({ dataDir: './data', signal: undefined })
   node.on('leader', (leader) => console.log(leader))
@@ -107,6 +114,10 @@ export async function use(): Promise<number> {
   await node.database().execute(42)
   // @ts-expect-error: an unknown option
   await open({ dataDirectory: './data' })
+  const server: Server = await serve(node, { port: 0, tokens: { token: 'read' } })
+  // @ts-expect-error: no such right
+  await serve(node, { tokens: { token: 'all' } })
+  await server.close()
   await node[Symbol.asyncDispose]()
   return result.rows.length + status.version.length
 }
@@ -176,6 +187,21 @@ describe('the package is loaded', () => {
     const { stdout, stderr } = await runNode(process.execPath, consumer, ['load.cjs'])
     assert.equal(stderr, '')
     assert.equal(stdout, 'true ColmenaError SqlError isColmenaError open withConsistency\n')
+  })
+
+  it('with its server, which is not loaded without being asked for', async () => {
+    const program = `
+      const { registerHooks } = require('node:module')
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const isServer = (url) => /hono|prom-client|dist\\/server/.test(url)
+      require('colmena')
+      console.log(loaded.length > 10, loaded.filter(isServer).length)
+      console.log(Object.keys(require('colmena/server')).sort().join(' '), loaded.some(isServer))`
+    write(consumer, { 'server.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['server.cjs'])
+    assert.equal(stderr, '')
+    assert.equal(stdout, 'true 0\ncreateHandler createServer true\n')
   })
 
   it('only by its name', async () => {
