@@ -36,6 +36,8 @@ suite('options of open', () => {
       heartbeatMs: 100,
       electionTimeoutMs: 1000,
       requestTimeoutMs: 10_000,
+      statementTimeoutMs: 10_000,
+      slowMs: 1_000,
       joinTimeoutMs: 60_000,
       logRetainBytes: 64 * 1024 * 1024,
       logSegmentBytes: 16 * 1024 * 1024,
@@ -72,6 +74,8 @@ suite('options of open', () => {
     refused({ dataDir: '.', heartbeatMs: '100' }, /heartbeatMs is '100'; .* whole number from 1/)
     refused({ dataDir: '.', requestTimeoutMs: 0 }, /requestTimeoutMs is 0/)
     refused({ dataDir: '.', requestTimeoutMs: 2 ** 31 }, /requestTimeoutMs/)
+    refused({ dataDir: '.', statementTimeoutMs: '10s' as never }, /statementTimeoutMs is '10s'/)
+    refused({ dataDir: '.', slowMs: 0 }, /slowMs is 0/)
     refused({ dataDir: '.', logRetainBytes: 0.5 }, /logRetainBytes is 0.5/)
     refused({ dataDir: '.', snapshotBytesPerSecond: 40 }, /snapshotBytesPerSecond .*1048576/)
     refused(
