@@ -28,6 +28,7 @@ import { removedError } from './removal-watch.ts'
 import { answerRequest } from './requests.ts'
 import { FORMATS, withBoundPort } from './settings.ts'
 import type { StatusParts } from './status.ts'
+import { lostLogError } from './stored-log.ts'
 
 export type { EngineMetrics } from './metrics.ts'
 export type { Applier, ApplierHandlers, EnginePorts } from './ports.ts'
@@ -211,15 +212,7 @@ export class Engine {
     this.#openApplier(generation, null, (state) => {
       const { log } = recovered
       if (state.highestApplied > log.lastIndex || state.applied + 1 < log.firstIndex) {
-        this.#fail(
-          new ColmenaError(
-            'ERR_LOG_CORRUPT',
-            `the databases hold entries up to ${state.highestApplied} and need those after ` +
-              `${state.applied}, but the log has ${log.firstIndex} to ${log.lastIndex}: part of ` +
-              'the data directory was lost or exchanged. Delete the whole directory and let ' +
-              'this node join again: it takes the place of the silent member that it was',
-          ),
-        )
+        this.#fail(lostLogError(state, log))
         return
       }
       this.#applier?.deleteOtherGenerations()
@@ -238,7 +231,7 @@ export class Engine {
       },
       applied: (report) => {
         this.#core?.applied(report)
-        this.#becomeReady()
+        this.#membersChanged()
       },
       halted: (reason) => this.#core?.halted(reason),
     })
@@ -262,14 +255,8 @@ export class Engine {
     })
     this.#core.start()
     const { voters } = replica.confState
-    if (voters.length > 0) this.#becomeReady()
+    if (voters.length > 0) this.#membersChanged()
     else this.#joinCluster()
-  }
-
-  #membersChanged(): void {
-    const isMember = this.#core?.membership.record(this.#config.memberId) !== undefined
-    if (this.#isReady && !isMember) this.#removed()
-    else this.#becomeReady()
   }
 
   #removed(): void {
@@ -298,9 +285,14 @@ export class Engine {
   }
 
   /** Local reads make sense once this node knows itself a member. */
-  #becomeReady(): void {
-    if (this.#isReady || this.#isClosing) return
-    if (this.#core?.membership.record(this.#config.memberId) === undefined) return
+  /** Ready once the configuration names this node, and over once it does no more. */
+  #membersChanged(): void {
+    const isMember = this.#core?.membership.record(this.#config.memberId) !== undefined
+    if (this.#isReady === isMember || this.#isClosing) return
+    if (!isMember) {
+      this.#removed()
+      return
+    }
     this.#isReady = true
     this.#joining?.stop()
     this.#ports.toUser({ kind: 'ready', port: this.#transport.port })

@@ -2,10 +2,8 @@ import { ColmenaError } from '../base/errors.ts'
 import type { Clock } from '../base/ports.ts'
 import { encodeMemberRecords, type MemberRecord } from '../command/command.ts'
 import type { ConfChange, ConfChangeSingle, ConfState, MemberId, Raft } from '../raft/raft.ts'
+import type { MemberChange } from './protocol.ts'
 import type { LeaderAnswer } from './wire.ts'
-
-/** What an operator may ask of a member. */
-export type MemberChange = 'promote' | 'demote' | 'remove'
 
 export interface MemberChangesOptions {
   readonly raft: Raft
@@ -152,15 +150,12 @@ export class MemberChanges {
     return refused(
       `of the ${staying.length} voters that would stay without '${member.nodeId}' only ${count} ` +
         'can be reached, and nothing could be written: bring one of them back first',
-      true,
     )
   }
 }
 
-function refused(reason: string, retryable = false): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', `the members stay as they are: ${reason}`, {
-    retryable,
-  })
+function refused(reason: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_ARGUMENT', `the members stay as they are: ${reason}`)
 }
 
 function busy(): ColmenaError {

@@ -1,6 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { MemberId } from '../raft/raft.ts'
-import { isChanged, type MemberChange } from './member-changes.ts'
+import { isChanged } from './member-changes.ts'
+import type { MemberChange } from './protocol.ts'
 import type { StatusParts } from './status.ts'
 import { CALLS, decodeLeaderAnswer, encodeMemberChange, type LeaderAnswer } from './wire.ts'
 

@@ -9,8 +9,8 @@ import {
   type MemberId,
   type Raft,
 } from '../raft/raft.ts'
-import { type MemberChange, MemberChanges } from './member-changes.ts'
-import type { MemberStatus } from './protocol.ts'
+import { MemberChanges } from './member-changes.ts'
+import type { MemberChange, MemberStatus } from './protocol.ts'
 import type { LeaderAnswer } from './wire.ts'
 
 export interface MembershipOptions {

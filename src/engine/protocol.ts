@@ -1,7 +1,6 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { WantedRole } from '../command/command.ts'
 import type { Genesis as StorageGenesis } from '../database/database.ts'
-import type { MemberChange } from './member-changes.ts'
 
 export type { StorageGenesis }
 
@@ -56,6 +55,9 @@ export interface ErrorMessage {
   readonly outcome: 'not-applied' | 'committed' | 'unknown'
   readonly index?: number | undefined
 }
+
+/** What an operator may ask of a member. */
+export type MemberChange = 'promote' | 'demote' | 'remove'
 
 /** Administrative requests, each answered by a `reply` with the same id. */
 export type EngineRequest =

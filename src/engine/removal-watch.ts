@@ -85,7 +85,7 @@ function decodeMembershipAnswer(bytes: Uint8Array): {
   return { isMember, appliedIndex: reader.u53() }
 }
 
-/** A member that the configuration names no more: whatever it holds, the cluster goes on without. */
+/** A member that the configuration names no more: the cluster goes on without what it holds. */
 export function removedError(nodeId: string): ColmenaError {
   return new ColmenaError(
     'ERR_REMOVED',

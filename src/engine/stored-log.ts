@@ -1,3 +1,4 @@
+import { ColmenaError } from '../base/errors.ts'
 import type { Log } from '../log/log.ts'
 import type {
   ConfState,
@@ -63,4 +64,18 @@ export class StoredLog implements RaftStorage {
       this.#options.fetched(error)
     })
   }
+}
+
+/** The databases and the log of one data directory do not belong together. */
+export function lostLogError(
+  state: { readonly applied: number; readonly highestApplied: number },
+  log: { readonly firstIndex: number; readonly lastIndex: number },
+): ColmenaError {
+  return new ColmenaError(
+    'ERR_LOG_CORRUPT',
+    `the databases hold entries up to ${state.highestApplied} and need those after ` +
+      `${state.applied}, but the log has ${log.firstIndex} to ${log.lastIndex}: part of the data ` +
+      'directory was lost or exchanged. Delete the whole directory and let this node join again: ' +
+      'it takes the place of the silent member that it was',
+  )
 }

@@ -3,7 +3,7 @@ import { ColmenaError, type ErrorCode } from '../base/errors.ts'
 import { decodeMemberRecords, encodeMemberRecords, type MemberRecord } from '../command/command.ts'
 import type { MemberId, MessageType } from '../raft/raft.ts'
 import type { Lane } from '../transport/transport.ts'
-import type { MemberChange } from './member-changes.ts'
+import type { MemberChange } from './protocol.ts'
 
 /** Kinds of frames between engines. Numbers are on the wire: never reuse one. */
 export const FRAMES = {

@@ -170,8 +170,8 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   }
 
   /**
-   * Lets a member vote, as soon as it has caught up and the number of voters stays odd. Any node can
-   * ask; resolves when that is agreed on, see `members()` for what it came to.
+   * Lets a member vote, as soon as it has caught up and the number of voters stays odd. Any node
+   * can ask; resolves when that is agreed on, see `members()` for what it came to.
    *
    * @throws ColmenaError ERR_NO_LEADER, ERR_INVALID_ARGUMENT, ERR_BUSY, ERR_TIMEOUT, ERR_ABORTED
    */
@@ -180,10 +180,10 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   }
 
   /**
-   * Takes a member's vote; it stays as a learner, which serves reads and takes writes. A leader hands
-   * over first.
+   * Takes a member's vote; it stays as a learner, which serves reads and takes writes. A leader
+   * hands over first.
    *
-   * @throws as {@link promote}; never the last voter, nor one without whom no majority is reachable.
+   * @throws as {@link promote}; never the last voter, nor one without whom no majority is left.
    */
   async demote(nodeId: string, options: SignalOptions = {}): Promise<void> {
     await this.#changeMember('demote', nodeId, options)
