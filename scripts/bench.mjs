@@ -2,12 +2,11 @@
  * Measures the built package, as users run it, and prints one table; builds it first where it is
  * older than its sources. Ends with status 1 if a row could not be measured.
  */
-import { spawnSync } from 'node:child_process'
-import { readdirSync, statSync } from 'node:fs'
+import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parseArgs } from 'node:util'
-import { refuseUsage, requireRuntime } from './runtime.mjs'
+import { buildIfOlder, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
@@ -69,14 +68,4 @@ function readOptions() {
 
 function isFolder(path) {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false
-}
-
-function buildIfOlder() {
-  const built = statSync('dist/index.js', { throwIfNoEntry: false })?.mtimeMs ?? 0
-  const sources = readdirSync('src', { recursive: true }).map((name) => join('src', name))
-  const newest = Math.max(...sources.map((path) => statSync(path).mtimeMs))
-  if (built > newest) return
-  process.stdout.write('building\n')
-  const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' })
-  if (status !== 0) process.exit(1)
 }

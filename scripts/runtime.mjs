@@ -1,3 +1,7 @@
+import { spawnSync } from 'node:child_process'
+import { existsSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
+
 /**
  * One clear sentence instead of a stack trace when a script is started by a Node.js that cannot run
  * this repository. npm puts the pinned one first in the path, so only direct starts can meet this.
@@ -17,4 +21,19 @@ export function requireRuntime() {
 export function refuseUsage(problem, usage) {
   process.stderr.write(`${problem}\n\n${usage}\n`)
   process.exit(2)
+}
+
+/** For scripts that run the package as users get it, from the repository's own folder. */
+export function buildIfOlder() {
+  const built = statSync('dist/index.js', { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const sources = ['src', 'web']
+    .filter((folder) => existsSync(folder))
+    .flatMap((folder) => {
+      return readdirSync(folder, { recursive: true }).map((name) => join(folder, name))
+    })
+  const newest = Math.max(...sources.map((path) => statSync(path).mtimeMs))
+  if (built > newest) return
+  process.stdout.write('building\n')
+  const { status } = spawnSync(process.execPath, ['scripts/build.mjs'], { stdio: 'inherit' })
+  if (status !== 0) process.exit(1)
 }

@@ -2,12 +2,12 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { NodeProxy } from '../../src/demo/node-proxy.ts'
 import type { NodeStatus, OpenOptions } from '../../src/index.ts'
 import { type Content, readContent } from './content.ts'
 import { findFreePorts } from './free-port.ts'
 import { Ledger } from './ledger.ts'
 import { NodeHandle } from './node-handle.ts'
-import { NodeProxy } from './node-proxy.ts'
 import { until } from './wait.ts'
 import { LEDGER_SCHEMA } from './writers.ts'
 
@@ -41,8 +41,9 @@ export class Cluster {
     const ports = await findFreePorts(hasProxies ? 2 * count : count)
     const cluster = new Cluster(ports.slice(0, count), options)
     try {
+      const names = Array.from({ length: count }, (_, at) => nameNode(at))
       for (const [at, port] of ports.slice(count).entries()) {
-        cluster.#proxies.push(await NodeProxy.open(cluster.address(at), port))
+        cluster.#proxies.push(await NodeProxy.open(ports[at] as number, port, names))
       }
       for (let at = 0; at < count; at += 1) await cluster.startNode(at)
       await cluster.untilVoters(count)

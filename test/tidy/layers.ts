@@ -119,15 +119,16 @@ export function checkCircles(files: readonly ProjectFile[]): Violation[] {
 }
 
 /**
- * A source that nothing leads to is dead. The roots are what package.json names, as its built name,
- * and the thread entries; while src/index.ts does not exist there is no root to judge by.
+ * A source that nothing leads to is dead. The roots are what package.json and the scripts name, as
+ * its built name, and the entries of threads and processes; while src/index.ts does not exist there
+ * is no root to judge by.
  */
 export function checkDeadFiles(files: readonly ProjectFile[]): Violation[] {
   const sources = files.filter(isSource)
   if (!sources.some(({ path }) => path === 'src/index.ts')) return []
-  const manifest = files.find(({ path }) => path === 'package.json')?.text ?? ''
-  const named = [...manifest.matchAll(/"\.\/dist\/([^"]+)\.js"/g)].map(
-    ([, name]) => `src/${name}.ts`,
+  const naming = files.filter(({ path }) => path === 'package.json' || /^scripts\//.test(path))
+  const named = naming.flatMap(({ text }) =>
+    [...text.matchAll(/["']\.{1,2}\/dist\/([^"']+)\.js["']/g)].map(([, name]) => `src/${name}.ts`),
   )
   const targets = Map.groupBy(findEdges(sources), ({ from }) => from)
   const alive = new Set<string>()

@@ -57,6 +57,8 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
     'src/database/generation.ts',
     'folders of database files, which it opens only while they are closed',
   ],
+  ['src/demo/data-folder.ts', 'makes and removes the folder of the demo, while no node runs'],
+  ['src/demo/page-files.ts', 'the pages that the demo serves'],
   ['src/log/real-disk.ts', 'the Disk port on real files'],
   ['src/node/copy-target.ts', 'names a copy of a database, once no connection is open on it'],
   ['src/node/data-dir.ts', 'makes the data directory'],

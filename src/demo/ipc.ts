@@ -1,0 +1,93 @@
+/** What the demo's supervisor and its node processes say to each other. Times: {@link nowMs}. */
+import type { OpenOptions } from '../index.ts'
+import type { LevelFigure } from './protocol.ts'
+
+/** Ids are looked up so many at a time. */
+export const LOOKED_UP_IDS = 1_024
+
+/** What a node process can be asked for; each call is answered once, or with its error. */
+export interface NodeCalls {
+  open(options: OpenOptions): void
+  /** Makes the table where it is missing. */
+  makeTable(): void
+  /** The ids of the writes in this node's file; null while there are none. */
+  readIds(): { readonly first: number; readonly last: number } | null
+  /** How often each of the {@link LOOKED_UP_IDS} ids from `from` on is in this node's file. */
+  lookUp(from: number): Found
+  /**
+   * A write that changes nothing. The log keeps the order of one node's writes, also over a
+   * restart: at the index that this answers, every earlier write through the node is decided.
+   */
+  barrier(): number
+  /** Removes the rows of the ids before `below`, on all nodes. */
+  prune(below: number): void
+  stepDown(): void
+  measureLevels(): readonly LevelFigure[]
+}
+
+export interface Found {
+  /** What was looked at contains at least this. */
+  readonly appliedIndex: number
+  /** By id, from 0 to 255. */
+  readonly counts: Uint8Array
+}
+
+/** A write on its way to a node. */
+export type WriteOrder = readonly [id: number, text: string]
+
+/** What became of a write, as the node that was asked answered. */
+export interface WriteFate {
+  readonly id: number
+  readonly receivedAt: number
+  readonly outcome: 'acknowledged' | 'not-applied' | 'unknown'
+  readonly index: number | null
+  readonly term: number | null
+  readonly committedMs: number | null
+  readonly appliedMs: number | null
+  readonly error: string | null
+}
+
+/** What a node tells of itself, four times a second. */
+export interface NodeReport {
+  readonly role: 'leader' | 'follower' | 'candidate'
+  readonly isLearner: boolean
+  readonly term: number
+  readonly leaderId: string | null
+  readonly lastIndex: number
+  readonly commitIndex: number
+  readonly appliedIndex: number
+  readonly memoryBytes: number
+  /** The position of the last write in the table: what it grows by was applied meanwhile. */
+  readonly lastRow: number
+  /** Why it applies nothing; null if it does. */
+  readonly haltedReason: string | null
+}
+
+export type ToNode =
+  | { readonly kind: 'write'; readonly writes: readonly WriteOrder[] }
+  | {
+      readonly kind: 'call'
+      readonly id: number
+      readonly method: keyof NodeCalls
+      readonly args: readonly unknown[]
+    }
+
+export type FromNode =
+  | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
+  | { readonly kind: 'failure'; readonly id: number; readonly error: NodeFailure }
+  | { readonly kind: 'fates'; readonly fates: readonly WriteFate[] }
+  | { readonly kind: 'report'; readonly report: NodeReport }
+  | { readonly kind: 'leader'; readonly leaderId: string | null; readonly term: number }
+  | { readonly kind: 'applied'; readonly index: number; readonly at: number }
+
+/** An error as it crosses processes. */
+export interface NodeFailure {
+  readonly code: string
+  readonly message: string
+  readonly retryable: boolean
+}
+
+/** Milliseconds since 1970 with their fractions: processes of one machine can compare them. */
+export function nowMs(): number {
+  return performance.timeOrigin + performance.now()
+}

@@ -1,0 +1,226 @@
+import type { OpenOptions } from '../index.ts'
+import type { NodeReport, WriteFate, WriteOrder } from './ipc.ts'
+import type { LagHistory } from './lag.ts'
+import { NodeHandle } from './node-handle.ts'
+import type { NodeProxy } from './node-proxy.ts'
+import type { NodeCard } from './protocol.ts'
+import { type Facts, tellStory } from './story.ts'
+
+/** Reports are so far apart that a node which keeps up is seen so much behind. */
+const LEVEL_LAG_MS_MAX = 600
+/** So long a card says that its node is level again. */
+const LEVEL_SHOWN_MS = 6_000
+const SECONDS_SHOWN = 60
+/** News of what was applied that are kept: rows ask for the latest only. */
+const APPLIED_MAX = 200
+
+export interface MemberListener {
+  fates(member: Member, fates: readonly WriteFate[]): void
+  leader(member: Member, leaderId: string | null, term: number): void
+  /** It has applied more. */
+  applied(member: Member): void
+  /** The process has ended, whoever ended it. */
+  exited(member: Member): void
+  levelAgain(member: Member, afterMs: number): void
+}
+
+/** One node of the demo over all its lives, and what its card says. */
+export class Member {
+  readonly id: string
+  readonly at: number
+  readonly proxy: NodeProxy
+  readonly #options: OpenOptions
+  readonly #listener: MemberListener
+  #handle: NodeHandle | null = null
+  #stage: Facts['stage'] = 'killed'
+  #isCutOff = false
+  /** When the present stage began, and when what it is measured from did. */
+  #stageAt = 0
+  #faultAt = 0
+  #startedAt: number | null = null
+  #levelAfterMs = 0
+  #report: NodeReport | null = null
+  #reportAt = 0
+  #appliedIndex = 0
+  #applied: { readonly index: number; readonly at: number }[] = []
+  #rowsAtSecond: number | null = null
+  #appliedPerSecond: number[] = []
+
+  constructor(at: number, options: OpenOptions, proxy: NodeProxy, listener: MemberListener) {
+    this.id = options.nodeId as string
+    this.at = at
+    this.proxy = proxy
+    this.#options = options
+    this.#listener = listener
+  }
+
+  /** Null while no process has the node open. */
+  get running(): NodeHandle | null {
+    return this.#stage === 'killed' || this.#stage === 'starting' ? null : this.#handle
+  }
+
+  get isCutOff(): boolean {
+    return this.#isCutOff
+  }
+
+  get isLearner(): boolean {
+    return this.#report?.isLearner ?? this.#options.joinAs === 'learner'
+  }
+
+  /** Whether it says of itself that it counts for majorities. */
+  get votes(): boolean {
+    return this.#report?.isLearner === false
+  }
+
+  get appliedIndex(): number {
+    return this.#appliedIndex
+  }
+
+  /** When this node had applied `index`, by `nowMs`; null if it has not, or long ago. */
+  appliedAt(index: number): number | null {
+    const [oldest] = this.#applied
+    if (oldest === undefined || oldest.index > index) return null
+    return this.#applied.find((step) => step.index >= index)?.at ?? null
+  }
+
+  /** The furthest index that this node knows of. */
+  get knownIndex(): number {
+    const { role, lastIndex, commitIndex } = this.#report ?? NOTHING
+    return Math.max(this.#appliedIndex, commitIndex, role === 'leader' ? lastIndex : 0)
+  }
+
+  get pid(): number | null {
+    return this.#handle?.pid ?? null
+  }
+
+  write(writes: readonly WriteOrder[]): void {
+    this.running?.write(writes)
+  }
+
+  /** Starts the process and opens the node in it. @throws ColmenaError what `open` threw. */
+  async start(now: number): Promise<void> {
+    const handle = new NodeHandle({
+      fates: (fates) => this.#listener.fates(this, fates),
+      leader: (leaderId, term) => this.#listener.leader(this, leaderId, term),
+      report: (report) => {
+        this.#report = report
+        this.#reportAt = Date.now()
+        this.#appliedIndex = Math.max(this.#appliedIndex, report.appliedIndex)
+      },
+      applied: (index, at) => {
+        this.#appliedIndex = Math.max(this.#appliedIndex, index)
+        this.#applied.push({ index, at })
+        if (this.#applied.length > APPLIED_MAX) this.#applied.shift()
+        this.#listener.applied(this)
+      },
+      exited: () => this.#exited(),
+    })
+    this.#handle = handle
+    this.#enter('starting', now)
+    this.#startedAt = now
+    this.#faultAt = now
+    try {
+      await handle.call('open', this.#options)
+    } catch (error) {
+      await handle.kill()
+      throw error
+    }
+    this.#enter('catching-up', Date.now())
+  }
+
+  async kill(): Promise<void> {
+    await this.#handle?.kill()
+  }
+
+  cutOff(): void {
+    this.#isCutOff = true
+  }
+
+  joinAgain(now: number): void {
+    this.#isCutOff = false
+    if (this.running === null) return
+    this.#faultAt = now
+    this.#enter('catching-up', now)
+  }
+
+  /** All is as it should be, as far as anybody looked. */
+  settle(): void {
+    if (this.running !== null) this.#enter('steady', Date.now())
+  }
+
+  /** Looks whether the stage is over. */
+  look(now: number, lag: LagHistory): void {
+    if (this.#stage === 'level-again' && now - this.#stageAt > LEVEL_SHOWN_MS) {
+      this.#enter('steady', now)
+    }
+    if (this.#stage !== 'catching-up' || this.#isCutOff) return
+    const isHeard = this.#reportAt > this.#stageAt && this.#report?.leaderId != null
+    if (!isHeard || lag.lagMs(now, this.#appliedIndex) > LEVEL_LAG_MS_MAX) return
+    this.#levelAfterMs = now - this.#faultAt
+    this.#enter('level-again', now)
+    this.#listener.levelAgain(this, this.#levelAfterMs)
+  }
+
+  /** Called once a second. */
+  countSecond(): void {
+    const rows = this.running === null ? null : (this.#report?.lastRow ?? null)
+    const before = this.#rowsAtSecond ?? rows ?? 0
+    this.#appliedPerSecond.push(Math.max(0, (rows ?? before) - before))
+    if (this.#appliedPerSecond.length > SECONDS_SHOWN) this.#appliedPerSecond.shift()
+    if (rows !== null) this.#rowsAtSecond = rows
+  }
+
+  card(now: number, lag: LagHistory): NodeCard {
+    const isRunning = this.running !== null
+    const report = this.#report ?? NOTHING
+    const { role, term, leaderId, commitIndex, memoryBytes, haltedReason } = report
+    const lagEntries = Math.max(0, lag.target - this.#appliedIndex)
+    const { isLearner } = this
+    const facts = { role, leaderId, isLearner, lagEntries, haltedReason }
+    return {
+      id: this.id,
+      role: isRunning ? (isLearner ? 'learner' : role) : 'gone',
+      isRunning,
+      isCutOff: this.#isCutOff,
+      term,
+      leaderId: isRunning ? leaderId : null,
+      commitIndex,
+      appliedIndex: this.#appliedIndex,
+      targetIndex: Math.max(lag.target, this.#appliedIndex),
+      lagEntries,
+      lagMs: Math.round(lag.lagMs(now, this.#appliedIndex)),
+      startedAt: this.#stage === 'killed' ? null : this.#startedAt,
+      memoryBytes: isRunning ? memoryBytes : 0,
+      appliedPerSecond: this.#appliedPerSecond,
+      story: tellStory({
+        ...facts,
+        stage: this.#stage,
+        isCutOff: this.#isCutOff,
+        levelAfterMs: this.#levelAfterMs,
+      }),
+    }
+  }
+
+  #enter(stage: Facts['stage'], now: number): void {
+    this.#stage = stage
+    this.#stageAt = now
+  }
+
+  #exited(): void {
+    this.#enter('killed', Date.now())
+    this.#listener.exited(this)
+  }
+}
+
+const NOTHING: NodeReport = {
+  role: 'follower',
+  isLearner: false,
+  term: 0,
+  leaderId: null,
+  lastIndex: 0,
+  commitIndex: 0,
+  appliedIndex: 0,
+  memoryBytes: 0,
+  lastRow: 0,
+  haltedReason: null,
+}

@@ -1,0 +1,34 @@
+import { isIP } from 'node:net'
+
+const LOOPBACK: ReadonlySet<string> = new Set(['localhost', '127.0.0.1', '::1'])
+const EVERY_INTERFACE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
+
+/**
+ * Why a request is refused, null if it may come in. Pages of other origins could reach this machine
+ * through the browser of whoever sits at it: by a form, or by a name of their own that leads here.
+ */
+export function refusalOf(
+  listensOn: string,
+  host: string | undefined,
+  origin: string | undefined,
+): string | null {
+  const name = readName(host)
+  if (name === null || !isOurs(name, listensOn)) {
+    return `this demo does not answer to the host '${host ?? ''}': use the address it printed`
+  }
+  if (origin === undefined || URL.parse(origin)?.host === host) return null
+  return `requests from the origin '${origin}' are refused: only the demo's own page may ask`
+}
+
+function isOurs(name: string, listensOn: string): boolean {
+  if (LOOPBACK.has(name) || name === listensOn) return true
+  // A page can have a foreign name lead here, but not a bare address.
+  return EVERY_INTERFACE.has(listensOn) && isIP(name) !== 0
+}
+
+/** The name in a Host header, without port and brackets; null if it is none. */
+function readName(host: string | undefined): string | null {
+  const url = host === undefined ? null : URL.parse(`http://${host}`)
+  if (url === null || url.pathname !== '/' || url.username !== '') return null
+  return url.hostname.replace(/^\[(.*)\]$/, '$1')
+}
