@@ -12,8 +12,12 @@ import { formatSeconds } from './story.ts'
 
 const VOTERS = 3
 const NAMES: readonly string[] = ['node-1', 'node-2', 'node-3', 'node-4']
-/** Four nodes share one machine: their logs are kept small. */
-const LOG: Partial<OpenOptions> = { logSegmentBytes: 4_194_304, logRetainBytes: 16_777_216 }
+/** Four nodes share one machine, so their logs are small; who watches does not wait for long. */
+const SETTINGS: Partial<OpenOptions> = {
+  logSegmentBytes: 4_194_304,
+  logRetainBytes: 16_777_216,
+  requestTimeoutMs: 5_000,
+}
 const START_TIMEOUT_MS = 60_000
 const POLL_MS = 50
 /** Between kill and start, so that one sees the others go on. */
@@ -200,7 +204,7 @@ export class Cluster {
   #optionsOf(at: number, nodeId: string, port: number): OpenOptions {
     const first = this.#proxies[0] as NodeProxy
     return {
-      ...LOG,
+      ...SETTINGS,
       nodeId,
       dataDir: join(this.#folder.path, nodeId),
       bind: `127.0.0.1:${port}`,

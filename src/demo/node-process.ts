@@ -118,15 +118,15 @@ async function execute([id, text]: WriteOrder): Promise<void> {
   }
 }
 
-function toFate(id: number, receivedAt: number, { index }: ResultSet): WriteFate {
+function toFate(id: number, receivedAt: number, { index, term, timing }: ResultSet): WriteFate {
   return {
     id,
     receivedAt,
     outcome: 'acknowledged',
     index,
-    term: null,
-    committedMs: null,
-    appliedMs: nowMs() - receivedAt,
+    term: term ?? null,
+    committedMs: timing?.committedMs ?? null,
+    appliedMs: timing?.appliedMs ?? null,
     error: null,
   }
 }

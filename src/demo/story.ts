@@ -19,7 +19,7 @@ export function tellStory(facts: Facts): string {
   if (stage === 'killed') return 'Killed.'
   if (stage === 'starting') return 'Starting, reading its log.'
   if (haltedReason !== null) return `Applies nothing: ${haltedReason}.`
-  if (isCutOff) return 'Cut off from the others: its own data can be read, writes through it wait.'
+  if (isCutOff) return 'Cut off from the others: its own data can be read, writes wait.'
   if (stage === 'catching-up') return tellCatchingUp(lagEntries)
   if (stage === 'level-again') return `Level again after ${formatSeconds(levelAfterMs)}.`
   return tellRole(facts)

@@ -12,11 +12,11 @@ export function refusalOf(
   host: string | undefined,
   origin: string | undefined,
 ): string | null {
-  const name = readName(host)
-  if (name === null || !isOurs(name, listensOn)) {
+  const url = readHost(host)
+  if (url === null || !isOurs(url.hostname.replace(/^\[(.*)\]$/, '$1'), listensOn)) {
     return `this demo does not answer to the host '${host ?? ''}': use the address it printed`
   }
-  if (origin === undefined || URL.parse(origin)?.host === host) return null
+  if (origin === undefined || URL.parse(origin)?.host === url.host) return null
   return `requests from the origin '${origin}' are refused: only the demo's own page may ask`
 }
 
@@ -26,9 +26,8 @@ function isOurs(name: string, listensOn: string): boolean {
   return EVERY_INTERFACE.has(listensOn) && isIP(name) !== 0
 }
 
-/** The name in a Host header, without port and brackets; null if it is none. */
-function readName(host: string | undefined): string | null {
+/** A Host header as a URL, which knows the usual port; null if it is no host. */
+function readHost(host: string | undefined): URL | null {
   const url = host === undefined ? null : URL.parse(`http://${host}`)
-  if (url === null || url.pathname !== '/' || url.username !== '') return null
-  return url.hostname.replace(/^\[(.*)\]$/, '$1')
+  return url === null || url.pathname !== '/' || url.username !== '' ? null : url
 }

@@ -125,8 +125,7 @@ export class Writes {
   }
 
   #acknowledged(write: OpenWrite, fate: WriteFate, index: number, now: number): void {
-    const { receivedAt, committedMs, appliedMs, error } = fate
-    const term = fate.term ?? null
+    const { receivedAt, term, committedMs, appliedMs, error } = fate
     this.tally.acknowledged(fate.id, index, now)
     this.#parts.chart.acknowledged(appliedMs)
     if (write.key === null) return

@@ -1,4 +1,5 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
+import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
 import { runFlood } from './scenarios/flood.ts'
 import { runKills } from './scenarios/kills.ts'
@@ -14,4 +15,11 @@ export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
     ...(await runFlood({ durationMs: 60_000, through: 'leader' })),
     ...(await runFlood({ durationMs: 60_000, through: 'follower' })),
   ],
+  demo: () =>
+    runDemoForm({
+      durationMs: 600_000,
+      ratePerSecond: 200,
+      breakEverySeconds: 10,
+      memoryFromMs: 180_000,
+    }),
 }
