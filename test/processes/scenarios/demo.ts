@@ -59,9 +59,9 @@ async function runWith(demo: RunningDemo, form: DemoForm): Promise<string[]> {
     assert.deepEqual([lost, duplicated], [0, 0], 'lost, duplicated')
     const rate = Math.round((acknowledged * 1_000) / durationMs)
     return [
-      `${acknowledged} writes acknowledged in ${durationMs / 1_000} s (${rate} of ` +
-        `${ratePerSecond} a second) while a node was broken every ${breakEverySeconds} s: all on every node, ` +
-        `lost ${lost}, duplicated ${duplicated}, longest pause ${longestPauseMs} ms`,
+      `${acknowledged} writes acknowledged in ${durationMs / 1_000} s, ${rate} of ` +
+        `${ratePerSecond} a second, while a node was broken every ${breakEverySeconds} s: all on ` +
+        `every node, lost ${lost}, duplicated ${duplicated}, longest pause ${longestPauseMs} ms`,
       ...(memoryFromMs === null ? [] : after.compare(before)),
     ]
   } finally {
