@@ -3,7 +3,7 @@
  * same machine in the same run. Promises that every process it starts is ended, that every part
  * ends in a bounded time, and that a row which could not be measured is named.
  */
-import { writeFileSync } from 'node:fs'
+import { mkdirSync, writeFileSync } from 'node:fs'
 import { measureFailoverGroup } from './groups/failover.ts'
 import type { GroupContext } from './groups/group.ts'
 import { measureMemoryGroup } from './groups/memory.ts'
@@ -16,7 +16,15 @@ import { printProfile } from './profile.ts'
 import type { ProfiledThread } from './protocol.ts'
 import { GROUPS, type Group, groupOf, meetsTarget, ROWS } from './rows.ts'
 import { Stage } from './stage.ts'
-import { describeRun, formatHead, formatLoad, formatPage, formatRow } from './table.ts'
+import {
+  describeRun,
+  formatHead,
+  formatJson,
+  formatLoad,
+  formatPage,
+  formatRow,
+  formatRun,
+} from './table.ts'
 
 const GROUP_TIMEOUT_MS = 300_000
 const PARTS: Readonly<Record<Group, (context: GroupContext) => Promise<void>>> = {
@@ -27,6 +35,9 @@ const PARTS: Readonly<Record<Group, (context: GroupContext) => Promise<void>>> =
   memory: measureMemoryGroup,
   snapshot: measureSnapshotGroup,
 }
+
+/** The last run of this machine: `npm run demo` shows it in place of `docs/bench.json`. */
+const LOCAL_PATH = 'data/bench.json'
 
 export interface BenchOptions {
   readonly groups: readonly Group[]
@@ -42,19 +53,21 @@ export async function runBench(options: BenchOptions): Promise<number> {
   const values = new Map<string, number>()
   const run = describeRun()
   const loadBefore = formatLoad()
-  print(`${run}\nload average at the start ${loadBefore}\n\n${formatHead()}`)
+  print(`${formatRun(run)}\nload average at the start ${loadBefore}\n\n${formatHead()}`)
   for (const group of GROUPS) {
     if (groups.includes(group)) await runPart(group, values)
   }
   const loadAfter = formatLoad()
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(0)
   print(`\nload average at the end ${loadAfter}\n${seconds} s`)
-  if (jsonPath !== null) {
-    writeFileSync(jsonPath, `${JSON.stringify(Object.fromEntries(values), null, 2)}\n`)
+  if (jsonPath !== null) writeFileSync(jsonPath, formatJson(run, values))
+  if (groups.includes('write')) {
+    mkdirSync('data', { recursive: true })
+    writeFileSync(LOCAL_PATH, formatJson(run, values))
   }
   if (markdownPath !== null) {
     const load = `Load average ${loadBefore} at the start, ${loadAfter} at the end; ${seconds} s.`
-    writeFileSync(markdownPath, `${run}.\n${load}\n\n${formatPage(values)}`)
+    writeFileSync(markdownPath, `${formatRun(run)}.\n${load}\n\n${formatPage(values)}`)
   }
   return printEnd(groups, values)
 }

@@ -4,13 +4,30 @@ import { availableParallelism, cpus, loadavg, platform, totalmem } from 'node:os
 import { describeTarget, formatFigure, meetsTarget, ROWS, type Row, type Values } from './rows.ts'
 
 /** What whoever reads the figures must know of them. */
-export function describeRun(): string {
+export interface Run {
+  readonly machine: string
+  readonly date: string
+  readonly commit: string
+}
+
+export function describeRun(): Run {
   const [cpu] = cpus()
   const gib = Math.round(totalmem() / 2 ** 30)
   const cores = `${availableParallelism()} x ${cpu?.model.trim() ?? 'unknown'}`
-  const date = new Date().toISOString().slice(0, 10)
-  const machine = `Node.js ${process.versions.node}, ${platform()}, ${cores}, ${gib} GiB`
-  return `Commit ${describeCommit()}, ${date}, ${machine}`
+  return {
+    machine: `Node.js ${process.versions.node}, ${platform()}, ${cores}, ${gib} GiB`,
+    date: new Date().toISOString().slice(0, 10),
+    commit: describeCommit(),
+  }
+}
+
+export function formatRun({ machine, date, commit }: Run): string {
+  return `Commit ${commit}, ${date}, ${machine}`
+}
+
+/** As the demo's page reads it. */
+export function formatJson(run: Run, values: Values): string {
+  return `${JSON.stringify({ ...run, figures: Object.fromEntries(values) }, null, 2)}\n`
 }
 
 /** Of the last minute, five and fifteen. */

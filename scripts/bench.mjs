@@ -16,7 +16,7 @@ const threads = ['engine', 'storage', 'user']
 const usage = [
   'Usage: npm run bench                          the whole table',
   `       … --only ${GROUPS.join(' | ')}    a part; can be given again`,
-  '       … --json FILE                          writes { "row": figure } as well',
+  '       … --json FILE                          writes the figures as docs/bench.json has them',
   '       … --markdown FILE                      writes the table as a page has it as well',
   `       … --profile ${threads.join(' | ')}    where a thread spends its time instead`,
 ].join('\n')

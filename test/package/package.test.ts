@@ -47,7 +47,8 @@ describe('the tarball', () => {
     const paths = packed.files.map(({ path }) => path)
     const pages = ['ARCHITECTURE.md', 'CHANGELOG.md', 'LICENSE', 'README.md', 'package.json']
     for (const page of pages) assert.ok(paths.includes(page), `${page} is missing`)
-    const expected = /^dist\/package\.json$|^dist\/[\w./-]+(\.js|\.d\.ts)$|^docs\/[\w-]+\.md$/
+    const expected =
+      /^dist\/package\.json$|^dist\/[\w./-]+(\.js|\.d\.ts)$|^docs\/[\w-]+\.(md|json)$/
     const others = paths.filter((path) => !pages.includes(path) && !expected.test(path))
     assert.deepEqual(others, [])
     const built = packed.sources.flatMap((path) => {

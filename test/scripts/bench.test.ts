@@ -1,9 +1,11 @@
 /** What the bench takes, before it measures anything. */
 import assert from 'node:assert/strict'
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { describeTarget, GROUPS, groupOf, meetsTarget, ROWS } from '../../bench/rows.ts'
+import { describeRun, formatJson } from '../../bench/table.ts'
 
 const root = fileURLToPath(new URL('../../', import.meta.url))
 
@@ -71,5 +73,22 @@ describe('the rows of the bench', () => {
     assert.equal(describeTarget(rowOf('write.serial.follower.p50Ms'), values), '<= 1.30')
     assert.equal(describeTarget(rowOf('write.serial.follower.p50Ms'), new Map()), null)
     assert.equal(describeTarget(rowOf('read.raw.perSecond'), values), '')
+  })
+})
+
+describe('docs/bench.json', () => {
+  it('is what a run writes, with figures of rows that there are', () => {
+    const shipped = JSON.parse(readFileSync(`${root}docs/bench.json`, 'utf8'))
+    const written = JSON.parse(
+      formatJson(describeRun(), new Map([['write.single.1.perSecond', 1]])),
+    )
+    for (const key of ['machine', 'date', 'commit']) {
+      assert.ok(typeof shipped[key] === 'string' && typeof written[key] === 'string', key)
+    }
+    assert.deepEqual(written.figures, { 'write.single.1.perSecond': 1 })
+    for (const [id, figure] of Object.entries(shipped.figures)) {
+      assert.ok(ROWS.some((row) => row.id === id) && typeof figure === 'number', id)
+    }
+    assert.ok('write.cluster.32.perSecond' in shipped.figures)
   })
 })
