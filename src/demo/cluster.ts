@@ -257,8 +257,9 @@ export class Cluster {
 
   async #restart(member: Member): Promise<void> {
     this.#ending.add(member)
+    const wasRunning = member.running !== null
     await member.kill()
-    this.#listener.happened(`${member.id} killed`, true)
+    if (wasRunning) this.#listener.happened(`${member.id} killed`, true)
     await pause(DOWN_MS)
     if (this.#isClosed) return
     this.#ending.delete(member)

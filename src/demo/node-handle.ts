@@ -1,5 +1,4 @@
 import { type ChildProcess, fork } from 'node:child_process'
-import { once } from 'node:events'
 import { ColmenaError, type ErrorCode } from '../index.ts'
 import type { FromNode, NodeCalls, NodeReport, WriteFate, WriteOrder } from './ipc.ts'
 
@@ -23,7 +22,7 @@ export class NodeHandle {
   readonly #child: ChildProcess
   readonly #listener: NodeListener
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
-  readonly #exited: Promise<unknown>
+  readonly #exited = Promise.withResolvers<void>()
   #lastId = 0
   #isGone = false
 
@@ -32,9 +31,11 @@ export class NodeHandle {
     const stdio: ('ignore' | 'inherit' | 'ipc')[] = ['ignore', 'ignore', 'inherit', 'ipc']
     this.#child = fork(ENTRY, { execArgv: [], serialization: 'advanced', stdio })
     this.#child.on('message', (message) => this.#receive(message as FromNode))
-    // A process that is killed while it is told something: its end says enough.
-    this.#child.on('error', () => {})
-    this.#exited = once(this.#child, 'exit').then(() => this.#gone())
+    this.#child.on('error', () => {
+      // Its pipe closes a moment before its end is known. One that never began has no end.
+      if (this.#child.pid === undefined) this.#gone()
+    })
+    this.#child.on('exit', () => this.#gone())
   }
 
   get pid(): number {
@@ -68,7 +69,7 @@ export class NodeHandle {
   /** As a power cut is for the process: no handler runs. Resolves when it is gone. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL')
-    await this.#exited
+    await this.#exited.promise
   }
 
   #receive(message: FromNode): void {
@@ -100,6 +101,7 @@ export class NodeHandle {
 
   #gone(): void {
     this.#isGone = true
+    this.#exited.resolve()
     for (const { reject } of this.#calls.values()) reject(goneError('a call'))
     this.#calls.clear()
     this.#listener.exited()
