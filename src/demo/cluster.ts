@@ -44,6 +44,7 @@ export class Cluster {
   #restarting: Member | null = null
   /** Members whose process is ended on purpose. */
   readonly #ending = new Set<Member>()
+  #isReady = false
   #isClosed = false
 
   private constructor(folder: DataFolder, listener: ClusterListener) {
@@ -199,6 +200,7 @@ export class Cluster {
     progress('waiting until three of them vote')
     await this.#untilReady(first)
     for (const member of this.members) member.settle()
+    this.#isReady = true
   }
 
   #optionsOf(at: number, nodeId: string, port: number): OpenOptions {
@@ -230,6 +232,7 @@ export class Cluster {
         listener.happened(`${member.id} ended by itself: restart it`, true)
       },
       levelAgain: ({ id }, afterMs) => {
+        if (!this.#isReady) return
         listener.happened(`${id} level again after ${formatSeconds(afterMs)}`, false)
       },
     }

@@ -18,6 +18,7 @@ const POLICY =
 type Status = 400 | 403 | 404 | 409 | 413 | 500 | 503
 const STATUSES: Readonly<Partial<Record<ErrorCode, Status>>> = {
   ERR_BUSY: 409,
+  ERR_CLOSED: 503,
   ERR_INVALID_ARGUMENT: 400,
   ERR_TOO_LARGE: 413,
 }

@@ -109,7 +109,5 @@ export class NodeHandle {
 }
 
 function goneError(what: string): ColmenaError {
-  return new ColmenaError('ERR_CLOSED', `${what} was not answered: the node's process has ended`, {
-    retryable: true,
-  })
+  return new ColmenaError('ERR_CLOSED', `${what} was not answered: the node's process has ended`)
 }

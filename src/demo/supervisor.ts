@@ -193,9 +193,7 @@ export class Supervisor {
 
 function awayError(nodeId: string | undefined): ColmenaError {
   const what = nodeId === undefined ? 'no node runs' : `${nodeId} does not run`
-  return new ColmenaError('ERR_CLOSED', `${what} just now: try again in a second`, {
-    retryable: true,
-  })
+  return new ColmenaError('ERR_CLOSED', `${what} just now: restart it, or write through another`)
 }
 
 function busyError(): ColmenaError {

@@ -28,7 +28,7 @@ it('a node can be told something while it dies', async () => {
   }
   await killed
   assert.ok((await unanswered) instanceof Error)
-  await assert.rejects(handle.call('barrier'), { code: 'ERR_CLOSED', retryable: true })
+  await assert.rejects(handle.call('barrier'), { code: 'ERR_CLOSED', retryable: false })
   assert.equal(exits, 1)
 })
 
@@ -49,7 +49,7 @@ it('the nodes end with a supervisor that is killed', async (t) => {
   await until('all four nodes have ended', () => !pids.some(isAlive))
 })
 
-it('nothing is left in the end, and a port that is taken is said before anything starts', async (t) => {
+it('nothing is left in the end, and a port that is taken is said at once', async (t) => {
   const { TMPDIR } = process.env
   t.after(() => {
     if (TMPDIR === undefined) delete process.env['TMPDIR']
