@@ -10,6 +10,8 @@ export class LagHistory {
   }
 
   add(at: number, index: number): void {
+    // A leader that is gone takes along what nobody else has of its log.
+    while (this.target > index) this.#points.pop()
     if (index > this.target) this.#points.push({ at, index })
     const [oldest, ...others] = this.#points
     if (oldest === undefined || others.length === 0 || at - oldest.at <= KEPT_MS) return

@@ -86,7 +86,9 @@ export class Member {
   /** The furthest index that this node knows of. */
   get knownIndex(): number {
     const { role, lastIndex, commitIndex } = this.#report ?? NOTHING
-    return Math.max(this.#appliedIndex, commitIndex, role === 'leader' ? lastIndex : 0)
+    // What only this node has may never be committed.
+    const isHeard = role === 'leader' && !this.#isCutOff
+    return Math.max(this.#appliedIndex, commitIndex, isHeard ? lastIndex : 0)
   }
 
   get pid(): number | null {
@@ -103,6 +105,8 @@ export class Member {
       fates: (fates) => this.#listener.fates(this, fates),
       leader: (leaderId, term) => this.#listener.leader(this, leaderId, term),
       report: (report) => {
+        // It may have come after the end of the process was known.
+        if (handle.isGone) return
         this.#report = report
         this.#reportAt = Date.now()
         this.#appliedIndex = Math.max(this.#appliedIndex, report.appliedIndex)
@@ -207,6 +211,10 @@ export class Member {
   }
 
   #exited(): void {
+    // Its role died with it; how far it was is still true.
+    if (this.#report !== null) {
+      this.#report = { ...this.#report, role: 'follower', leaderId: null }
+    }
     this.#enter('killed', Date.now())
     this.#listener.exited(this)
   }

@@ -95,7 +95,9 @@ describe('the demo', () => {
       page.card(old.id).story.startsWith('Level again after '),
     )
     assert.ok(page.events.includes(`${old.id} killed`))
-    assert.ok(page.events.some((text) => text.startsWith(`${old.id} level again after `)))
+    await until('that is told in the log as well', () =>
+      page.events.some((text) => text.startsWith(`${old.id} level again after `)),
+    )
   })
 
   it('cuts a node off from the others, and has it back', async () => {

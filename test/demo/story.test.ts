@@ -93,7 +93,20 @@ describe('a lag', () => {
     lag.add(0, 10)
     for (let at = 1_000; at <= 300_000; at += 1_000) lag.add(at, 10 + at)
     assert.ok(lag.lagMs(300_000, 10) <= 121_000)
-    lag.add(900_000, 10)
+    lag.add(900_000, 300_010)
     assert.equal(lag.target, 300_010)
+  })
+
+  it('is none to what died with a leader', () => {
+    const lag = new LagHistory()
+    for (const [at, index] of [
+      [0, 10],
+      [250, 25],
+      [500, 12],
+    ] as const) {
+      lag.add(at, index)
+    }
+    assert.equal(lag.target, 12)
+    assert.equal(lag.lagMs(600, 12), 0)
   })
 })
