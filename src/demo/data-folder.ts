@@ -15,7 +15,7 @@ export interface DataFolder {
 export async function openDataFolder(dataDir: string | null, count: number): Promise<DataFolder> {
   const path = dataDir ?? mkdtempSync(join(tmpdir(), 'colmena-demo-'))
   const remove = (): void => {
-    if (dataDir === null) rmSync(path, { recursive: true, force: true })
+    if (dataDir === null) rmSync(path, { recursive: true, force: true, maxRetries: 3 })
   }
   // Also where somebody ends the process without asking.
   process.on('exit', remove)

@@ -17,6 +17,12 @@ const ENTRY = new URL(
   import.meta.url,
 )
 
+/** A process that ends takes its nodes along, before it removes their folder. */
+const running = new Set<ChildProcess>()
+process.on('exit', () => {
+  for (const child of running) child.kill('SIGKILL')
+})
+
 /** One life of a node: a process that the supervisor started. */
 export class NodeHandle {
   readonly #child: ChildProcess
@@ -30,6 +36,7 @@ export class NodeHandle {
     this.#listener = listener
     const stdio: ('ignore' | 'inherit' | 'ipc')[] = ['ignore', 'ignore', 'inherit', 'ipc']
     this.#child = fork(ENTRY, { execArgv: [], serialization: 'advanced', stdio })
+    running.add(this.#child)
     this.#child.on('message', (message) => this.#receive(message as FromNode))
     this.#child.on('error', () => {
       // Its pipe closes a moment before its end is known. One that never began has no end.
@@ -101,6 +108,7 @@ export class NodeHandle {
 
   #gone(): void {
     this.#isGone = true
+    running.delete(this.#child)
     this.#exited.resolve()
     for (const { reject } of this.#calls.values()) reject(goneError('a call'))
     this.#calls.clear()

@@ -34,6 +34,10 @@ describe('scripts', () => {
       '--seed=1',
       '--break=it',
     ],
+    ['a port that is none', /--port is a number .*"80a"/, 'scripts/demo.mjs', '--port', '80a'],
+    ['a port beyond all', /--port is a number .*"65536"/, 'scripts/demo.mjs', '--port=65536'],
+    ['no host', /--host is an address/, 'scripts/demo.mjs', '--host='],
+    ['a flag that it lacks', /Unknown option '--rate'/, 'scripts/demo.mjs', '--rate', '5'],
     ['arguments it has no use for', /does not know "fast"/, 'scripts/build.mjs', 'fast'],
   ]
   for (const [what, message, ...args] of refused) {
