@@ -1,7 +1,8 @@
-/** Builds the package: dist/ is emptied, then filled from src/ by the compiler. */
+/** Builds the package: dist/ is emptied, then filled from src/ by the compiler, from web/ by Vite. */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, rmSync } from 'node:fs'
+import { copyFileSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
+import { build } from 'vite'
 import { refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
@@ -21,6 +22,29 @@ const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'
   cwd: root,
   stdio: 'inherit',
 })
+if (status !== 0) process.exit(status ?? 1)
 // It says that what is in there are ES modules; the root can't, see ARCHITECTURE.md.
-if (status === 0) copyFileSync(`${root}src/package.json`, `${root}dist/package.json`)
-process.exit(status ?? 1)
+copyFileSync(`${root}src/package.json`, `${root}dist/package.json`)
+await buildPages()
+
+/** Two pages without inline scripts or styles, and relative links, so that any prefix will do. */
+async function buildPages() {
+  const [, example] = /```ts\n([\s\S]*?)```/.exec(readFileSync(`${root}README.md`, 'utf8'))
+  await build({
+    root: `${root}web`,
+    base: './',
+    configFile: false,
+    envDir: false,
+    publicDir: false,
+    logLevel: 'warn',
+    define: { README_EXAMPLE: JSON.stringify(example) },
+    build: {
+      outDir: `${root}dist/web`,
+      emptyOutDir: true,
+      assetsInlineLimit: 0,
+      modulePreload: { polyfill: false },
+      reportCompressedSize: false,
+      rolldownOptions: { input: [`${root}web/demo.html`, `${root}web/cluster.html`] },
+    },
+  })
+}

@@ -1,0 +1,78 @@
+/** A real browser, headless: the one that npm brought along, or one that the machine has. */
+import assert from 'node:assert/strict'
+import { existsSync } from 'node:fs'
+import packed from '@sparticuz/chromium'
+import { type Browser, chromium, type Page } from 'playwright-core'
+
+/** Where the usual systems keep theirs. */
+const installed = [
+  '/usr/bin/google-chrome',
+  '/usr/bin/chromium',
+  '/usr/bin/chromium-browser',
+  '/snap/bin/chromium',
+  '/Applications/Google Chrome.app/Contents/MacOS/Google Chrome',
+  '/Applications/Chromium.app/Contents/MacOS/Chromium',
+  'C:\\Program Files\\Google\\Chrome\\Application\\chrome.exe',
+  'C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\msedge.exe',
+] as const
+
+/** What a browser does by itself on the network has no place in a test. */
+const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
+
+export async function openBrowser(): Promise<Browser> {
+  // The packed one is built for this platform only.
+  const isPacked = process.platform === 'linux' && process.arch === 'x64'
+  const executablePath = isPacked
+    ? await packed.executablePath()
+    : installed.find((path) => existsSync(path))
+  assert.ok(
+    executablePath !== undefined,
+    `no browser for ${process.platform} ${process.arch}: install Chrome or Chromium, as one of ` +
+      installed.join(', '),
+  )
+  // In a single process, closing one context hangs all others.
+  const own = isPacked ? packed.args.filter((flag) => flag !== '--single-process') : []
+  const args = [...own, ...quiet]
+  return chromium.launch({ executablePath, args, headless: true })
+}
+
+export interface Look {
+  readonly width: 1440 | 390
+  readonly scheme: 'light' | 'dark'
+}
+
+export const LOOKS: readonly Look[] = [
+  { width: 1440, scheme: 'light' },
+  { width: 390, scheme: 'light' },
+  { width: 1440, scheme: 'dark' },
+  { width: 390, scheme: 'dark' },
+]
+
+/** A page, and what it did wrong: errors, words on the console, requests that leave its origin. */
+export interface WatchedPage {
+  readonly page: Page
+  readonly faults: readonly string[]
+}
+
+export async function openPage(
+  browser: Browser,
+  url: string,
+  { width, scheme }: Look = LOOKS[0]!,
+): Promise<WatchedPage> {
+  const viewport = { width, height: width === 390 ? 844 : 900 }
+  const context = await browser.newContext({ viewport, colorScheme: scheme, locale: 'en-US' })
+  const page = await context.newPage()
+  const faults: string[] = []
+  const { origin } = new URL(url)
+  page.on('pageerror', (error) => faults.push(`threw ${error.message}`))
+  page.on('console', (message) => {
+    // A server that is away is part of some tests, and the browser tells of it by itself.
+    if (message.type() !== 'error' || /ERR_|status of (4|5)\d\d/.test(message.text())) return
+    faults.push(`said ${message.text()}`)
+  })
+  page.on('request', (request) => {
+    if (!request.url().startsWith(`${origin}/`)) faults.push(`asked for ${request.url()}`)
+  })
+  await page.goto(url)
+  return { page, faults }
+}

@@ -1,0 +1,117 @@
+/**
+ * Server-sent events by `fetch`: `EventSource` can neither send a token, nor say why it failed, nor
+ * notice a peer that has gone silent.
+ */
+
+export type Link =
+  | { readonly state: 'connecting' }
+  | { readonly state: 'live' }
+  | { readonly state: 'lost'; readonly since: number; readonly reason: string }
+
+export interface StreamOptions {
+  readonly url: string
+  readonly headers?: Readonly<Record<string, string>>
+  /** A stream from which nothing was heard for so long is opened anew. */
+  readonly silenceMsMax: number
+  readonly signal: AbortSignal
+  event(name: string, data: unknown): void
+  link(link: Link): void
+}
+
+export interface StreamEvent {
+  readonly name: string
+  readonly data: string
+}
+
+const retryMsMin = 500
+const retryMsMax = 5_000
+
+/** Stays connected until `signal` is aborted; each loss is told, and tried again. */
+export async function followStream(options: StreamOptions): Promise<void> {
+  const { signal, link } = options
+  let lostSince: number | null = null
+  let retryMs = retryMsMin
+  link({ state: 'connecting' })
+  while (!signal.aborted) {
+    let reason = 'the server ended the stream'
+    try {
+      await readStream(options, () => {
+        lostSince = null
+        retryMs = retryMsMin
+        link({ state: 'live' })
+      })
+    } catch (error) {
+      reason = error instanceof Error ? error.message : String(error)
+    }
+    if (signal.aborted) return
+    lostSince ??= Date.now()
+    link({ state: 'lost', since: lostSince, reason })
+    await pause(retryMs, signal)
+    retryMs = Math.min(retryMsMax, retryMs * 2)
+  }
+}
+
+async function readStream(options: StreamOptions, opened: () => void): Promise<void> {
+  const silence = new AbortController()
+  const silent = (): void => silence.abort(new Error('nothing was heard from the server'))
+  let timer = setTimeout(silent, options.silenceMsMax)
+  try {
+    const response = await fetch(options.url, {
+      headers: { accept: 'text/event-stream', ...options.headers },
+      signal: AbortSignal.any([options.signal, silence.signal]),
+      cache: 'no-store',
+    })
+    if (!response.ok || response.body === null) {
+      throw new Error(`the server answered ${response.status}`)
+    }
+    opened()
+    const parse = createParser()
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader()
+    for (;;) {
+      const { done, value } = await reader.read()
+      if (done) return
+      clearTimeout(timer)
+      timer = setTimeout(silent, options.silenceMsMax)
+      for (const { name, data } of parse(value)) options.event(name, JSON.parse(data))
+    }
+  } finally {
+    clearTimeout(timer)
+    // A stream that is left for any reason must not keep its connection.
+    silence.abort()
+  }
+}
+
+/** Takes text as it comes and gives the events that it completes; comments are heartbeats. */
+export function createParser(): (text: string) => StreamEvent[] {
+  let rest = ''
+  return (text) => {
+    const blocks = (rest + text).replaceAll('\r\n', '\n').split('\n\n')
+    rest = blocks.pop() ?? ''
+    return blocks.flatMap(parseBlock)
+  }
+}
+
+function parseBlock(block: string): StreamEvent[] {
+  let name = 'message'
+  const data: string[] = []
+  for (const line of block.split('\n')) {
+    const colon = line.indexOf(':')
+    if (colon <= 0) continue
+    const value = line.slice(colon + 1).replace(/^ /, '')
+    if (line.startsWith('event:')) name = value
+    else if (line.startsWith('data:')) data.push(value)
+  }
+  return data.length === 0 ? [] : [{ name, data: data.join('\n') }]
+}
+
+function pause(durationMs: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const end = (): void => {
+      clearTimeout(timer)
+      signal.removeEventListener('abort', end)
+      resolve()
+    }
+    const timer = setTimeout(end, durationMs)
+    signal.addEventListener('abort', end)
+  })
+}
