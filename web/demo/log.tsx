@@ -46,8 +46,8 @@ export function Log({ rows, isLoading }: { rows: readonly LogRow[]; isLoading: b
         <span>received ▸ applied by</span>
         <span>term/index</span>
         <span class="latency-key">
-          <i class="committed" /> committed <i class="applied" /> applied there{' '}
-          <i class="everywhere" /> on all nodes
+          <i class="committed" /> committed <i class="applied" /> applied <i class="everywhere" />{' '}
+          everywhere
         </span>
       </div>
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so the keyboard must. */}
