@@ -67,7 +67,11 @@ export const catchingUp: DemoState = {
       appliedPerSecond: Array.from({ length: 60 }, (_, at) => (at < 40 ? wave(at, 48) : 0)),
       story: 'Behind by 1,240 entries, catching up.',
     }),
-    makeNode('node-3', { role: 'candidate', isCutOff: true, story: 'Cut off: asks for votes, hears nobody.' }),
+    makeNode('node-3', {
+      role: 'candidate',
+      isCutOff: true,
+      story: 'Cut off: asks for votes, hears nobody.',
+    }),
     learner,
   ],
   tally: { ...whole.tally, everywhere: 11_240 },
@@ -75,20 +79,22 @@ export const catchingUp: DemoState = {
 
 export const twoDown: DemoState = {
   ...whole,
-  nodes: ['node-1', 'node-2'].map((id) =>
-    makeNode(id, {
-      role: 'gone',
-      isRunning: false,
-      leaderId: null,
-      startedAt: null,
-      lagEntries: 420,
-      appliedPerSecond: Array.from({ length: 60 }, (_, at) => (at < 50 ? 48 : 0)),
-      story: 'Killed. Starts again in 3 s.',
-    }),
-  ).concat([
-    makeNode('node-3', { leaderId: null, story: 'No majority: waits for another voter.' }),
-    { ...learner, leaderId: null },
-  ]),
+  nodes: ['node-1', 'node-2']
+    .map((id) =>
+      makeNode(id, {
+        role: 'gone',
+        isRunning: false,
+        leaderId: null,
+        startedAt: null,
+        lagEntries: 420,
+        appliedPerSecond: Array.from({ length: 60 }, (_, at) => (at < 50 ? 48 : 0)),
+        story: 'Killed. Starts again in 3 s.',
+      }),
+    )
+    .concat([
+      makeNode('node-3', { leaderId: null, story: 'No majority: waits for another voter.' }),
+      { ...learner, leaderId: null },
+    ]),
   notice: {
     title: 'Two of three voters are down: writes wait.',
     text: 'One voter alone can’t know what a majority has. Writes go on once a second one is back; reads of level none work all the time.',

@@ -1,1 +1,166 @@
-export {}
+/** The page that every node serves: how the cluster is, as this node knows it. */
+import { type JSX, render } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import '../shared/base.css'
+import './cluster.css'
+import type { NodeStatus } from '../../src/index.ts'
+import { formatSpan } from '../shared/format.ts'
+import { RoleMark } from '../shared/marks.tsx'
+import { Head, type Report, reportLink, Strip } from '../shared/parts.tsx'
+import { keepToken, type Right, readRight, readToken } from './api.ts'
+import { Members, Terms } from './members.tsx'
+import { QueryBox } from './query.tsx'
+import { Databases, LogState, Slow, Warnings } from './state.tsx'
+import { type ClusterView, followCluster, nothing } from './store.ts'
+
+function Page(): JSX.Element {
+  const [token, setToken] = useState(readToken)
+  const [view, setView] = useState<ClusterView>(nothing)
+  const right = useRight(token, view.link.state)
+  useEffect(() => {
+    const leaving = new AbortController()
+    setView(nothing)
+    followCluster(token, setView, leaving.signal)
+    return () => leaving.abort()
+  }, [token])
+  const enter = (entered: string): void => {
+    keepToken(entered)
+    setToken(entered)
+  }
+  const { link, status, lastHeard } = view
+  const refused = link.state === 'lost' && (link.status === 401 || link.status === 403)
+  const now = lastHeard ?? Date.now()
+  return (
+    <>
+      <Head>
+        {status !== null && <span class="soft">version {status.version}</span>}
+        <nav aria-label="More">
+          <a href="metrics">Metrics</a>
+          <a href="README.md">Docs</a>
+        </nav>
+      </Head>
+      <main id="main">
+        <h1>{status === null ? 'This cluster' : `This cluster, as ${status.nodeId} knows it`}</h1>
+        {refused ? (
+          <TokenForm hadOne={token !== null} enter={enter} />
+        ) : (
+          <Strip report={describe(view)}>{status !== null && <Self status={status} />}</Strip>
+        )}
+        {status !== null && !refused && (
+          <>
+            <Members status={status} members={view.members} />
+            <div class="halves">
+              <Terms terms={status.terms} now={now} />
+              <LogState status={status} />
+            </div>
+            <QueryBox
+              databases={status.databases.map(({ name }) => name)}
+              nodeId={status.nodeId}
+              right={right}
+              token={token}
+            />
+            <div class="halves">
+              <Databases databases={status.databases} />
+              <Slow slow={view.slow} now={now} />
+            </div>
+            <Warnings warnings={view.warnings} now={now} />
+          </>
+        )}
+      </main>
+    </>
+  )
+}
+
+function useRight(token: string | null, state: ClusterView['link']['state']): Right | null {
+  const [right, setRight] = useState<Right | null>(null)
+  useEffect(() => {
+    if (state !== 'live') return
+    // If it can't be had the server still decides; the page only says less.
+    readRight(token).then(setRight, () => setRight(null))
+  }, [token, state])
+  return right
+}
+
+function Self({ status }: { status: NodeStatus }): JSX.Element {
+  const role = status.isLearner
+    ? 'learner'
+    : status.role === 'precandidate'
+      ? 'candidate'
+      : status.role
+  return (
+    <>
+      <RoleMark role={role} note={`term ${status.term}`} />
+      <span class="soft">
+        Node.js {status.nodejsVersion}, SQLite {status.sqliteVersion}
+      </span>
+    </>
+  )
+}
+
+/** The most urgent first. */
+function describe({ link, lastHeard, status }: ClusterView): Report {
+  const lost = reportLink(link, lastHeard, 'Is the node still running?')
+  if (lost !== null) return lost
+  if (status === null)
+    return { kind: 'waits', title: 'Connected.', text: 'Waiting for the status.' }
+  if (status.haltedReason !== null) {
+    return { kind: 'broken', title: 'This node applies nothing.', text: status.haltedReason }
+  }
+  if (status.leader === null) {
+    const text = 'Writes wait, and so do reads of level weak and strong. Level none works.'
+    return { kind: 'broken', title: 'No leader is known here.', text }
+  }
+  if (status.notReadyReason !== null) {
+    return { kind: 'waits', title: 'This node is not ready.', text: status.notReadyReason }
+  }
+  if (status.engineMix === 'mixed') {
+    const text = 'Members run different builds of SQLite. It is watched; make them equal soon.'
+    return { kind: 'waits', title: 'Ready.', text }
+  }
+  const term = status.terms.at(-1)
+  const since = term === undefined ? '' : ` for ${formatSpan(Date.now() - term.sinceMs)}`
+  return { kind: 'well', title: 'Ready.', text: `${status.leader.id} has led${since}.` }
+}
+
+function TokenForm({
+  hadOne,
+  enter,
+}: {
+  hadOne: boolean
+  enter(token: string): void
+}): JSX.Element {
+  const [token, setToken] = useState('')
+  return (
+    <form
+      class="token"
+      onSubmit={(event) => {
+        event.preventDefault()
+        if (token.trim() !== '') enter(token.trim())
+      }}
+    >
+      <p role="status">
+        {hadOne
+          ? 'The server does not take this token. Another one?'
+          : 'This server wants a token. It is kept for this tab alone.'}
+      </p>
+      <label>
+        Token{' '}
+        <input
+          type="password"
+          autocomplete="off"
+          value={token}
+          onInput={({ currentTarget }) => setToken(currentTarget.value)}
+        />
+      </label>
+      <button type="submit" class="main">
+        Continue
+      </button>
+    </form>
+  )
+}
+
+const root = document.getElementById('page')
+if (root !== null) {
+  root.replaceChildren()
+  render(<Page />, root)
+}

@@ -110,7 +110,11 @@ function Facts({ node }: { node: NodeCard }): JSX.Element {
   )
 }
 
-function CardButtons({ node, isLive, act }: Pick<CardProps, 'node' | 'isLive' | 'act'>): JSX.Element {
+function CardButtons({
+  node,
+  isLive,
+  act,
+}: Pick<CardProps, 'node' | 'isLive' | 'act'>): JSX.Element {
   const { id, isCutOff, isRunning, role } = node
   const link = isCutOff ? 'join' : 'cut'
   const linkWords = isCutOff ? 'Join again' : 'Cut off'

@@ -145,14 +145,21 @@ function createPlot(element: HTMLElement, hooks: PlotHooks): UPlot {
       ],
       series: [
         {},
-        { ...series, scale: 'writes', stroke: color('--honey'), fill: color('--honey-area'), width: 1 },
+        {
+          ...series,
+          scale: 'writes',
+          stroke: color('--honey'),
+          fill: color('--honey-area'),
+          width: 1,
+        },
         { ...series, scale: 'ms', stroke: ink },
         { ...series, scale: 'ms', stroke: ink, dash: [4, 4] },
       ],
       hooks: {
         draw: [(plot) => drawMarks(plot, hooks.marks(), { ink, soft, font })],
         setCursor: [
-          ({ cursor, data }) => hooks.point(cursor.idx == null ? null : (data[0][cursor.idx] ?? null)),
+          ({ cursor, data }) =>
+            hooks.point(cursor.idx == null ? null : (data[0][cursor.idx] ?? null)),
         ],
       },
     },

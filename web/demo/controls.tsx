@@ -66,7 +66,10 @@ function WriteForm({ state, isLive, store }: PanelProps): JSX.Element {
   const submit = (event: Event): void => {
     event.preventDefault()
     const words = text.trim()
-    store.current?.write({ ...(words === '' ? {} : { text: words }), ...(node === '' ? {} : { node }) })
+    store.current?.write({
+      ...(words === '' ? {} : { text: words }),
+      ...(node === '' ? {} : { node }),
+    })
     setText('')
   }
   return (

@@ -10,7 +10,13 @@ const rowsMax = 100
  * While somebody points at a row, or has scrolled down to older ones, the rows stay where they are:
  * those that come meanwhile wait, and are counted.
  */
-export function Log({ rows, isLoading }: { rows: readonly LogRow[]; isLoading: boolean }): JSX.Element {
+export function Log({
+  rows,
+  isLoading,
+}: {
+  rows: readonly LogRow[]
+  isLoading: boolean
+}): JSX.Element {
   const [newestShown, hold] = useState<number | null>(null)
   const isOver = useRef(false)
   const [isEventsOnly, setEventsOnly] = useState(false)
@@ -27,10 +33,12 @@ export function Log({ rows, isLoading }: { rows: readonly LogRow[]; isLoading: b
     look(box)
   }
   return (
-    <section class="log" aria-labelledby="log-title">
+    <div class="log">
       <header>
         <h2 id="log-title">Event log</h2>
-        <span class="soft figures">{held.length > 0 && `${held.length} newer, while you read`}</span>
+        <span class="soft figures">
+          {held.length > 0 && `${held.length} newer, while you read`}
+        </span>
         <label class="check">
           <input
             type="checkbox"
@@ -50,19 +58,27 @@ export function Log({ rows, isLoading }: { rows: readonly LogRow[]; isLoading: b
           everywhere
         </span>
       </div>
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so the keyboard must. */}
-      <div class="log-rows" tabIndex={0} role="region" aria-labelledby="log-title"
+      <section
+        class="log-rows"
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so the keyboard must.
+        tabIndex={0}
+        aria-labelledby="log-title"
         onPointerEnter={({ currentTarget }) => point(currentTarget, true)}
         onPointerLeave={({ currentTarget }) => point(currentTarget, false)}
-        onScroll={({ currentTarget }) => look(currentTarget)}>
-        {shown.length === 0 && <p class="empty">{isLoading ? 'Waiting for the first rows.' : describeEmpty(isEventsOnly)}</p>}
+        onScroll={({ currentTarget }) => look(currentTarget)}
+      >
+        {shown.length === 0 && (
+          <p class="empty">
+            {isLoading ? 'Waiting for the first rows.' : describeEmpty(isEventsOnly)}
+          </p>
+        )}
         <ol class={isSettled ? 'is-settled' : ''}>
           {shown.map((row) => (
             <Row key={row.key} row={row} />
           ))}
         </ol>
-      </div>
-    </section>
+      </section>
+    </div>
   )
 }
 
@@ -132,14 +148,19 @@ function describeOutcome({ outcome, error }: WriteRow): string {
 /** From 1 ms to 10 s: a write that waited for an election must fit beside one that did not. */
 const widthDecades = 4
 
-function Latency({ row: { committedMs, appliedMs, everywhereMs, outcome } }: { row: WriteRow }): JSX.Element {
+function Latency({
+  row: { committedMs, appliedMs, everywhereMs, outcome },
+}: {
+  row: WriteRow
+}): JSX.Element {
   if (committedMs === null) {
     return <span class="latency soft">{outcome === 'pending' ? 'waiting' : ''}</span>
   }
   const applied = Math.max(committedMs, appliedMs ?? committedMs)
   const total = Math.max(applied, everywhereMs ?? applied)
   const width = Math.min(1, Math.max(0.04, Math.log10(Math.max(1, total)) / widthDecades + 0.04))
-  const share = (from: number, to: number): string => `${total === 0 ? 0 : ((to - from) / total) * 100}%`
+  const share = (from: number, to: number): string =>
+    `${total === 0 ? 0 : ((to - from) / total) * 100}%`
   const parts = `${formatMs(committedMs)} → ${everywhereMs === null ? '…' : formatMs(everywhereMs)}`
   return (
     <span class="latency">

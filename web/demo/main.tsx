@@ -40,7 +40,11 @@ function Page(): JSX.Element {
         </p>
         <Sums tally={state?.tally ?? null} />
         <Strip report={describe(view)} />
-        <Cards view={view} isLive={isLive} act={(node, action) => store.current?.act(node, action)} />
+        <Cards
+          view={view}
+          isLive={isLive}
+          act={(node, action) => store.current?.act(node, action)}
+        />
         <div class="middle">
           <Log rows={view?.rows ?? []} isLoading={state === null} />
           <ControlPanel state={state} isLive={isLive} store={store} />
@@ -85,7 +89,8 @@ function useOwnWrites(store: DemoStore | null, state: DemoState | null, isLive: 
 }
 
 function Sums({ tally }: { tally: Tally | null }): JSX.Element {
-  const show = (count: number | undefined): string => (count === undefined ? '–' : formatCount(count))
+  const show = (count: number | undefined): string =>
+    count === undefined ? '–' : formatCount(count)
   const alarm = (count: number | undefined): string => ((count ?? 0) > 0 ? 'sum is-alarm' : 'sum')
   return (
     <dl class="sums" aria-label="Running sum">

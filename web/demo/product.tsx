@@ -17,7 +17,7 @@ export function Product({ levels }: { levels: readonly LevelFigure[] | null }): 
           <CopyButton text={README_EXAMPLE} what="the example" />
         </header>
         {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so the keyboard must. */}
-        <pre tabIndex={0} aria-labelledby="example-title">
+        <pre tabIndex={0}>
           <code>{README_EXAMPLE}</code>
         </pre>
       </section>
@@ -185,10 +185,15 @@ function Promises(): JSX.Element {
       <div>
         <h2>What is promised</h2>
         <ul>
-          <li>A write that resolved is on the disks of a majority. No crash of a minority takes it back.</li>
+          <li>
+            A write that resolved is on the disks of a majority. No crash of a minority takes it
+            back.
+          </li>
           <li>A write happens once or not at all. Where nobody can know, the error says so.</li>
           <li>All nodes compute the same, with random() and CURRENT_TIMESTAMP as they are.</li>
-          <li>A lost minority is a pause, not an outage: of three voters one may die, of five two.</li>
+          <li>
+            A lost minority is a pause, not an outage: of three voters one may die, of five two.
+          </li>
         </ul>
       </div>
       <div>
@@ -197,7 +202,9 @@ function Promises(): JSX.Element {
           <li>More nodes make reads faster, never writes: one leader orders them all.</li>
           <li>All data is on every node.</li>
           <li>With two of three voters down, writes wait: nobody could say what a majority has.</li>
-          <li>A statement that writes runs to its end on every node, and holds up those behind it.</li>
+          <li>
+            A statement that writes runs to its end on every node, and holds up those behind it.
+          </li>
         </ul>
       </div>
     </section>

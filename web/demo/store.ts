@@ -56,11 +56,13 @@ const nothing: DemoView = {
 /** Follows the server until `signal` is aborted, and tells `changed` at most once a frame. */
 export function openStore(changed: (view: DemoView) => void, signal: AbortSignal): DemoStore {
   let view = nothing
-  let frame: number | undefined
+  let isDue = false
   const update = (part: Partial<DemoView>): void => {
     view = { ...view, ...part }
-    frame ??= requestAnimationFrame(() => {
-      frame = undefined
+    if (isDue) return
+    isDue = true
+    requestAnimationFrame(() => {
+      isDue = false
       if (!signal.aborted) changed(view)
     })
   }
@@ -114,7 +116,12 @@ export function applyEvent(
   switch (name) {
     case 'hello': {
       const { state, rows, points } = data as DemoEvents['hello']
-      return { state, rows: boundRows(rows), points: points.slice(-pointsMax), ...measure(view, state) }
+      return {
+        state,
+        rows: boundRows(rows),
+        points: points.slice(-pointsMax),
+        ...measure(view, state),
+      }
     }
     case 'state': {
       const state = data as DemoEvents['state']

@@ -62,15 +62,7 @@ export function Bar({ label, part, text, isLevel }: BarProps): JSX.Element {
   const percent = Math.round(part * 1_000) / 10
   return (
     <div class={isLevel ? 'bar is-level' : 'bar'}>
-      <div
-        class="bar-track"
-        role="meter"
-        aria-label={label}
-        aria-valuemin={0}
-        aria-valuemax={100}
-        aria-valuenow={percent}
-        aria-valuetext={text}
-      >
+      <div class="bar-track" role="img" aria-label={`${label}: ${text}`}>
         <div class="bar-fill" style={{ width: `${percent}%` }} />
       </div>
       <span class="figures" aria-hidden="true">
@@ -81,7 +73,13 @@ export function Bar({ label, part, text, isLevel }: BarProps): JSX.Element {
 }
 
 /** The shape of the last minute. Its newest figure stands beside it in words. */
-export function Sparkline({ values, max }: { values: readonly number[]; max: number }): JSX.Element {
+export function Sparkline({
+  values,
+  max,
+}: {
+  values: readonly number[]
+  max: number
+}): JSX.Element {
   const height = 24
   const from = 60 - values.length
   const top = Math.max(1, max)

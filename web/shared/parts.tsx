@@ -54,7 +54,13 @@ export interface Report {
   readonly text: string
 }
 
-export function Strip({ report, children }: { report: Report; children?: ComponentChildren }): JSX.Element {
+export function Strip({
+  report,
+  children,
+}: {
+  report: Report
+  children?: ComponentChildren
+}): JSX.Element {
   return (
     <div class={`strip strip-${report.kind}`}>
       <p role="status">
@@ -104,14 +110,14 @@ export function ConfirmButton({ label, question, yes, disabled, run }: ConfirmPr
     if (isYes) run()
   }
   return (
-    <span class="confirm" role="group" aria-label={question}>
-      <span>{question}</span>
+    <fieldset class="confirm">
+      <legend>{question}</legend>
       <button type="button" disabled={disabled ?? false} onClick={() => answer(true)}>
         {yes}
       </button>
       <button type="button" ref={keep} onClick={() => answer(false)}>
         Keep
       </button>
-    </span>
+    </fieldset>
   )
 }

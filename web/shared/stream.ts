@@ -6,7 +6,13 @@
 export type Link =
   | { readonly state: 'connecting' }
   | { readonly state: 'live' }
-  | { readonly state: 'lost'; readonly since: number; readonly reason: string }
+  | {
+      readonly state: 'lost'
+      readonly since: number
+      readonly reason: string
+      /** Of an answer that was no stream; null if there was none. */
+      readonly status: number | null
+    }
 
 export interface StreamOptions {
   readonly url: string
@@ -23,6 +29,15 @@ export interface StreamEvent {
   readonly data: string
 }
 
+class RefusedStream extends Error {
+  readonly status: number
+
+  constructor(status: number) {
+    super(`the server answered ${status}`)
+    this.status = status
+  }
+}
+
 const retryMsMin = 500
 const retryMsMax = 5_000
 
@@ -34,6 +49,7 @@ export async function followStream(options: StreamOptions): Promise<void> {
   link({ state: 'connecting' })
   while (!signal.aborted) {
     let reason = 'the server ended the stream'
+    let status: number | null = null
     try {
       await readStream(options, () => {
         lostSince = null
@@ -42,10 +58,11 @@ export async function followStream(options: StreamOptions): Promise<void> {
       })
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error)
+      if (error instanceof RefusedStream) status = error.status
     }
     if (signal.aborted) return
     lostSince ??= Date.now()
-    link({ state: 'lost', since: lostSince, reason })
+    link({ state: 'lost', since: lostSince, reason, status })
     await pause(retryMs, signal)
     retryMs = Math.min(retryMsMax, retryMs * 2)
   }
@@ -62,7 +79,7 @@ async function readStream(options: StreamOptions, opened: () => void): Promise<v
       cache: 'no-store',
     })
     if (!response.ok || response.body === null) {
-      throw new Error(`the server answered ${response.status}`)
+      throw new RefusedStream(response.status)
     }
     opened()
     const parse = createParser()
