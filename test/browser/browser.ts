@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import packed from '@sparticuz/chromium'
-import { type Browser, chromium, type Page } from 'playwright-core'
+import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 
 /** Where the usual systems keep theirs. */
 const installed = [
@@ -58,9 +58,15 @@ export async function openPage(
   browser: Browser,
   url: string,
   { width, scheme }: Look = LOOKS[0]!,
+  options: BrowserContextOptions = {},
 ): Promise<WatchedPage> {
   const viewport = { width, height: width === 390 ? 844 : 900 }
-  const context = await browser.newContext({ viewport, colorScheme: scheme, locale: 'en-US' })
+  const context = await browser.newContext({
+    viewport,
+    colorScheme: scheme,
+    locale: 'en-US',
+    ...options,
+  })
   const page = await context.newPage()
   const faults: string[] = []
   const { origin } = new URL(url)

@@ -16,7 +16,7 @@ const types: Readonly<Record<string, string>> = {
 }
 
 /** The strictest that the pages hold: nothing but their own files. */
-export const POLICY =
+export const POLICY: string =
   "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; " +
   "base-uri 'none'; form-action 'none'"
 
@@ -62,10 +62,6 @@ export class FakeDemo {
     const closed = new Promise((resolve) => this.#server.close(resolve))
     this.#server.closeAllConnections()
     await closed
-  }
-
-  get streamCount(): number {
-    return this.#streams.size
   }
 
   send<Name extends keyof DemoEvents>(name: Name, data: DemoEvents[Name]): void {

@@ -124,7 +124,7 @@ function Rate({ value, isLive, set }: SettingProps): JSX.Element {
   return (
     <label class="rate">
       <span>
-        Writes a second <output class="figures">{shown}</output>
+        Writes a second <b class="figures">{shown}</b>
       </span>
       <input
         type="range"

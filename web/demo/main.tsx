@@ -50,7 +50,7 @@ function Page(): JSX.Element {
           <ControlPanel state={state} isLive={isLive} store={store} />
         </div>
         <Chart points={view?.points ?? []} />
-        <Product levels={state?.levels ?? null} />
+        <Product levels={state?.levels ?? []} hasLeader={hasLeader(state)} />
       </main>
     </>
   )
@@ -116,6 +116,11 @@ function Sums({ tally }: { tally: Tally | null }): JSX.Element {
       </div>
     </dl>
   )
+}
+
+/** Before anything is known there is no reason to say that there is none. */
+function hasLeader(state: DemoState | null): boolean {
+  return state === null || state.nodes.some(({ role, isRunning }) => isRunning && role === 'leader')
 }
 
 /** The one line above the cards: what a visitor should know now, the most urgent first. */

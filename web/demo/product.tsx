@@ -8,7 +8,12 @@ import { CopyButton } from '../shared/parts.tsx'
 /** The first code block of the README, put in by the build: the two can't differ. */
 declare const README_EXAMPLE: string
 
-export function Product({ levels }: { levels: readonly LevelFigure[] | null }): JSX.Element {
+interface LevelsProps {
+  readonly levels: readonly LevelFigure[]
+  readonly hasLeader: boolean
+}
+
+export function Product({ levels, hasLeader }: LevelsProps): JSX.Element {
   return (
     <div class="product">
       <section aria-labelledby="example-title">
@@ -21,7 +26,7 @@ export function Product({ levels }: { levels: readonly LevelFigure[] | null }): 
           <code>{README_EXAMPLE}</code>
         </pre>
       </section>
-      <Levels levels={levels} />
+      <Levels levels={levels} hasLeader={hasLeader} />
       <Throughput />
       <Promises />
       <Docs />
@@ -47,11 +52,11 @@ const levelRows = [
   },
 ] as const
 
-function Levels({ levels }: { levels: readonly LevelFigure[] | null }): JSX.Element {
+function Levels({ levels, hasLeader }: LevelsProps): JSX.Element {
   const measured = (level: LevelFigure['level']): string => {
-    const figure = levels?.find((candidate) => candidate.level === level)
-    if (figure === undefined) return '–'
-    return figure.p50Ms === null ? 'no leader now' : formatMs(figure.p50Ms)
+    const p50Ms = levels.find((candidate) => candidate.level === level)?.p50Ms ?? null
+    if (p50Ms !== null) return formatMs(p50Ms)
+    return hasLeader ? '–' : 'no leader now'
   }
   return (
     <section aria-labelledby="levels-title">

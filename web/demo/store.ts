@@ -41,7 +41,7 @@ const pointsMax = 300
 const silenceMsMax = 5_000
 const refusalShownMs = 8_000
 /** Under load a node is always a few entries behind; so long it counts as level. */
-const levelLagMsMax = 100
+const levelLagMsMax = 500
 
 const nothing: DemoView = {
   link: { state: 'connecting' },
