@@ -11,7 +11,7 @@ import { until } from '../processes/wait.ts'
 import { auditPage } from './audit.ts'
 import { LOOKS, openBrowser, openPage } from './browser.ts'
 import * as states from './demo-states.ts'
-import { FakeDemo } from './fake-demo.ts'
+import { FakeDemo, type FakePost } from './fake-demo.ts'
 
 const dist = fileURLToPath(new URL('../../dist/web/', import.meta.url))
 const pagesBytesMax = 250_000
@@ -46,9 +46,11 @@ async function leave(page: Page): Promise<void> {
   await page.context().close()
 }
 
-/** Waits until the page has posted to `path`, and gives what. */
-function posted(path: string): Promise<{ readonly body: unknown }> {
-  return until(`a post to ${path}`, () => demo.posts.find((post) => post.path === path))
+/** Waits until the page has posted to `path`, and gives what; its own writes have no text. */
+function posted(path: string, field?: string): Promise<FakePost> {
+  const isWanted = (post: FakePost): boolean =>
+    post.path === path && (field === undefined || Object.hasOwn(Object(post.body), field))
+  return until(`a post to ${path}`, () => demo.posts.find(isWanted))
 }
 
 describe('the built pages', () => {
@@ -221,16 +223,16 @@ describe('what a visitor does', () => {
     await page.getByLabel('Text').fill('hello & goodbye')
     await page.getByRole('combobox', { name: /^at/ }).selectOption('node-3')
     await page.getByRole('button', { name: 'Write now' }).click()
-    const { body } = await posted('/api/write')
+    const { body } = await posted('/api/write', 'text')
     assert.deepEqual(body, { text: 'hello & goodbye', node: 'node-3' })
     await page.getByRole('slider').fill('200')
-    assert.deepEqual((await posted('/api/controls')).body, { ratePerSecond: 200 })
-    demo.posts.length = 0
+    assert.deepEqual((await posted('/api/controls', 'ratePerSecond')).body, { ratePerSecond: 200 })
     await page.getByRole('checkbox', { name: 'Break a random node' }).click()
-    assert.deepEqual((await posted('/api/controls')).body, { breakEverySeconds: 10 })
-    demo.posts.length = 0
+    assert.deepEqual((await posted('/api/controls', 'breakEverySeconds')).body, {
+      breakEverySeconds: 10,
+    })
     await page.getByRole('button', { name: 'Pause' }).click()
-    assert.deepEqual((await posted('/api/controls')).body, { isPaused: true })
+    assert.deepEqual((await posted('/api/controls', 'isPaused')).body, { isPaused: true })
     await leave(page)
   })
 
