@@ -1,8 +1,7 @@
-/** Builds the package: dist/ is emptied, then filled from src/ by the compiler, from web/ by Vite. */
+/** Builds the package: dist/ is emptied, then filled from src/ by tsc and from web/ by Vite. */
 import { spawnSync } from 'node:child_process'
 import { copyFileSync, readFileSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { build } from 'vite'
 import { refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
@@ -29,6 +28,8 @@ await buildPages()
 
 /** Two pages without inline scripts or styles, and relative links, so that any prefix will do. */
 async function buildPages() {
+  // Only now: an old Node.js must get its sentence, and not what Vite says to it.
+  const { build } = await import('vite')
   const [, example] = /```ts\n([\s\S]*?)```/.exec(readFileSync(`${root}README.md`, 'utf8'))
   await build({
     root: `${root}web`,

@@ -33,7 +33,9 @@ const files = findTests(paths)
 const failures = []
 if (paths.length === 0) {
   await runPart('Format and lint', () => runTool('@biomejs/biome', 'bin/biome', ['check']))
-  await runPart('Types', () => runTool('typescript', 'bin/tsc', ['-p', 'tsconfig.json']))
+  for (const project of ['tsconfig.json', 'web/tsconfig.json']) {
+    await runPart(`Types, ${project}`, () => runTool('typescript', 'bin/tsc', ['-p', project]))
+  }
 }
 const counts = { passed: 0, failed: 0, skipped: 0 }
 await runPart('Tests', () => runTests())

@@ -1,7 +1,7 @@
 /** The rules of this house, held against every file of it; each rule's own test is in tidy/. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { checkCircles, checkDeadFiles, checkLayers } from './tidy/layers.ts'
+import { checkCircles, checkDeadFiles, checkLayers, checkPages } from './tidy/layers.ts'
 import { checkLock } from './tidy/lock.ts'
 import { readProject } from './tidy/project.ts'
 import {
@@ -27,6 +27,7 @@ const rules: Readonly<Record<string, (files: readonly ProjectFile[]) => Violatio
   'imports go down, and by the door': checkLayers,
   'imports never go in a circle': checkCircles,
   'no file is dead': checkDeadFiles,
+  'pages take types and no code': checkPages,
   'time, chance and timers come through ports': checkAmbient,
   'consensus, log and engine complete by callback': checkPromises,
   'files and SQLite are touched in few places': checkBuiltins,
@@ -45,7 +46,12 @@ describe('tidy', () => {
   const files = readProject()
 
   it('sees the project', () => {
-    for (const path of ['package.json', 'src/base/errors.ts', 'test/tidy.test.ts']) {
+    for (const path of [
+      'package.json',
+      'src/base/errors.ts',
+      'web/demo/main.tsx',
+      'test/tidy.test.ts',
+    ]) {
       assert.ok(
         files.some((file) => file.path === path),
         `${path} was not found`,

@@ -284,7 +284,7 @@ describe('the page by itself', () => {
     await leave(page)
   })
 
-  it('says that the connection is lost, and is whole again when it is back, also after a reload', async () => {
+  it('says that the connection is lost, and is whole once it is back, or reloaded', async () => {
     const page = await visit()
     await demo.stop()
     await page.getByText('The connection is lost.').waitFor()

@@ -97,7 +97,9 @@ export const twoDown: DemoState = {
     ]),
   notice: {
     title: 'Two of three voters are down: writes wait.',
-    text: 'One voter alone can’t know what a majority has. Writes go on once a second one is back; reads of level none work all the time.',
+    text:
+      'One voter alone can’t know what a majority has. Writes go on once a second one is back; ' +
+      'reads of level none work all the time.',
   },
   levels: [
     { level: 'none', p50Ms: 0.04 },

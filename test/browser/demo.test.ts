@@ -72,7 +72,7 @@ describe('the demo', { timeout: 120_000 }, () => {
     })
   })
 
-  it('has a new leader soon after the leader is killed, and the killed node level again', async (t) => {
+  it('has a new leader soon after a kill, and the killed node level again', async (t) => {
     await page.getByRole('slider').fill('50')
     await until('writes flow', async () => (await readSum('acknowledged')) > 30)
     const leader = await until('there is a leader', readLeader)

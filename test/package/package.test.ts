@@ -49,14 +49,17 @@ describe('the tarball', () => {
     for (const page of pages) assert.ok(paths.includes(page), `${page} is missing`)
     const expected =
       /^dist\/package\.json$|^dist\/[\w./-]+(\.js|\.d\.ts)$|^docs\/[\w-]+\.(md|json)$/
-    const others = paths.filter((path) => !pages.includes(path) && !expected.test(path))
+    const web = /^dist\/web\/(cluster\.html|demo\.html|assets\/[\w-]+\.(css|js|svg))$/
+    const isExpected = (path: string): boolean =>
+      pages.includes(path) || (path.startsWith('dist/web/') ? web : expected).test(path)
+    const others = paths.filter((path) => !isExpected(path))
     assert.deepEqual(others, [])
     const built = packed.sources.flatMap((path) => {
       const stem = `dist/${path.replace(/\.ts$/, '')}`
       return [`${stem}.js`, `${stem}.d.ts`]
     })
     assert.ok(built.includes('dist/index.js'))
-    const packedCode = paths.filter((path) => /^dist\/.*\.[jt]s$/.test(path))
+    const packedCode = paths.filter((path) => /^dist\/(?!web\/).*\.[jt]s$/.test(path))
     assert.deepEqual(packedCode.sort(), built.sort())
   })
 

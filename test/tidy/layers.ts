@@ -43,6 +43,9 @@ const neighbours: ReadonlySet<string> = new Set([
 /** Files that may be imported directly although they are not their room's door. */
 const sideDoors: ReadonlySet<string> = new Set(['src/raft/types.ts'])
 
+/** What the pages in web/ may know of src/. */
+const pageTypes: ReadonlySet<string> = new Set(['src/index.ts', 'src/demo/protocol.ts'])
+
 interface Edge {
   readonly from: string
   readonly to: string
@@ -81,6 +84,20 @@ function describeWrongEdge({ from, to, specifier }: Edge): string | undefined {
   return isDoor(to) || isThreadEntry(from) || isThreadEntry(to)
     ? undefined
     : `enter ${target}/ by its door ${target}/${target}.ts, not "${specifier}"`
+}
+
+/** The pages are built apart: they take types of what they speak with, and no code. */
+export function checkPages(files: readonly ProjectFile[]): Violation[] {
+  const pages = files.filter(({ path }) => /^web\/.*\.tsx?$/.test(path))
+  return pages.flatMap((file) =>
+    findImports(file).flatMap(({ specifier, line, kind }) => {
+      const to = posix.join(posix.dirname(file.path), specifier)
+      if (!specifier.startsWith('.') || to.startsWith('web/')) return []
+      if (kind === 'type' && pageTypes.has(to)) return []
+      const message = `web/ imports types of ${[...pageTypes].join(' and ')}, and nothing else`
+      return [{ path: file.path, line, message }]
+    }),
+  )
 }
 
 function isDoor(path: string): boolean {

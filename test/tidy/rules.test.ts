@@ -1,7 +1,7 @@
 /** Each rule is shown files that break it and files that keep it: one that can't fail is none. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { checkCircles, checkDeadFiles, checkLayers } from './layers.ts'
+import { checkCircles, checkDeadFiles, checkLayers, checkPages } from './layers.ts'
 import { checkLock } from './lock.ts'
 import { checkAmbient, checkBuiltins, checkPlatform, checkPromises } from './purity.ts'
 import type { ProjectFile, Violation } from './source.ts'
@@ -111,6 +111,18 @@ describeRule(
 )
 
 describeRule(
+  checkPages,
+  [
+    [/web\/ imports types of/, { 'web/demo/a.tsx': "import { a } from '../../src/index.ts'" }],
+    [/web\/ imports types/, { 'web/a.ts': "import type { A } from '../src/raft/raft.ts'" }],
+  ],
+  {
+    'web/demo/a.tsx': "import type { A } from '../../src/demo/protocol.ts'\nimport './a.css'",
+    'web/cluster/a.ts': "import type { A } from '../../src/index.ts'\nimport '../shared/b.ts'",
+  },
+)
+
+describeRule(
   checkAmbient,
   [
     [/raft\.ts:2 Date in raft/, { 'src/raft/raft.ts': '\nconst at = Date.now()' }],
@@ -190,6 +202,7 @@ describeRule(
   checkFileLengths,
   [
     [/401 lines, at most 400/, { 'src/log/log.ts': line('a()', 401) }],
+    [/401 lines, at most 400/, { 'web/demo/demo.css': line('a {}', 401) }],
     [/601 lines, at most 600/, { 'test/log/log.test.ts': line('a()', 601) }],
     [/README\.md:150 /, { 'README.md': line('word', 150) }],
     [/ARCHITECTURE\.md:121 /, { 'ARCHITECTURE.md': line('word', 121) }],
@@ -203,7 +216,10 @@ describeRule(
 
 describeRule(
   checkColumns,
-  [[/log\.ts:2 101 columns/, { 'src/log/log.ts': `a()\n// ${'x'.repeat(98)}` }]],
+  [
+    [/log\.ts:2 101 columns/, { 'src/log/log.ts': `a()\n// ${'x'.repeat(98)}` }],
+    [/demo\.html:1 101 columns/, { 'web/demo.html': 'x'.repeat(101) }],
+  ],
   { 'src/log/log.ts': `// ${'…'.repeat(97)}`, 'README.md': 'x'.repeat(300) },
 )
 
@@ -212,6 +228,7 @@ describeRule(
   [
     [/a function of 71 lines/, { 'src/a.ts': `function a() {\n${line('b()', 69)}}` }],
     [/a function of 71 lines/, { 'src/a.ts': `const a = () => {\n${line('b()', 69)}}` }],
+    [/a function of 71 lines/, { 'web/a.tsx': `const a = () => {\n${line('<b />;', 69)}}` }],
     [/a function of 71 lines/, { 'src/a.ts': `class A { b() {\n${line('b()', 69)}} }` }],
     [/a function of 71 lines/, { 'src/a.ts': `class A { #b() {\n${line('b()', 69)}} }` }],
   ],
@@ -221,10 +238,18 @@ describeRule(
   },
 )
 
-describeRule(checkDefaultExports, [[/by name/, { 'src/a.ts': '\nexport default 1' }]], {
-  'src/a.ts': 'export const a = 1',
-  'vite.config.ts': 'export default {}',
-})
+const byDefault = '\nexport default 1'
+describeRule(
+  checkDefaultExports,
+  [
+    [/by name/, { 'src/a.ts': byDefault }],
+    [/by name/, { 'web/a.tsx': byDefault }],
+  ],
+  {
+    'src/a.ts': 'export const a = 1',
+    'vite.config.ts': 'export default {}',
+  },
+)
 
 describeRule(
   checkForeignWords,

@@ -36,7 +36,8 @@ const trees = new WeakMap<ProjectFile, SyntaxNode>()
 export function parseSource(file: ProjectFile): SyntaxNode {
   const known = trees.get(file)
   if (known !== undefined) return known
-  const plugins: ParserPlugin[] = file.path.endsWith('.ts') ? ['typescript'] : []
+  const plugins: ParserPlugin[] = /\.tsx?$/.test(file.path) ? ['typescript'] : []
+  if (file.path.endsWith('x')) plugins.push('jsx')
   const options = { sourceType: 'module', plugins, createImportExpressions: true } as const
   const tree = parse(file.text, options) as unknown as SyntaxNode
   trees.set(file, tree)

@@ -51,7 +51,7 @@ export function checkColumns(files: readonly ProjectFile[]): Violation[] {
 /** Functions of the product and its scripts; a test's `describe` may be as long as its file. */
 export function checkFunctionLengths(files: readonly ProjectFile[]): Violation[] {
   return files
-    .filter((file) => isCode(file) && !file.path.startsWith('test/'))
+    .filter((file) => isScript(file) && !file.path.startsWith('test/'))
     .flatMap((file) => {
       const violations: Violation[] = []
       walk(parseSource(file), (node) => {
@@ -67,7 +67,7 @@ export function checkFunctionLengths(files: readonly ProjectFile[]): Violation[]
 
 export function checkDefaultExports(files: readonly ProjectFile[]): Violation[] {
   return files
-    .filter((file) => isCode(file) && file.path.startsWith('src/'))
+    .filter((file) => isScript(file) && /^(src|web)\//.test(file.path))
     .flatMap((file) => {
       const violations: Violation[] = []
       walk(parseSource(file), (node) => {
@@ -180,9 +180,13 @@ function readNumber(node: unknown): number | undefined {
 }
 
 function isCode({ path }: ProjectFile): boolean {
-  return /\.(ts|mts|mjs|js)$/.test(path)
+  return isScript({ path }) || /\.(css|html)$/.test(path)
+}
+
+function isScript({ path }: Pick<ProjectFile, 'path'>): boolean {
+  return /\.(tsx?|mts|mjs|js)$/.test(path)
 }
 
 function isTest(file: ProjectFile): boolean {
-  return file.path.startsWith('test/') && isCode(file)
+  return file.path.startsWith('test/') && isScript(file)
 }

@@ -88,6 +88,11 @@ export async function runQuery(query: Query, token: string | null): Promise<Quer
     changes,
     level,
     durationMs,
-    node: response.headers.get('x-colmena-node'),
+    node: decode(response.headers.get('x-colmena-node')),
   }
+}
+
+/** Names may hold what a header may not. */
+function decode(name: string | null): string | null {
+  return name === null ? null : decodeURIComponent(name)
 }

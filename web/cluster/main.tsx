@@ -2,6 +2,7 @@
 import { type JSX, render } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import '../shared/base.css'
+import '../shared/parts.css'
 import './cluster.css'
 import type { NodeStatus } from '../../src/index.ts'
 import { formatSpan } from '../shared/format.ts'

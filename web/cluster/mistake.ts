@@ -12,7 +12,7 @@ const namings: readonly RegExp[] = [
   /(?:ambiguous column name|wrong number of arguments to function|misuse of aggregate:?) (\w+)/,
 ]
 
-/** SQLite names a word and no place: the last one of that name is taken, where the reading stopped. */
+/** SQLite names a word and no place: the last one of that name is taken, where reading stopped. */
 export function findMistake(sql: string, message: string): Mistake | null {
   for (const naming of namings) {
     const named = naming.exec(message)?.[1]

@@ -1,4 +1,4 @@
-/** What this node holds: its log, its snapshots, its databases, and the statements that were slow. */
+/** What this node holds: its log, snapshots and databases, and the statements that were slow. */
 import type { JSX } from 'preact'
 import type { NodeStatus } from '../../src/index.ts'
 import { formatBytes, formatCount, formatMs } from '../shared/format.ts'

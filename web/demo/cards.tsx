@@ -1,4 +1,4 @@
-/** The four nodes: who each is, how far it is, what happens to it, and the buttons that break it. */
+/** The four nodes: who each is, how far it is, what happens to it; the buttons that break it. */
 import type { JSX } from 'preact'
 import type { NodeCard } from '../../src/demo/protocol.ts'
 import { formatBytes, formatCount, formatMs, formatSpan } from '../shared/format.ts'

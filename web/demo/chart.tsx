@@ -91,9 +91,10 @@ function summarize(points: readonly ChartPoint[]): string {
   if (last === undefined) return 'Writes a second and their latency: nothing yet.'
   const faults = points.reduce((sum, point) => sum + point.faults.length, 0)
   const most = Math.max(...points.map(({ p99Ms }) => p99Ms ?? 0))
+  const now = formatCount(last.writesPerSecond)
   return (
-    `Writes a second and their latency over the last ${points.length} seconds: now ` +
-    `${formatCount(last.writesPerSecond)} a second, p99 at most ${formatMs(most)}, ${faults} faults.`
+    `Writes a second and their latency over the last ${points.length} seconds: now ${now} a ` +
+    `second, p99 at most ${formatMs(most)}, ${faults} faults.`
   )
 }
 

@@ -1,4 +1,4 @@
-/** Where the words of faults stand above the chart: side by side in lanes, never over each other. */
+/** Where the words of faults stand above the chart: in lanes, never over each other. */
 
 export interface FaultMark {
   /** Seconds since 1970. */

@@ -48,19 +48,10 @@ export function Log({
           faults and elections only
         </label>
       </header>
-      <div class="row row-head soft" aria-hidden="true">
-        <span>time</span>
-        <span>text</span>
-        <span>received ▸ applied by</span>
-        <span>term/index</span>
-        <span class="latency-key">
-          <i class="committed" /> committed <i class="applied" /> applied <i class="everywhere" />{' '}
-          everywhere
-        </span>
-      </div>
+      <RowHead />
       <section
         class="log-rows"
-        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so the keyboard must.
+        // biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keyboard.
         tabIndex={0}
         aria-labelledby="log-title"
         onPointerEnter={({ currentTarget }) => point(currentTarget, true)}
@@ -78,6 +69,24 @@ export function Log({
           ))}
         </ol>
       </section>
+    </div>
+  )
+}
+
+function RowHead(): JSX.Element {
+  return (
+    <div class="row row-head soft" aria-hidden="true">
+      <span>time</span>
+      <span>text</span>
+      <span>received ▸ applied by</span>
+      <span>term/index</span>
+      <span class="latency-key">
+        {['committed', 'applied', 'everywhere'].map((part) => (
+          <span key={part}>
+            <i class={part} /> {part}{' '}
+          </span>
+        ))}
+      </span>
     </div>
   )
 }

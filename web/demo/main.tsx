@@ -3,7 +3,9 @@ import { type JSX, render } from 'preact'
 import { useEffect, useRef, useState } from 'preact/hooks'
 import type { DemoState, Tally } from '../../src/demo/protocol.ts'
 import '../shared/base.css'
+import '../shared/parts.css'
 import './demo.css'
+import './product.css'
 import './phone.css'
 import { formatCount, formatMs } from '../shared/format.ts'
 import { CopyButton, Head, type Report, reportLink, Strip } from '../shared/parts.tsx'
@@ -14,7 +16,7 @@ import { Log } from './log.tsx'
 import { Product } from './product.tsx'
 import { type DemoStore, type DemoView, openStore } from './store.ts'
 
-/** The browser itself writes now and then, so that there is something to see from the first second. */
+/** The browser writes now and then, so that there is something to see from the beginning. */
 const ownWriteMs = 3_000
 const install = 'npm i colmena'
 

@@ -21,7 +21,7 @@ export function Product({ levels, hasLeader }: LevelsProps): JSX.Element {
           <h2 id="example-title">Twenty lines</h2>
           <CopyButton text={README_EXAMPLE} what="the example" />
         </header>
-        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so the keyboard must. */}
+        {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keyboard. */}
         <pre tabIndex={0}>
           <code>{README_EXAMPLE}</code>
         </pre>

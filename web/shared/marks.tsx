@@ -1,4 +1,4 @@
-/** What is drawn: the shapes of roles, the signs on buttons, the bar of a node and its sparkline. */
+/** What is drawn: the shapes of roles, the signs on buttons, bars and sparklines. */
 import type { JSX } from 'preact'
 
 export type Role = 'leader' | 'follower' | 'candidate' | 'learner' | 'gone'

@@ -51,7 +51,7 @@ export function Table<Row>({ label, rows, columns, empty }: TableProps<Row>): JS
           onInput={({ currentTarget }) => filter(currentTarget.value)}
         />
       )}
-      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, and so the keyboard must. */}
+      {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keyboard. */}
       <section class="table-box" tabIndex={0} aria-label={label}>
         <table>
           <thead>
