@@ -1,8 +1,13 @@
 /** A real browser, headless: the one that npm brought along, or one that the machine has. */
 import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import packed from '@sparticuz/chromium'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
+
+/** For whoever wants to look at the pages as the last run had them. */
+export const PICTURES: string = join(tmpdir(), 'colmena-pictures')
 
 /** Where the usual systems keep theirs. */
 const installed = [

@@ -1,7 +1,6 @@
 /** The demo's page in a real browser, against a server that says whatever a state needs. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -9,7 +8,7 @@ import type { Browser, Page } from 'playwright-core'
 import type { DemoEvents, DemoState } from '../../src/demo/protocol.ts'
 import { until } from '../processes/wait.ts'
 import { auditPage } from './audit.ts'
-import { LOOKS, openBrowser, openPage } from './browser.ts'
+import { LOOKS, openBrowser, openPage, PICTURES } from './browser.ts'
 import * as states from './demo-states.ts'
 import { FakeDemo, type FakePost } from './fake-demo.ts'
 
@@ -19,8 +18,6 @@ const pagesBytesMax = 250_000
 let browser: Browser
 let demo: FakeDemo
 let url = ''
-/** For whoever wants to look: each state, wide and narrow, by day and by night. */
-const pictures = mkdtempSync(join(tmpdir(), 'colmena-pictures-'))
 
 before(async () => {
   assert.ok(existsSync(`${dist}demo.html`), 'the pages are not built: npm run build')
@@ -90,13 +87,13 @@ describe('each state', () => {
       for (const [name, [hello, words]] of Object.entries(shown)) {
         demo.send('hello', hello)
         await until(name, async () => words.test(await page.locator('main').innerText()))
-        const path = join(pictures, `${name}-${look.width}-${look.scheme}.png`)
+        const path = join(PICTURES, `${name}-${look.width}-${look.scheme}.png`)
         await page.screenshot({ path, fullPage: true })
         found.push(...(await auditPage(page)).map((fault) => `${name}: ${fault}`))
       }
       await leave(page)
       assert.deepEqual([...found, ...faults], [])
-      t.diagnostic(`pictures are in ${pictures}`)
+      t.diagnostic(`pictures are in ${PICTURES}`)
     })
   }
 

@@ -134,9 +134,7 @@ function Answer({ outcome, nodeId }: { outcome: Outcome; nodeId: string }): JSX.
 function Rows({ result, nodeId }: { result: QueryResult; nodeId: string }): JSX.Element {
   const { columns, rows, changes, level, durationMs, node } = result
   const isWrite = columns.length === 0
-  const count = isWrite
-    ? `${formatCount(changes)} rows changed`
-    : `${formatCount(rows.length)} rows`
+  const count = isWrite ? `${countRows(changes)} changed` : countRows(rows.length)
   const how = isWrite ? 'by way of the leader' : `level ${level}`
   const byColumn = columns.map((name, at): Column<readonly WireValue[]> => {
     return {
@@ -155,6 +153,10 @@ function Rows({ result, nodeId }: { result: QueryResult; nodeId: string }): JSX.
       {!isWrite && <Table label="Result" rows={rows} columns={byColumn} empty="No rows." />}
     </>
   )
+}
+
+function countRows(count: number): string {
+  return `${formatCount(count)} ${count === 1 ? 'row' : 'rows'}`
 }
 
 function toCell(value: WireValue | undefined): string | number | null {

@@ -52,7 +52,7 @@ export function Table<Row>({ label, rows, columns, empty }: TableProps<Row>): JS
         />
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keyboard. */}
-      <section class="table-box" tabIndex={0} aria-label={label}>
+      <section class="table-box" tabIndex={0} aria-label={`${label}, table`}>
         <table>
           <thead>
             <tr>
