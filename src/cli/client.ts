@@ -1,0 +1,184 @@
+import { CliError } from './failure.ts'
+
+/** A value as SQLite has it; integers are exact. */
+export type CliValue = null | bigint | number | string | Uint8Array
+
+export interface CliResult {
+  readonly columns: readonly string[]
+  readonly rows: readonly (readonly CliValue[])[]
+  readonly rowsAffected: number
+  readonly lastInsertRowid: string | null
+}
+
+export interface ClientOptions {
+  /** Of a node's HTTP server. */
+  readonly url: string
+  readonly token?: string | undefined
+  /** For one request, in milliseconds. @defaultValue 60000 */
+  readonly timeoutMs?: number | undefined
+}
+
+export interface ExecuteOptions {
+  readonly consistency?: string | undefined
+}
+
+/** A statement as the protocol has it; see {@link toStatement}. */
+export interface WireStatement {
+  readonly sql: string
+  readonly args?: readonly WireValue[]
+}
+
+export type WireValue =
+  | { readonly type: 'null' }
+  | { readonly type: 'integer'; readonly value: string }
+  | { readonly type: 'float'; readonly value: number }
+  | { readonly type: 'text'; readonly value: string }
+  | { readonly type: 'blob'; readonly base64: string }
+
+interface WireResult {
+  readonly cols: readonly { readonly name: string | null }[]
+  readonly rows: readonly (readonly WireValue[])[]
+  readonly affected_row_count: number
+  readonly last_insert_rowid: string | null
+}
+
+interface WireError {
+  readonly message: string
+  readonly code?: string
+}
+
+type WireAnswer =
+  | { readonly type: 'ok'; readonly response: { readonly type: string; readonly result?: unknown } }
+  | { readonly type: 'error'; readonly error: WireError }
+
+const TIMEOUT_MS = 60_000
+
+/** A node's HTTP server, as the command talks to it. Every failure is a {@link CliError}. */
+export class ApiClient {
+  readonly url: string
+  readonly #token: string | undefined
+  readonly #timeoutMs: number
+
+  constructor({ url, token, timeoutMs = TIMEOUT_MS }: ClientOptions) {
+    this.url = checkUrl(url)
+    this.#token = token
+    this.#timeoutMs = timeoutMs
+  }
+
+  /** The answer's JSON. */
+  async get<T>(path: string): Promise<T> {
+    return (await (await this.request('GET', path)).json()) as T
+  }
+
+  /** @throws CliError where no server answers, or it refuses. */
+  async request(method: string, path: string, body?: unknown): Promise<Response> {
+    const headers: Record<string, string> = {}
+    if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`
+    if (body !== undefined) headers['content-type'] = 'application/json'
+    return this.#send(path, {
+      method,
+      headers,
+      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
+    })
+  }
+
+  /** One statement on one database. */
+  async execute(
+    database: string,
+    statement: WireStatement,
+    options: ExecuteOptions = {},
+  ): Promise<CliResult> {
+    const request = { type: 'execute', stmt: { ...statement, want_rows: true } }
+    return toResult((await this.pipeline(database, request, options)) as WireResult)
+  }
+
+  /** One request of the protocol, in a stream of its own; answers its result. */
+  async pipeline(
+    database: string,
+    request: object,
+    { consistency }: ExecuteOptions = {},
+  ): Promise<unknown> {
+    const level = consistency === undefined ? '' : `?consistency=${encodeURIComponent(consistency)}`
+    const path = `db/${encodeURIComponent(database)}/v3/pipeline${level}`
+    const requests = [request, { type: 'close' }]
+    const response = await this.request('POST', path, { baton: null, requests })
+    const { results } = (await response.json()) as { readonly results: readonly WireAnswer[] }
+    const answer = results[0]
+    if (answer === undefined) throw new CliError(`${this.url} gave no answer`)
+    if (answer.type === 'error') throw new CliError(answer.error.message)
+    return answer.response.result
+  }
+
+  async #send(path: string, init: RequestInit): Promise<Response> {
+    let response: Response
+    try {
+      const signal = AbortSignal.timeout(this.#timeoutMs)
+      response = await fetch(new URL(path, this.url), { ...init, signal })
+    } catch (error) {
+      throw new CliError(this.#unreachable(error), 1, { cause: error })
+    }
+    if (response.ok) return response
+    throw new CliError(await this.#refusal(response))
+  }
+
+  #unreachable(error: unknown): string {
+    if ((error as Error).name === 'TimeoutError') {
+      return `${this.url} gave no answer within ${this.#timeoutMs / 1000} s`
+    }
+    const { cause } = error as { readonly cause?: { readonly message?: string } }
+    const reason = cause?.message === undefined || cause.message === '' ? '' : ` (${cause.message})`
+    return (
+      `no server answers at ${this.url}${reason}: is 'colmena serve' running there? ` +
+      'Another address is given with --url or COLMENA_URL'
+    )
+  }
+
+  async #refusal(response: Response): Promise<string> {
+    const text = await response.text()
+    const hint = response.status === 401 ? '; give a token with --token or COLMENA_TOKEN' : ''
+    try {
+      const { message } = (JSON.parse(text) as { readonly error: WireError }).error
+      return `${message}${hint}`
+    } catch {
+      return `${this.url} answered with status ${response.status}: is it a Colmena server?${hint}`
+    }
+  }
+}
+
+export function toWireValue(value: CliValue): WireValue {
+  if (value === null) return { type: 'null' }
+  if (typeof value === 'bigint') return { type: 'integer', value: String(value) }
+  if (typeof value === 'number') return { type: 'float', value }
+  if (typeof value === 'string') return { type: 'text', value }
+  return { type: 'blob', base64: Buffer.from(value).toString('base64') }
+}
+
+function toResult(result: WireResult): CliResult {
+  return {
+    columns: result.cols.map(({ name }) => name ?? ''),
+    rows: result.rows.map((row) => row.map(fromWireValue)),
+    rowsAffected: result.affected_row_count,
+    lastInsertRowid: result.last_insert_rowid,
+  }
+}
+
+function fromWireValue(value: WireValue): CliValue {
+  switch (value.type) {
+    case 'null':
+      return null
+    case 'integer':
+      return BigInt(value.value)
+    case 'blob':
+      return Buffer.from(value.base64, 'base64')
+    default:
+      return value.value
+  }
+}
+
+function checkUrl(url: string): string {
+  const parsed = URL.canParse(url) ? new URL(url) : null
+  if (parsed !== null && /^https?:$/.test(parsed.protocol)) {
+    return parsed.href.endsWith('/') ? parsed.href : `${parsed.href}/`
+  }
+  throw new CliError(`--url is '${url}'; it must be as http://127.0.0.1:8080`, 2)
+}

@@ -1,0 +1,102 @@
+import { type Command, Option } from 'commander'
+import { ApiClient } from './client.ts'
+import { runDemoCommand } from './demo.ts'
+import { runExec } from './exec.ts'
+import { runMemberChange, runMembers, runTransfer } from './members.ts'
+import { addServe } from './serve.ts'
+import { runStatus } from './status.ts'
+
+const URL_DEFAULT = 'http://127.0.0.1:8080'
+const LEVELS = ['none', 'weak', 'strong']
+
+interface RemoteOptions {
+  readonly url: string
+  readonly token?: string
+}
+
+/** Every command, in the order in which help lists them. */
+export function addCommands(program: Command): void {
+  addServe(program)
+  addDemo(program)
+  addQuestions(program)
+  addMembers(program)
+}
+
+function addDemo(program: Command): void {
+  program
+    .command('demo')
+    .description('four nodes on this machine and a page that shows how they heal')
+    .option('--port <number>', 'of the page; 0 for any that is free', '8080')
+    .option(
+      '--host <address>',
+      'for others too: whoever reaches it can break the nodes',
+      '127.0.0.1',
+    )
+    .option('--data-dir <folder>', 'keeps what was written; by default nothing is kept')
+    .addHelpText('after', example('colmena demo --port 9090'))
+    .action(runDemoCommand)
+}
+
+function addQuestions(program: Command): void {
+  remote(program.command('status'))
+    .description('the members of a cluster, and how the asked node is')
+    .option('--watch', 'again every second, until Ctrl-C')
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('colmena status --url http://10.0.0.1:8080 --watch'))
+    .action((options) => runStatus(clientOf(options), options))
+  remote(program.command('exec'))
+    .argument('<sql>', 'one statement')
+    .argument('[args...]', 'for its ?, numbers as numbers, null as NULL, all else as text')
+    .description('runs one statement')
+    .option('--database <name>', 'on which', 'main')
+    .option('--text', 'takes every argument as text')
+    .addOption(new Option('--consistency <level>', 'of a read').choices(LEVELS))
+    .option('--json', 'rows as JSON')
+    .addHelpText(
+      'after',
+      example("colmena exec 'INSERT INTO visits (who, count) VALUES (?, ?)' Ada 3"),
+    )
+    .action((sql, args, options) => runExec(clientOf(options), sql, args, options))
+}
+
+function addMembers(program: Command): void {
+  const members = program.command('members').description('who belongs to the cluster')
+  members.exitOverride()
+  remote(members.command('list', { isDefault: true }))
+    .description('the members (as without a word)')
+    .option('--json', 'as JSON')
+    .action((options) => runMembers(clientOf(options), options))
+  const changes = [
+    ['promote', 'lets a learner vote, once it has caught up and their number stays odd'],
+    ['demote', 'takes a voter its vote; it stays as a learner'],
+    ['remove', 'takes a member out for good'],
+  ] as const
+  for (const [change, description] of changes) {
+    remote(members.command(change))
+      .argument('<node>', 'its node id')
+      .description(description)
+      .addHelpText('after', example(`colmena members ${change} node-3`))
+      .action((nodeId, options) => runMemberChange(clientOf(options), change, nodeId))
+  }
+  remote(program.command('transfer-leadership'))
+    .argument('[node]', 'to whom; the voter that is furthest by default')
+    .description('makes another voter the leader')
+    .addHelpText('after', example('colmena transfer-leadership node-2'))
+    .action((nodeId, options) => runTransfer(clientOf(options), nodeId))
+}
+
+/** The options of each command that asks a running node. */
+function remote(command: Command): Command {
+  return command
+    .addOption(new Option('--url <url>', 'of a node').env('COLMENA_URL').default(URL_DEFAULT))
+    .addOption(new Option('--token <token>', 'if the server wants one').env('COLMENA_TOKEN'))
+    .exitOverride()
+}
+
+function clientOf({ url, token }: RemoteOptions): ApiClient {
+  return new ApiClient({ url, token })
+}
+
+function example(line: string): string {
+  return `\nExample:\n  ${line}`
+}

@@ -1,0 +1,32 @@
+import { type ApiClient, type CliValue, toWireValue } from './client.ts'
+import { renderResult, resultToJson } from './table.ts'
+
+/** Runs one statement and prints what it answered. */
+export async function runExec(
+  client: ApiClient,
+  sql: string,
+  args: readonly string[],
+  options: {
+    readonly database: string
+    readonly text?: boolean
+    readonly consistency?: string
+    readonly json?: boolean
+  },
+): Promise<void> {
+  const values = args.map((arg) => toWireValue(options.text === true ? arg : toValue(arg)))
+  const { database, consistency } = options
+  const result = await client.execute(database, { sql, args: values }, { consistency })
+  const output =
+    options.json === true ? JSON.stringify(resultToJson(result), null, 2) : renderResult(result)
+  process.stdout.write(`${output}\n`)
+}
+
+/** What was typed, as SQL would read it. */
+function toValue(text: string): CliValue {
+  if (text.toLowerCase() === 'null') return null
+  if (/^[+-]?\d+$/.test(text)) {
+    const value = BigInt(text.replace(/^\+/, ''))
+    return BigInt.asIntN(64, value) === value ? value : Number(text)
+  }
+  return /^[+-]?(\d+\.?\d*|\.\d+)(e[+-]?\d+)?$/i.test(text) ? Number(text) : text
+}

@@ -1,0 +1,20 @@
+/** What ends a command: one sentence that says what happened and what to do. */
+export class CliError extends Error {
+  override readonly name: string = 'CliError'
+  /** 1: it failed; 2: it was called wrongly. */
+  readonly exitCode: 1 | 2
+
+  constructor(message: string, exitCode: 1 | 2 = 1, options?: ErrorOptions) {
+    super(message, options)
+    this.exitCode = exitCode
+  }
+}
+
+export function usageError(message: string): CliError {
+  return new CliError(message, 2)
+}
+
+/** The sentence of whatever was thrown. */
+export function sentenceOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error)
+}

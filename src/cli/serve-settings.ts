@@ -1,0 +1,178 @@
+import { readFileSync } from 'node:fs'
+import { ColmenaError, type OpenOptions } from '../index.ts'
+import type { Right, ServerOptions } from '../server/server.ts'
+import { usageError } from './failure.ts'
+import { toInteger, toPort } from './numbers.ts'
+
+type Kind = 'text' | 'number' | 'port' | 'switch' | 'list'
+
+/** One thing that `serve` can be told: by a flag, by the environment, or in the file. */
+interface Setting {
+  /** Its key in the file; the flag and the variable are made from it. */
+  readonly key: string
+  readonly kind: Kind
+  readonly help: string
+}
+
+/** In the order in which help lists them. */
+export const SETTINGS: readonly Setting[] = [
+  { key: 'nodeId', kind: 'text', help: "the node's name; made up and kept without it" },
+  { key: 'dataDir', kind: 'text', help: 'where everything is kept (./data)' },
+  {
+    key: 'bind',
+    kind: 'text',
+    help: 'host:port for the other nodes; without it the node is alone',
+  },
+  { key: 'advertise', kind: 'text', help: 'host:port that the others dial, where it differs' },
+  {
+    key: 'bootstrap',
+    kind: 'switch',
+    help: 'begins a new cluster, on the first start of one node',
+  },
+  { key: 'join', kind: 'list', help: 'host:port of members to join through, on a first start' },
+  { key: 'joinAs', kind: 'text', help: 'voter (the default) or learner' },
+  { key: 'secret', kind: 'text', help: 'what all nodes know: better by COLMENA_SECRET or a file' },
+  { key: 'secretFile', kind: 'text', help: 'a file that holds the secret' },
+  { key: 'insecure', kind: 'switch', help: 'allows plaintext between machines' },
+  { key: 'electionTimeoutMs', kind: 'number', help: 'silence after which a leader is replaced' },
+  { key: 'statementTimeoutMs', kind: 'number', help: 'after which a read of a client is killed' },
+  { key: 'slowMs', kind: 'number', help: 'from which a statement is told as slow' },
+  { key: 'httpHost', kind: 'text', help: 'for clients (127.0.0.1); beyond it tokens are needed' },
+  { key: 'httpPort', kind: 'port', help: 'for clients (8080); 0 for any that is free' },
+  { key: 'readToken', kind: 'list', help: 'who has it may read' },
+  { key: 'writeToken', kind: 'list', help: 'who has it may write too' },
+  { key: 'adminToken', kind: 'list', help: 'who has it may change the members too' },
+  { key: 'tlsKey', kind: 'text', help: 'a file with the key for HTTPS, in PEM' },
+  { key: 'tlsCert', kind: 'text', help: 'a file with the certificate for HTTPS, in PEM' },
+]
+
+type Value = string | number | boolean | readonly string[]
+type Values = Readonly<Record<string, Value | undefined>>
+
+export interface ServeConfig {
+  readonly open: OpenOptions
+  readonly server: ServerOptions
+}
+
+export function flagOf({ key, kind }: Setting): string {
+  const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  if (kind === 'switch') return flag
+  return kind === 'list' ? `${flag} <value...>` : `${flag} <value>`
+}
+
+export function variableOf(key: string): string {
+  return `COLMENA_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`
+}
+
+/**
+ * What `serve` is told: flags win over the environment, the environment over the file.
+ *
+ * @throws CliError that names the setting, where it came from, and what it may be.
+ */
+export function readServeConfig(
+  flags: Readonly<Record<string, unknown>>,
+  env: Readonly<Record<string, string | undefined>>,
+): ServeConfig {
+  const configPath = flags['config'] ?? env['COLMENA_CONFIG']
+  const file = typeof configPath === 'string' ? readConfigFile(configPath) : {}
+  const values: Record<string, Value | undefined> = {}
+  for (const setting of SETTINGS) {
+    const { key } = setting
+    const flag = flags[key]
+    const variable = env[variableOf(key)]
+    if (flag !== undefined) values[key] = convert(setting, flag, flagOf(setting).split(' ')[0])
+    else if (variable !== undefined && variable !== '') {
+      values[key] = convert(setting, variable, variableOf(key))
+    } else if (file[key] !== undefined) {
+      values[key] = convert(setting, file[key], `${key} in ${String(configPath)}`)
+    }
+  }
+  return { open: toOpenOptions(values), server: toServerOptions(values) }
+}
+
+function readConfigFile(path: string): Readonly<Record<string, unknown>> {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(readText('--config', path))
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error
+    throw usageError(`${path} is no JSON: ${error.message}`)
+  }
+  if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) {
+    throw usageError(`${path} must hold an object, such as { "dataDir": "./data" }`)
+  }
+  const known = SETTINGS.map(({ key }) => key)
+  const unknown = Object.keys(parsed).find((key) => !known.includes(key))
+  if (unknown !== undefined) {
+    throw usageError(`${path} has the unknown key '${unknown}'; known are ${known.join(', ')}`)
+  }
+  return parsed as Record<string, unknown>
+}
+
+function convert({ kind }: Setting, value: unknown, from = ''): Value {
+  switch (kind) {
+    case 'switch':
+      if (typeof value === 'boolean') return value
+      if (value === 'true' || value === '1') return true
+      if (value === 'false' || value === '0') return false
+      throw usageError(`${from} is '${String(value)}'; it must be true or false`)
+    case 'list': {
+      const values = Array.isArray(value) ? value : String(value).split(',')
+      return values.map((one) => String(one).trim()).filter((one) => one !== '')
+    }
+    case 'number':
+      return toInteger(from, String(value), 1, 2 ** 31 - 1)
+    case 'port':
+      return toPort(from, String(value))
+    case 'text':
+      if (typeof value === 'string' && value !== '') return value
+      throw usageError(`${from} must be a text that is not empty`)
+  }
+}
+
+function toOpenOptions(values: Values): OpenOptions {
+  const { secretFile, httpHost: _, httpPort: __, dataDir = './data', ...rest } = values
+  const secret =
+    typeof secretFile === 'string' ? readText('the secret file', secretFile).trim() : rest['secret']
+  const serverKeys = ['readToken', 'writeToken', 'adminToken', 'tlsKey', 'tlsCert']
+  const own = Object.entries(rest).filter(([key]) => !serverKeys.includes(key))
+  return { ...Object.fromEntries(own), dataDir, secret } as unknown as OpenOptions
+}
+
+function toServerOptions(values: Values): ServerOptions {
+  const tokens: Record<string, Right> = {}
+  for (const right of ['read', 'write', 'admin'] as const) {
+    for (const token of (values[`${right}Token`] ?? []) as readonly string[]) tokens[token] = right
+  }
+  const { tlsKey, tlsCert } = values
+  if ((tlsKey === undefined) !== (tlsCert === undefined)) {
+    throw usageError('--tls-key and --tls-cert go together: give both or none')
+  }
+  const tls =
+    tlsKey === undefined
+      ? undefined
+      : {
+          key: readText('--tls-key', String(tlsKey)),
+          cert: readText('--tls-cert', String(tlsCert)),
+        }
+  return {
+    host: values['httpHost'] as string | undefined,
+    port: values['httpPort'] as number | undefined,
+    tokens: Object.keys(tokens).length === 0 ? undefined : tokens,
+    tls,
+  }
+}
+
+function readText(what: string, path: string): string {
+  try {
+    return readFileSync(path, 'utf8')
+  } catch (error) {
+    throw usageError(`${what} can't be read: ${(error as Error).message}`)
+  }
+}
+
+/** Options that are wrong are a wrong call of the command; what fails later is not. */
+export function isWrongOption(error: unknown): boolean {
+  const codes = ['ERR_INVALID_OPTION', 'ERR_WEAK_SECRET']
+  return error instanceof ColmenaError && codes.includes(error.code)
+}

@@ -1,0 +1,53 @@
+import Table from 'cli-table3'
+import type { CliResult, CliValue } from './client.ts'
+
+/** Plain lines, with no colours: the same in a file as on a terminal. */
+export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const table = new Table({
+    head: head.map(escapeControls),
+    chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
+    style: { head: [], border: [], compact: true },
+  })
+  for (const row of rows) table.push(row.map(escapeControls))
+  return table.toString()
+}
+
+/** A result as a person reads it. */
+export function renderResult({ columns, rows, rowsAffected }: CliResult): string {
+  if (columns.length === 0) return rowsAffected === 1 ? '1 row' : `${rowsAffected} rows`
+  const count = rows.length === 1 ? '1 row' : `${rows.length} rows`
+  return `${renderTable(
+    columns,
+    rows.map((row) => row.map(showValue)),
+  )}\n${count}`
+}
+
+/** A result as a program reads it: integers beyond 2^53 as text, bytes as base64. */
+export function resultToJson({ columns, rows }: CliResult): unknown {
+  return rows.map((row) =>
+    Object.fromEntries(row.map((value, column) => [columns[column], valueToJson(value)])),
+  )
+}
+
+export function valueToJson(value: CliValue): unknown {
+  if (typeof value === 'bigint') {
+    return BigInt(Number(value)) === value && Number.isSafeInteger(Number(value))
+      ? Number(value)
+      : String(value)
+  }
+  return value instanceof Uint8Array ? Buffer.from(value).toString('base64') : value
+}
+
+export function showValue(value: CliValue): string {
+  if (value === null) return 'NULL'
+  if (value instanceof Uint8Array) return `x'${Buffer.from(value).toString('hex')}'`
+  return String(value)
+}
+
+/** What is in a database must not steer the terminal that shows it. */
+export function escapeControls(text: string): string {
+  return text.replace(/[\p{Cc}\p{Cf}]/gu, (character) => {
+    const code = character.codePointAt(0) as number
+    return character === '\n' ? '\\n' : `\\u${code.toString(16).padStart(4, '0')}`
+  })
+}
