@@ -8,7 +8,10 @@ const directory = mkdtempSync(join(tmpdir(), 'colmena-node-'))
 
 async function openOne(nodeId: string, more: Partial<OpenOptions>): Promise<ColmenaNode> {
   const dataDir = join(directory, nodeId)
-  return open({ nodeId, dataDir, bind: '127.0.0.1:0', logSegmentBytes: 64 * 1024, ...more })
+  // No election but those that are asked for, however busy the machine is.
+  const electionTimeoutMs = 3_000
+  const bind = '127.0.0.1:0'
+  return open({ nodeId, dataDir, bind, electionTimeoutMs, logSegmentBytes: 64 * 1024, ...more })
 }
 
 /** Looks again whenever the members change. */
