@@ -20,7 +20,7 @@ export interface CallOptions {
   readonly exactNumbers?: boolean | undefined
   /**
    * Reads in a process of its own, which is killed after `statementTimeoutMs` or by `signal`: for
-   * statements that may never end. A write is ERR_INVALID_ARGUMENT.
+   * statements that may never end. Writes run on all nodes as ever.
    *
    * @defaultValue false
    */

@@ -286,8 +286,7 @@ export class Database {
   }
 
   /** As one unit: all or nothing. */
-  #write(unit: Unit, place: StatementPlace, { signal, isolated }: CallOptions): Promise<Written> {
-    if (isolated) throw invalid('isolated is for reads, and a statement of this call is a write')
+  #write(unit: Unit, place: StatementPlace, { signal }: CallOptions): Promise<Written> {
     return this.#core.writes.submit({
       database: this.name,
       doubleQuotedStrings: this.#doubleQuotedStrings,
@@ -353,14 +352,21 @@ export class Database {
     place: StatementPlace,
     options: CallOptions,
   ): Promise<ResultSet<TRow>[]> {
+    const { calls, shared } = this.#core
     const level = this.#level(options)
     const kept = statements.map(keepStatement)
-    await this.#core.enterRead(level, options.signal)
-    const index = this.#core.shared.applied()
-    const results = await readIsolated(this.#core, kept, place, this.#isolated(options))
-    return results.map((result) =>
-      createResultSet<TRow>(result, { index, level }, options.exactNumbers),
-    )
+    const sinceMs = processNowMs()
+    try {
+      await this.#core.enterRead(level, options.signal)
+      const index = shared.applied()
+      const results = await readIsolated(this.#core, kept, place, this.#isolated(options))
+      calls.readAnswered(level, sinceMs)
+      return results.map((result) =>
+        createResultSet<TRow>(result, { index, level }, options.exactNumbers),
+      )
+    } catch (error) {
+      throw calls.readFailed(error)
+    }
   }
 
   #isolated({ signal }: CallOptions): IsolatedOptions {

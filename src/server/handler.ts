@@ -5,6 +5,7 @@ import { createFetch, type Fetch } from './app.ts'
 import { Bodies } from './bodies.ts'
 import { checkHandlerOptions, type HandlerConfig } from './config.ts'
 import { Events } from './events.ts'
+import { Exports } from './exports.ts'
 import { toFailureResponse } from './failures.ts'
 import { createMemberRoutes } from './member-routes.ts'
 import { createMetricsRoute } from './metrics.ts'
@@ -46,6 +47,7 @@ export function handle(node: ColmenaNode, config: HandlerConfig): Handler {
     createMetricsRoute(node),
     ...events.routes,
     ...new Pipeline(node, bodies).routes,
+    ...new Exports(node).routes,
     ...createPageRoutes(),
   ]
   const fetch = createFetch(routes, { ...config, nodeId: node.nodeId })

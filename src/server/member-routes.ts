@@ -1,4 +1,4 @@
-import { ColmenaError, type ColmenaNode } from '../index.ts'
+import { ColmenaError, type ColmenaNode, type SignalOptions } from '../index.ts'
 import { type Bodies, parseJson } from './bodies.ts'
 import type { Call, Route } from './routes.ts'
 
@@ -6,9 +6,31 @@ import type { Call, Route } from './routes.ts'
 export function createMemberRoutes(node: ColmenaNode, bodies: Bodies): Route[] {
   const answer = async ({ signal }: Call): Promise<Response> =>
     Response.json(await node.members({ signal }))
+  const change =
+    (act: (nodeId: string, options: SignalOptions) => Promise<unknown>): Route['answer'] =>
+    async (call) => {
+      await act(call.param('nodeId'), { signal: call.signal })
+      return answer(call)
+    }
   const operating = { method: 'POST', right: 'admin' } as const
   return [
     { method: 'GET', right: 'read', path: '/members', answer },
+    {
+      ...operating,
+      path: '/members/:nodeId/promote',
+      answer: change((nodeId, options) => node.promote(nodeId, options)),
+    },
+    {
+      ...operating,
+      path: '/members/:nodeId/demote',
+      answer: change((nodeId, options) => node.demote(nodeId, options)),
+    },
+    {
+      method: 'DELETE',
+      right: 'admin',
+      path: '/members/:nodeId',
+      answer: change((nodeId, options) => node.removeMember(nodeId, options)),
+    },
     {
       ...operating,
       path: '/leadership',

@@ -31,7 +31,15 @@ async function askAs(
 describe('with tokens', () => {
   it('without one, or with a wrong one, nobody hears more than whether all is well', async (t) => {
     const { url } = await serve(t, await openNode(t), { tokens: TOKENS })
-    const paths = ['/status', '/members', '/databases', '/events', '/metrics', '/v2']
+    const paths = [
+      '/status',
+      '/members',
+      '/databases',
+      '/events',
+      '/metrics',
+      '/export/main',
+      '/v2',
+    ]
     for (const path of paths) {
       assertFailure(await ask(url, path), 401, 'ERR_UNAUTHORIZED')
       assertFailure(await ask(url, path, { token: `${READ_TOKEN}x` }), 401, 'ERR_UNAUTHORIZED')

@@ -1,8 +1,18 @@
 /** What the server tells of its node. */
 import assert from 'node:assert/strict'
+import { readdirSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { describe, it } from 'node:test'
+import { temporaryDirectory } from '../node/temporary.ts'
 import { findFreePorts } from '../processes/free-port.ts'
-import { ask, assertFailure, openNode, pipelineOf, serve, waitFor } from './rig.ts'
+import { type Answer, ask, assertFailure, openNode, pipelineOf, serve, waitFor } from './rig.ts'
+
+/** Whatever other tests make meanwhile: this server's copies are the newest. */
+function listExports(): number {
+  return readdirSync(tmpdir()).filter((name) => name.startsWith('colmena-export-')).length
+}
 
 describe('the server tells', () => {
   it('status, members and databases as the node does', async (t) => {
@@ -39,6 +49,8 @@ describe('the server tells', () => {
     const db = node.database()
     await db.execute('CREATE TABLE t (a)')
     await db.execute('SELECT * FROM t', [], { consistency: 'none' })
+    const body = pipelineOf('SELECT * FROM t', 'SELECT * FROM missing')
+    await ask(url, '/v2/pipeline?consistency=strong', { body })
     await assert.rejects(db.execute('INSERT INTO missing VALUES (1)'))
     const { headers, text } = await ask(url, '/metrics')
     assert.match(headers.get('content-type') ?? '', /^text\/plain; version=0\.0\.4/)
@@ -49,6 +61,9 @@ describe('the server tells', () => {
       'colmena_raft_fsm_pending 0',
       'colmena_last_contact_ms 0',
       'colmena_reads_total{level="none"} 1',
+      'colmena_reads_total{level="strong"} 2',
+      'colmena_read_seconds_count{level="strong"} 1',
+      'colmena_read_errors_total{code="ERR_SQL"} 1',
       'colmena_writes_total{outcome="acknowledged"} 1',
       'colmena_writes_total{outcome="not-applied"} 1',
       'colmena_write_errors_total{code="ERR_SQL"} 1',
@@ -75,6 +90,60 @@ describe('the server tells', () => {
     assertFailure(both, 405, 'ERR_INVALID_ARGUMENT')
     const unnamed = await ask(url, '/db/NO/v2/pipeline', { body: pipelineOf('SELECT 1') })
     assertFailure(unnamed, 400, 'ERR_INVALID_ARGUMENT')
+  })
+})
+
+describe('the server exports', () => {
+  it('a database as one file, and keeps nothing of it', async (t) => {
+    const node = await openNode(t)
+    const { url } = await serve(t, node)
+    const db = node.database('books')
+    await db.execute('CREATE TABLE t (a, b)')
+    await db.execute(
+      'WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) ' +
+        'INSERT INTO t SELECT i, zeroblob(2000) FROM n',
+    )
+    const before = listExports()
+    const response = await fetch(`${url}/export/books`)
+    assert.equal(response.headers.get('content-type'), 'application/vnd.sqlite3')
+    const bytes = new Uint8Array(await response.arrayBuffer())
+    assert.equal(response.headers.get('content-length'), String(bytes.length))
+    const path = join(temporaryDirectory(t), 'books.db')
+    writeFileSync(path, bytes)
+    const copy = new DatabaseSync(path, { readOnly: true })
+    const { n, sum } = copy.prepare('SELECT count(*) AS n, sum(a) AS sum FROM t').get() ?? {}
+    assert.deepEqual([n, sum], [500, 125_250])
+    const tables = copy.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()
+    assert.deepEqual(
+      tables.map(({ name }) => name),
+      ['t'],
+    )
+    copy.close()
+    await waitFor('the copy to go', () => listExports() === before)
+    assertFailure(await ask(url, '/export/nothing'), 404, 'ERR_NOT_FOUND')
+    assertFailure(await ask(url, '/export/NO'), 400, 'ERR_INVALID_ARGUMENT')
+  })
+
+  it('no more than two at once, and lets go of those that nobody takes', async (t) => {
+    const node = await openNode(t)
+    const { url } = await serve(t, node)
+    const db = node.database()
+    await db.execute('CREATE TABLE t (a)')
+    // More than the kernel takes in without a reader.
+    for (let i = 0; i < 8; i += 1) await db.execute('INSERT INTO t VALUES (zeroblob(3000000))')
+    const before = listExports()
+    const taking = await Promise.all([fetch(`${url}/export/main`), fetch(`${url}/export/main`)])
+    assert.deepEqual(
+      taking.map(({ status }) => status),
+      [200, 200],
+    )
+    const third = await ask(url, '/export/main')
+    assertFailure(third, 503, 'ERR_BUSY')
+    for (const { body } of taking) await body?.cancel()
+    await waitFor('their copies to go', () => listExports() === before)
+    assert.equal((await ask(url, '/export/main', { method: 'HEAD' })).status, 200)
+    await waitFor('room', async () => (await ask(url, '/export/main')).status === 200)
+    await waitFor('the last to go', () => listExports() === before)
   })
 })
 
@@ -127,5 +196,47 @@ describe('a node without a leader', () => {
     assertFailure(transfer, 503, 'ERR_NO_LEADER')
     assert.equal(transfer.body.error.retryable, true)
     assert.equal(transfer.headers.get('retry-after'), '1')
+  })
+})
+
+function toRoles({ body, text }: Answer): string[] {
+  assert.ok(Array.isArray(body), text)
+  return body.map(({ nodeId, role }) => `${nodeId} ${role}`).sort()
+}
+
+describe('an operator', () => {
+  it('demotes, promotes and removes members, and moves leadership, from any node', async (t) => {
+    const bind = (await findFreePorts(3)).map((port) => `127.0.0.1:${port}`)
+    const [a, b, c] = await Promise.all(
+      ['a', 'b', 'c'].map((nodeId, at) => {
+        const beginning = at === 0 ? { bootstrap: true } : { join: bind }
+        return openNode(t, { nodeId, bind: bind[at], ...beginning })
+      }),
+    )
+    assert.ok(a && b && c)
+    await waitFor('three voters', async () =>
+      (await b.members()).every(({ role }) => role === 'voter'),
+    )
+    const { url } = await serve(t, b)
+    const moved = await ask(url, '/leadership', { body: { nodeId: 'b' } })
+    assert.equal(moved.status, 200, moved.text)
+    await waitFor('b to lead', () => b.isLeader)
+    // One change at a time: while another one settles, the answer is to come back.
+    const operate = async (method: string, path: string): Promise<string[]> => {
+      let answer = await ask(url, path, { method })
+      await waitFor(path, async () => {
+        if (answer.status === 503) answer = await ask(url, path, { method })
+        return answer.status !== 503
+      })
+      assert.equal(answer.status, 200, answer.text)
+      return toRoles(answer)
+    }
+    assert.ok((await operate('POST', '/members/c/demote')).includes('c learner'))
+    await operate('POST', '/members/c/promote')
+    // It is agreed on; it comes about once the member has caught up.
+    await waitFor('c to vote', async () => toRoles(await ask(url, '/members')).includes('c voter'))
+    assert.deepEqual(await operate('DELETE', '/members/c'), ['a voter', 'b voter'])
+    const unknown = await ask(url, '/members/nobody/promote', { method: 'POST' })
+    assertFailure(unknown, 400, 'ERR_INVALID_ARGUMENT')
   })
 })

@@ -113,7 +113,7 @@ export class HranaStreams {
   #start(baton: string | null, context: HranaContext): Run {
     if (this.#isClosed) throw new ColmenaError('ERR_CLOSED', 'this server is closed')
     const { database, consistency, mayWrite, signal } = context
-    const options: CallOptions = { consistency, signal, exactNumbers: true }
+    const options: CallOptions = { consistency, signal, exactNumbers: true, isolated: true }
     const budget = new AnswerBudget(this.#limits.answerBytesMax)
     const stream = this.#streams.open(baton, database.name)
     return { database, options, mayWrite, stream, budget, nowMs: this.#options.nowMs }
