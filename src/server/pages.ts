@@ -39,10 +39,10 @@ interface Page {
  * The pages of the package. All there are is found out once, at the first request, and nothing
  * else is looked up: so no path that a client makes up leads anywhere.
  */
-export function createPageRoutes(): Route[] {
+export function createPageRoutes(root: URL = PACKAGE): Route[] {
   let pages: ReadonlyMap<string, Page> | undefined
   const answer: Route['answer'] = ({ request, param }) => {
-    pages ??= readPages()
+    pages ??= readPages(root)
     const name = param('name')
     const folder = param('folder')
     const path = folder === '' ? name : `${folder}/${name}`
@@ -59,27 +59,28 @@ export function createPageRoutes(): Route[] {
   return paths.map((path) => ({ method: 'GET', path, right: null, answer }))
 }
 
-function readPages(): Map<string, Page> {
+function readPages(root: URL): Map<string, Page> {
   const pages = new Map<string, Page>()
   const add = (path: string, file: string): void => {
-    const page = readPage(file)
+    const page = readPage(new URL(file, root))
     if (page !== undefined) pages.set(path, page)
   }
   add('', `${WEB}cluster.html`)
-  for (const name of listFolder(`${WEB}assets/`)) add(`assets/${name}`, `${WEB}assets/${name}`)
-  for (const name of listFolder('docs/')) add(`docs/${name}`, `docs/${name}`)
+  for (const name of listFolder(new URL(`${WEB}assets/`, root)))
+    add(`assets/${name}`, `${WEB}assets/${name}`)
+  for (const name of listFolder(new URL('docs/', root))) add(`docs/${name}`, `docs/${name}`)
   for (const name of PAPERS) add(name, name)
   return pages
 }
 
-function readPage(file: string): Page | undefined {
-  const contentType = CONTENT_TYPES[extname(file)]
+function readPage(file: URL): Page | undefined {
+  const contentType = CONTENT_TYPES[extname(file.pathname)]
   if (contentType === undefined) return undefined
-  const content = ifThere(() => readFileSync(fileURLToPath(new URL(file, PACKAGE))))
+  const content = ifThere(() => readFileSync(fileURLToPath(file)))
   if (content === undefined) return undefined
   const hash = createHash('sha256').update(content).digest('base64url').slice(0, 22)
   // The build puts a hash of the content into the names of assets: under one name, one content.
-  const isLasting = /-[\w-]{8}\.\w+$/.test(file) && file.includes('/assets/')
+  const isLasting = /\/assets\/.*-[\w-]{8}\.\w+$/.test(file.pathname)
   return {
     content,
     headers: {
@@ -97,8 +98,8 @@ function toResponse({ content, headers }: Page, request: Request): Response {
   return new Response(isKnown ? null : content, { status: isKnown ? 304 : 200, headers })
 }
 
-function listFolder(folder: string): string[] {
-  return ifThere(() => readdirSync(fileURLToPath(new URL(folder, PACKAGE)))) ?? []
+function listFolder(folder: URL): string[] {
+  return ifThere(() => readdirSync(fileURLToPath(folder))) ?? []
 }
 
 /** What is not built is not there, which is no failure of this server. */

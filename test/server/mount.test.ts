@@ -1,4 +1,4 @@
-/** The same, below a prefix of an application's own server and behind its own login; and over TLS. */
+/** The same, below a prefix of an application's own server, behind its login; and over TLS. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { createServer as createHttpServer } from 'node:http'

@@ -1,11 +1,16 @@
 /** The pages of the package. */
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { describe, it, type TestContext } from 'node:test'
+import { pathToFileURL } from 'node:url'
+import { createPageRoutes } from '../../src/server/pages.ts'
+import type { Call } from '../../src/server/routes.ts'
 import { readPage } from '../docs/pages.ts'
+import { temporaryDirectory } from '../node/temporary.ts'
 import { ask, assertFailure, openNode, serve } from './rig.ts'
 
 describe('pages', () => {
-  it('are text, load only from beside themselves, and are asked for again with their tag', async (t) => {
+  it('are text, load only from beside themselves, and come again only if they changed', async (t) => {
     const { url } = await serve(t, await openNode(t))
     for (const [path, page] of [
       ['/README.md', 'README.md'],
@@ -37,5 +42,43 @@ describe('pages', () => {
       '/docs/__proto__',
     ]
     for (const path of paths) assertFailure(await ask(url, path), 404, 'ERR_NOT_FOUND')
+  })
+})
+
+describe('the cluster page', () => {
+  /** Asks the routes of a package that lies in `root`. */
+  function askIn(root: URL, path: string, params: Record<string, string>): Response {
+    const route = createPageRoutes(root).find((one) => one.path === path)
+    const param = (name: string): string => params[name] ?? ''
+    return route?.answer({ request: new Request('http://localhost/'), param } as Call) as Response
+  }
+
+  function makePackage(t: TestContext): URL {
+    return pathToFileURL(`${temporaryDirectory(t)}/`)
+  }
+
+  it('that is not built says how to build it', (t) => {
+    assert.throws(() => askIn(makePackage(t), '/', {}), {
+      code: 'ERR_NOT_FOUND',
+      message: /npm run build/,
+    })
+  })
+
+  it('is asked for each time, and what it loads but once', async (t) => {
+    const root = makePackage(t)
+    mkdirSync(new URL('dist/web/assets/', root), { recursive: true })
+    writeFileSync(new URL('dist/web/cluster.html', root), '<!doctype html>')
+    writeFileSync(new URL('dist/web/assets/main-a1B2c3_4.js', root), 'main()')
+    writeFileSync(new URL('dist/web/assets/icon.svg', root), '<svg/>')
+    const page = askIn(root, '/', {})
+    assert.equal(await page.text(), '<!doctype html>')
+    assert.equal(page.headers.get('content-type'), 'text/html; charset=utf-8')
+    assert.equal(page.headers.get('cache-control'), 'no-cache')
+    const path = '/:folder{assets|docs}/:name'
+    const script = askIn(root, path, { folder: 'assets', name: 'main-a1B2c3_4.js' })
+    assert.equal(script.headers.get('content-type'), 'text/javascript; charset=utf-8')
+    assert.match(script.headers.get('cache-control') ?? '', /immutable/)
+    const icon = askIn(root, path, { folder: 'assets', name: 'icon.svg' })
+    assert.equal(icon.headers.get('cache-control'), 'no-cache')
   })
 })
