@@ -34,6 +34,7 @@ describe('the server tells', () => {
     const node = await openNode(t)
     const { url } = await serve(t, node)
     assert.deepEqual((await ask(url, '/healthz')).body, { healthy: true })
+    await waitFor('the node to be ready', async () => (await ask(url, '/readyz')).status === 200)
     assert.deepEqual((await ask(url, '/readyz')).body, { ready: true, reason: null })
     await node.close()
     for (const path of ['/healthz', '/readyz', '/readyz?noleader', '/status', '/metrics']) {
@@ -220,7 +221,10 @@ describe('an operator', () => {
     const { url } = await serve(t, b)
     const moved = await ask(url, '/leadership', { body: { nodeId: 'b' } })
     assert.equal(moved.status, 200, moved.text)
-    await waitFor('b to lead', () => b.isLeader)
+    await waitFor('b to lead, and to hear the others', async () => {
+      const contacts = (await b.members()).map(({ lastContactMs }) => lastContactMs ?? 10_000)
+      return b.isLeader && Math.max(...contacts) < 300
+    })
     // One change at a time: while another one settles, the answer is to come back.
     const operate = async (method: string, path: string): Promise<string[]> => {
       let answer = await ask(url, path, { method })
