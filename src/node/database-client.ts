@@ -9,6 +9,7 @@ import {
   setsForeignKeys,
   splitStatements,
 } from '../sqlite/sqlite.ts'
+import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-options.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
 import { DatabaseReader } from './database-reader.ts'
@@ -28,19 +29,11 @@ import {
   type InputStatement,
   keepStatement,
   refuseTransaction,
-  toBatchStatement,
   toStatement,
+  toStatements,
 } from './statement.ts'
 import { traced, tracingApi } from './tracing.ts'
 import type { Written } from './write-call.ts'
-
-/** How a batch runs: `read` on one local snapshot, the others as one write; see `batch`. */
-export type BatchMode = 'write' | 'read' | 'deferred'
-
-/** A batch's mode together with the options of any call. */
-export interface BatchOptions extends CallOptions {
-  readonly mode?: BatchMode | undefined
-}
 
 /** What a handle is made with, checked and complete. */
 export interface DatabaseConfig {
@@ -49,7 +42,6 @@ export interface DatabaseConfig {
 }
 
 const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
-const BATCH_MODES: readonly unknown[] = ['write', 'read', 'deferred', undefined]
 /** In the place of a statement that sets it. */
 const ASK_FOREIGN_KEYS: Statement = { sql: 'PRAGMA foreign_keys', args: [] }
 /** What begins so can only read, whatever tables there are. */
@@ -136,7 +128,7 @@ export class Database {
     modeOrOptions?: BatchMode | BatchOptions | undefined,
   ): Promise<ResultSet<TRow>[]> {
     const { mode, ...options } = toBatchOptions(modeOrOptions)
-    const converted = toStatements(statements, 'batch', options)
+    const converted = toStatements(statements, 'batch', options.exactNumbers)
     return traced(this.#tracing, this.name, () => this.#batch<TRow>(converted, mode, options))
   }
 
@@ -174,7 +166,7 @@ export class Database {
     options?: CallOptions | undefined,
   ): Promise<ResultSet<TRow>[]> {
     const checked = checkCallOptions(options)
-    const converted = toStatements(statements, 'migrate', checked)
+    const converted = toStatements(statements, 'migrate', checked.exactNumbers)
     this.#enter(checked)
     const asked = converted.map((statement) =>
       setsForeignKeys(statement.sql) ? ASK_FOREIGN_KEYS : statement,
@@ -401,26 +393,6 @@ function reads(facts: Classification, sql: string, place: StatementPlace): boole
   if (facts.kind !== 'unknown') return facts.kind === 'read'
   if (facts.error.code === 'ERR_REFUSED_SQL') throw readFailure(facts.error, place)
   return READING_WORD.test(sql)
-}
-
-function toStatements(
-  statements: unknown,
-  method: string,
-  { exactNumbers }: CallOptions,
-): Statement[] {
-  if (!Array.isArray(statements)) throw invalid(`${method} takes an array of statements`)
-  return statements.map((statement, index) => toBatchStatement(statement, index, exactNumbers))
-}
-
-function toBatchOptions(input: unknown): BatchOptions {
-  if (typeof input === 'string') return toBatchOptions({ mode: input })
-  const { mode, ...options } = (input ?? {}) as BatchOptions
-  if (!BATCH_MODES.includes(mode)) {
-    throw invalid(
-      `the batch mode is ${JSON.stringify(mode)}; it can be 'write', 'read', 'deferred'`,
-    )
-  }
-  return { ...checkCallOptions(options), mode }
 }
 
 function invalid(message: string): ColmenaError {

@@ -34,7 +34,7 @@ import { Reads } from './reads.ts'
 import { Requests } from './requests.ts'
 import { SlowStatements } from './slow-statements.ts'
 import { ThreadPair } from './thread-pair.ts'
-import type { StartThread, ThreadName } from './threads.ts'
+import type { StartThread } from './threads.ts'
 import { Writes } from './writes.ts'
 
 type State = 'opening' | 'open' | 'closing' | 'closed' | 'failed'
@@ -93,7 +93,9 @@ export class NodeCore {
     this.#threads = new ThreadPair(startThread, {
       engine: (message) => this.#fromEngine(message),
       storage: (message) => this.#fromStorage(message),
-      ended: (name, error) => this.#threadEnded(name, error),
+      ended: (name, error) => {
+        if (this.#state !== 'closing') this.#fail(threadFailure(name, error))
+      },
     })
     this.leaders = new LeaderWatch(
       () => this.shared.readEngine().leader,
@@ -335,11 +337,6 @@ export class NodeCore {
       this.#fail(error)
       return false
     }
-  }
-
-  #threadEnded(name: ThreadName, error: unknown): void {
-    if (this.#state === 'closing' || this.#state === 'closed') return
-    this.#fail(threadFailure(name, error))
   }
 
   /** Threads are never restarted alone: this node ends, and opening it again recovers. */

@@ -8,11 +8,12 @@ export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
 export type { MemberStatus, TermStatus } from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
+export type { BatchMode, BatchOptions } from './batch-options.ts'
 export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
 export type { CallOptions } from './call-options.ts'
 export type { ColmenaNode, DatabaseOptions, SignalOptions } from './colmena-node.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
-export type { BatchMode, BatchOptions, Database } from './database-client.ts'
+export type { Database } from './database-client.ts'
 export type {
   DatabaseReader,
   PrepareOptions,

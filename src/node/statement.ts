@@ -61,6 +61,16 @@ export function toBatchStatement(
   throw invalid(`${where}pass SQL text, { sql, args } or [sql, args]`)
 }
 
+/** Converts what `method` was given as its statements. */
+export function toStatements(
+  statements: unknown,
+  method: string,
+  exactNumbers?: boolean | undefined,
+): Statement[] {
+  if (!Array.isArray(statements)) throw invalid(`${method} takes an array of statements`)
+  return statements.map((statement, index) => toBatchStatement(statement, index, exactNumbers))
+}
+
 export function toArgs(args: unknown, exactNumbers = false, where = ''): StatementArgs {
   if (args === undefined) return NO_ARGS
   if (Array.isArray(args)) {
