@@ -10,7 +10,7 @@ import { temporaryDirectory } from '../node/temporary.ts'
 import { ask, assertFailure, openNode, serve } from './rig.ts'
 
 describe('pages', () => {
-  it('are text, load only from beside themselves, and come again only if they changed', async (t) => {
+  it('are text, load only from beside themselves, and come once until they change', async (t) => {
     const { url } = await serve(t, await openNode(t))
     for (const [path, page] of [
       ['/README.md', 'README.md'],
