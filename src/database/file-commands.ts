@@ -300,15 +300,15 @@ function runUnit(
   const results: StatementResult[] = []
   try {
     for (const { sql, args } of statements) {
-      try {
-        results.push(writer.run(sql, args))
-      } finally {
-        watch?.ended(placed.command.database, sql, placed.index)
-      }
+      watch?.starts(sql)
+      results.push(writer.run(sql, args))
+      if (watch?.isDue(statements.length)) watch.look(placed.command.database, placed.index)
     }
+    watch?.look(placed.command.database, placed.index)
     if (foreignKeysOff) writer.foreignKeys.check()
   } catch (error) {
     if (error instanceof AssertionFailure) throw error
+    watch?.look(placed.command.database, placed.index)
     const position = Math.min(results.length, lastStatement(placed, ordinal))
     const failure = classifyFailure(error, writer, position)
     if (failure.kind === 'vanished') {

@@ -42,12 +42,27 @@ suite('slow writes', () => {
     assert.deepEqual(watch.take(), [])
   })
 
+  test('of a unit of many are told by sixteen', () => {
+    let nowMs = 0
+    const watch = new StatementWatch(50, () => nowMs)
+    watch.begin()
+    for (let at = 0; at < 40; at += 1) {
+      watch.starts(`s${at}`)
+      if (at === 20) nowMs += 60
+      if (watch.isDue(40)) watch.look('a', 7)
+    }
+    watch.look('a', 7)
+    const sql = Array.from({ length: 16 }, (_, at) => `s${at + 16}`).join('; ')
+    assert.deepEqual(watch.take(), [{ database: 'a', sql, durationMs: 60, index: 7 }])
+  })
+
   test('are told by their beginning', () => {
     let nowMs = 0
     const watch = new StatementWatch(1, () => nowMs)
     watch.begin()
+    watch.starts('x'.repeat(5_000))
     nowMs = 1
-    watch.ended('a', 'x'.repeat(5_000), 7)
+    watch.look('a', 7)
     assert.equal(watch.take()[0]?.sql.length, 1_000)
   })
 })
