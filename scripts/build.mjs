@@ -1,6 +1,6 @@
-/** Builds the package: dist/ is emptied, then filled from src/ by tsc and from web/ by Vite. */
+/** Builds the package: src/ by tsc and web/ by Vite, aside; then that takes the place of dist/. */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, readFileSync, rmSync } from 'node:fs'
+import { copyFileSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { refuseUsage, requireRuntime } from './runtime.mjs'
 
@@ -15,16 +15,21 @@ if (unexpected === '--help') {
 if (unexpected !== undefined) refuseUsage(`build does not know "${unexpected}".`, usage)
 
 const root = fileURLToPath(new URL('..', import.meta.url))
-rmSync(`${root}dist`, { recursive: true, force: true })
+// Aside, as tests and servers read the pages of dist/ while another test builds it.
+const built = `${root}data/build-${process.pid}`
+process.on('exit', () => rmSync(built, { recursive: true, force: true }))
 const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
-const { status } = spawnSync(process.execPath, [tsc, '-p', 'tsconfig.build.json'], {
+const options = ['-p', 'tsconfig.build.json', '--outDir', built]
+const { status } = spawnSync(process.execPath, [tsc, ...options], {
   cwd: root,
   stdio: 'inherit',
 })
 if (status !== 0) process.exit(status ?? 1)
 // It says that what is in there are ES modules; the root can't, see ARCHITECTURE.md.
-copyFileSync(`${root}src/package.json`, `${root}dist/package.json`)
+copyFileSync(`${root}src/package.json`, `${built}/package.json`)
 await buildPages()
+rmSync(`${root}dist`, { recursive: true, force: true })
+renameSync(built, `${root}dist`)
 
 /** Two pages without inline scripts or styles, and relative links, so that any prefix will do. */
 async function buildPages() {
@@ -40,7 +45,7 @@ async function buildPages() {
     logLevel: 'warn',
     define: { README_EXAMPLE: JSON.stringify(example) },
     build: {
-      outDir: `${root}dist/web`,
+      outDir: `${built}/web`,
       emptyOutDir: true,
       assetsInlineLimit: 0,
       modulePreload: { polyfill: false },

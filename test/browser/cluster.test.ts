@@ -85,7 +85,7 @@ describe('the cluster page', () => {
     await page.context().close()
   })
 
-  it('answers a query with rows, time, level and node; sorts, filters and turns pages', async () => {
+  it('answers a query with rows, time, level and node; sorts, filters, turns pages', async () => {
     const { page } = await openPage(browser, server.url)
     await page.getByLabel('level').selectOption('strong')
     await run(page, 'SELECT id, name, song, NULL AS missing FROM birds')
