@@ -1,4 +1,6 @@
 #!/usr/bin/env node
 import { main } from './cli.ts'
 
-process.exitCode = await main(process.argv)
+main(process.argv).then((exitCode) => {
+  process.exitCode = exitCode
+})

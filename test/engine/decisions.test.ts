@@ -41,7 +41,8 @@ suite('decisions', () => {
     assert.deepEqual(lines, [
       'started voters=1,2 term=3 commit=8 applied=7 index=9',
       'voteReceived type=voteResponse from=bea index=12 term=4',
-      'configurationSwitched configuration=voters:ann,bea/learners:3/autoLeave:false index=12 term=4',
+      'configurationSwitched configuration=voters:ann,bea/learners:3/autoLeave:false ' +
+        'index=12 term=4',
       'leaderSeen leader=none index=12 term=4',
     ])
   })

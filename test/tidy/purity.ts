@@ -57,6 +57,7 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
     'src/database/generation.ts',
     'folders of database files, which it opens only while they are closed',
   ],
+  ['src/cli/serve-settings.ts', 'reads what a person names: settings, a secret, a certificate'],
   ['src/demo/data-folder.ts', 'makes and removes the folder of the demo, while no node runs'],
   ['src/demo/page-files.ts', 'the pages that the demo serves'],
   ['src/log/real-disk.ts', 'the Disk port on real files'],
