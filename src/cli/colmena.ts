@@ -1,6 +1,13 @@
 #!/usr/bin/env node
-import { main } from './cli.ts'
-
-main(process.argv).then((exitCode) => {
-  process.exitCode = exitCode
-})
+// Loaded later, so that a Node.js that is too old gets its one sentence, and no stack trace.
+import('./cli.ts')
+  .then(({ main }) => main(process.argv))
+  .then(
+    (exitCode) => {
+      process.exitCode = exitCode
+    },
+    (error) => {
+      process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+      process.exitCode = 1
+    },
+  )

@@ -7,7 +7,6 @@ import {
   type Readers,
   type StorageStatus,
   type StorageToUser,
-  SYSTEM,
 } from '../database/database.ts'
 import type { EngineOpening, EngineRequest, EngineToUser } from '../engine/engine.ts'
 import { CallCounts } from './call-counts.ts'
@@ -33,6 +32,7 @@ import { ReaderProcesses } from './reader-processes.ts'
 import { Reads } from './reads.ts'
 import { Requests } from './requests.ts'
 import { SlowStatements } from './slow-statements.ts'
+import { StorageQueries } from './storage-queries.ts'
 import { ThreadPair } from './thread-pair.ts'
 import type { StartThread } from './threads.ts'
 import { Writes } from './writes.ts'
@@ -74,6 +74,7 @@ export class NodeCore {
   readonly #threads: ThreadPair
   readonly #deadlines: Deadlines
   readonly #requests: Requests
+  readonly #storage: StorageQueries
   readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers()
   #readers: Readers | null = null
   #state: State = 'opening'
@@ -90,6 +91,11 @@ export class NodeCore {
     this.#options = options
     this.#deadlines = new Deadlines(requestTimeoutMs, processNowMs)
     this.#requests = new Requests(this.#deadlines)
+    this.#storage = new StorageQueries({
+      requests: this.#requests,
+      post: (id) => this.#threads.postStorage({ kind: 'status', id }),
+      patienceMs: electionTimeoutMs,
+    })
     this.#threads = new ThreadPair(startThread, {
       engine: (message) => this.#fromEngine(message),
       storage: (message) => this.#fromStorage(message),
@@ -199,16 +205,10 @@ export class NodeCore {
     })
   }
 
-  /** Asks the storage thread; of the databases the cluster's own is left out. */
+  /** What the storage thread says of databases and applying. */
   async storageStatus(signal?: AbortSignal): Promise<StorageStatus> {
     this.checkOpen()
-    const status = await this.#requests.ask({
-      what: 'databases',
-      signal,
-      post: (id) => this.#threads.postStorage({ kind: 'status', id }),
-    })
-    const { databases, apply } = status as StorageStatus
-    return { databases: databases.filter(({ name }) => name !== SYSTEM), apply }
+    return this.#storage.status(signal)
   }
 
   /** Every caller gets the same promise, so a second close can't race the first. */
@@ -281,13 +281,11 @@ export class NodeCore {
         break
       case 'ready':
         this.port = message.port
-        this.#readers = createReaders({
-          directory: join(dataDir.path, 'db'),
-          shared: this.shared,
-        })
+        this.#readers = createReaders({ directory: join(dataDir.path, 'db'), shared: this.shared })
         if (this.#state !== 'opening') return
         this.#state = 'open'
         this.#opened.resolve()
+        this.#storage.status(undefined).catch(() => {})
         break
       case 'openFailed':
         this.#opened.reject(errorFromMessage(message.error))

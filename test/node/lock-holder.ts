@@ -2,6 +2,7 @@
 import { checkOpenOptions } from '../../src/node/config.ts'
 import { openDataDir } from '../../src/node/data-dir.ts'
 
-openDataDir(checkOpenOptions({ dataDir: process.argv[2] }))
+const held = openDataDir(checkOpenOptions({ dataDir: process.argv[2] }))
 process.stdout.write('held\n')
-setInterval(() => {}, 60_000)
+// What nobody refers to is collected, and its lock with it.
+setInterval(() => held, 60_000)

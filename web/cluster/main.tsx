@@ -26,6 +26,8 @@ function Page(): JSX.Element {
   }, [token])
   const enter = (entered: string): void => {
     keepToken(entered)
+    // With the token at once, or the form would say of the new one what is known of the old.
+    if (entered !== token) setView(nothing)
     setToken(entered)
   }
   const { link, status, lastHeard } = view

@@ -1,0 +1,126 @@
+import assert from 'node:assert/strict'
+import { existsSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describe, it } from 'node:test'
+import { readServeConfig } from '../../src/cli/serve-settings.ts'
+import { until } from '../processes/wait.ts'
+import { makeDirectory, Running, run, serve } from './command.ts'
+
+const ENDLESS =
+  'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c'
+
+describe('serve', () => {
+  it('says on one screen what it did, and leaves at a signal with 0', async (t) => {
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      const { running, url, dataDir } = await serve(t, ['--node-id', 'ann'])
+      assert.ok(running.out.split('\n').length < 24)
+      assert.match(running.out, /node ann is open/)
+      assert.ok(running.out.includes(dataDir) && existsSync(dataDir))
+      assert.equal((await fetch(`${url}/healthz`)).status, 200)
+      running.kill(signal)
+      const { code, err } = await running.ended
+      assert.deepEqual({ code, err }, { code: 0, err: '' })
+    }
+  })
+
+  it('leaves in time also while a client asks without end', async (t) => {
+    const { running, url } = await serve(t, ['--statement-timeout-ms', '60000'])
+    const asking = run(['exec', ENDLESS, '--url', url])
+    // Another one that is answered meanwhile came after it.
+    assert.equal((await run(['exec', 'SELECT 1', '--url', url])).code, 0)
+    running.kill('SIGTERM')
+    assert.equal((await running.ended).code, 0)
+    assert.equal((await asking).code, 1)
+  })
+
+  it('ends at once at the second signal, also amid a statement that nothing can end', async (t) => {
+    const { running, url } = await serve(t)
+    await run(['exec', 'CREATE TABLE t (a)', '--url', url])
+    const writing = run(['exec', `INSERT INTO t ${ENDLESS}`, '--url', url])
+    await until('the write is being applied', async () => {
+      const status = (await (await fetch(`${url}/status`)).json()) as { lagEntries: number }
+      return status.lagEntries > 0
+    })
+    running.kill('SIGTERM')
+    await until('it heard the first', () => running.out.includes('leaving'))
+    running.kill('SIGTERM')
+    assert.equal((await running.ended).signal, 'SIGKILL')
+    assert.equal((await writing).code, 1)
+  })
+
+  it('gives up a start at a signal', async (t) => {
+    // Nobody answers at that address, so the start takes as long as its deadline.
+    const dataDir = join(makeDirectory(t), 'data')
+    const args = ['--bind', '127.0.0.1:0', '--join', '127.0.0.1:1']
+    const running = new Running(['serve', '--data-dir', dataDir, ...args])
+    await until('it has begun', () => existsSync(join(dataDir, 'identity.json')))
+    running.kill('SIGINT')
+    assert.deepEqual(await running.ended, { code: 0, signal: null, out: '', err: '' })
+  })
+
+  it('says what it can not do in one sentence, with the code for whose fault it is', async (t) => {
+    const { url, dataDir } = await serve(t)
+    const port = new URL(url).port
+    const file = join(makeDirectory(t), 'config.json')
+    writeFileSync(file, '{ "dataDri": "x" }')
+    const own = ['--data-dir', join(makeDirectory(t), 'data')]
+    const cases: readonly (readonly [args: string[], code: number, message: RegExp])[] = [
+      [['--data-dir', dataDir], 1, /in use|another process/],
+      [[...own, '--http-port', port], 1, /another program listens there/],
+      [[...own, '--http-port', '99999'], 2, /--http-port is '99999'/],
+      [[...own, '--slow-ms', 'soon'], 2, /--slow-ms is 'soon'; it must be a whole number/],
+      [[...own, '--http-host', '0.0.0.0', '--http-port', '0'], 2, /token/],
+      [[...own, '--read-token', 'short', '--http-port', '0'], 2, /16/],
+      [[...own, '--bind', '0.0.0.0:0', '--bootstrap'], 2, /secret/],
+      [[...own, '--secret-file', '/nowhere/secret'], 2, /secret file can't be read/],
+      [[...own, '--tls-key', 'k'], 2, /go together/],
+      [['--config', file], 2, /unknown key 'dataDri'/],
+      [['--nonsense'], 2, /unknown option '--nonsense'/],
+    ]
+    for (const [args, code, message] of cases) {
+      const ended = await run(['serve', ...args])
+      assert.equal(ended.code, code, `${args.join(' ')}: ${ended.err}`)
+      assert.match(ended.err, message)
+      assert.doesNotMatch(ended.err, /\n\s+at /, 'no stack')
+    }
+  })
+})
+
+describe('settings of serve', () => {
+  it('are taken from flags, then the environment, then the file', (t) => {
+    const file = join(makeDirectory(t), 'config.json')
+    writeFileSync(file, JSON.stringify({ nodeId: 'file', slowMs: 5, httpPort: 1, insecure: true }))
+    const env = { COLMENA_NODE_ID: 'env', COLMENA_SLOW_MS: '6', COLMENA_JOIN: 'a:1, b:2' }
+    const { open, server } = readServeConfig({ config: file, nodeId: 'flag' }, env)
+    assert.equal(open.nodeId, 'flag')
+    assert.equal(open.slowMs, 6)
+    assert.deepEqual(open.join, ['a:1', 'b:2'])
+    assert.equal(open.insecure, true)
+    assert.equal(open.dataDir, './data')
+    assert.equal(server.port, 1)
+    assert.equal('readToken' in open || 'httpPort' in open, false)
+  })
+
+  it('give tokens their rights, and read what files hold', (t) => {
+    const directory = makeDirectory(t)
+    const path = (name: string): string => join(directory, name)
+    for (const name of ['secret', 'key', 'cert']) writeFileSync(path(name), `${name}\n`)
+    const { open, server } = readServeConfig(
+      {
+        secretFile: path('secret'),
+        tlsKey: path('key'),
+        tlsCert: path('cert'),
+        readToken: ['r'.repeat(16)],
+        adminToken: ['a'.repeat(16), 'b'.repeat(16)],
+      },
+      {},
+    )
+    assert.equal(open.secret, 'secret')
+    assert.deepEqual(server.tls, { key: 'key\n', cert: 'cert\n' })
+    assert.deepEqual(server.tokens, {
+      ['r'.repeat(16)]: 'read',
+      ['a'.repeat(16)]: 'admin',
+      ['b'.repeat(16)]: 'admin',
+    })
+  })
+})
