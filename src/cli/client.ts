@@ -92,6 +92,25 @@ export class ApiClient {
     return toResult((await this.pipeline(database, request, options)) as WireResult)
   }
 
+  /** Statements that succeed or fail together. */
+  async batch(database: string, statements: readonly WireStatement[]): Promise<void> {
+    const commit = statements.length + 1
+    const ifOk = (step: number): object => ({ type: 'ok', step })
+    const steps = [
+      { stmt: { sql: 'BEGIN' } },
+      ...statements.map((stmt, at) => ({
+        condition: ifOk(at),
+        stmt: { ...stmt, want_rows: false },
+      })),
+      { condition: ifOk(commit - 1), stmt: { sql: 'COMMIT' } },
+      { condition: { type: 'not', cond: ifOk(commit) }, stmt: { sql: 'ROLLBACK' } },
+    ]
+    const result = await this.pipeline(database, { type: 'batch', batch: { steps } })
+    const { step_errors: errors } = result as { readonly step_errors: (WireError | null)[] }
+    const failed = errors.find((error) => error !== null)
+    if (failed !== undefined && failed !== null) throw toError(failed)
+  }
+
   /** One request of the protocol, in a stream of its own; answers its result. */
   async pipeline(
     database: string,
@@ -105,7 +124,7 @@ export class ApiClient {
     const { results } = (await response.json()) as { readonly results: readonly WireAnswer[] }
     const answer = results[0]
     if (answer === undefined) throw new CliError(`${this.url} gave no answer`)
-    if (answer.type === 'error') throw new CliError(answer.error.message)
+    if (answer.type === 'error') throw toError(answer.error)
     return answer.response.result
   }
 
@@ -115,10 +134,10 @@ export class ApiClient {
       const signal = AbortSignal.timeout(this.#timeoutMs)
       response = await fetch(new URL(path, this.url), { ...init, signal })
     } catch (error) {
-      throw new CliError(this.#unreachable(error), 1, { cause: error })
+      throw new CliError(this.#unreachable(error), 1, { cause: error, isPassing: true })
     }
     if (response.ok) return response
-    throw new CliError(await this.#refusal(response))
+    throw new CliError(await this.#refusal(response), 1, { isPassing: response.status === 503 })
   }
 
   #unreachable(error: unknown): string {
@@ -143,6 +162,20 @@ export class ApiClient {
       return `${this.url} answered with status ${response.status}: is it a Colmena server?${hint}`
     }
   }
+}
+
+/** What a node answers while its cluster elects, restarts or is full. */
+const PASSING_CODES = [
+  'ERR_BUSY',
+  'ERR_CLOSED',
+  'ERR_FAILED',
+  'ERR_LAGGING',
+  'ERR_NO_LEADER',
+  'ERR_TIMEOUT',
+]
+
+function toError({ message, code = '' }: WireError): CliError {
+  return new CliError(message, 1, { isPassing: PASSING_CODES.includes(code) })
 }
 
 export function toWireValue(value: CliValue): WireValue {

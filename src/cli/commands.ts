@@ -2,6 +2,8 @@ import { type Command, Option } from 'commander'
 import { ApiClient } from './client.ts'
 import { runDemoCommand } from './demo.ts'
 import { runExec } from './exec.ts'
+import { runExport } from './export.ts'
+import { runImport } from './import.ts'
 import { runMemberChange, runMembers, runTransfer } from './members.ts'
 import { addServe } from './serve.ts'
 import { runStatus } from './status.ts'
@@ -19,6 +21,7 @@ export function addCommands(program: Command): void {
   addServe(program)
   addDemo(program)
   addQuestions(program)
+  addData(program)
   addMembers(program)
 }
 
@@ -57,6 +60,25 @@ function addQuestions(program: Command): void {
       example("colmena exec 'INSERT INTO visits (who, count) VALUES (?, ?)' Ada 3"),
     )
     .action((sql, args, options) => runExec(clientOf(options), sql, args, options))
+}
+
+function addData(program: Command): void {
+  remote(program.command('import'))
+    .argument('<file>', 'an SQLite file, a dump in SQL, or CSV')
+    .description('brings a file into a running cluster; started again, it goes on')
+    .option('--database <name>', 'into which', 'main')
+    .addOption(new Option('--format <format>', 'of the file').choices(['sqlite', 'sql', 'csv']))
+    .option('--table <name>', 'of a CSV file; its name by default')
+    .option('--replace', 'drops tables that are there already')
+    .addHelpText('after', example('colmena import ./app.db --database app'))
+    .action((path, options) => runImport(clientOf(options), path, options))
+  remote(program.command('export'))
+    .argument('<database>', 'its name')
+    .argument('<file>', 'where to')
+    .description('writes a database into a file, as it was at one moment')
+    .option('--force', 'replaces the file if it is there')
+    .addHelpText('after', example('colmena export main ./backup.db'))
+    .action((database, path, options) => runExport(clientOf(options), database, path, options))
 }
 
 function addMembers(program: Command): void {
