@@ -1,11 +1,14 @@
 import { type Command, Option } from 'commander'
+import { runBench } from './bench.ts'
 import { ApiClient } from './client.ts'
 import { runDemoCommand } from './demo.ts'
 import { runExec } from './exec.ts'
 import { runExport } from './export.ts'
 import { runImport } from './import.ts'
+import { runMemberAdd } from './member-add.ts'
 import { runMemberChange, runMembers, runTransfer } from './members.ts'
 import { addServe } from './serve.ts'
+import { runShell } from './shell.ts'
 import { runStatus } from './status.ts'
 
 const URL_DEFAULT = 'http://127.0.0.1:8080'
@@ -21,6 +24,7 @@ export function addCommands(program: Command): void {
   addServe(program)
   addDemo(program)
   addQuestions(program)
+  addShell(program)
   addData(program)
   addMembers(program)
 }
@@ -81,6 +85,34 @@ function addData(program: Command): void {
     .action((database, path, options) => runExport(clientOf(options), database, path, options))
 }
 
+function addShell(program: Command): void {
+  remote(program.command('shell'))
+    .description('a prompt for SQL; statements from a pipe as well')
+    .option('--database <name>', 'to begin with', 'main')
+    .addHelpText('after', example('colmena shell --database app'))
+    .action((options) => runShell(clientOf(options), options))
+  program
+    .command('bench')
+    .description('writers and readers at running nodes')
+    .addOption(
+      new Option('--url <url...>', 'of the nodes').env('COLMENA_URL').default([URL_DEFAULT]),
+    )
+    .addOption(new Option('--token <token>', 'if the servers want one').env('COLMENA_TOKEN'))
+    .option('--database <name>', 'where it makes a table, and drops it', 'main')
+    .option('--writers <number>', 'that write one after the other', '16')
+    .option('--readers <number>', 'that read one after the other', '16')
+    .option('--statements <number>', 'of a write, which is one transaction', '1')
+    .option('--seconds <number>', 'how long', '10')
+    .addHelpText('after', example('colmena bench --writers 64 --readers 0 --seconds 5'))
+    .action((options) => {
+      const urls = [options.url].flat() as string[]
+      return runBench(
+        urls.map((url) => clientOf({ ...options, url })),
+        options,
+      )
+    })
+}
+
 function addMembers(program: Command): void {
   const members = program.command('members').description('who belongs to the cluster')
   members.exitOverride()
@@ -88,6 +120,13 @@ function addMembers(program: Command): void {
     .description('the members (as without a word)')
     .option('--json', 'as JSON')
     .action((options) => runMembers(clientOf(options), options))
+  remote(members.command('add'))
+    .argument('<address>', 'HOST:PORT where the new node will be')
+    .description('says what to run there, and waits until the node is level')
+    .option('--learner', 'as one that has no vote')
+    .option('--timeout-seconds <number>', 'how long to wait', '600')
+    .addHelpText('after', example('colmena members add 10.0.0.4:9000'))
+    .action((address, options) => runMemberAdd(clientOf(options), address, options))
   const changes = [
     ['promote', 'lets a learner vote, once it has caught up and their number stays odd'],
     ['demote', 'takes a voter its vote; it stays as a learner'],

@@ -135,7 +135,8 @@ class ImportTarget {
     const [row] = await this.#rows(`SELECT max(source) AS source, max(unit) FROM ${NOTES}`)
     if (row?.[0] !== this.#source) {
       throw new CliError(
-        `the import of another file is unfinished here: go on with that, or drop the table ${NOTES}`,
+        'the import of another file is unfinished here: go on with that, or drop the table ' +
+          NOTES,
       )
     }
     return Number(row[1])

@@ -2,7 +2,7 @@ import { createReadStream } from 'node:fs'
 import { type ImportSource, UNIT_BYTES, type Unit } from './import-source.ts'
 import { StatementSplitter } from './statements.ts'
 
-/** What dumps say around their data; each unit is a transaction here, and pragmas are the reader's. */
+/** What dumps say around their data: units are transactions here, and pragmas the reader's. */
 const FRAME = /^\s*(begin|commit|end|rollback|savepoint|release|pragma|analyze)\b/i
 
 /** A file of SQL statements, such as `sqlite3 FILE .dump` writes. */
