@@ -99,7 +99,7 @@ export class SqliteSource implements ImportSource {
     const sql = String(row?.['sql'])
     if (isVirtual && /\bcontent\s*=/i.test(sql)) {
       this.leftOut.push(
-        `the virtual table ${name} keeps no rows of its own: make it anew, and fill it by 'rebuild'`,
+        `the virtual table ${name} keeps no rows of its own: make it anew, and 'rebuild' it`,
       )
       return null
     }
