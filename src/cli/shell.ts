@@ -166,6 +166,9 @@ async function prompt(shell: Shell): Promise<void> {
   reading.on('SIGINT', () => {
     splitter = new StatementSplitter()
     process.stdout.write('\n')
+    // What was typed goes with it, on both sides of the cursor.
+    reading.write(null, { ctrl: true, name: 'e' })
+    reading.write(null, { ctrl: true, name: 'u' })
     ask()
   })
   ask()
