@@ -74,6 +74,10 @@ export class Membership {
       timeoutMs: options.requestTimeoutMs,
       record: (id) => this.#records.get(id),
       confState: () => this.#confState,
+      isHeard: (id) => {
+        const heardMs = options.lastContactMs(id)
+        return heardMs !== null && heardMs <= options.electionTimeoutMs
+      },
       transferAway: options.transferAway,
     })
   }

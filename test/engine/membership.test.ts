@@ -22,6 +22,8 @@ class Fixture {
   readonly proposed: ConfChange[] = []
   readonly silent = new Set<number>()
   readonly behind = new Set<number>()
+  /** Of whom the core knows nothing yet, as a new leader's. */
+  readonly unasked = new Set<number>()
   readonly membership: Membership
   role: Raft['role'] = 'leader'
   transfers = 0
@@ -104,7 +106,7 @@ class Fixture {
       match: this.behind.has(id) ? 100 : 5_000,
       state: 'replicate',
       isLearner: learners.includes(id),
-      recentActive: !this.silent.has(id),
+      recentActive: !this.silent.has(id) && !this.unasked.has(id),
     }))
   }
 }
@@ -276,6 +278,14 @@ describe('members that an operator changes', () => {
       assert.match(reasonOf(answers), /of the 2 voters .* only 1 can be reached/)
     }
     // The one that is gone can be removed.
+    const answers = fixture.change('remove', 3)
+    fixture.apply()
+    assert.deepEqual(kinds(answers), ['done'])
+  })
+
+  it('may go when the others were heard, though this leader has not asked them yet', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    fixture.unasked.add(2).add(3)
     const answers = fixture.change('remove', 3)
     fixture.apply()
     assert.deepEqual(kinds(answers), ['done'])
