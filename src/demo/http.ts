@@ -38,7 +38,7 @@ export function createApp({ supervisor, audience, host }: AppOptions): App {
   app.use(async (context, next) => {
     const { req } = context
     const refusal = refusalOf(host, req.header('host'), req.header('origin'))
-    if (refusal !== null) return fail(context, 403, 'ERR_INVALID_ARGUMENT', refusal)
+    if (refusal !== null) return fail(context, 403, 'ERR_FORBIDDEN', refusal)
     context.header('content-security-policy', POLICY)
     context.header('x-content-type-options', 'nosniff')
     context.header('referrer-policy', 'no-referrer')
@@ -101,7 +101,7 @@ function addReads(app: App, supervisor: Supervisor, audience: Audience): void {
   app.get('/api/bench', (context) => {
     const figures = readBenchFigures()
     if (figures !== null) return context.json(figures)
-    return fail(context, 404, 'ERR_INVALID_ARGUMENT', 'there are no figures: npm run bench')
+    return fail(context, 404, 'ERR_NOT_FOUND', 'there are no figures: npm run bench')
   })
   app.get('*', (context) => {
     const path = context.req.path.slice(1)
@@ -109,11 +109,11 @@ function addReads(app: App, supervisor: Supervisor, audience: Audience): void {
     if (file !== null) return context.body(file.bytes, 200, { 'content-type': file.type })
     const message =
       path === '' ? 'the page is not built: run `npm run build`' : `there is nothing at /${path}`
-    return fail(context, path === '' ? 503 : 404, 'ERR_INVALID_ARGUMENT', message)
+    return fail(context, path === '' ? 503 : 404, 'ERR_NOT_FOUND', message)
   })
   app.all('*', (context) => {
     const { method, path } = context.req
-    return fail(context, 404, 'ERR_INVALID_ARGUMENT', `there is no ${method} ${path}`)
+    return fail(context, 404, 'ERR_NOT_FOUND', `there is no ${method} ${path}`)
   })
 }
 
