@@ -208,6 +208,16 @@ describe('the package is loaded', () => {
     assert.equal(stdout, 'true 0\ncreateHandler createServer true\n')
   })
 
+  it('brings the command', async () => {
+    const bin = join(consumer, 'node_modules/.bin/colmena')
+    assert.ok(existsSync(bin), 'npm links it')
+    const version = await runNode(process.execPath, consumer, [bin, '--version'])
+    assert.match(version.stdout, /^\d+\.\d+\.\d+\n$/)
+    const wrong = await runNode(process.execPath, consumer, [bin, 'serve', '--slow-ms', 'x'])
+    assert.match(wrong.stderr, /--slow-ms is 'x'/)
+    assert.equal(wrong.status, 2)
+  })
+
   it('only by its name', async () => {
     const program = `
       import('colmena/dist/index.js').catch(({ code }) => console.log(code))
