@@ -130,11 +130,17 @@ export class ApiClient {
 
   async #send(path: string, init: RequestInit): Promise<Response> {
     let response: Response
+    // Until an answer begins: a database that is exported may take longer to come.
+    const overdue = new AbortController()
+    const timeout = new DOMException('no answer', 'TimeoutError')
+    const timer = setTimeout(() => overdue.abort(timeout), this.#timeoutMs)
     try {
-      const signal = AbortSignal.timeout(this.#timeoutMs)
+      const { signal } = overdue
       response = await fetch(new URL(path, this.url), { ...init, signal })
     } catch (error) {
       throw new CliError(this.#unreachable(error), 1, { cause: error, isPassing: true })
+    } finally {
+      clearTimeout(timer)
     }
     if (response.ok) return response
     throw new CliError(await this.#refusal(response), 1, { isPassing: response.status === 503 })

@@ -1,5 +1,4 @@
 import { createReadStream } from 'node:fs'
-import type { CliValue } from './client.ts'
 import { CliError } from './failure.ts'
 import { type ImportSource, InsertGatherer, quoteName, type Unit } from './import-source.ts'
 
@@ -10,7 +9,7 @@ export interface CsvOptions {
   readonly hasTable: boolean
 }
 
-/** A CSV file whose first row names the columns. Every value is text; an empty one is NULL. */
+/** A CSV file whose first row names the columns. Values are text; what is not even quotes, NULL. */
 export class CsvSource implements ImportSource {
   readonly makes: readonly string[]
   readonly rows: null = null
@@ -30,18 +29,21 @@ export class CsvSource implements ImportSource {
     for await (const { fields, line } of readRows(path)) {
       if (gatherer === null) {
         width = fields.length
-        gatherer = new InsertGatherer(table, fields)
-        const columns = fields.map((name) => `${quoteName(name)} TEXT`).join(', ')
+        const names = fields.map((field) => field ?? '')
+        gatherer = new InsertGatherer(table, names)
+        const columns = names.map((name) => `${quoteName(name)} TEXT`).join(', ')
         const sql = `CREATE TABLE ${quoteName(table)} (${columns})`
         yield { statements: hasTable ? [] : [{ sql }], rows: 0 }
         continue
       }
+      // An empty line, as there is one at the end of many files.
+      if (fields.length === 1 && fields[0] === null && width > 1) continue
       if (fields.length !== width) {
         throw new CliError(
           `line ${line} of ${path} has ${fields.length} values, but the first line has ${width}`,
         )
       }
-      gatherer.add(fields.map((field): CliValue => (field === '' ? null : field)))
+      gatherer.add(fields)
       if (gatherer.isFull) yield gatherer.take()
     }
     if (gatherer === null) throw new CliError(`${path} is empty: its first line names the columns`)
@@ -52,7 +54,7 @@ export class CsvSource implements ImportSource {
 }
 
 interface Row {
-  readonly fields: string[]
+  readonly fields: (string | null)[]
   readonly line: number
 }
 
@@ -64,7 +66,7 @@ async function* readRows(path: string): AsyncIterable<Row> {
 }
 
 export class CsvParser {
-  #fields: string[] = []
+  #fields: (string | null)[] = []
   #field = ''
   #isQuoted = false
   /** A quote inside quotes: the next character tells whether it was the end. */
@@ -108,7 +110,7 @@ export class CsvParser {
   }
 
   #endField(): void {
-    this.#fields.push(this.#field)
+    this.#fields.push(this.#field === '' && !this.#isQuoted ? null : this.#field)
     this.#field = ''
     this.#isQuoted = false
     this.#wasQuote = false

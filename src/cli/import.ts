@@ -32,12 +32,12 @@ export async function runImport(
 ): Promise<void> {
   if (!existsSync(path)) throw new CliError(`there is no file ${path}`)
   const target = new ImportTarget(client, options.database, await identify(path, options))
-  const begun = await target.unitsDone()
-  const source = await openSource(client, path, options, begun > 0)
+  const begun = await target.unitsDone(options.replace)
+  const source = await openSource(client, path, options, begun !== null)
   try {
-    if (begun === 0) await prepare(target, source, options)
+    if (begun === null) await prepare(target, source, options)
     else process.stderr.write(`going on after ${begun} parts that are there already\n`)
-    await send(target, source, begun)
+    await send(target, source, begun ?? 0)
   } finally {
     source.close()
   }
@@ -60,7 +60,7 @@ async function openSource(
 ): Promise<ImportSource> {
   const format = options.format ?? guessFormat(path)
   if (format === 'sqlite') return new SqliteSource(path)
-  if (format === 'sql') return new SqlSource(path)
+  if (format === 'sql') return new SqlSource(path, options.replace === true)
   const table = options.table ?? basename(path, extname(path))
   if (isBegun) return new CsvSource({ path, table, hasTable: false })
   const target = new ImportTarget(client, options.database, '')
@@ -129,17 +129,18 @@ class ImportTarget {
     this.#source = source
   }
 
-  /** How many units an earlier try brought; 0 where there was none. */
-  async unitsDone(): Promise<number> {
-    if ((await this.existing([NOTES])).length === 0) return 0
+  /** How many units an earlier try brought; null where there was none. */
+  async unitsDone(replaces = false): Promise<number | null> {
+    if ((await this.existing([NOTES])).length === 0) return null
     const [row] = await this.#rows(`SELECT max(source) AS source, max(unit) FROM ${NOTES}`)
     if (row?.[0] !== this.#source) {
+      // One that brought nothing is in nobody's way.
+      if (replaces || Number(row?.[1]) === 0) return null
       throw new CliError(
-        'the import of another file is unfinished here: go on with that, or drop the table ' +
-          NOTES,
+        'the import of another file is unfinished here: go on with that, or give --replace',
       )
     }
-    return Number(row[1])
+    return Number(row?.[1])
   }
 
   /** Which of these tables and views there are. */
@@ -157,6 +158,7 @@ class ImportTarget {
   async begin(statements: readonly string[]): Promise<void> {
     await this.#client.batch(this.#database, [
       ...statements.map((sql) => ({ sql })),
+      { sql: `DROP TABLE IF EXISTS ${NOTES}` },
       { sql: `CREATE TABLE ${NOTES} (unit INTEGER PRIMARY KEY, source TEXT)` },
       this.#note(0),
     ])
@@ -170,8 +172,8 @@ class ImportTarget {
         await this.#client.batch(this.#database, [...unit.statements, this.#note(number)])
         return
       } catch (error) {
-        const done = await this.unitsDone().catch(() => number - 1)
-        if (done >= number) return
+        const done = await this.unitsDone().catch(() => null)
+        if (done !== null && done >= number) return
         if (performance.now() > deadlineMs || !isPassing(error)) {
           throw new CliError(`${sentenceOf(error)} (started again, the import goes on from here)`)
         }

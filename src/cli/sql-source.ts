@@ -1,9 +1,13 @@
 import { createReadStream } from 'node:fs'
+import { CliError } from './failure.ts'
 import { type ImportSource, UNIT_BYTES, type Unit } from './import-source.ts'
 import { StatementSplitter } from './statements.ts'
 
 /** What dumps say around their data: units are transactions here, and pragmas the reader's. */
-const FRAME = /^\s*(begin|commit|end|rollback|savepoint|release|pragma|analyze)\b/i
+const FRAME = /^(begin|commit|end|savepoint|release|pragma|analyze)\b/i
+const CREATION =
+  /^create\s+(table|view)\s+(?:if\s+not\s+exists\s+)?("(?:[^"]|"")+"|\[[^\]]+\]|`[^`]+`|\w+)/i
+const COMMENTS = /^(?:\s|--[^\n]*(?:\n|$)|\/\*[\s\S]*?\*\/)*/
 
 /** A file of SQL statements, such as `sqlite3 FILE .dump` writes. */
 export class SqlSource implements ImportSource {
@@ -11,16 +15,27 @@ export class SqlSource implements ImportSource {
   readonly rows: null = null
   readonly leftOut: readonly string[] = []
   readonly #path: string
+  readonly #replaces: boolean
 
-  constructor(path: string) {
+  /** `replaces`: what a statement makes is dropped first. */
+  constructor(path: string, replaces: boolean) {
     this.#path = path
+    this.#replaces = replaces
   }
 
   async *units(): AsyncIterable<Unit> {
     let statements: string[] = []
     let bytes = 0
-    for await (const statement of this.#statements()) {
+    for await (const text of this.#statements()) {
+      const statement = text.replace(COMMENTS, '')
+      if (/^rollback\b/i.test(statement)) {
+        throw new CliError(
+          `${this.#path} takes back what it says: the dump has failed in the middle`,
+        )
+      }
       if (FRAME.test(statement)) continue
+      const [, kind, name] = CREATION.exec(statement) ?? []
+      if (this.#replaces && name !== undefined) statements.push(`DROP ${kind} IF EXISTS ${name}`)
       statements.push(statement)
       bytes += statement.length
       if (bytes < UNIT_BYTES) continue
@@ -43,6 +58,6 @@ export class SqlSource implements ImportSource {
 }
 
 function toUnit(statements: readonly string[]): Unit {
-  const rows = statements.filter((sql) => /^\s*(insert|replace)\b/i.test(sql)).length
+  const rows = statements.filter((sql) => /^(insert|replace)\b/i.test(sql)).length
   return { statements: statements.map((sql) => ({ sql })), rows }
 }

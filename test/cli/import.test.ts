@@ -34,6 +34,8 @@ function makeFile(path: string, rows: number): void {
       twice REAL GENERATED ALWAYS AS (price * 2) STORED);
     CREATE TABLE keyed (k TEXT PRIMARY KEY, v) WITHOUT ROWID;
     CREATE TABLE loose (a, "odd"" name");
+    CREATE TABLE down (id INTEGER PRIMARY KEY DESC, a);
+    INSERT INTO down (rowid, id, a) VALUES (70, 1, 'x');
     CREATE INDEX by_name ON parent (name);
     CREATE VIEW names AS SELECT name FROM parent;
     CREATE TABLE log (x);
@@ -66,7 +68,16 @@ function contentOf(path: string): Record<string, string> {
   const content: Record<string, string> = {}
   const schema = "SELECT type, name, sql FROM sqlite_schema WHERE name NOT LIKE 'words_%'"
   content['schema'] = JSON.stringify(db.prepare(`${schema} ORDER BY type, name`).all())
-  for (const table of ['child', 'parent', 'keyed', 'loose', 'log', 'words', 'sqlite_sequence']) {
+  for (const table of [
+    'child',
+    'parent',
+    'keyed',
+    'loose',
+    'down',
+    'log',
+    'words',
+    'sqlite_sequence',
+  ]) {
     const rowid = ['keyed', 'sqlite_sequence'].includes(table) ? '' : 'rowid, '
     const statement = db.prepare(`SELECT ${rowid}* FROM ${table} ORDER BY 1`)
     statement.setReadBigInts(true)
@@ -133,12 +144,12 @@ describe('import and export', () => {
     const dump = join(directory, 'a.sql')
     writeFileSync(
       dump,
-      `PRAGMA foreign_keys=OFF;\nBEGIN TRANSACTION;\nCREATE TABLE d (a, b);
+      `-- a comment\nPRAGMA foreign_keys=OFF;\n/* and */ BEGIN TRANSACTION;\nCREATE TABLE d (a, b);
 INSERT INTO d VALUES('semi;colon', 1);\nINSERT INTO d VALUES(NULL, x'00');
 CREATE TRIGGER e AFTER INSERT ON d BEGIN SELECT 1; SELECT 2; END;\nCOMMIT;\n`,
     )
     const csv = join(directory, 'people.csv')
-    writeFileSync(csv, '\uFEFFname,note\r\n"Ada ""A""","two\nlines"\r\nBo,\r\n')
+    writeFileSync(csv, '\uFEFFname,note\r\n"Ada ""A""","two\nlines"\r\nBo,\r\n"",x\r\n\r\n')
     const ask = async (sql: string): Promise<unknown> =>
       JSON.parse((await run(['exec', sql, '--json', '--url', url])).out)
     for (const path of [dump, csv]) {
@@ -152,13 +163,18 @@ CREATE TRIGGER e AFTER INSERT ON d BEGIN SELECT 1; SELECT 2; END;\nCOMMIT;\n`,
     const people = [
       { name: 'Ada "A"', note: 'two\nlines' },
       { name: 'Bo', note: null },
+      { name: '', note: 'x' },
     ]
     assert.deepEqual(await ask('SELECT * FROM people'), people)
     const twice = await run(['import', csv, '--url', url])
     assert.match(twice.err, /there is a table people already: --table people adds to it/)
     assert.equal((await run(['import', csv, '--table', 'people', '--url', url])).code, 0)
-    assert.deepEqual(await ask('SELECT count(*) AS n FROM people'), [{ n: 4 }])
-    assert.equal((await run(['import', csv, '--replace', '--url', url])).code, 0)
+    assert.deepEqual(await ask('SELECT count(*) AS n FROM people'), [{ n: 6 }])
+    for (const path of [csv, dump]) {
+      const ended = await run(['import', path, '--replace', '--url', url])
+      assert.equal(ended.code, 0, ended.err)
+    }
+    assert.deepEqual(await ask('SELECT count(*) AS n FROM d'), [{ n: 2 }])
     assert.deepEqual(await ask('SELECT * FROM people'), people)
   })
 
@@ -177,12 +193,13 @@ CREATE TRIGGER e AFTER INSERT ON d BEGIN SELECT 1; SELECT 2; END;\nCOMMIT;\n`,
       [file('d.csv', 'a,b\n1\n'), 1, /line 2 .* has 1 values, but the first line has 2/],
       [file('e.csv', 'a\n"open'), 1, /ends inside quotes/],
       [file('f.sql', 'CREATE TABLE f (a); INSERT INTO nowhere VALUES (1);'), 1, /no such table/],
+      [join(directory, 'f.sql'), 1, /no such table/],
+      [file('g.sql', '-- broken\nROLLBACK; -- due to errors'), 1, /has failed in the middle/],
     ]
     for (const [path, code, message] of cases) {
       const ended = await run(['import', path, '--url', url, '--database', 'x', '--replace'])
       assert.match(ended.err, message)
       assert.equal(ended.code, code, ended.err)
-      await run(['exec', 'DROP TABLE IF EXISTS colmena_import', '--database', 'x', '--url', url])
     }
     const kept = file('kept.db', 'mine')
     const over = await run(['export', 'x', kept, '--url', url])
