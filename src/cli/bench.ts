@@ -1,6 +1,7 @@
 import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
 import { type ApiClient, toWireValue } from './client.ts'
-import { sentenceOf } from './failure.ts'
+import { CliError, sentenceOf, usageError } from './failure.ts'
 import { toInteger } from './numbers.ts'
 import { renderTable } from './table.ts'
 
@@ -11,6 +12,9 @@ export interface BenchOptions {
   readonly statements: string
   readonly seconds: string
 }
+
+/** After a failure: many that try at once would only be in the way. */
+const PAUSE_MS = 20
 
 interface Recording {
   readonly what: string
@@ -26,6 +30,7 @@ export async function runBench(
   const readers = toInteger('--readers', options.readers, 0, 1_024)
   const statements = toInteger('--statements', options.statements, 1, 1_000)
   const seconds = toInteger('--seconds', options.seconds, 1, 600)
+  if (writers + readers === 0) throw usageError('--writers and --readers are both 0')
   const { database } = options
   const [first] = clients as [ApiClient]
   const table = `colmena_bench_${randomBytes(4).toString('hex')}`
@@ -60,6 +65,7 @@ export async function runBench(
       } catch (error) {
         const sentence = sentenceOf(error)
         errors.set(sentence, (errors.get(sentence) ?? 0) + 1)
+        await pause(PAUSE_MS)
       }
     }
   }
@@ -69,9 +75,11 @@ export async function runBench(
     ...Array.from({ length: readers }, (_, at) => worker(at, read, reading)),
   ])
   const tookS = (performance.now() - startedMs) / 1_000
-  await first.execute(database, { sql: `DROP TABLE ${table}` })
   process.stdout.write(`${renderFigures(recordings, tookS)}\n`)
   for (const [sentence, count] of errors) process.stdout.write(`${count} failed: ${sentence}\n`)
+  await first.execute(database, { sql: `DROP TABLE ${table}` })
+  const done = writing.latenciesMs.length + reading.latenciesMs.length
+  if (done === 0) throw new CliError('nothing was answered')
 }
 
 function renderFigures(recordings: readonly Recording[], tookS: number): string {

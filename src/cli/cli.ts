@@ -8,6 +8,7 @@ import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { addCommands } from './commands.ts'
 import { CliError, sentenceOf } from './failure.ts'
+import { escapeControls } from './table.ts'
 
 /** Runs the command; answers its exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
@@ -20,7 +21,7 @@ export async function main(argv: readonly string[]): Promise<number> {
       // Help and version are no failures; what is one, commander has said already.
       return error.exitCode === 0 ? 0 : 2
     }
-    process.stderr.write(`${sentenceOf(error)}\n`)
+    process.stderr.write(`${escapeControls(sentenceOf(error))}\n`)
     return error instanceof CliError ? error.exitCode : 1
   }
 }

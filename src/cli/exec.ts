@@ -1,5 +1,5 @@
 import { type ApiClient, type CliValue, toWireValue } from './client.ts'
-import { renderResult, resultToJson } from './table.ts'
+import { renderResult, resultToJson, toJsonText } from './table.ts'
 
 /** Runs one statement and prints what it answered. */
 export async function runExec(
@@ -16,8 +16,7 @@ export async function runExec(
   const values = args.map((arg) => toWireValue(options.text === true ? arg : toValue(arg)))
   const { database, consistency } = options
   const result = await client.execute(database, { sql, args: values }, { consistency })
-  const output =
-    options.json === true ? JSON.stringify(resultToJson(result), null, 2) : renderResult(result)
+  const output = options.json === true ? toJsonText(resultToJson(result), 2) : renderResult(result)
   process.stdout.write(`${output}\n`)
 }
 

@@ -31,11 +31,17 @@ export async function runMemberAdd(
   )
   const deadlineMs = performance.now() + seconds * 1_000
   let said = ''
+  let goal: number | null = null
   for (;;) {
-    const state = await look(client, address)
-    if (state !== said) process.stdout.write(`${state}\n`)
-    said = state
-    if (state.endsWith('level')) return
+    // While the cluster elects there is no answer; that passes.
+    const seen: Seen = await look(client, address, goal).catch((error: unknown) => {
+      if (error instanceof CliError && error.isPassing) return { state: error.message, goal }
+      throw error
+    })
+    goal = seen.goal
+    if (seen.state !== said) process.stdout.write(`${seen.state}\n`)
+    said = seen.state
+    if (said.endsWith('level')) return
     if (performance.now() > deadlineMs) {
       throw new CliError(`after ${seconds} s ${address} is not in the cluster and level`)
     }
@@ -43,13 +49,21 @@ export async function runMemberAdd(
   }
 }
 
-async function look(client: ApiClient, address: string): Promise<string> {
+interface Seen {
+  readonly state: string
+  /** What was committed when the member was first seen: writes of later are no lag of it. */
+  readonly goal: number | null
+}
+
+async function look(client: ApiClient, address: string, before: number | null): Promise<Seen> {
   const members = await client.get<MemberStatus[]>('members')
   const member = members.find((one) => one.address === address)
-  if (member === undefined) return `waiting for ${address}`
+  if (member === undefined) return { state: `waiting for ${address}`, goal: null }
+  const goal = before ?? (await client.get<NodeStatus>('status')).commitIndex
   const { nodeId, role, match } = member
-  if (match === null) return `${nodeId} is a ${role}; only the leader knows how far it is`
-  const { commitIndex } = await client.get<NodeStatus>('status')
-  const behind = commitIndex - match
-  return behind > 0 ? `${nodeId} is a ${role}, catching up` : `${nodeId} is a ${role}, and level`
+  if (match === null) {
+    return { state: `${nodeId} is a ${role}; ask the leader how far it is (--url)`, goal }
+  }
+  const state = match < goal ? 'catching up' : 'and level'
+  return { state: `${nodeId} is a ${role}, ${state}`, goal }
 }

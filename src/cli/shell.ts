@@ -6,7 +6,7 @@ import type { NodeStatus } from '../index.ts'
 import { type ApiClient, type CliResult, toWireValue } from './client.ts'
 import { CliError, sentenceOf } from './failure.ts'
 import { StatementSplitter } from './statements.ts'
-import { renderResult, resultToJson, showValue } from './table.ts'
+import { escapeControls, renderResult, resultToJson, showValue, toJsonText } from './table.ts'
 
 const HISTORY_LINES_MAX = 1_000
 const LEVELS = ['none', 'weak', 'strong']
@@ -33,6 +33,7 @@ export async function runShell(
     for await (const line of createInterface({ input: process.stdin })) {
       if (splitter.rest === '' && line.startsWith('.')) await shell.command(line)
       else for (const sql of splitter.push(`${line}\n`)) await shell.run(sql)
+      if (shell.isOver) return
     }
     if (splitter.rest !== '') await shell.run(splitter.rest)
     return
@@ -80,14 +81,14 @@ class Shell {
         this.isOver = true
         break
       case '.tables':
-        process.stdout.write(`${(await this.names()).join('\n')}\n`)
+        printLines(await this.names())
         break
       case '.schema':
         await this.#schema(argument)
         break
       case '.databases': {
         const databases = await this.#client.get<{ readonly name: string }[]>('databases')
-        process.stdout.write(`${databases.map((database) => database.name).join('\n')}\n`)
+        printLines(databases.map((database) => database.name))
         break
       }
       case '.use':
@@ -122,7 +123,8 @@ class Shell {
     const all = `SELECT sql FROM sqlite_schema WHERE sql IS NOT NULL ${where}`
     const sql = `${all} ORDER BY type DESC, name`
     const { rows } = await this.#client.execute(this.#database, { sql, args })
-    for (const [text] of rows) process.stdout.write(`${String(text)};\n`)
+    // Its own line ends stay: it is text to be read.
+    for (const [text] of rows) printLines(`${String(text)};`.split('\n'))
   }
 
   #execute(sql: string): Promise<CliResult> {
@@ -133,9 +135,9 @@ class Shell {
     if (result.columns.length === 0) {
       if (process.stdin.isTTY === true) process.stdout.write(`${renderResult(result)}\n`)
     } else if (this.#mode === 'json') {
-      process.stdout.write(`${JSON.stringify(resultToJson(result))}\n`)
+      process.stdout.write(`${toJsonText(resultToJson(result))}\n`)
     } else if (this.#mode === 'list') {
-      for (const row of result.rows) process.stdout.write(`${row.map(showValue).join('|')}\n`)
+      for (const row of result.rows) printLines([row.map(showValue).join('|')])
     } else {
       process.stdout.write(`${renderResult(result)}\n`)
     }
@@ -144,17 +146,18 @@ class Shell {
 
 async function prompt(shell: Shell): Promise<void> {
   const historyPath = join(homedir(), '.colmena_history')
+  const kept: readonly string[] = readHistory(historyPath)
   let names = await shell.names().catch(() => [])
   const reading = createInterface({
     input: process.stdin,
     output: process.stdout,
     prompt: shell.prompt,
-    history: readHistory(historyPath),
+    history: [...kept],
     historySize: HISTORY_LINES_MAX,
     removeHistoryDuplicates: true,
     completer: (line: string) => complete(line, names),
   })
-  let history: readonly string[] = []
+  let history = kept
   reading.on('history', (lines) => {
     history = [...lines]
   })
@@ -178,7 +181,7 @@ async function prompt(shell: Shell): Promise<void> {
       else for (const sql of splitter.push(`${line}\n`)) await shell.run(sql)
       names = await shell.names().catch(() => names)
     } catch (error) {
-      process.stdout.write(`${sentenceOf(error)}\n`)
+      printLines([sentenceOf(error)])
     }
     if (shell.isOver) break
     ask()
@@ -211,6 +214,10 @@ function keepHistory(path: string, lines: readonly string[]): void {
   } catch {
     // A home that can't be written to costs the history only.
   }
+}
+
+function printLines(lines: readonly string[]): void {
+  process.stdout.write(`${lines.map(escapeControls).join('\n')}\n`)
 }
 
 function oneOf(command: string, argument: string, choices: readonly string[]): string {

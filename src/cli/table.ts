@@ -22,6 +22,15 @@ export function renderResult({ columns, rows, rowsAffected }: CliResult): string
   )}\n${count}`
 }
 
+/** JSON may be read on a terminal as well: what steers one is escaped in it. */
+export function toJsonText(value: unknown, indent?: number): string {
+  const text = JSON.stringify(value, null, indent)
+  return text.replace(/[\u007f-\u009f\p{Cf}]/gu, (character) => {
+    const units = [...Array(character.length).keys()].map((at) => character.charCodeAt(at))
+    return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('')
+  })
+}
+
 /** A result as a program reads it: integers beyond 2^53 as text, bytes as base64. */
 export function resultToJson({ columns, rows }: CliResult): unknown {
   return rows.map((row) =>

@@ -31,6 +31,26 @@ SELECT 'no end'`
     )
   })
 
+  it('shows no character that steers a terminal, and ends where it is told to', async (t) => {
+    const { url } = await serve(t)
+    const evil = '\u001b[2J\u009b2J\u202e'
+    const input = `.mode list
+SELECT '${evil}' AS a;
+.mode json
+SELECT '${evil}' AS a;
+CREATE VIEW "v${evil}" AS SELECT 1;
+.tables
+.schema
+.quit
+SELECT 'not any more';`
+    const { out, code } = await run(['shell', '--url', url], { input })
+    assert.equal(code, 0)
+    assert.match(out, /\\u001b\[2J\\u009b2J\\u202e/)
+    for (const text of ['\u001b', '\u009b', '\u202e', 'not any more']) {
+      assert.ok(!out.includes(text), JSON.stringify(text))
+    }
+  })
+
   it('stops a pipe at the first failure', async (t) => {
     const { url } = await serve(t)
     for (const [input, message] of [
