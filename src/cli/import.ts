@@ -62,10 +62,9 @@ async function openSource(
   if (format === 'sqlite') return new SqliteSource(path)
   if (format === 'sql') return new SqlSource(path, options.replace === true)
   const table = options.table ?? basename(path, extname(path))
-  if (isBegun) return new CsvSource({ path, table, hasTable: false })
   const target = new ImportTarget(client, options.database, '')
   const isThere = options.replace !== true && (await target.existing([table])).length > 0
-  if (isThere && options.table === undefined) {
+  if (isThere && options.table === undefined && !isBegun) {
     throw new CliError(
       `there is a table ${table} already: --table ${table} adds to it, --replace drops it first`,
     )
