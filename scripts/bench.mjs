@@ -5,8 +5,7 @@
 import { statSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { buildIfOlder, refuseUsage, requireRuntime } from './runtime.mjs'
+import { buildIfOlder, readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
@@ -29,24 +28,13 @@ const { runBench, runProfile } = await import('../bench/bench.ts')
 process.exit(profile === null ? await runBench(options) : await runProfile(profile))
 
 function readOptions() {
-  let parsed
-  try {
-    parsed = parseArgs({
-      options: {
-        only: { type: 'string', multiple: true },
-        json: { type: 'string' },
-        markdown: { type: 'string' },
-        profile: { type: 'string' },
-        help: { type: 'boolean' },
-      },
-    }).values
-  } catch (error) {
-    refuseUsage(`${error.message.split('. ')[0]}.`, usage)
+  const options = {
+    only: { type: 'string', multiple: true },
+    json: { type: 'string' },
+    markdown: { type: 'string' },
+    profile: { type: 'string' },
   }
-  if (parsed.help) {
-    process.stdout.write(`${usage}\n`)
-    process.exit(0)
-  }
+  const { values: parsed } = readFlags({ options }, usage)
   const { only = [], json = null, markdown = null, profile = null } = parsed
   for (const group of only) {
     if (GROUPS.includes(group)) continue

@@ -4,8 +4,7 @@
  */
 import { resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { buildIfOlder, refuseUsage, requireRuntime } from './runtime.mjs'
+import { buildIfOlder, readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 
@@ -41,23 +40,12 @@ async function end() {
 }
 
 function readOptions() {
-  let parsed
-  try {
-    parsed = parseArgs({
-      options: {
-        port: { type: 'string', default: '8080' },
-        host: { type: 'string', default: '127.0.0.1' },
-        'data-dir': { type: 'string' },
-        help: { type: 'boolean' },
-      },
-    }).values
-  } catch (error) {
-    refuseUsage(`${error.message.split('. ')[0]}.`, usage)
+  const options = {
+    port: { type: 'string', default: '8080' },
+    host: { type: 'string', default: '127.0.0.1' },
+    'data-dir': { type: 'string' },
   }
-  if (parsed.help) {
-    process.stdout.write(`${usage}\n`)
-    process.exit(0)
-  }
+  const { values: parsed } = readFlags({ options }, usage)
   const { port, host, 'data-dir': dataDir } = parsed
   if (!/^\d{1,5}$/.test(port) || Number(port) > 65_535) {
     refuseUsage(`--port is a number from 0 to 65535, not "${port}".`, usage)

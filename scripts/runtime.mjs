@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
+import { parseArgs } from 'node:util'
 
 /**
  * One clear sentence instead of a stack trace when a script is started by a Node.js that cannot run
@@ -21,6 +22,22 @@ export function requireRuntime() {
 export function refuseUsage(problem, usage) {
   process.stderr.write(`${problem}\n\n${usage}\n`)
   process.exit(2)
+}
+
+/**
+ * What `parseArgs` finds with `config`, to which --help is added: that prints `usage` and ends with
+ * status 0, and a flag that it does not know with status 2.
+ */
+export function readFlags(config, usage) {
+  let parsed
+  try {
+    parsed = parseArgs({ ...config, options: { ...config.options, help: { type: 'boolean' } } })
+  } catch (error) {
+    refuseUsage(`${error.message.split('. ')[0]}.`, usage)
+  }
+  if (!parsed.values.help) return parsed
+  process.stdout.write(`${usage}\n`)
+  process.exit(0)
 }
 
 /** For scripts that run the package as users get it, from the repository's own folder. */

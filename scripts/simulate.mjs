@@ -5,9 +5,8 @@
  * each failure.
  */
 import { availableParallelism } from 'node:os'
-import { parseArgs } from 'node:util'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { refuseUsage, requireRuntime } from './runtime.mjs'
+import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 
@@ -24,24 +23,13 @@ if (isMainThread) await runAll(readOptions())
 else await runSome()
 
 function readOptions() {
-  let parsed
-  try {
-    parsed = parseArgs({
-      options: {
-        seed: { type: 'string' },
-        seeds: { type: 'string' },
-        'fault-ms': { type: 'string', default: '20000' },
-        break: { type: 'string' },
-        help: { type: 'boolean' },
-      },
-    }).values
-  } catch (error) {
-    refuseUsage(`${error.message.split('. ')[0]}.`, usage)
+  const options = {
+    seed: { type: 'string' },
+    seeds: { type: 'string' },
+    'fault-ms': { type: 'string', default: '20000' },
+    break: { type: 'string' },
   }
-  if (parsed.help) {
-    process.stdout.write(`${usage}\n`)
-    process.exit(0)
-  }
+  const { values: parsed } = readFlags({ options }, usage)
   const range = /^(\d+)\.\.(\d+)$/.exec(parsed.seeds ?? `${parsed.seed}..${parsed.seed}`)
   if (range === null || (parsed.seed === undefined) === (parsed.seeds === undefined)) {
     refuseUsage('Either --seed with a number or --seeds with a range A..B is needed.', usage)

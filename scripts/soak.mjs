@@ -4,8 +4,7 @@
 import { execFileSync } from 'node:child_process'
 import { arch, availableParallelism, platform, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { refuseUsage, requireRuntime } from './runtime.mjs'
+import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
@@ -35,20 +34,11 @@ process.stdout.write(`\n${wanted.length - failures} of ${wanted.length} ok\n`)
 process.exit(failures === 0 ? 0 : 1)
 
 function readNames() {
-  let parsed
-  try {
-    parsed = parseArgs({ options: { help: { type: 'boolean' } }, allowPositionals: true })
-  } catch (error) {
-    refuseUsage(`${error.message.split('. ')[0]}.`, usage)
-  }
-  if (parsed.values.help) {
-    process.stdout.write(`${usage}\n`)
-    process.exit(0)
-  }
-  for (const name of parsed.positionals) {
+  const { positionals } = readFlags({ allowPositionals: true }, usage)
+  for (const name of positionals) {
     if (!names.includes(name)) refuseUsage(`There is no soak "${name}".`, usage)
   }
-  return parsed.positionals.length === 0 ? names : parsed.positionals
+  return positionals.length === 0 ? names : positionals
 }
 
 /** What a page that quotes this run has to say with it. */

@@ -1,7 +1,6 @@
 import type { Outcome } from '../base/errors.ts'
 import { isColmenaError } from '../base/errors.ts'
 import { Histogram, type HistogramValue } from '../base/histogram.ts'
-import { processNowMs } from '../base/process-clock.ts'
 import { CONSISTENCY_LEVELS, type Consistency } from './consistency.ts'
 import type { WriteTiming } from './write-call.ts'
 
@@ -46,8 +45,9 @@ export class CallCounts {
     this.#reads[level] += 1
   }
 
+  /** @param sinceMs of this thread's `performance.now()`, the cheapest clock, which all reads pay. */
   readAnswered(level: Consistency, sinceMs: number): void {
-    this.#readMs[level].record(processNowMs() - sinceMs)
+    this.#readMs[level].record(performance.now() - sinceMs)
   }
 
   /** @returns the error, to be thrown. */

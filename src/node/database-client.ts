@@ -1,5 +1,4 @@
 import { ColmenaError } from '../base/errors.ts'
-import { processNowMs } from '../base/process-clock.ts'
 import type { Statement, Unit } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
 import {
@@ -296,7 +295,7 @@ export class Database {
   ): Promise<ResultSet<TRow>> {
     const { calls, shared } = this.#core
     const level = this.#level(options)
-    const sinceMs = processNowMs()
+    const sinceMs = performance.now()
     try {
       const gate = this.#core.enterRead(level, options.signal)
       const { sql, args } = gate === null ? statement : keepStatement(statement)
@@ -318,7 +317,7 @@ export class Database {
   ): Promise<ResultSet<TRow>[]> {
     const { calls, shared } = this.#core
     const level = this.#level(options)
-    const sinceMs = processNowMs()
+    const sinceMs = performance.now()
     const place = { index: 0, count: statements.length }
     try {
       const gate = this.#core.enterRead(level, options.signal)
@@ -347,7 +346,7 @@ export class Database {
     const { calls, shared } = this.#core
     const level = this.#level(options)
     const kept = statements.map(keepStatement)
-    const sinceMs = processNowMs()
+    const sinceMs = performance.now()
     try {
       await this.#core.enterRead(level, options.signal)
       const index = shared.applied()

@@ -1,6 +1,5 @@
 import { createRequire } from 'node:module'
 import { isColmenaError } from '../base/errors.ts'
-import { processNowMs } from '../base/process-clock.ts'
 import type { ResultSet } from './result-set.ts'
 import { packageVersion } from './version.ts'
 
@@ -72,7 +71,7 @@ async function runInSpan<T extends Answer>(
 ): Promise<T> {
   const tracer = api.trace.getTracer('colmena', packageVersion())
   const startTime = Date.now()
-  const sinceMs = processNowMs()
+  const sinceMs = performance.now()
   const attributes = { 'db.system.name': 'sqlite', 'db.namespace': database }
   const span = tracer.startSpan('colmena execute', { startTime, kind: CLIENT, attributes })
   if (!span.isRecording()) return work()
@@ -93,7 +92,7 @@ async function runInSpan<T extends Answer>(
     describeError(span, error)
     throw error
   } finally {
-    span.end(startTime + processNowMs() - sinceMs)
+    span.end(startTime + performance.now() - sinceMs)
   }
 }
 

@@ -4,8 +4,12 @@ let version: string | undefined
 
 /** Of colmena, as its package says. */
 export function packageVersion(): string {
+  version ??= readVersion()
+  return version
+}
+
+function readVersion(): string {
   // Sources and build both lie two folders below the package's own.
   const require = createRequire(import.meta.url)
-  version ??= (require('../../package.json') as { version: string }).version
-  return version
+  return (require('../../package.json') as { version: string }).version
 }
