@@ -45,7 +45,7 @@ export class CallCounts {
     this.#reads[level] += 1
   }
 
-  /** @param sinceMs of this thread's `performance.now()`, the cheapest clock, which all reads pay. */
+  /** @param sinceMs of this thread's `performance.now()`: the cheapest clock, as all reads pay. */
   readAnswered(level: Consistency, sinceMs: number): void {
     this.#readMs[level].record(performance.now() - sinceMs)
   }

@@ -1,5 +1,5 @@
-import { mkdirSync, realpathSync } from 'node:fs'
-import { join } from 'node:path'
+import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { dirname, join, resolve } from 'node:path'
 import { ColmenaError } from '../base/errors.ts'
 import { acquireFileLock, type FileLock } from '../sqlite/sqlite.ts'
 import type { OpenConfig } from './config.ts'
@@ -62,7 +62,7 @@ export function openDataDir(config: OpenConfig): DataDir {
   const path = config.dataDir
   let real: string
   try {
-    mkdirSync(path, { recursive: true, mode: 0o700 })
+    makeFolder(resolve(path))
     real = realpathSync(path)
   } catch (cause) {
     throw new ColmenaError('ERR_DATA_DIR', `can't make or enter ${path}: ${cause}`, { cause })
@@ -77,6 +77,18 @@ export function openDataDir(config: OpenConfig): DataDir {
     dataDirs.delete(real)
     lock.release()
     throw error
+  }
+}
+
+/** Node.js's own `recursive` never ends where a parent is there but takes nothing, as /proc. */
+function makeFolder(path: string): void {
+  if (existsSync(path)) return
+  makeFolder(dirname(path))
+  try {
+    mkdirSync(path, { mode: 0o700 })
+  } catch (error) {
+    // Another process may just have made it.
+    if (!existsSync(path)) throw error
   }
 }
 

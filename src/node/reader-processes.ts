@@ -17,6 +17,10 @@ export interface IsolatedCall {
 }
 
 const PROCESSES_MAX = 4
+/** Of them, those that may be busy with long work while somebody waits: one is for the short. */
+const LONG_MAX = PROCESSES_MAX - 1
+/** A read that runs for so long is long; a copy is from its beginning. */
+const LONG_MS_MIN = 1_000
 const CALLS_WAITING_MAX = 256
 /** An idle process ends after so long. */
 const IDLE_MS_MAX = 30_000
@@ -43,6 +47,10 @@ class Job extends Waiting {
     })
   }
 
+  get isCopy(): boolean {
+    return this.call.work.kind === 'copy'
+  }
+
   get answer(): Promise<ReaderAnswer> {
     return this.#settled
   }
@@ -67,9 +75,11 @@ interface Slot {
   readonly child: ReaderChild
   isReady: boolean
   job: Job | null
+  isLong: boolean
+  beganMs: number
   /** The generation that the job's request named. */
   generation: number
-  /** Of the job, or of being idle. */
+  /** Of the job, until it is long or too long, or of being idle. */
   timer: NodeJS.Timeout | null
   /** Why it is killed, which is what its job fails with. */
   endedBy: unknown
@@ -78,7 +88,7 @@ interface Slot {
 /**
  * The few processes in which isolated reads run: a statement of SQLite's can't be stopped, but a
  * process can. Each is started when there is work that no other is free for, and is killed rather
- * than asked.
+ * than asked. Long work never has all of them while a read waits: the youngest makes room.
  */
 export class ReaderProcesses {
   readonly #directory: string
@@ -145,10 +155,10 @@ export class ReaderProcesses {
   }
 
   #handOut(): void {
-    while (this.#waiting.length > 0) {
-      const slot = this.#idle.pop()
-      if (slot === undefined) break
-      const job = this.#waiting[0] as Job
+    for (;;) {
+      const job = this.#next()
+      const slot = job === undefined ? undefined : this.#idle.pop()
+      if (job === undefined || slot === undefined) break
       this.#leave(job)
       this.#begin(slot, job)
     }
@@ -158,6 +168,30 @@ export class ReaderProcesses {
       this.#start()
       wanted -= 1
     }
+    this.#makeRoom()
+  }
+
+  /** The first that waits and may begin. */
+  #next(): Job | undefined {
+    const mayCopy = this.#long().length < LONG_MAX
+    return this.#waiting.find((job) => mayCopy || !job.isCopy)
+  }
+
+  #long(): Slot[] {
+    return [...this.#slots].filter(({ isLong }) => isLong)
+  }
+
+  /** Where reads wait and all processes are busy for long, one is killed: that of a read, as copies
+   * never have all. */
+  #makeRoom(): void {
+    const long = this.#long().filter(({ endedBy }) => endedBy === undefined)
+    if (long.length <= LONG_MAX || this.#waiting.every(({ isCopy }) => isCopy)) return
+    const reads = long.filter(({ job }) => !job?.isCopy)
+    const youngest = reads.reduce((a, b) => (a.beganMs >= b.beganMs ? a : b))
+    const message =
+      `the read was ended after ${LONG_MS_MIN} ms or more: ${LONG_MAX} others were long ` +
+      'as well, and shorter ones waited. Repeat it when there is less to do'
+    this.#kill(youngest, new ColmenaError('ERR_BUSY', message, { retryable: true }))
   }
 
   #start(): void {
@@ -168,6 +202,8 @@ export class ReaderProcesses {
       }),
       isReady: false,
       job: null,
+      isLong: false,
+      beganMs: 0,
       generation: 0,
       timer: null,
       endedBy: undefined,
@@ -178,8 +214,17 @@ export class ReaderProcesses {
   #begin(slot: Slot, job: Job): void {
     if (slot.timer !== null) clearTimeout(slot.timer)
     slot.job = job
+    slot.isLong = job.isCopy
+    slot.beganMs = performance.now()
     const { timeoutMs, timedOut } = job.call
-    slot.timer = setTimeout(() => this.#kill(slot, timedOut()), timeoutMs)
+    const stop = (): void => this.#kill(slot, timedOut())
+    const becomeLong = (): void => {
+      slot.isLong = true
+      slot.timer = setTimeout(stop, timeoutMs - LONG_MS_MIN)
+      this.#makeRoom()
+    }
+    slot.timer =
+      timeoutMs > LONG_MS_MIN ? setTimeout(becomeLong, LONG_MS_MIN) : setTimeout(stop, timeoutMs)
     this.#send(slot, job)
   }
 
@@ -203,6 +248,7 @@ export class ReaderProcesses {
         return
       }
       slot.job = null
+      slot.isLong = false
       job.succeed(answer)
     }
     if (slot.timer !== null) clearTimeout(slot.timer)

@@ -115,6 +115,10 @@ suite('identity', () => {
     })
   }
 
+  test('one in a folder that takes none, at once', { timeout: 10_000 }, () => {
+    refused(configOf('/proc/colmena/a'), 'ERR_DATA_DIR', /can't make or enter \/proc\/colmena\/a/)
+  })
+
   test('data without an identity', (t) => {
     const path = temporaryDirectory(t)
     mkdirSync(join(path, 'db'))

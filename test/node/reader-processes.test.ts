@@ -133,6 +133,52 @@ suite('reader processes', () => {
     assert.equal((await next).kind, 'rows')
   })
 
+  test('leave one to the short: the youngest of four long ends if another waits', async (t) => {
+    const rig = new Rig(t)
+    const long = Array.from({ length: 4 }, () => rig.run({ timeoutMs: 10_000 }))
+    for (const child of rig.children) child.ready()
+    t.mock.timers.tick(1_000)
+    t.mock.timers.tick(4_000)
+    const killed = (): boolean[] => rig.children.map(({ isKilled }) => isKilled)
+    assert.deepEqual(killed(), [false, false, false, false], 'nobody waits')
+    const short = rig.run()
+    assert.deepEqual(killed(), [false, false, false, true])
+    rig.child(3).handlers.ended('SIGKILL')
+    await assert.rejects(long[3] as Promise<ReaderAnswer>, { code: 'ERR_BUSY', retryable: true })
+    rig.child(4).ready()
+    rig.child(4).answer()
+    assert.equal((await short).kind, 'rows')
+    // Who is there while others wait already may stay for as long as a short one.
+    const next = rig.run({ timeoutMs: 10_000 })
+    void rig.run()
+    t.mock.timers.tick(999)
+    assert.equal(rig.child(4).isKilled, false)
+    t.mock.timers.tick(1)
+    assert.equal(rig.child(4).isKilled, true)
+    rig.child(4).handlers.ended('SIGKILL')
+    await assert.rejects(next, { code: 'ERR_BUSY' })
+    t.mock.timers.tick(4_000)
+    assert.deepEqual(killed().slice(0, 3), [true, true, true], 'at their time')
+  })
+
+  test('make copies in three at most, and reads pass those that wait', async (t) => {
+    const rig = new Rig(t)
+    const work = { kind: 'copy', path: 'copy' } as const
+    const copies = Array.from({ length: 4 }, () => rig.run({ work, timeoutMs: 100_000 }))
+    for (const child of rig.children) child.ready()
+    const requests = (): number[] => rig.children.map((child) => child.requests.length)
+    assert.deepEqual(requests().sort(), [0, 1, 1, 1])
+    const idle = rig.children.find((child) => child.requests.length === 0) as FakeChild
+    const read = rig.run()
+    idle.answer()
+    assert.equal((await read).kind, 'rows')
+    t.mock.timers.tick(5_000)
+    assert.ok(rig.children.every(({ isKilled }) => !isKilled))
+    rig.children.find((child) => child !== idle)?.answer()
+    await Promise.any(copies)
+    assert.equal(requests().filter((count) => count > 0).length, 4)
+  })
+
   test('end when nobody needs them for a while', async (t) => {
     const rig = new Rig(t)
     const answer = rig.run()
