@@ -1,6 +1,6 @@
 import { randomBytes } from 'node:crypto'
 import { ColmenaError, type ColmenaNode, type Consistency } from '../index.ts'
-import type { Bodies } from './bodies.ts'
+import { type Bodies, parseJson } from './bodies.ts'
 import { type HranaContext, HranaStreams } from './hrana/hrana.ts'
 import { includesRight } from './rights.ts'
 import type { Call, Route } from './routes.ts'
@@ -55,14 +55,14 @@ export class Pipeline {
   async #pipeline(call: Call, version: Version): Promise<Response> {
     const context = this.#context(call, version)
     using body = await this.#bodies.read(call.request)
-    return Response.json(await this.#streams.pipeline(body.text, context))
+    return Response.json(await this.#streams.pipeline(parseJson(body.text), context))
   }
 
   async #cursor(call: Call): Promise<Response> {
     const context = this.#context(call, 3)
     const body = await this.#bodies.read(call.request)
     try {
-      const lines = this.#streams.cursor(body.text, context)
+      const lines = this.#streams.cursor(parseJson(body.text), context)
       return streamLines(lines, body, call)
     } catch (error) {
       body[Symbol.dispose]()
