@@ -54,13 +54,13 @@ export class Pipeline {
 
   async #pipeline(call: Call, version: Version): Promise<Response> {
     const context = this.#context(call, version)
-    using body = await this.#bodies.read(call.request)
+    using body = await this.#bodies.read(call)
     return Response.json(await this.#streams.pipeline(parseJson(body.text), context))
   }
 
   async #cursor(call: Call): Promise<Response> {
     const context = this.#context(call, 3)
-    const body = await this.#bodies.read(call.request)
+    const body = await this.#bodies.read(call)
     try {
       const lines = this.#streams.cursor(parseJson(body.text), context)
       return streamLines(lines, body, call)
