@@ -46,8 +46,8 @@ export function handle(node: ColmenaNode, config: HandlerConfig): Handler {
     ...createMemberRoutes(node, bodies),
     createMetricsRoute(node),
     ...events.routes,
-    ...new Pipeline(node, bodies).routes,
-    ...new Exports(node).routes,
+    ...new Pipeline(node, bodies, config).routes,
+    ...new Exports(node, config).routes,
     ...createPageRoutes(),
   ]
   const fetch = createFetch(routes, { ...config, nodeId: node.nodeId })
