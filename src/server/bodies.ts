@@ -27,7 +27,7 @@ export class Bodies {
 
   /** @throws ColmenaError ERR_TOO_LARGE, ERR_BUSY, ERR_INVALID_ARGUMENT, ERR_ABORTED */
   async read({ request, body }: Pick<Call, 'request' | 'body'>): Promise<Body> {
-    // Said beforehand, it is refused before anything is sent.
+    // Said beforehand, it is refused before anything is read.
     this.#checkSize(Number(request.headers.get('content-length') ?? 0))
     let sizeBytes = 0
     const release = (): void => {
