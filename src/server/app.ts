@@ -14,6 +14,8 @@ type StreamController = ReadableStreamDefaultController
 export interface Surroundings {
   /** Ends its connection; undefined where only the host application could. */
   readonly cut?: (() => void) | undefined
+  /** The bytes of its body as they come; undefined where the request alone has them. */
+  readonly body?: AsyncIterable<Uint8Array> | undefined
 }
 
 export interface AppConfig extends HandlerConfig {
@@ -66,6 +68,7 @@ async function answer(
   const right = route.right === null ? null : checkRight(await authorize(req.raw), route.right)
   const call: Call = {
     request: req.raw,
+    body: env.body ?? readChunks(req.raw),
     right: right ?? 'read',
     signal: req.raw.signal,
     param: (name) => req.param(name) ?? '',
@@ -81,6 +84,11 @@ async function answer(
   response.headers.set('x-colmena-node', encodeURIComponent(nodeId))
   response.headers.set('cache-control', 'no-store')
   return response
+}
+
+/** Not cancelled at a failure: that would end the connection before the answer. */
+async function* readChunks({ body }: Request): AsyncGenerator<Uint8Array> {
+  if (body !== null) yield* body.values({ preventCancel: true })
 }
 
 /** The end of a connection cancels its body. An error in a body would be printed by the adapter. */

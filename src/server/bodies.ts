@@ -1,5 +1,6 @@
 import { TextDecoder } from 'node:util'
 import { ColmenaError } from '../index.ts'
+import type { Call } from './routes.ts'
 
 export interface BodyLimits {
   readonly bodyBytesMax: number
@@ -25,8 +26,8 @@ export class Bodies {
   }
 
   /** @throws ColmenaError ERR_TOO_LARGE, ERR_BUSY, ERR_INVALID_ARGUMENT, ERR_ABORTED */
-  async read(request: Request): Promise<Body> {
-    // Said beforehand, it is refused before anything is sent.
+  async read({ request, body }: Pick<Call, 'request' | 'body'>): Promise<Body> {
+    // Said beforehand, it is refused before anything is read.
     this.#checkSize(Number(request.headers.get('content-length') ?? 0))
     let sizeBytes = 0
     const release = (): void => {
@@ -36,7 +37,7 @@ export class Bodies {
     try {
       const decoder = new TextDecoder('utf-8', { fatal: true })
       let text = ''
-      for await (const chunk of readChunks(request)) {
+      for await (const chunk of readChunks(body)) {
         sizeBytes += chunk.length
         this.#heldBytes += chunk.length
         this.#checkSize(sizeBytes)
@@ -69,16 +70,11 @@ export class Bodies {
   }
 }
 
-async function* readChunks({ body }: Request): AsyncGenerator<Uint8Array> {
-  if (body === null) return
-  // The stream is not cancelled at a failure: that would end the connection before the answer.
-  const reader = body.getReader()
-  for (;;) {
-    const { done, value } = await reader.read().catch((cause: unknown) => {
-      throw new ColmenaError('ERR_ABORTED', 'the client sent only a part of its request', { cause })
-    })
-    if (done) return
-    yield value
+async function* readChunks(body: Call['body']): AsyncGenerator<Uint8Array> {
+  try {
+    yield* body
+  } catch (cause) {
+    throw new ColmenaError('ERR_ABORTED', 'the client sent only a part of its request', { cause })
   }
 }
 

@@ -23,6 +23,7 @@ export interface HandlerConfig {
   readonly eventClientsMax: number
   readonly eventQueueBytesMax: number
   readonly eventHeartbeatMs: number
+  readonly idleTimeoutMs: number
   readonly logger: Logger
 }
 
@@ -33,7 +34,6 @@ export interface ServerConfig extends HandlerConfig {
   readonly tls: TlsOptions | null
   readonly headersTimeoutMs: number
   readonly requestTimeoutMs: number
-  readonly idleTimeoutMs: number
   readonly connectionsMax: number
   readonly closeTimeoutMs: number
 }
@@ -50,7 +50,6 @@ const SERVER_ONLY: ReadonlySet<string> = new Set([
   'tls',
   'headersTimeoutMs',
   'requestTimeoutMs',
-  'idleTimeoutMs',
   'connectionsMax',
   'closeTimeoutMs',
 ])
@@ -91,7 +90,6 @@ export function checkServerOptions(input: ServerOptions): ServerConfig {
     port: checkInteger(options, 'port', 0, 65_535),
     tls: checkTls(options['tls']),
     ...checkPatience(options),
-    idleTimeoutMs: checkInteger(options, 'idleTimeoutMs', 1, TIMER_MS_MAX),
     connectionsMax: checkInteger(options, 'connectionsMax', 1, Number.MAX_SAFE_INTEGER),
     closeTimeoutMs: checkInteger(options, 'closeTimeoutMs', 0, TIMER_MS_MAX),
   })
@@ -158,6 +156,7 @@ function checkCommon(options: Options): Common {
     eventClientsMax: checkInteger(options, 'eventClientsMax', 0, most),
     eventQueueBytesMax: checkInteger(options, 'eventQueueBytesMax', 1_024, most),
     eventHeartbeatMs: checkInteger(options, 'eventHeartbeatMs', 1, TIMER_MS_MAX),
+    idleTimeoutMs: checkInteger(options, 'idleTimeoutMs', 1, TIMER_MS_MAX),
     logger: checkLogger(options['logger']),
   }
 }

@@ -1,5 +1,6 @@
 import type { IncomingMessage, Server, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
+import type { Duplex } from 'node:stream'
 import { ColmenaError } from '../index.ts'
 import { toFailureBody } from './failures.ts'
 
@@ -29,6 +30,13 @@ export class Connections {
     server.on('connection', (socket: Socket) => this.#add(socket))
     server.on('secureConnection', (socket: Socket) => this.#add(socket))
     server.on('clientError', (error: Error, socket: Socket) => this.#refuse(error, socket))
+    // Node.js by itself says nothing to the first, and not why to the second.
+    server.on('connect', (_request, socket) =>
+      endWith(socket, '405 Method Not Allowed', 'CONNECT is for proxies, and this is none'),
+    )
+    server.on('checkExpectation', ({ headers, socket }) =>
+      endWith(socket, '417 Expectation Failed', `nobody here can meet expect: ${headers.expect}`),
+    )
     server.on('request', (request, response) => this.#answering(server, request, response))
   }
 
@@ -67,15 +75,20 @@ export class Connections {
     }
     const { code = '' } = error as { readonly code?: string }
     const [status, message] = REFUSALS[code] ?? ['400 Bad Request', 'this is no HTTP request']
-    const body = JSON.stringify(toFailureBody(new ColmenaError('ERR_INVALID_ARGUMENT', message)))
-    const head = [
-      `HTTP/1.1 ${status}`,
-      'connection: close',
-      'content-type: application/json',
-      `content-length: ${Buffer.byteLength(body)}`,
-    ]
-    socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
+    endWith(socket, status, message)
   }
+}
+
+/** For what never becomes a request that the handler sees. */
+function endWith(socket: Duplex, status: string, message: string): void {
+  const body = JSON.stringify(toFailureBody(new ColmenaError('ERR_INVALID_ARGUMENT', message)))
+  const head = [
+    `HTTP/1.1 ${status}`,
+    'connection: close',
+    'content-type: application/json',
+    `content-length: ${Buffer.byteLength(body)}`,
+  ]
+  socket.end(`${head.join('\r\n')}\r\n\r\n${body}`)
 }
 
 function endAfter(answer: ServerResponse): void {

@@ -64,6 +64,8 @@ export async function createServer(
 function createListening(config: ServerConfig): HttpServer {
   const { headersTimeoutMs, requestTimeoutMs, idleTimeoutMs, tls } = config
   const limits = {
+    // The handler refuses one without it too, and says why.
+    requireHostHeader: false,
     headersTimeout: headersTimeoutMs,
     requestTimeout: requestTimeoutMs,
     keepAliveTimeout: idleTimeoutMs,

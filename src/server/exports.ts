@@ -3,6 +3,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ColmenaError, type ColmenaNode } from '../index.ts'
 import type { Call, Route } from './routes.ts'
+import { type Source, streamBody } from './streamed-body.ts'
 
 /** Copies on this disk at once; each has the size of its database. */
 const EXPORTS_MAX = 2
@@ -11,10 +12,12 @@ const CHUNK_BYTES = 65_536
 /** Whole databases, each as a file of one moment, made when it is asked for and gone when sent. */
 export class Exports {
   readonly #node: ColmenaNode
+  readonly #idleTimeoutMs: number
   #count = 0
 
-  constructor(node: ColmenaNode) {
+  constructor(node: ColmenaNode, { idleTimeoutMs }: { readonly idleTimeoutMs: number }) {
     this.#node = node
+    this.#idleTimeoutMs = idleTimeoutMs
   }
 
   get routes(): Route[] {
@@ -38,7 +41,8 @@ export class Exports {
         'content-disposition': `attachment; filename="${name}.db"`,
         'x-colmena-index': String(index),
       }
-      return new Response(await streamFile(path, copy, call), { headers })
+      const source = await openSource(path, copy)
+      return new Response(streamBody(source, call, this.#idleTimeoutMs), { headers })
     } catch (error) {
       await copy[Symbol.asyncDispose]()
       throw error
@@ -74,36 +78,17 @@ interface Copy extends AsyncDisposable {
   readonly folder: string
 }
 
-/** Reads on as the client takes it; whatever ends it, the copy is gone then. */
-async function streamFile(
-  path: string,
-  copy: Copy,
-  { breakOff }: Call,
-): Promise<ReadableStream<Uint8Array>> {
+/** Whatever ends it, the copy is gone then. */
+async function openSource(path: string, copy: Copy): Promise<Source> {
   const file = await open(path)
-  const end = async (): Promise<void> => {
-    await file.close()
-    await copy[Symbol.asyncDispose]()
-  }
-  return new ReadableStream<Uint8Array>(
-    {
-      pull: async (controller) => {
-        try {
-          const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES))
-          if (bytesRead > 0) {
-            controller.enqueue(buffer.subarray(0, bytesRead))
-            return
-          }
-          await end()
-          controller.close()
-        } catch (error) {
-          await end()
-          // The length was promised: ending early is how the client gets to know.
-          breakOff(controller, error)
-        }
-      },
-      cancel: end,
+  return {
+    next: async () => {
+      const { bytesRead, buffer } = await file.read(Buffer.allocUnsafe(CHUNK_BYTES))
+      return bytesRead > 0 ? buffer.subarray(0, bytesRead) : undefined
     },
-    { highWaterMark: 0 },
-  )
+    end: async () => {
+      await file.close()
+      await copy[Symbol.asyncDispose]()
+    },
+  }
 }

@@ -46,8 +46,8 @@ export function handle(node: ColmenaNode, config: HandlerConfig): Handler {
     ...createMemberRoutes(node, bodies),
     createMetricsRoute(node),
     ...events.routes,
-    ...new Pipeline(node, bodies).routes,
-    ...new Exports(node).routes,
+    ...new Pipeline(node, bodies, config).routes,
+    ...new Exports(node, config).routes,
     ...createPageRoutes(),
   ]
   const fetch = createFetch(routes, { ...config, nodeId: node.nodeId })
@@ -62,7 +62,13 @@ export function handle(node: ColmenaNode, config: HandlerConfig): Handler {
 
 function createListener(fetch: Fetch, { logger }: HandlerConfig): Handler['listener'] {
   const listen = getRequestListener(
-    (request, { outgoing }) => fetch(request, { cut: () => outgoing.destroy() }),
+    (request, { incoming, outgoing }) =>
+      fetch(request, {
+        cut: () => outgoing.destroy(),
+        // Left open at a failure: the answer goes the same way. A stream of the request's own costs
+        // a tenth of a write.
+        body: incoming.iterator({ destroyOnReturn: false }),
+      }),
     {
       // The global Request and Response belong to the application.
       overrideGlobalObjects: false,

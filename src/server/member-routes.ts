@@ -40,7 +40,7 @@ export function createMemberRoutes(node: ColmenaNode, bodies: Bodies): Route[] {
 }
 
 async function answerLeadership(node: ColmenaNode, bodies: Bodies, call: Call): Promise<Response> {
-  using body = await bodies.read(call.request)
+  using body = await bodies.read(call)
   const nodeId = body.text === '' ? undefined : readNodeId(parseJson(body.text))
   await node.transferLeadership(nodeId, { signal: call.signal })
   return Response.json({ leader: node.leader })

@@ -43,6 +43,14 @@ export interface CommonOptions {
    * @defaultValue 15000
    */
   readonly eventHeartbeatMs?: number | undefined
+  /**
+   * How long a client may take nothing of an answer that is streamed (`/export`, `/v3/cursor`), in
+   * milliseconds; to a server of its own also how long a connection may carry nothing at all, be it
+   * between two requests or while a statement runs.
+   *
+   * @defaultValue 60000
+   */
+  readonly idleTimeoutMs?: number | undefined
   /** Gets what went wrong here and was nobody's request; nothing is ever printed. */
   readonly logger?: Logger | undefined
 }
@@ -96,13 +104,6 @@ export interface ServerOptions extends CommonOptions {
    */
   readonly requestTimeoutMs?: number | undefined
   /**
-   * How long a connection may carry nothing, in milliseconds, be it between two requests or because
-   * the client does not read; more than any statement takes.
-   *
-   * @defaultValue 60000
-   */
-  readonly idleTimeoutMs?: number | undefined
-  /**
    * Connections at once; more are closed as they come.
    *
    * @defaultValue 5000
@@ -135,9 +136,9 @@ export const SERVER_OPTION_DEFAULTS: Required<{
   eventClientsMax: 2_500,
   eventQueueBytesMax: 262_144,
   eventHeartbeatMs: 15_000,
+  idleTimeoutMs: 60_000,
   headersTimeoutMs: 10_000,
   requestTimeoutMs: 60_000,
-  idleTimeoutMs: 60_000,
   connectionsMax: 5_000,
   closeTimeoutMs: 5_000,
   logger: undefined,

@@ -1,9 +1,10 @@
 import { randomBytes } from 'node:crypto'
 import { ColmenaError, type ColmenaNode, type Consistency } from '../index.ts'
-import type { Bodies } from './bodies.ts'
+import { type Bodies, parseJson } from './bodies.ts'
 import { type HranaContext, HranaStreams } from './hrana/hrana.ts'
 import { includesRight } from './rights.ts'
 import type { Call, Route } from './routes.ts'
+import { type Source, streamBody } from './streamed-body.ts'
 
 type Version = HranaContext['version']
 
@@ -14,11 +15,17 @@ const DATABASE = 'main'
 export class Pipeline {
   readonly #node: ColmenaNode
   readonly #bodies: Bodies
+  readonly #idleTimeoutMs: number
   readonly #streams: HranaStreams
 
-  constructor(node: ColmenaNode, bodies: Bodies) {
+  constructor(
+    node: ColmenaNode,
+    bodies: Bodies,
+    { idleTimeoutMs }: { readonly idleTimeoutMs: number },
+  ) {
     this.#node = node
     this.#bodies = bodies
+    this.#idleTimeoutMs = idleTimeoutMs
     this.#streams = new HranaStreams({ nowMs: () => performance.now(), randomBytes })
   }
 
@@ -54,16 +61,17 @@ export class Pipeline {
 
   async #pipeline(call: Call, version: Version): Promise<Response> {
     const context = this.#context(call, version)
-    using body = await this.#bodies.read(call.request)
-    return Response.json(await this.#streams.pipeline(body.text, context))
+    using body = await this.#bodies.read(call)
+    return Response.json(await this.#streams.pipeline(parseJson(body.text), context))
   }
 
   async #cursor(call: Call): Promise<Response> {
     const context = this.#context(call, 3)
-    const body = await this.#bodies.read(call.request)
+    const body = await this.#bodies.read(call)
     try {
-      const lines = this.#streams.cursor(body.text, context)
-      return streamLines(lines, body, call)
+      const lines = this.#streams.cursor(parseJson(body.text), context)
+      const stream = streamBody(toSource(lines, body), call, this.#idleTimeoutMs)
+      return new Response(stream, { headers: { 'content-type': 'text/plain' } })
     } catch (error) {
       body[Symbol.dispose]()
       throw error
@@ -90,30 +98,16 @@ function checkLevel(asked: string | undefined): Consistency | undefined {
   )
 }
 
-/** A line is made when the client has taken those before it. */
-function streamLines(lines: AsyncGenerator<string>, body: Disposable, call: Call): Response {
+function toSource(lines: AsyncGenerator<string>, body: Disposable): Source {
   const encoder = new TextEncoder()
-  const stream = new ReadableStream<Uint8Array>(
-    {
-      pull: async (controller) => {
-        try {
-          const { done, value } = await lines.next()
-          if (!done) {
-            controller.enqueue(encoder.encode(value))
-            return
-          }
-          controller.close()
-        } catch (error) {
-          call.breakOff(controller, error)
-        }
-        body[Symbol.dispose]()
-      },
-      cancel: async () => {
-        body[Symbol.dispose]()
-        await lines.return(undefined)
-      },
+  return {
+    next: async () => {
+      const { done, value } = await lines.next()
+      return done ? undefined : encoder.encode(value)
     },
-    { highWaterMark: 0 },
-  )
-  return new Response(stream, { headers: { 'content-type': 'text/plain' } })
+    end: async () => {
+      body[Symbol.dispose]()
+      await lines.return(undefined)
+    },
+  }
 }

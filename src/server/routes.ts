@@ -3,6 +3,8 @@ import type { Right } from './options.ts'
 /** One request, as a route sees it: checked, and its sender known. */
 export interface Call {
   readonly request: Request
+  /** What it sends; to be read once. */
+  readonly body: AsyncIterable<Uint8Array>
   /** Of a route that needs no right, 'read'. */
   readonly right: Right
   /** Aborts when the client is gone. */

@@ -132,6 +132,9 @@ describe('a slow client', () => {
       ['\x16\x03\x01\x02\x00 no TLS here\r\n\r\n', 400],
       [`GET /status HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431],
       ['GET /status HTTP/1.1\r\nhost: local host\r\nconnection: close\r\n\r\n', 400],
+      ['GET /status HTTP/1.1\r\nconnection: close\r\n\r\n', 400],
+      ['CONNECT other.example:443 HTTP/1.1\r\nhost: other.example:443\r\n\r\n', 405],
+      [`${HEAD}expect: a wonder\r\ncontent-length: 2\r\n\r\n{}`, 417],
     ] as const
     for (const [text, status] of requests) {
       const socket = await dial(t, server.port)

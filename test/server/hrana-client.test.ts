@@ -23,12 +23,12 @@ async function connect(t: TestContext, config: Partial<Config> = {}): Promise<Co
 }
 
 /** The least server that libsql's client speaks with, for answers that no real node gives. */
-async function serve(t: TestContext, answer: (body: string) => Promise<unknown>): Promise<string> {
+async function serve(t: TestContext, answer: (body: unknown) => Promise<unknown>): Promise<string> {
   const server = createPlainServer(async (request, response) => {
     assert.equal(request.url, '/v2/pipeline')
     let body = ''
     for await (const chunk of request.setEncoding('utf8')) body += chunk
-    const told = await answer(body)
+    const told = await answer(JSON.parse(body))
     response.setHeader('content-type', 'application/json').end(JSON.stringify(told))
   })
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

@@ -46,16 +46,13 @@ export async function openStreams(
       nowMs += durationMs
     },
     send: async (requests, baton = null, context = {}) => {
-      const body = JSON.stringify({ baton, requests })
+      const body = overTheWire({ baton, requests })
       const answer = await streams.pipeline(body, { ...asked, ...context })
-      return JSON.parse(JSON.stringify(answer)) as PipelineResponse
+      return overTheWire(answer)
     },
     lines: async (steps, baton = null) => {
       let text = ''
-      for await (const chunk of streams.cursor(
-        JSON.stringify({ baton, batch: { steps } }),
-        asked,
-      )) {
+      for await (const chunk of streams.cursor(overTheWire({ baton, batch: { steps } }), asked)) {
         assert.ok(chunk.endsWith('\n'))
         text += chunk
       }
@@ -65,6 +62,11 @@ export async function openStreams(
         .map((each) => JSON.parse(each) as unknown)
     },
   }
+}
+
+/** What is left of it on the other side. */
+function overTheWire<Content>(content: Content): Content {
+  return JSON.parse(JSON.stringify(content)) as Content
 }
 
 export interface ToldResult {

@@ -35,7 +35,7 @@ suite('a value', () => {
     const { db, streams } = await openStreams(t)
     const requests = [execute('SELECT 9e999, -9e999, -0.0')]
     const context = { database: db, mayWrite: true, version: 3 } as const
-    const answer = await streams.pipeline(JSON.stringify({ requests }), context)
+    const answer = await streams.pipeline({ requests }, context)
     const [row] = resultOf(JSON.parse(JSON.stringify(answer))).rows
     const values = row?.map(({ value }) => value) as number[]
     assert.deepEqual(values.map(String), ['Infinity', '-Infinity', '0'])

@@ -1,16 +1,22 @@
 /** The same, below a prefix of an application's own server, behind its login; and over TLS. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { createServer as createHttpServer } from 'node:http'
+import {
+  createServer as createHttpServer,
+  type IncomingMessage,
+  type RequestListener,
+} from 'node:http'
 import { request } from 'node:https'
+import { createRequire } from 'node:module'
 import type { AddressInfo } from 'node:net'
 import { json } from 'node:stream/consumers'
 import { describe, it, type TestContext } from 'node:test'
 import { serve as serveHono } from '@hono/node-server'
+import { type FastifyInstance, fastify } from 'fastify'
 import { Hono } from 'hono'
 import { createHandler, type Handler, type Right } from '../../src/server/server.ts'
 import { CERTIFICATE, KEY } from './certificate.ts'
-import { ask, assertFailure, openNode, pipelineOf, serve } from './rig.ts'
+import { ask, assertFailure, openNode, pipelineOf, serve, waitFor } from './rig.ts'
 
 /** An application's login: a cookie says who it is. */
 function authorize({ headers }: Request): Right | null {
@@ -18,7 +24,24 @@ function authorize({ headers }: Request): Right | null {
   return who === 'root' ? 'admin' : who === undefined ? null : 'read'
 }
 
-type Mount = (handler: Handler) => ReturnType<typeof createHttpServer>
+type Mount = (handler: Handler) => ReturnType<typeof createHttpServer> | Promise<FastifyServer>
+type FastifyServer = FastifyInstance['server']
+
+/** What is used of Express, which comes without types. */
+type ExpressRequest = IncomingMessage & { readonly body?: unknown }
+type ExpressHandler = (
+  request: ExpressRequest,
+  response: Parameters<RequestListener>[1],
+  next: () => void,
+) => unknown
+interface Express extends RequestListener {
+  use(path: string, ...handlers: readonly ExpressHandler[]): void
+  use(...handlers: readonly ExpressHandler[]): void
+}
+const express = createRequire(import.meta.url)('express') as {
+  (): Express
+  json(): ExpressHandler
+}
 
 const mounts: Readonly<Record<string, Mount>> = {
   'a plain node:http server': (handler) =>
@@ -43,11 +66,38 @@ const mounts: Readonly<Record<string, Mount>> = {
     app.all('/colmena', (context) => handler.fetch(context.req.raw))
     app.get('*', (context) => context.text('the application'))
     const options = { fetch: app.fetch, overrideGlobalObjects: false, port: 0 }
-    return serveHono({ ...options, hostname: '127.0.0.1' }) as ReturnType<Mount>
+    return serveHono({ ...options, hostname: '127.0.0.1' }) as FastifyServer
+  },
+  Express: (handler) => {
+    const app = express()
+    app.use('/colmena', (request, response) => handler.listener(request, response))
+    app.use(express.json())
+    app.use((_, response) => response.end('the application'))
+    return createHttpServer(app)
+  },
+  Fastify: async (handler) => {
+    const app = fastify()
+    app.register(mountInFastify(handler))
+    app.get('/*', () => 'the application')
+    await app.ready()
+    return app.server
   },
 }
 
-async function listen(t: TestContext, server: ReturnType<Mount>): Promise<string> {
+/** As docs/server.md shows it. */
+function mountInFastify(handler: Handler): (scope: FastifyInstance) => Promise<void> {
+  return async (scope) => {
+    scope.removeAllContentTypeParsers()
+    scope.addContentTypeParser('*', (_request, _payload, done) => done(null))
+    scope.all('/colmena*', (request, reply) => {
+      reply.hijack()
+      return handler.listener(request.raw, reply.raw)
+    })
+  }
+}
+
+async function listen(t: TestContext, mounted: ReturnType<Mount>): Promise<string> {
+  const server = await mounted
   if (!server.listening) {
     server.listen(0, '127.0.0.1')
     await once(server, 'listening')
@@ -95,6 +145,83 @@ describe('mounted in', () => {
       assert.match(await events.text(), /^:\n\n/)
       assertFailure(await ask(url, '/colmena/events', as('ada')), 503, 'ERR_CLOSED')
       assert.deepEqual([globalThis.Request, globalThis.Response], [RequestBefore, ResponseBefore])
+    })
+  }
+})
+
+/** Applications whose pages nobody sees who is not logged in, and which parse JSON themselves. */
+const applications: Readonly<Record<string, Mount>> = {
+  Express: (handler) => {
+    const app = express()
+    app.use('/colmena', (sent, response, next) => {
+      if (sent.headers.cookie === 'user=ada') next()
+      else response.writeHead(401).end('log in first')
+    })
+    app.use('/colmena', (sent, response) => handler.listener(sent, response))
+    app.use(express.json())
+    app.use('/echo', (sent, response) => response.end(JSON.stringify(sent.body)))
+    app.use('/late', (sent, response) => handler.listener(sent, response))
+    return createHttpServer(app)
+  },
+  Fastify: async (handler) => {
+    const app = fastify()
+    app.register(async (scope) => {
+      scope.addHook('onRequest', async ({ headers }, reply) => {
+        if (headers.cookie !== 'user=ada') await reply.code(401).send('log in first')
+      })
+      await scope.register(mountInFastify(handler))
+    })
+    app.post('/echo', ({ body }) => body)
+    app.post('/late/v2/pipeline', (sent, reply) => {
+      reply.hijack()
+      return handler.listener(sent.raw, reply.raw)
+    })
+    await app.ready()
+    return app.server
+  },
+}
+
+describe("behind the application's own login in", () => {
+  for (const [name, mount] of Object.entries(applications)) {
+    it(name, async (t) => {
+      const node = await openNode(t)
+      using handler = createHandler(node, { basePath: '/colmena', authorize: () => 'write' })
+      const url = await listen(t, mount(handler))
+      await waitFor('its readiness', async () => (await node.status()).ready)
+      const headers = { cookie: 'user=ada' }
+      const paths = ['/metrics', '/healthz', '/readyz', '/README.md', '/docs/server.md', '/events']
+      for (const path of paths) {
+        const refused = await ask(url, `/colmena${path}`)
+        assert.deepEqual([refused.status, refused.text], [401, 'log in first'], path)
+        const answer = await fetch(`${url}/colmena${path}`, { headers })
+        assert.equal(answer.status, 200, path)
+        await answer.body?.cancel()
+      }
+      const page = await ask(url, '/colmena/', { headers })
+      if (page.status === 200) assert.match(page.text, /<script [^>]*src="\.\/assets\//)
+      else assert.match(page.body.message, /npm run build/)
+
+      const body = pipelineOf('CREATE TABLE t (a)')
+      const typed = { 'content-type': 'application/json' }
+      const json = { ...headers, ...typed }
+      const written = await ask(url, '/colmena/v2/pipeline', { body, headers: json })
+      assert.equal(written.body.results[0].type, 'ok')
+      assert.deepEqual(JSON.parse((await ask(url, '/echo', { body, headers: typed })).text), body)
+    })
+  }
+})
+
+describe('behind a parser that took the body away', () => {
+  for (const [name, mount] of Object.entries(applications)) {
+    it(`says so in ${name}`, async (t) => {
+      const node = await openNode(t)
+      using handler = createHandler(node, { basePath: '/late', authorize: () => 'write' })
+      const url = await listen(t, mount(handler))
+      const headers = { 'content-type': 'application/json' }
+      const body = pipelineOf('SELECT 1')
+      const refused = await ask(url, '/late/v2/pipeline', { body, headers })
+      assertFailure(refused, 400, 'ERR_INVALID_ARGUMENT')
+      assert.match(refused.body.message, /body parser, mount this before it/)
     })
   }
 })

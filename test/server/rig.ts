@@ -108,7 +108,8 @@ export async function readAll(socket: Socket): Promise<string> {
   socket.on('data', (bytes) => {
     text += bytes
   })
-  await once(socket, 'close', { signal: AbortSignal.timeout(DEADLINE_MS) })
+  // Not `once`: a connection that is reset is at its end too.
+  await waitFor('the end of the connection', () => socket.closed)
   return text
 }
 

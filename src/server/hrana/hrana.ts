@@ -2,7 +2,8 @@
  * The libSQL remote protocol (Hrana over HTTP, versions 2 and 3 as JSON): what the body of a
  * request means, whoever serves it. Promises that a malformed body has done nothing, that a
  * failure says whether to repeat, and that what clients leave behind is bounded in number, size
- * and time. Leaves to its caller: HTTP, tokens, the size of bodies, and stopping long statements.
+ * and time. Leaves to its caller: HTTP, tokens, the size and JSON of bodies, and stopping long
+ * statements.
  */
 import { type CallOptions, ColmenaError, type Consistency, type Database } from '../../index.ts'
 import { batchLines, line, runBatch } from './batch.ts'
@@ -77,7 +78,7 @@ export class HranaStreams {
    * @throws ColmenaError ERR_INVALID_ARGUMENT, ERR_TOO_LARGE for a body of which nothing was run;
    * ERR_CLOSED.
    */
-  async pipeline(body: string, context: HranaContext): Promise<PipelineResponse> {
+  async pipeline(body: unknown, context: HranaContext): Promise<PipelineResponse> {
     const { baton, requests } = this.#decoder(context).pipeline(body)
     const run = this.#start(baton, context)
     const results: StreamResult[] = []
@@ -90,7 +91,7 @@ export class HranaStreams {
    *
    * @throws ColmenaError as `pipeline`, before it returns.
    */
-  cursor(body: string, context: HranaContext): AsyncGenerator<string, void, void> {
+  cursor(body: unknown, context: HranaContext): AsyncGenerator<string, void, void> {
     const { baton, steps } = this.#decoder(context).cursor(body)
     const run = this.#start(baton, context)
     const first = line({ baton: this.#finish(run.stream), base_url: null })

@@ -56,8 +56,8 @@ export class BodyDecoder {
     this.#version = version
   }
 
-  pipeline(text: string): PipelineBody {
-    const { baton, requests } = readBody(text)
+  pipeline(body: unknown): PipelineBody {
+    const { baton, requests } = toFields(body, 'the body')
     const list = toArray(requests, 'requests')
     checkCount(list, this.#limits.pipelineRequestsMax, 'requests')
     return {
@@ -66,8 +66,8 @@ export class BodyDecoder {
     }
   }
 
-  cursor(text: string): CursorBody {
-    const { baton, batch } = readBody(text)
+  cursor(body: unknown): CursorBody {
+    const { baton, batch } = toFields(body, 'the body')
     return { baton: toBaton(baton), steps: this.#steps(batch, 'batch') }
   }
 
@@ -154,16 +154,6 @@ export class BodyDecoder {
     if (this.#version >= 3) return
     throw invalid(`${where}: ${what} came with version 3 of the protocol: send it to /v3`)
   }
-}
-
-function readBody(text: string): Fields {
-  let body: unknown
-  try {
-    body = JSON.parse(text)
-  } catch (error) {
-    throw invalid(`the body is no JSON: ${error instanceof Error ? error.message : error}`)
-  }
-  return toFields(body, 'the body')
 }
 
 function toStatement(input: unknown, where: string): StatementRequest {

@@ -14,10 +14,11 @@ const BATON = /^[\w-]{22}\.[\w-]{22}$/
 
 /** What a client keeps from one of its requests to the next: SQL texts under its own numbers. */
 export class Stream {
-  readonly id: string
   readonly database: string
   readonly #limits: HranaLimits
   readonly #texts = new Map<number, string>()
+  /** The first half of its batons; empty until it is kept, as most streams never are. */
+  id = ''
   /** The second half of the baton that is good for the next request; null while one is at work. */
   secret: string | null = null
   keptAtMs = 0
@@ -26,8 +27,7 @@ export class Stream {
   keptSizeBytes = 0
   isClosed = false
 
-  constructor(id: string, database: string, limits: HranaLimits) {
-    this.id = id
+  constructor(database: string, limits: HranaLimits) {
     this.database = database
     this.#limits = limits
   }
@@ -91,7 +91,7 @@ export class StreamTable {
   open(baton: string | null, database: string): Stream {
     this.#dropIdle()
     const known = baton === null ? undefined : this.#find(baton)
-    if (known === undefined) return new Stream(this.#random(), database, this.#options.limits)
+    if (known === undefined) return new Stream(database, this.#options.limits)
     if (known.database !== database) {
       throw invalid(`the baton is of database '${known.database}', not of '${database}'`)
     }
@@ -102,6 +102,7 @@ export class StreamTable {
   /** Keeps the stream for the client's next request; answers with the baton to be sent with it. */
   keep(stream: Stream): string {
     this.drop(stream)
+    stream.id ||= this.#random()
     stream.secret = this.#random()
     stream.keptAtMs = this.#options.nowMs()
     this.#streams.set(stream.id, stream)
