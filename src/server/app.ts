@@ -2,6 +2,7 @@ import { type Context, Hono } from 'hono'
 import { getPath } from 'hono/utils/url'
 import { ColmenaError } from '../index.ts'
 import type { HandlerConfig } from './config.ts'
+import { isPreflight, letPageRead } from './cors.ts'
 import { toFailureResponse } from './failures.ts'
 import { isForeignOrigin, isLoopbackHost } from './hosts.ts'
 import type { Right } from './options.ts'
@@ -45,9 +46,10 @@ export function createFetch(routes: readonly Route[], config: AppConfig): Fetch 
   for (const [path, methods] of methodsByPath(routes)) {
     app.all(path, ({ req }) => refuseMethod(req.method, methods, config))
   }
-  return async (request, surroundings) => {
+  const fetch: Fetch = async (request, surroundings) => {
     try {
       checkSender(request, config)
+      if (isPreflight(request, config)) return new Response(null, { status: 204 })
       const path = getPath(request)
       // The pages link to what lies beside them, so they need the slash.
       if (path === basePath && basePath !== '') return redirect(`${basePath}/`)
@@ -57,6 +59,8 @@ export function createFetch(routes: readonly Route[], config: AppConfig): Fetch 
       return toFailureResponse(error, logger)
     }
   }
+  return async (request, surroundings) =>
+    letPageRead(request, await fetch(request, surroundings), config)
 }
 
 async function answer(
@@ -98,7 +102,8 @@ function breakOff({ cut }: Surroundings, body: StreamController, error: unknown)
 }
 
 /** What needs no token must come from this machine, and not by way of a page of elsewhere. */
-function checkSender(request: Request, { isLocalOnly, origins }: HandlerConfig): void {
+function checkSender(request: Request, config: HandlerConfig): void {
+  const { isLocalOnly, refusesForeignPages, origins } = config
   const { hostname } = new URL(request.url)
   if (isLocalOnly && !isLoopbackHost(hostname)) {
     throw new ColmenaError(
@@ -106,7 +111,7 @@ function checkSender(request: Request, { isLocalOnly, origins }: HandlerConfig):
       `without tokens this server answers only to names of this machine, not to '${hostname}'`,
     )
   }
-  if (origins === null || !isForeignOrigin(request, origins)) return
+  if (!refusesForeignPages || !isForeignOrigin(request, origins)) return
   throw new ColmenaError(
     'ERR_FORBIDDEN',
     `a page of ${request.headers.get('origin')} may not call this server: add it to 'origins' if ` +

@@ -16,8 +16,10 @@ export interface HandlerConfig {
   readonly authorize: (request: Request) => Right | null | Promise<Right | null>
   /** Whether only requests to a loopback name are heard: a site's own name may lead here. */
   readonly isLocalOnly: boolean
-  /** Who else's pages may call; null where a token is needed, which no browser sends by itself. */
-  readonly origins: ReadonlySet<string> | null
+  /** Whose pages else may call and read what is answered. */
+  readonly origins: ReadonlySet<string>
+  /** False where a token is needed, which no browser sends by itself. */
+  readonly refusesForeignPages: boolean
   readonly bodyBytesMax: number
   readonly bodiesBytesMax: number
   readonly eventClientsMax: number
@@ -39,7 +41,10 @@ export interface ServerConfig extends HandlerConfig {
 }
 
 type Options = Readonly<Record<string, unknown>>
-type Common = Omit<HandlerConfig, 'basePath' | 'authorize' | 'isLocalOnly' | 'origins'>
+type Common = Omit<
+  HandlerConfig,
+  'basePath' | 'authorize' | 'isLocalOnly' | 'origins' | 'refusesForeignPages'
+>
 
 const TIMER_MS_MAX = 0x7fff_ffff
 const SERVER_KEYS = Object.keys(SERVER_OPTION_DEFAULTS)
@@ -76,6 +81,7 @@ export function checkHandlerOptions(input: HandlerOptions): HandlerConfig {
     authorize,
     isLocalOnly: false,
     origins: checkOrigins(options['origins']),
+    refusesForeignPages: true,
   })
 }
 
@@ -107,7 +113,10 @@ function checkPatience(
   )
 }
 
-type Access = Pick<ServerConfig, 'host' | 'authorize' | 'isLocalOnly' | 'origins'>
+type Access = Pick<
+  ServerConfig,
+  'host' | 'authorize' | 'isLocalOnly' | 'origins' | 'refusesForeignPages'
+>
 
 /** Either everyone shows a token, or nobody from elsewhere can come. */
 function checkAccess(options: Options): Access {
@@ -115,10 +124,11 @@ function checkAccess(options: Options): Access {
   if (typeof host !== 'string' || host === '') {
     throw invalid(`host is ${show(host)}; it must be an address, such as '0.0.0.0'`)
   }
+  const origins = checkOrigins(options['origins'])
   const tokens = options['tokens']
   if (tokens !== undefined) {
     const authorize = createTokenReader(checkTokens(tokens))
-    return { host, authorize, isLocalOnly: false, origins: null }
+    return { host, authorize, isLocalOnly: false, origins, refusesForeignPages: false }
   }
   if (!isLoopbackHost(host)) {
     throw invalid(
@@ -126,8 +136,7 @@ function checkAccess(options: Options): Access {
         "such as { [process.env.TOKEN]: 'admin' }, or listen on 127.0.0.1",
     )
   }
-  const origins = checkOrigins(options['origins'])
-  return { host, authorize: () => 'admin', isLocalOnly: true, origins }
+  return { host, authorize: () => 'admin', isLocalOnly: true, origins, refusesForeignPages: true }
 }
 
 function checkTokens(tokens: unknown): Readonly<Record<string, Right>> {

@@ -116,6 +116,22 @@ describe('without tokens', () => {
     }
   })
 
+  it('with tokens, pages of the origins that the options name may read the answers', async (t) => {
+    const node = await openNode(t)
+    const token = 'r'.repeat(32)
+    const options = { tokens: { [token]: 'read' }, origins: ['https://app.example'] } as const
+    const { port } = await serve(t, node, options)
+    for (const [origin, allowed] of [
+      ['https://app.example', 'https://app.example'],
+      ['https://other.example', null],
+    ] as const) {
+      const headers = { origin, authorization: `Bearer ${token}` }
+      const answer = await fetch(`http://localhost:${port}/status`, { headers })
+      assert.equal(answer.status, 200, origin)
+      assert.equal(answer.headers.get('access-control-allow-origin'), allowed, origin)
+    }
+  })
+
   it('pages of other origins are refused, and those that the options name are not', async (t) => {
     const node = await openNode(t)
     const { port } = await serve(t, node, { origins: ['https://app.example'] })
@@ -125,6 +141,19 @@ describe('without tokens', () => {
     for (const origin of [`http://localhost:${port}`, 'https://app.example']) {
       assert.notEqual((await askFrom(origin)).status, 403, origin)
     }
+    const headers = { origin: 'https://app.example', 'access-control-request-method': 'POST' }
+    const asked = { ...headers, 'access-control-request-headers': 'authorization,content-type' }
+    const url = `http://localhost:${port}/v2/pipeline`
+    const preflight = await fetch(url, { method: 'OPTIONS', headers: asked })
+    assert.equal(preflight.status, 204)
+    assert.equal(preflight.headers.get('access-control-allow-origin'), 'https://app.example')
+    assert.match(preflight.headers.get('access-control-allow-methods') ?? '', /POST/)
+    assert.match(preflight.headers.get('access-control-allow-headers') ?? '', /authorization/)
+    const answer = await fetch(`http://localhost:${port}/healthz`, { headers })
+    assert.equal(answer.headers.get('access-control-allow-origin'), 'https://app.example')
+    const own = await fetch(`http://localhost:${port}/healthz`)
+    assert.equal(own.headers.get('access-control-allow-origin'), null)
+    assert.equal(own.headers.get('vary'), 'origin')
     const foreign = ['https://other.example', 'http://localhost:1', 'null', '', `http://127.0.0.1`]
     for (const origin of foreign) assert.equal((await askFrom(origin)).status, 403, origin)
   })
