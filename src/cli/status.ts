@@ -20,7 +20,8 @@ export async function runStatus(
   const ended = untilSignal().then(() => {
     isOver = true
   })
-  while (!isOver) {
+  // Nobody may be left who looks: `| head` has seen enough.
+  while (!isOver && process.stdout.writable) {
     // A node that is gone for a moment is what one watches for.
     const text = await read(client, options.json === true).catch(sentenceOf)
     const clear = process.stdout.isTTY && options.json !== true ? CLEAR : ''

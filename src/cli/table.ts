@@ -38,6 +38,18 @@ export function resultToJson({ columns, rows }: CliResult): unknown {
   )
 }
 
+/** A result as `colmena import` reads it: NULL is nothing, an empty text is "". */
+export function resultToCsv({ columns, rows }: CliResult): string {
+  const lines = [columns, ...rows].map((row) => row.map(valueToCsv).join(','))
+  return `${lines.join('\n')}\n`
+}
+
+function valueToCsv(value: CliValue): string {
+  if (value === null) return ''
+  const text = showValue(value)
+  return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
+}
+
 export function valueToJson(value: CliValue): unknown {
   if (typeof value === 'bigint') {
     return BigInt(Number(value)) === value && Number.isSafeInteger(Number(value))
