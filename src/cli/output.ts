@@ -23,3 +23,8 @@ export class Output {
     throw new CliError(`the output can't be written: ${this.#failure.message}`)
   }
 }
+
+/** Resolves when nobody takes what is printed. */
+export function untilUnread(): Promise<void> {
+  return new Promise((resolve) => process.stdout.once('error', () => resolve()))
+}

@@ -13,7 +13,7 @@ const HISTORY_LINES_MAX = 1_000
 /** Of what is pasted while a statement runs; a file is better given by a pipe. */
 const WAITING_LINES_MAX = 10_000
 /** Who pressed Tab is waiting. */
-const NAMES_MS = 1_000
+const NAMES_MS = 5_000
 
 /** A prompt for SQL; without a terminal, its input's statements, up to the first that fails. */
 export async function runShell(

@@ -1,6 +1,7 @@
 import type { MemberStatus, NodeStatus } from '../index.ts'
 import type { ApiClient } from './client.ts'
 import { sentenceOf } from './failure.ts'
+import { untilUnread } from './output.ts'
 import { untilSignal } from './signals.ts'
 import { renderTable } from './table.ts'
 
@@ -17,11 +18,10 @@ export async function runStatus(
     return
   }
   let isOver = false
-  const ended = untilSignal().then(() => {
+  const ended = Promise.race([untilSignal(), untilUnread()]).then(() => {
     isOver = true
   })
-  // Nobody may be left who looks: `| head` has seen enough.
-  while (!isOver && process.stdout.writable) {
+  while (!isOver) {
     // A node that is gone for a moment is what one watches for.
     const text = await read(client, options.json === true).catch(sentenceOf)
     const clear = process.stdout.isTTY && options.json !== true ? CLEAR : ''

@@ -21,6 +21,8 @@ export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
   readonly cwd?: string
+  /** A file that takes the output, instead of `out`. */
+  readonly stdout?: number
   /** What starts Node.js; its signals then go to it. */
   readonly through?: readonly string[]
 }
@@ -33,10 +35,14 @@ export class Running {
   err = ''
 
   constructor(args: readonly string[], options: RunOptions = {}) {
-    const { env = {}, input = '', cwd, through = [] } = options
+    const { env = {}, input = '', cwd, stdout, through = [] } = options
     const { NODE_TEST_CONTEXT: _, ...own } = process.env
     const [file, ...all] = [...through, process.execPath, PROGRAM, ...args] as [string, ...string[]]
-    this.child = spawn(file, all, { cwd, env: { ...own, ...env } })
+    this.child = spawn(file, all, {
+      cwd,
+      env: { ...own, ...env },
+      stdio: ['pipe', stdout ?? 'pipe', 'pipe'],
+    })
     this.child.stdout?.on('data', (text) => {
       this.out += text
     })

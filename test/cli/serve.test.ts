@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -73,8 +74,11 @@ describe('serve', () => {
   })
 
   it('obeys both signals as process 1 of a container', async (t) => {
-    // Both are told from inside: process 1 gets no signal that it has no handler for.
     const through = AS_PROCESS_ONE
+    if (spawnSync(through[0] as string, [...through.slice(1), 'true']).status !== 0) {
+      t.skip('no process can be the first of a space of its own here')
+      return
+    }
     const clean = await serve(t, [], { through })
     tellInside(clean.running, 'SIGTERM')
     assert.deepEqual(await clean.running.ended.then(({ code, err }) => [code, err]), [0, ''])
