@@ -22,8 +22,10 @@ export function untilSignal(): Promise<void> {
  * another program takes its place, which ends all threads, and does nothing but exit.
  */
 export function endAtOnce(exitCode: number): never {
-  if (process.execve !== undefined && process.platform !== 'win32') {
-    process.execve(process.execPath, [process.execPath, '-e', `process.exit(${exitCode})`], {})
+  try {
+    process.execve?.(process.execPath, [process.execPath, '-e', `process.exit(${exitCode})`], {})
+  } catch {
+    // Windows has no such call, and there a process can always kill itself.
   }
   process.kill(process.pid, 'SIGKILL')
   process.exit(exitCode)

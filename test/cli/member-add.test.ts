@@ -35,7 +35,7 @@ describe('members add', () => {
     assert.deepEqual([never.code, /is not in the cluster/.test(never.err)], [1, true])
   })
 
-  it('quotes what a shell would read otherwise, and names the secret between machines', async (t) => {
+  it('quotes what a shell would read otherwise, and names the secret', async (t) => {
     const { url } = await serve(t, ['--bind', '127.0.0.1:0', '--bootstrap'])
     const options = ['--node-id', "b'ea", '--learner', '--timeout-seconds', '1']
     const { out } = await run(['members', 'add', '[fd00::2]:9000', '--url', url, ...options])

@@ -38,7 +38,7 @@ describe('output', () => {
 })
 
 describe('status --watch', () => {
-  it('shows again what there is, also while the node is gone, and ends at a signal with 0', async (t) => {
+  it('shows again what there is, or that the node is gone, until a signal', async (t) => {
     const { url, running } = await serve(t, ['--node-id', 'ann'])
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       const watch = new Running(['status', '--watch', '--url', url])
