@@ -37,8 +37,11 @@ describe('demo', () => {
     })
     assert.notDeepEqual(readdirSync(TMPDIR), [])
     demo.kill('SIGTERM')
-    const { code, out } = await demo.ended
-    assert.equal(code, 0)
+    await until('it heard', () => demo.out.includes('ending the nodes'))
+    // As Ctrl-C of a terminal does to a node that has not begun to listen for it.
+    for (const node of nodes) if (isAlive(node)) process.kill(node, 'SIGKILL')
+    const { code, out, err } = await demo.ended
+    assert.deepEqual([code, err], [0, ''])
     assert.doesNotMatch(out, /open http/)
     assert.deepEqual(nodes.filter(isAlive), [])
     assert.deepEqual(readdirSync(TMPDIR), [])
