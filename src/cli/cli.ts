@@ -8,13 +8,16 @@ import { createRequire } from 'node:module'
 import { Command, CommanderError } from 'commander'
 import { addCommands } from './commands.ts'
 import { CliError, sentenceOf } from './failure.ts'
+import { Output } from './output.ts'
 import { escapeControls } from './table.ts'
 
 /** Runs the command; answers its exit code. */
 export async function main(argv: readonly string[]): Promise<number> {
   const program = createProgram()
+  const output = new Output()
   try {
     await program.parseAsync([...argv])
+    await output.flushed()
     return 0
   } catch (error) {
     if (error instanceof CommanderError) {

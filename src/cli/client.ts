@@ -20,6 +20,8 @@ export interface ClientOptions {
 
 export interface ExecuteOptions {
   readonly consistency?: string | undefined
+  /** Stops waiting; what was sent may be done all the same. */
+  readonly signal?: AbortSignal | undefined
 }
 
 /** A statement as the protocol has it; see {@link toStatement}. */
@@ -52,6 +54,7 @@ type WireAnswer =
   | { readonly type: 'error'; readonly error: WireError }
 
 const TIMEOUT_MS = 60_000
+const STOPPED = 'stopped; what was sent to the node may be done all the same'
 
 /** A node's HTTP server, as the command talks to it. Every failure is a {@link CliError}. */
 export class ApiClient {
@@ -67,19 +70,21 @@ export class ApiClient {
 
   /** The answer's JSON. */
   async get<T>(path: string): Promise<T> {
-    return (await (await this.request('GET', path)).json()) as T
+    return (await this.#readJson(await this.request('GET', path))) as T
   }
 
   /** @throws CliError where no server answers, or it refuses. */
-  async request(method: string, path: string, body?: unknown): Promise<Response> {
+  async request(
+    method: string,
+    path: string,
+    body?: unknown,
+    stop?: AbortSignal,
+  ): Promise<Response> {
     const headers: Record<string, string> = {}
     if (this.#token !== undefined) headers['authorization'] = `Bearer ${this.#token}`
     if (body !== undefined) headers['content-type'] = 'application/json'
-    return this.#send(path, {
-      method,
-      headers,
-      ...(body === undefined ? {} : { body: JSON.stringify(body) }),
-    })
+    const init = { method, headers, ...(body === undefined ? {} : { body: JSON.stringify(body) }) }
+    return this.#send(path, init, stop)
   }
 
   /** One statement on one database. */
@@ -93,7 +98,11 @@ export class ApiClient {
   }
 
   /** Statements that succeed or fail together. */
-  async batch(database: string, statements: readonly WireStatement[]): Promise<void> {
+  async batch(
+    database: string,
+    statements: readonly WireStatement[],
+    options: ExecuteOptions = {},
+  ): Promise<void> {
     const commit = statements.length + 1
     const ifOk = (step: number): object => ({ type: 'ok', step })
     const steps = [
@@ -105,7 +114,7 @@ export class ApiClient {
       { condition: ifOk(commit - 1), stmt: { sql: 'COMMIT' } },
       { condition: { type: 'not', cond: ifOk(commit) }, stmt: { sql: 'ROLLBACK' } },
     ]
-    const result = await this.pipeline(database, { type: 'batch', batch: { steps } })
+    const result = await this.pipeline(database, { type: 'batch', batch: { steps } }, options)
     const { step_errors: errors } = result as { readonly step_errors: (WireError | null)[] }
     const failed = errors.find((error) => error !== null)
     if (failed !== undefined && failed !== null) throw toError(failed)
@@ -115,29 +124,32 @@ export class ApiClient {
   async pipeline(
     database: string,
     request: object,
-    { consistency }: ExecuteOptions = {},
+    { consistency, signal }: ExecuteOptions = {},
   ): Promise<unknown> {
     const level = consistency === undefined ? '' : `?consistency=${encodeURIComponent(consistency)}`
     const path = `db/${encodeURIComponent(database)}/v3/pipeline${level}`
     const requests = [request, { type: 'close' }]
-    const response = await this.request('POST', path, { baton: null, requests })
-    const { results } = (await response.json()) as { readonly results: readonly WireAnswer[] }
+    const response = await this.request('POST', path, { baton: null, requests }, signal)
+    const { results } = (await this.#readJson(response, signal)) as {
+      readonly results: readonly WireAnswer[]
+    }
     const answer = results[0]
     if (answer === undefined) throw new CliError(`${this.url} gave no answer`)
     if (answer.type === 'error') throw toError(answer.error)
     return answer.response.result
   }
 
-  async #send(path: string, init: RequestInit): Promise<Response> {
+  async #send(path: string, init: RequestInit, stop?: AbortSignal): Promise<Response> {
     let response: Response
     // Until an answer begins: a database that is exported may take longer to come.
     const overdue = new AbortController()
     const timeout = new DOMException('no answer', 'TimeoutError')
     const timer = setTimeout(() => overdue.abort(timeout), this.#timeoutMs)
     try {
-      const { signal } = overdue
+      const signal = AbortSignal.any(stop === undefined ? [overdue.signal] : [overdue.signal, stop])
       response = await fetch(new URL(path, this.url), { ...init, signal })
     } catch (error) {
+      if (stop?.aborted === true) throw new CliError(STOPPED, 1, { cause: error })
       throw new CliError(this.#unreachable(error), 1, { cause: error, isPassing: true })
     } finally {
       clearTimeout(timer)
@@ -146,11 +158,25 @@ export class ApiClient {
     throw new CliError(await this.#refusal(response), 1, { isPassing: response.status === 503 })
   }
 
+  async #readJson(response: Response, stop?: AbortSignal): Promise<unknown> {
+    try {
+      return await response.json()
+    } catch (error) {
+      if (stop?.aborted === true) throw new CliError(STOPPED, 1, { cause: error })
+      if (error instanceof SyntaxError) throw new CliError(this.#foreign(response), 1)
+      const broken = `${this.url} broke off amid its answer`
+      throw new CliError(broken, 1, { cause: error, isPassing: true })
+    }
+  }
+
   #unreachable(error: unknown): string {
     if ((error as Error).name === 'TimeoutError') {
       return `${this.url} gave no answer within ${this.#timeoutMs / 1000} s`
     }
     const { cause } = error as { readonly cause?: { readonly message?: string } }
+    if (cause?.message === 'bad port') {
+      return `${this.url} has a port that HTTP clients refuse: serve on another one (--http-port)`
+    }
     const reason = cause?.message === undefined || cause.message === '' ? '' : ` (${cause.message})`
     return (
       `no server answers at ${this.url}${reason}: is 'colmena serve' running there? ` +
@@ -165,8 +191,12 @@ export class ApiClient {
       const { message } = (JSON.parse(text) as { readonly error: WireError }).error
       return `${message}${hint}`
     } catch {
-      return `${this.url} answered with status ${response.status}: is it a Colmena server?${hint}`
+      return `${this.#foreign(response)}${hint}`
     }
+  }
+
+  #foreign({ status }: Response): string {
+    return `${this.url} answered with status ${status}, and not as a Colmena server does`
   }
 }
 

@@ -4,6 +4,7 @@ import { ApiClient } from './client.ts'
 import { runDemoCommand } from './demo.ts'
 import { runExec } from './exec.ts'
 import { runExport } from './export.ts'
+import { usageError } from './failure.ts'
 import { runImport } from './import.ts'
 import { runMemberAdd } from './member-add.ts'
 import { runMemberChange, runMembers, runTransfer } from './members.ts'
@@ -12,6 +13,7 @@ import { runShell } from './shell.ts'
 import { runStatus } from './status.ts'
 
 const URL_DEFAULT = 'http://127.0.0.1:8080'
+const MEMBER_COMMANDS = 'it is list, add, promote, demote or remove'
 const LEVELS = ['none', 'weak', 'strong']
 
 interface RemoteOptions {
@@ -119,17 +121,25 @@ function addMembers(program: Command): void {
   remote(members.command('list', { isDefault: true }))
     .description('the members (as without a word)')
     .option('--json', 'as JSON')
-    .action((options) => runMembers(clientOf(options), options))
+    .allowExcessArguments()
+    .addHelpText('after', example('colmena members --url http://10.0.0.1:8080'))
+    .action((options, list: Command) => {
+      // A word that no command has comes here as well.
+      const [word] = list.args
+      if (word !== undefined) throw usageError(`there is no 'members ${word}': ${MEMBER_COMMANDS}`)
+      return runMembers(clientOf(options), options)
+    })
   remote(members.command('add'))
     .argument('<address>', 'HOST:PORT where the new node will be')
     .description('says what to run there, and waits until the node is level')
+    .option('--node-id <name>', 'its name; made up without it')
     .option('--learner', 'as one that has no vote')
     .option('--timeout-seconds <number>', 'how long to wait', '600')
     .addHelpText('after', example('colmena members add 10.0.0.4:9000'))
     .action((address, options) => runMemberAdd(clientOf(options), address, options))
   const changes = [
     ['promote', 'lets a learner vote, once it has caught up and their number stays odd'],
-    ['demote', 'takes a voter its vote; it stays as a learner'],
+    ['demote', 'takes the vote from a voter; it stays as a learner'],
     ['remove', 'takes a member out for good'],
   ] as const
   for (const [change, description] of changes) {

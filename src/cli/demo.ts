@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { runDemo } from '../demo/demo.ts'
+import { type RunningDemo, runDemo } from '../demo/demo.ts'
 import { toPort } from './numbers.ts'
 import { untilSignal } from './signals.ts'
 
@@ -10,14 +10,27 @@ export async function runDemoCommand(options: {
   readonly dataDir?: string
 }): Promise<void> {
   const { dataDir } = options
-  const demo = await runDemo({
-    port: toPort('--port', options.port),
-    host: options.host,
-    dataDir: dataDir === undefined ? undefined : resolve(dataDir),
-    progress: (line) => process.stdout.write(`${line}\n`),
+  const port = toPort('--port', options.port)
+  let isTold = false
+  // From here on, so that a signal amid the start leaves nothing behind either.
+  const told = untilSignal().then(() => {
+    isTold = true
+    process.stdout.write('ending the nodes\n')
   })
-  process.stdout.write(`open ${demo.url} (Ctrl-C ends everything)\n`)
-  await untilSignal()
-  process.stdout.write('ending the nodes\n')
+  let demo: RunningDemo
+  try {
+    demo = await runDemo({
+      port,
+      host: options.host,
+      dataDir: dataDir === undefined ? undefined : resolve(dataDir),
+      progress: (line) => process.stdout.write(`${line}\n`),
+    })
+  } catch (error) {
+    // Nodes that a terminal's Ctrl-C ended before they had started: that was asked for.
+    if (isTold) return
+    throw error
+  }
+  if (!isTold) process.stdout.write(`open ${demo.url} (Ctrl-C ends everything)\n`)
+  await told
   await demo.close()
 }

@@ -1,4 +1,6 @@
 import { type ApiClient, type CliValue, toWireValue } from './client.ts'
+import { usageError } from './failure.ts'
+import { StatementSplitter } from './statements.ts'
 import { renderResult, resultToJson, toJsonText } from './table.ts'
 
 /** Runs one statement and prints what it answered. */
@@ -13,6 +15,11 @@ export async function runExec(
     readonly json?: boolean
   },
 ): Promise<void> {
+  const splitter = new StatementSplitter()
+  // What comes behind the last semicolon must count as well.
+  if (splitter.push(`${sql}\n;`).length > 1) {
+    throw usageError('exec takes one statement; colmena shell takes several, from a pipe as well')
+  }
   const values = args.map((arg) => toWireValue(options.text === true ? arg : toValue(arg)))
   const { database, consistency } = options
   const result = await client.execute(database, { sql, args: values }, { consistency })

@@ -6,6 +6,12 @@ import { toInteger } from './numbers.ts'
 
 const LOOK_MS = 500
 
+export interface MemberAddOptions {
+  readonly nodeId?: string
+  readonly learner?: boolean
+  readonly timeoutSeconds: string
+}
+
 /**
  * Nodes add themselves: this says what to run over there, and waits until a member of that address
  * is in the cluster and has what the others have.
@@ -13,57 +19,124 @@ const LOOK_MS = 500
 export async function runMemberAdd(
   client: ApiClient,
   address: string,
-  options: { readonly learner?: boolean; readonly timeoutSeconds: string },
+  options: MemberAddOptions,
 ): Promise<void> {
-  if (!/^.+:\d+$/.test(address)) throw usageError(`'${address}' is no HOST:PORT`)
+  const host = hostOf(address)
+  if (host === null) throw usageError(`'${address}' is no HOST:PORT that other machines could dial`)
   const seconds = toInteger('--timeout-seconds', options.timeoutSeconds, 1, 86_400)
   const members = await client.get<MemberStatus[]>('members')
-  const join = members.flatMap((member) =>
-    member.address === '' ? [] : ['--join', member.address],
-  )
-  if (join.length === 0) {
+  const first = await look(client, address, null)
+  if (members.some((member) => member.address === address)) {
+    process.stdout.write(`there is a member at ${address} already\n`)
+  } else {
+    const command = joinCommand(members, { ...options, address, host })
+    process.stdout.write(`run this where ${address} is:\n  ${command}\n`)
+    if (isOnlyLoopback([host], members)) {
+      process.stdout.write('with --secret-file too, if the cluster has a secret\n')
+    } else {
+      process.stdout.write("./secret is to hold the cluster's secret\n")
+    }
+  }
+  await untilLevel(client, address, { first, seconds })
+}
+
+interface Joining extends MemberAddOptions {
+  readonly address: string
+  readonly host: string
+}
+
+/** Runs as it stands, on a machine of its own or beside another node. */
+function joinCommand(members: readonly MemberStatus[], joining: Joining): string {
+  const { address, host, learner } = joining
+  const others = members.map((member) => member.address).filter((one) => one !== '')
+  if (others.length === 0) {
     throw new CliError('the cluster is one node without network: open that with --bind first')
   }
-  const role = options.learner === true ? ' --join-as learner' : ''
-  process.stdout.write(
-    `run this where ${address} is, with the cluster's secret if it has one:\n` +
-      `  colmena serve --bind ${address} ${join.join(' ')}${role}\n`,
-  )
+  const nodeId = joining.nodeId ?? freeName(members.map((member) => member.nodeId))
+  const args = ['--node-id', nodeId, '--data-dir', `./${nodeId}`, '--bind', address]
+  for (const other of others) args.push('--join', other)
+  if (learner === true) args.push('--join-as', 'learner')
+  if (!isOnlyLoopback([host], members)) args.push('--secret-file', './secret')
+  // The usual port for clients is taken there.
+  if (others.some((other) => hostOf(other) === host)) args.push('--http-port', '0')
+  return `colmena serve ${args.map(quote).join(' ')}`
+}
+
+function freeName(taken: readonly string[]): string {
+  let number = taken.length + 1
+  while (taken.includes(`node-${number}`)) number += 1
+  return `node-${number}`
+}
+
+/** For a shell: addresses of IPv6 have brackets, and a name may hold anything. */
+function quote(argument: string): string {
+  return /^[\w@%+=:,./-]+$/.test(argument) ? argument : `'${argument.replaceAll("'", "'\\''")}'`
+}
+
+/** Null for what is no address, or none that others could dial. */
+function hostOf(address: string): string | null {
+  const [, host = '', port = ''] = /^(\[[0-9a-fA-F:.%]+\]|[\w.-]+):(\d{1,5})$/.exec(address) ?? []
+  const isDialable = host !== '' && host !== '0.0.0.0' && !/^\[[0:]+\]$/.test(host)
+  return isDialable && Number(port) >= 1 && Number(port) <= 65_535 ? host : null
+}
+
+/** Elsewhere nodes need a secret. */
+function isOnlyLoopback(hosts: readonly string[], members: readonly MemberStatus[]): boolean {
+  const all = [...hosts, ...members.map(({ address }) => hostOf(address) ?? '')]
+  return all.every((host) => /^(localhost|127\.[\d.]+|\[::1\])$/.test(host))
+}
+
+async function untilLevel(
+  client: ApiClient,
+  address: string,
+  { first, seconds }: { readonly first: Seen; readonly seconds: number },
+): Promise<void> {
   const deadlineMs = performance.now() + seconds * 1_000
+  let seen = first
   let said = ''
-  let goal: number | null = null
   for (;;) {
-    // While the cluster elects there is no answer; that passes.
-    const seen: Seen = await look(client, address, goal).catch((error: unknown) => {
-      if (error instanceof CliError && error.isPassing) return { state: error.message, goal }
-      throw error
-    })
-    goal = seen.goal
     if (seen.state !== said) process.stdout.write(`${seen.state}\n`)
     said = seen.state
-    if (said.endsWith('level')) return
+    if (seen.isLevel) return
     if (performance.now() > deadlineMs) {
-      throw new CliError(`after ${seconds} s ${address} is not in the cluster and level`)
+      throw new CliError(
+        `after ${seconds} s ${address} is not in the cluster and level: ` +
+          'look at what the node there says, and run this again',
+      )
     }
     await pause(LOOK_MS)
+    const { goal } = seen
+    seen = await look(client, address, goal).catch((error: unknown) => {
+      // While the asked node restarts there is no answer; that passes.
+      if (!(error instanceof CliError && error.isPassing)) throw error
+      return { state: error.message, isLevel: false, goal }
+    })
   }
 }
 
 interface Seen {
   readonly state: string
+  readonly isLevel: boolean
   /** What was committed when the member was first seen: writes of later are no lag of it. */
   readonly goal: number | null
 }
 
+/** @throws CliError where another node leads: that one alone knows how far each of them is. */
 async function look(client: ApiClient, address: string, before: number | null): Promise<Seen> {
   const members = await client.get<MemberStatus[]>('members')
-  const member = members.find((one) => one.address === address)
-  if (member === undefined) return { state: `waiting for ${address}`, goal: null }
-  const goal = before ?? (await client.get<NodeStatus>('status')).commitIndex
-  const { nodeId, role, match } = member
-  if (match === null) {
-    return { state: `${nodeId} is a ${role}; ask the leader how far it is (--url)`, goal }
+  const { leader, role, commitIndex, nodeId: asked } = await client.get<NodeStatus>('status')
+  if (role !== 'leader') {
+    if (leader === null) return { state: 'no leader is known yet', isLevel: false, goal: before }
+    throw new CliError(
+      `${asked} follows ${leader.id}, which alone knows how far each member is: give the address ` +
+        `of the HTTP server of ${leader.id} with --url (it is the node at ${leader.address})`,
+    )
   }
-  const state = match < goal ? 'catching up' : 'and level'
-  return { state: `${nodeId} is a ${role}, ${state}`, goal }
+  const member = members.find((one) => one.address === address)
+  if (member === undefined) return { state: `waiting for ${address}`, isLevel: false, goal: null }
+  const goal = before ?? commitIndex
+  const { nodeId, match } = member
+  const isLevel = match !== null && match >= goal
+  const state = `${nodeId} is a ${member.role}, ${isLevel ? 'and level' : 'catching up'}`
+  return { state, isLevel, goal }
 }

@@ -1,6 +1,11 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { MemberStatus, NodeStatus } from '../index.ts'
 import type { ApiClient } from './client.ts'
+import { CliError } from './failure.ts'
 import { renderMembers } from './status.ts'
+
+const LOOK_MS = 100
+const ELECTED_MS = 10_000
 
 export async function runMembers(
   client: ApiClient,
@@ -31,11 +36,18 @@ export async function runMemberChange(
 }
 
 export async function runTransfer(client: ApiClient, nodeId: string | undefined): Promise<void> {
-  const response = await client.request(
-    'POST',
-    'leadership',
-    nodeId === undefined ? {} : { nodeId },
-  )
-  const { leader } = (await response.json()) as { readonly leader: { readonly id: string } | null }
-  process.stdout.write(`${leader === null ? 'the others elect' : `${leader.id} leads`} now\n`)
+  await client.request('POST', 'leadership', nodeId === undefined ? {} : { nodeId })
+  const deadlineMs = performance.now() + ELECTED_MS
+  for (;;) {
+    // Just after the old leader stood down nobody may be known to lead.
+    const { leader } = await client.get<NodeStatus>('status')
+    if (leader !== null) {
+      process.stdout.write(`${leader.id} leads now\n`)
+      return
+    }
+    if (performance.now() > deadlineMs) {
+      throw new CliError('it was handed over, but no leader is known yet: see colmena status')
+    }
+    await pause(LOOK_MS)
+  }
 }

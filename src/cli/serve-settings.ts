@@ -176,3 +176,14 @@ export function isWrongOption(error: unknown): boolean {
   const codes = ['ERR_INVALID_OPTION', 'ERR_WEAK_SECRET']
   return error instanceof ColmenaError && codes.includes(error.code)
 }
+
+/** A node speaks of its options as `open` takes them; whoever types has flags. */
+export function withFlags(sentence: string): string {
+  const plain = sentence
+    .replace('bootstrap: true', '--bootstrap')
+    .replace("join: ['host:port']", '--join host:port')
+  const named = SETTINGS.find(({ key }) => plain.startsWith(`${key} `))
+  return named === undefined
+    ? plain
+    : plain.replace(named.key, flagOf(named).split(' ')[0] as string)
+}

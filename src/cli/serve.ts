@@ -2,11 +2,18 @@ import { type Command, Option } from 'commander'
 import { type ColmenaNode, open } from '../index.ts'
 import { createServer, type Server } from '../server/server.ts'
 import { CliError, sentenceOf } from './failure.ts'
-import { flagOf, isWrongOption, readServeConfig, SETTINGS, variableOf } from './serve-settings.ts'
+import {
+  flagOf,
+  isWrongOption,
+  readServeConfig,
+  SETTINGS,
+  variableOf,
+  withFlags,
+} from './serve-settings.ts'
 import { endAtOnce, untilSignal } from './signals.ts'
 
-/** From the first signal to the end of the process. */
-const LEAVE_MS_MAX = 10_000
+/** From the first signal on: the process has ended within ten seconds. */
+const LEAVE_MS_MAX = 9_000
 /** What is left of that for cutting off who does not end by himself. */
 const CUT_AFTER_MS = 7_000
 
@@ -89,5 +96,7 @@ function describe(node: ColmenaNode, server: Server, dataDir: string): string {
 }
 
 function failure(error: unknown): CliError {
-  return new CliError(sentenceOf(error), isWrongOption(error) ? 2 : 1, { cause: error })
+  const isWrong = isWrongOption(error)
+  const sentence = isWrong ? withFlags(sentenceOf(error)) : sentenceOf(error)
+  return new CliError(sentence, isWrong ? 2 : 1, { cause: error })
 }

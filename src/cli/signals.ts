@@ -1,15 +1,14 @@
 const SIGNALS = ['SIGINT', 'SIGTERM'] as const
 
-/**
- * Resolves at the first SIGINT or SIGTERM. The second one ends the process whatever it does:
- * process.exit() hangs behind a statement that runs on a thread, so it is SIGKILL. As PID 1 of a
- * container a process can't kill itself, and exit() is what is left.
- */
+/** What a shell says of a process that was interrupted. */
+const INTERRUPTED = 130
+
+/** Resolves at the first SIGINT or SIGTERM. The second one ends the process whatever it does. */
 export function untilSignal(): Promise<void> {
   return new Promise((resolve) => {
     let isFirst = true
     const heard = (): void => {
-      if (!isFirst) endAtOnce(130)
+      if (!isFirst) endAtOnce(INTERRUPTED)
       isFirst = false
       resolve()
     }
@@ -17,8 +16,17 @@ export function untilSignal(): Promise<void> {
   })
 }
 
-/** Ends this process, also while a statement runs on one of its threads. */
+/**
+ * Ends this process, also while a statement runs on one of its threads: process.exit() would wait
+ * for that. A signal to itself would have no exit code, and as PID 1 of a container no effect. So
+ * another program takes its place, which ends all threads, and does nothing but exit.
+ */
 export function endAtOnce(exitCode: number): never {
+  try {
+    process.execve?.(process.execPath, [process.execPath, '-e', `process.exit(${exitCode})`], {})
+  } catch {
+    // Windows has no such call, and there a process can always kill itself.
+  }
   process.kill(process.pid, 'SIGKILL')
   process.exit(exitCode)
 }

@@ -1,6 +1,7 @@
 import type { MemberStatus, NodeStatus } from '../index.ts'
 import type { ApiClient } from './client.ts'
 import { sentenceOf } from './failure.ts'
+import { untilUnread } from './output.ts'
 import { untilSignal } from './signals.ts'
 import { renderTable } from './table.ts'
 
@@ -17,7 +18,7 @@ export async function runStatus(
     return
   }
   let isOver = false
-  const ended = untilSignal().then(() => {
+  const ended = Promise.race([untilSignal(), untilUnread()]).then(() => {
     isOver = true
   })
   while (!isOver) {

@@ -1,15 +1,28 @@
 import Table from 'cli-table3'
 import type { CliResult, CliValue } from './client.ts'
 
-/** Plain lines, with no colours: the same in a file as on a terminal. */
-export function renderTable(head: readonly string[], rows: readonly (readonly string[])[]): string {
+/** Plain lines, with no colours. What is wider than the terminal has a line for each value. */
+export function renderTable(
+  head: readonly string[],
+  rows: readonly (readonly string[])[],
+  columns: number = process.stdout.columns ?? Number.POSITIVE_INFINITY,
+): string {
   const table = new Table({
     head: head.map(escapeControls),
     chars: { mid: '', 'left-mid': '', 'mid-mid': '', 'right-mid': '' },
     style: { head: [], border: [], compact: true },
   })
   for (const row of rows) table.push(row.map(escapeControls))
-  return table.toString()
+  const text = table.toString()
+  // Its border is as wide as it, and has no character of another width than one.
+  return rows.length > 0 && text.indexOf('\n') > columns ? renderLines(head, rows) : text
+}
+
+function renderLines(head: readonly string[], rows: readonly (readonly string[])[]): string {
+  const records = rows.map((row) =>
+    row.map((value, at) => escapeControls(`${head[at] ?? ''}: ${value}`)).join('\n'),
+  )
+  return records.join('\n\n')
 }
 
 /** A result as a person reads it. */
@@ -36,6 +49,18 @@ export function resultToJson({ columns, rows }: CliResult): unknown {
   return rows.map((row) =>
     Object.fromEntries(row.map((value, column) => [columns[column], valueToJson(value)])),
   )
+}
+
+/** A result as `colmena import` reads it: NULL is nothing, an empty text is "". */
+export function resultToCsv({ columns, rows }: CliResult): string {
+  const lines = [columns, ...rows].map((row) => row.map(valueToCsv).join(','))
+  return `${lines.join('\n')}\n`
+}
+
+function valueToCsv(value: CliValue): string {
+  if (value === null) return ''
+  const text = showValue(value)
+  return text === '' || /[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text
 }
 
 export function valueToJson(value: CliValue): unknown {

@@ -20,6 +20,11 @@ export interface Ended {
 export interface RunOptions {
   readonly env?: Readonly<Record<string, string>>
   readonly input?: string
+  readonly cwd?: string
+  /** A file that takes the output, instead of `out`. */
+  readonly stdout?: number
+  /** What starts Node.js; its signals then go to it. */
+  readonly through?: readonly string[]
 }
 
 /** A command that runs. */
@@ -29,9 +34,15 @@ export class Running {
   out = ''
   err = ''
 
-  constructor(args: readonly string[], { env = {}, input = '' }: RunOptions = {}) {
+  constructor(args: readonly string[], options: RunOptions = {}) {
+    const { env = {}, input = '', cwd, stdout, through = [] } = options
     const { NODE_TEST_CONTEXT: _, ...own } = process.env
-    this.child = spawn(process.execPath, [PROGRAM, ...args], { env: { ...own, ...env } })
+    const [file, ...all] = [...through, process.execPath, PROGRAM, ...args] as [string, ...string[]]
+    this.child = spawn(file, all, {
+      cwd,
+      env: { ...own, ...env },
+      stdio: ['pipe', stdout ?? 'pipe', 'pipe'],
+    })
     this.child.stdout?.on('data', (text) => {
       this.out += text
     })

@@ -1,6 +1,7 @@
 /** The commands that ask a running node. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { findFreePorts } from '../processes/free-port.ts'
 import { run, serve } from './command.ts'
 
 describe('exec', () => {
@@ -25,12 +26,16 @@ describe('exec', () => {
   it('says what was wrong, and whose fault it was', async (t) => {
     const token = 'r'.repeat(16)
     const { url } = await serve(t, ['--read-token', token])
+    const nobody = `http://127.0.0.1:${(await findFreePorts(1))[0]}`
     const cases: readonly (readonly [args: string[], code: number, message: RegExp])[] = [
       [['exec', 'SELECT 1', '--url', url], 1, /token/],
       [['exec', 'SELECT 1', '--url', url, '--token', 'w'.repeat(16)], 1, /token/],
       [['exec', 'CREATE TABLE t (a)', '--url', url, '--token', token], 1, /right|write/],
       [['exec', 'SELECT FROM', '--url', url, '--token', token], 1, /syntax error/],
-      [['exec', 'SELECT 1', '--url', 'http://127.0.0.1:9'], 1, /no server answers at/],
+      [['exec', 'SELECT 1', '--url', 'http://127.0.0.1:1'], 1, /port that HTTP clients refuse/],
+      [['exec', 'SELECT 1', '--url', nobody], 1, /no server answers at/],
+      [['exec', 'SELECT 1; SELECT 2', '--url', nobody], 2, /exec takes one statement/],
+      [['members', 'remov', 'ann', '--url', nobody], 2, /no 'members remov': it is list, add/],
       [['exec', 'SELECT 1', '--url', 'nonsense'], 2, /--url is 'nonsense'/],
       [['exec'], 2, /missing required argument 'sql'/],
       [

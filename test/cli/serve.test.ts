@@ -1,13 +1,47 @@
 import assert from 'node:assert/strict'
-import { existsSync, writeFileSync } from 'node:fs'
+import { spawnSync } from 'node:child_process'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { readServeConfig } from '../../src/cli/serve-settings.ts'
 import { until } from '../processes/wait.ts'
-import { makeDirectory, Running, run, serve } from './command.ts'
+import { type Ended, makeDirectory, Running, type RunOptions, run, serve } from './command.ts'
 
 const ENDLESS =
   'WITH RECURSIVE c(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM c) SELECT max(n) FROM c'
+
+/** The first process of a space of its own; needs the right to make one. */
+const AS_PROCESS_ONE = ['unshare', '--user', '--map-root-user', '--pid', '--fork', '--kill-child']
+
+function canBeFirst(): boolean {
+  const [file, ...args] = AS_PROCESS_ONE as [string, ...string[]]
+  return spawnSync(file, [...args, 'true']).status === 0
+}
+
+/** unshare waits, and hands no signal on. */
+function tell({ child }: Running, signal: NodeJS.Signals, through: readonly string[]): void {
+  if (through.length === 0) {
+    child.kill(signal)
+    return
+  }
+  const inside = readFileSync(`/proc/${child.pid}/task/${child.pid}/children`, 'utf8')
+  process.kill(Number(inside.trim().split(' ')[0]), signal)
+}
+
+/** A node that applies a write which never ends. */
+async function serveEndless(
+  t: TestContext,
+  options?: RunOptions,
+): Promise<{ readonly running: Running; readonly writing: Promise<Ended> }> {
+  const { running, url } = await serve(t, [], options)
+  await run(['exec', 'CREATE TABLE t (a)', '--url', url])
+  const writing = run(['exec', `INSERT INTO t ${ENDLESS}`, '--url', url])
+  await until('the write is being applied', async () => {
+    const status = (await (await fetch(`${url}/status`)).json()) as { lagEntries: number }
+    return status.lagEntries > 0
+  })
+  return { running, writing }
+}
 
 describe('serve', () => {
   it('says on one screen what it did, and leaves at a signal with 0', async (t) => {
@@ -33,19 +67,32 @@ describe('serve', () => {
     assert.equal((await asking).code, 1)
   })
 
+  it('leaves with 0 also amid a statement that nothing can end', async (t) => {
+    const { running } = await serveEndless(t)
+    running.kill('SIGTERM')
+    assert.equal((await running.ended).code, 0)
+  })
+
   it('ends at once at the second signal, also amid a statement that nothing can end', async (t) => {
-    const { running, url } = await serve(t)
-    await run(['exec', 'CREATE TABLE t (a)', '--url', url])
-    const writing = run(['exec', `INSERT INTO t ${ENDLESS}`, '--url', url])
-    await until('the write is being applied', async () => {
-      const status = (await (await fetch(`${url}/status`)).json()) as { lagEntries: number }
-      return status.lagEntries > 0
-    })
+    const { running, writing } = await serveEndless(t)
     running.kill('SIGTERM')
     await until('it heard the first', () => running.out.includes('leaving'))
     running.kill('SIGTERM')
-    assert.equal((await running.ended).signal, 'SIGKILL')
+    assert.equal((await running.ended).code, 130)
     assert.equal((await writing).code, 1)
+  })
+
+  it('obeys both signals as process 1 of a container', async (t) => {
+    const through = canBeFirst() ? AS_PROCESS_ONE : []
+    if (through.length === 0) t.diagnostic('no process can be the first of a space of its own here')
+    const clean = await serve(t, [], { through })
+    tell(clean.running, 'SIGTERM', through)
+    assert.deepEqual(await clean.running.ended.then(({ code, err }) => [code, err]), [0, ''])
+    const { running } = await serveEndless(t, { through })
+    tell(running, 'SIGTERM', through)
+    await until('it heard the first', () => running.out.includes('leaving'))
+    tell(running, 'SIGINT', through)
+    assert.equal((await running.ended).code, 130)
   })
 
   it('gives up a start at a signal', async (t) => {
@@ -75,6 +122,12 @@ describe('serve', () => {
       [[...own, '--secret-file', '/nowhere/secret'], 2, /secret file can't be read/],
       [[...own, '--tls-key', 'k'], 2, /go together/],
       [['--config', file], 2, /unknown key 'dataDri'/],
+      [
+        ['--data-dir', join(own[1] as string, 'new'), '--bind', '127.0.0.1:0'],
+        2,
+        /pass --bootstrap to begin one, or --join host:port/,
+      ],
+      [[...own, '--join-as', 'leader'], 2, /^--join-as is 'leader'/],
       [['--nonsense'], 2, /unknown option '--nonsense'/],
     ]
     for (const [args, code, message] of cases) {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
-import { complete } from '../../src/cli/shell.ts'
-import { findFreePorts } from '../processes/free-port.ts'
-import { until } from '../processes/wait.ts'
-import { Running, run, serve } from './command.ts'
+import { run, serve } from './command.ts'
 
 describe('shell', () => {
   it('runs what comes by a pipe, statements over several lines and commands', async (t) => {
@@ -56,7 +56,7 @@ SELECT 'not any more';`
     for (const [input, message] of [
       ['SELECT 1;\nSELEKT;\nSELECT 3;', /syntax error/],
       ['.nonsense\nSELECT 3;', /there is no \.nonsense/],
-      ['.mode colour\nSELECT 3;', /\.mode takes one of table, json, list/],
+      ['.mode colour\nSELECT 3;', /\.mode takes one of table, json, list, csv/],
     ] as const) {
       const { out, err, code } = await run(['shell', '--url', url], { input })
       assert.equal(code, 1)
@@ -65,46 +65,57 @@ SELECT 'not any more';`
     }
   })
 
-  it('completes names and commands', () => {
-    assert.deepEqual(complete('SELECT * FROM vi', ['visits', 'views', 'a']), [
-      ['visits', 'views'],
-      'vi',
-    ])
-    assert.deepEqual(complete('.ta', ['tasks']), [['.tables'], '.ta'])
-  })
-})
-
-describe('bench', () => {
-  it('loads several nodes, tells what it saw, and leaves nothing', async (t) => {
+  it('gives CSV that an import takes back as it was', async (t) => {
     const { url } = await serve(t)
-    const options = ['--seconds', '1', '--writers', '2', '--readers', '2', '--statements', '3']
-    const { out, code, err } = await run(['bench', '--url', url, url, ...options])
-    assert.equal(err, '')
-    assert.equal(code, 0)
-    assert.match(out, /writes of 3 +│ \d+ +│ \d+ \/s/)
-    assert.match(out, /reads +│ \d+ +│ \d+ \/s/)
-    assert.equal((await run(['shell', '--url', url], { input: '.tables' })).out, '\n')
-    const wrong = await run(['bench', '--url', url, '--writers', '2000'])
-    assert.deepEqual([wrong.code, /from 0 to 1024/.test(wrong.err)], [2, true])
+    const input = `CREATE TABLE a (x, "y,z");
+INSERT INTO a VALUES (1, 'say "hi"'), (NULL, ''), ('a\nb', 'é\u001b');
+.mode csv
+SELECT * FROM a;`
+    const { out } = await run(['shell', '--url', url], { input })
+    assert.equal(out, 'x,"y,z"\n1,"say ""hi"""\n,""\n"a\nb",é\u001b\n')
   })
-})
 
-describe('members add', () => {
-  it('says what to run, and waits until that node is level', async (t) => {
-    const [first, second] = (await findFreePorts(2)).map((port) => `127.0.0.1:${port}`)
-    const begin = ['--node-id', 'ann', '--bind', first as string, '--bootstrap']
-    const { url } = await serve(t, begin)
-    const adding = new Running(['members', 'add', second as string, '--url', url])
-    const pattern = /colmena (serve --bind \S+ --join \S+)\n/
-    const line = await until('it says how', () => pattern.exec(adding.out)?.[1])
-    await serve(t, ['--node-id', 'bea', ...line.split(' ').slice(1)])
-    const { code, out } = await adding.ended
-    assert.equal(code, 0)
-    assert.match(out, /bea is a learner, and level/)
-    const late = ['--timeout-seconds', '1']
-    const never = await run(['members', 'add', '127.0.0.1:1', '--url', url, ...late])
-    assert.deepEqual([never.code, /is not in the cluster/.test(never.err)], [1, true])
-    const wrong = await run(['members', 'add', 'nonsense', '--url', url])
-    assert.equal(wrong.code, 2)
+  it('shows how a database was made, tables before what hangs on them', async (t) => {
+    const { url } = await serve(t)
+    const input = `CREATE TABLE zoo (a);
+CREATE VIEW birds AS SELECT a FROM zoo;
+CREATE INDEX ants ON zoo (a);
+CREATE TRIGGER again AFTER INSERT ON zoo BEGIN SELECT 1; END;
+CREATE TABLE "my bees" (id INTEGER PRIMARY KEY AUTOINCREMENT);
+.schema
+.schema ZOO;
+.schema "My Bees"
+.schema nothing`
+    const { out, err, code } = await run(['shell', '--url', url], { input })
+    const [bees, zoo, ants, birds, again] = [
+      'CREATE TABLE "my bees" (id INTEGER PRIMARY KEY AUTOINCREMENT);',
+      'CREATE TABLE zoo (a);',
+      'CREATE INDEX ants ON zoo (a);',
+      'CREATE VIEW birds AS SELECT a FROM zoo;',
+      'CREATE TRIGGER again AFTER INSERT ON zoo BEGIN SELECT 1; END;',
+    ]
+    const all = [bees, zoo, ants, birds, again, zoo, ants, again, bees]
+    assert.deepEqual(out.trimEnd().split('\n'), all)
+    assert.deepEqual(
+      [code, err],
+      [1, "main has nothing called 'nothing'; .tables lists what it has\n"],
+    )
+  })
+
+  it('asks for the schema as consistently as for rows', async (t) => {
+    const asked: string[] = []
+    const server = createServer((request, response) => {
+      asked.push(request.url ?? '')
+      const result = { cols: [{ name: 'sql' }], rows: [], affected_row_count: 0 }
+      const results = [{ type: 'ok', response: { type: 'execute', result } }]
+      request.resume().on('end', () => response.end(JSON.stringify({ results })))
+    })
+    t.after(() => server.close())
+    await once(server.listen(0, '127.0.0.1'), 'listening')
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+    const input = '.consistency none\n.schema\n.tables\n'
+    assert.equal((await run(['shell', '--url', url], { input })).code, 0)
+    const path = '/db/main/v3/pipeline?consistency=none'
+    assert.deepEqual(asked, [path, path])
   })
 })

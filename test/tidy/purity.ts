@@ -61,7 +61,7 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
   ['src/cli/export.ts', 'writes a file that a person names, and never one that is there'],
   ['src/cli/import.ts', 'reads a file that a person names'],
   ['src/cli/sql-source.ts', 'reads a file that a person names'],
-  ['src/cli/shell.ts', 'keeps its history in the home of who types'],
+  ['src/cli/history.ts', 'keeps its history in the home of who types'],
   ['src/cli/serve-settings.ts', 'reads what a person names: settings, a secret, a certificate'],
   ['src/demo/data-folder.ts', 'makes and removes the folder of the demo, while no node runs'],
   ['src/demo/page-files.ts', 'the pages that the demo serves'],
