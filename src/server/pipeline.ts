@@ -75,6 +75,7 @@ export class Pipeline {
     return {
       database: this.#node.database(param('database') || DATABASE),
       consistency: checkLevel(asked),
+      foreignKeyCheck: checkSwitch('foreignKeyCheck', query('foreignKeyCheck')),
       mayWrite: includesRight(right, 'write'),
       signal,
       version,
@@ -88,6 +89,12 @@ function checkLevel(asked: string | undefined): Consistency | undefined {
     'ERR_INVALID_ARGUMENT',
     `the consistency asked for is '${asked}'; it can be none, weak or strong`,
   )
+}
+
+function checkSwitch(name: string, asked: string | undefined): boolean | undefined {
+  if (asked === undefined) return undefined
+  if (asked === 'true' || asked === 'false') return asked === 'true'
+  throw new ColmenaError('ERR_INVALID_ARGUMENT', `${name} is '${asked}'; it can be true or false`)
 }
 
 /** A line is made when the client has taken those before it. */
