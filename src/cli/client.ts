@@ -20,6 +20,8 @@ export interface ClientOptions {
 
 export interface ExecuteOptions {
   readonly consistency?: string | undefined
+  /** Of a batch that runs without foreign keys. */
+  readonly foreignKeyCheck?: boolean | undefined
 }
 
 /** A statement as the protocol has it; see {@link toStatement}. */
@@ -94,18 +96,25 @@ export class ApiClient {
 
   /** Statements that succeed or fail together. */
   async batch(database: string, statements: readonly WireStatement[]): Promise<void> {
-    const commit = statements.length + 1
-    const ifOk = (step: number): object => ({ type: 'ok', step })
+    await this.#batch(database, transactionSteps(statements, 0))
+  }
+
+  /** As {@link batch}, but foreign keys are off, and nobody checks them at its end. */
+  async batchUnchecked(database: string, statements: readonly WireStatement[]): Promise<void> {
     const steps = [
-      { stmt: { sql: 'BEGIN' } },
-      ...statements.map((stmt, at) => ({
-        condition: ifOk(at),
-        stmt: { ...stmt, want_rows: false },
-      })),
-      { condition: ifOk(commit - 1), stmt: { sql: 'COMMIT' } },
-      { condition: { type: 'not', cond: ifOk(commit) }, stmt: { sql: 'ROLLBACK' } },
+      { stmt: { sql: 'PRAGMA foreign_keys=off' } },
+      ...transactionSteps(statements, 1),
+      { stmt: { sql: 'PRAGMA foreign_keys=on' } },
     ]
-    const result = await this.pipeline(database, { type: 'batch', batch: { steps } })
+    await this.#batch(database, steps, { foreignKeyCheck: false })
+  }
+
+  async #batch(
+    database: string,
+    steps: readonly object[],
+    options?: ExecuteOptions,
+  ): Promise<void> {
+    const result = await this.pipeline(database, { type: 'batch', batch: { steps } }, options)
     const { step_errors: errors } = result as { readonly step_errors: (WireError | null)[] }
     const failed = errors.find((error) => error !== null)
     if (failed !== undefined && failed !== null) throw toError(failed)
@@ -115,10 +124,12 @@ export class ApiClient {
   async pipeline(
     database: string,
     request: object,
-    { consistency }: ExecuteOptions = {},
+    { consistency, foreignKeyCheck }: ExecuteOptions = {},
   ): Promise<unknown> {
-    const level = consistency === undefined ? '' : `?consistency=${encodeURIComponent(consistency)}`
-    const path = `db/${encodeURIComponent(database)}/v3/pipeline${level}`
+    const query = new URLSearchParams()
+    if (consistency !== undefined) query.set('consistency', consistency)
+    if (foreignKeyCheck !== undefined) query.set('foreignKeyCheck', String(foreignKeyCheck))
+    const path = `db/${encodeURIComponent(database)}/v3/pipeline?${query}`
     const requests = [request, { type: 'close' }]
     const response = await this.request('POST', path, { baton: null, requests })
     const { results } = (await response.json()) as { readonly results: readonly WireAnswer[] }
@@ -168,6 +179,21 @@ export class ApiClient {
       return `${this.url} answered with status ${response.status}: is it a Colmena server?${hint}`
     }
   }
+}
+
+/** A transaction as clients of the protocol write it, where it begins as step number `begin`. */
+function transactionSteps(statements: readonly WireStatement[], begin: number): readonly object[] {
+  const commit = begin + statements.length + 1
+  const ifOk = (step: number): object => ({ type: 'ok', step })
+  return [
+    { stmt: { sql: 'BEGIN' } },
+    ...statements.map((stmt, at) => ({
+      condition: ifOk(begin + at),
+      stmt: { ...stmt, want_rows: false },
+    })),
+    { condition: ifOk(commit - 1), stmt: { sql: 'COMMIT' } },
+    { condition: { type: 'not', cond: ifOk(commit) }, stmt: { sql: 'ROLLBACK' } },
+  ]
 }
 
 /** What a node answers while its cluster elects, restarts or is full. */
