@@ -113,6 +113,9 @@ export class ImportTarget {
       } catch (error) {
         if (await this.#patiently(isDone, deadlineMs)) return
         if (!isPassing(error)) {
+          if (sentenceOf(error).includes(NOTES)) {
+            throw new CliError('another import has begun here meanwhile: only one can be under way')
+          }
           throw new CliError(what === '' ? sentenceOf(error) : `${what}: ${sentenceOf(error)}`)
         }
         if (performance.now() > deadlineMs) throw toBeGoneOn(error)

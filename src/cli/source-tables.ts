@@ -22,14 +22,18 @@ const FILLED = /^(fts3|fts4|fts5|rtree|rtree_i32|geopoly)$/
 /** Modules that show what is in other tables. */
 const SHOWING = /^(fts3tokenize|fts4aux|fts5vocab)$/
 
-/** Reads what a file has; tables of SQLite's and Colmena's own are none. */
+/** Reads what a file has; tables of SQLite's and Colmena's own, and notes of an import, are none. */
 export function readTables(db: ForeignDatabase): SourceTables {
   const listed = all(db, "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'")
   const tables: SourceTable[] = []
   const leftOut = new Map<string, string>()
   for (const { name: given, type, wr } of listed) {
     const name = String(given)
-    if (!/^(table|virtual)$/.test(String(type)) || /^(sqlite_|_colmena_)/i.test(name)) continue
+    if (
+      !/^(table|virtual)$/.test(String(type)) ||
+      /^(sqlite_|_colmena_|colmena_import$)/i.test(name)
+    )
+      continue
     const [row] = all(db, "SELECT sql FROM sqlite_schema WHERE type = 'table' AND name = ?", name)
     const sql = String(row?.['sql'])
     const module = type === 'virtual' ? moduleOf(sql) : null

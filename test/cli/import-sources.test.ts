@@ -5,6 +5,9 @@ import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
+import { ApiClient } from '../../src/cli/client.ts'
+import type { Unit } from '../../src/cli/import-source.ts'
+import { ImportTarget } from '../../src/cli/import-target.ts'
 import { requireSqlite } from '../../src/sqlite/sqlite.ts'
 import { makeDirectory, run, serve } from './command.ts'
 import { contentOf, dump, IDIOMS } from './sqlite-file.ts'
@@ -233,6 +236,29 @@ async function loseOnce(t: TestContext, url: string): Promise<string> {
 }
 
 describe('an import', () => {
+  it('ends where another has begun, and leaves that as it is', async (t) => {
+    const { url, ask } = await start(t)
+    const client = new ApiClient({ url })
+    const [first, second] = ['1', '2'].map((source) => new ImportTarget(client, 'main', source))
+    const unit = (sql: string): Unit => ({ statements: [{ sql }], rows: 1, what: sql })
+    await first?.begin([])
+    await first?.apply(1, unit('CREATE TABLE t (a)'))
+    await second?.begin([])
+    const message = /another import has begun here/
+    await assert.rejects(async () => first?.apply(2, unit('INSERT INTO t VALUES (1)')), { message })
+    await second?.apply(1, unit('INSERT INTO t VALUES (2)'))
+    assert.deepEqual(await ask('SELECT a FROM t'), [{ a: 2 }])
+  })
+
+  it('sends a row that is large by itself', async (t) => {
+    const { file, make, bring, ask } = await start(t)
+    const sql = 'CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(700000)), (zeroblob(3900000))'
+    make('large.db', sql).close()
+    const ended = await bring(file('large.db'))
+    assert.equal(ended.code, 0, ended.err)
+    assert.deepEqual(await ask('SELECT length(a) AS n FROM t'), [{ n: 700_000 }, { n: 3_900_000 }])
+  })
+
   it('does each of its steps once, its end too, whatever is lost on the way', async (t) => {
     const place = await start(t)
     place.make('all.db', IDIOMS).close()
