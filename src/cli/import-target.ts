@@ -64,7 +64,7 @@ export class ImportTarget {
     ].map((sql) => ({ sql }))
     await this.#once(
       () => this.#client.batchUnchecked(this.#database, [...statements, this.#note(0)]),
-      async () => (await this.#readNotes())?.source === this.#source,
+      () => this.#has(0),
       '',
     )
   }
@@ -73,7 +73,7 @@ export class ImportTarget {
     const statements = [...unit.statements, this.#note(number)]
     await this.#once(
       () => this.#client.batchUnchecked(this.#database, statements),
-      async () => ((await this.unitsDone()) ?? 0) >= number,
+      () => this.#has(number),
       unit.what,
     )
   }
@@ -137,6 +137,11 @@ export class ImportTarget {
       }
       await pause(TRY_AGAIN_MS)
     }
+  }
+
+  async #has(number: number): Promise<boolean> {
+    const notes = await this.#readNotes()
+    return notes?.source === this.#source && notes.unit >= number
   }
 
   async #readNotes(): Promise<{ readonly unit: number; readonly source: string } | null> {

@@ -22,7 +22,7 @@ const FILLED = /^(fts3|fts4|fts5|rtree|rtree_i32|geopoly)$/
 /** Modules that show what is in other tables. */
 const SHOWING = /^(fts3tokenize|fts4aux|fts5vocab)$/
 
-/** Reads what a file has; tables of SQLite's and Colmena's own, and notes of an import, are none. */
+/** Reads what a file has; tables of SQLite's, of Colmena's own and an import's notes are none. */
 export function readTables(db: ForeignDatabase): SourceTables {
   const listed = all(db, "SELECT name, type, wr FROM pragma_table_list WHERE schema = 'main'")
   const tables: SourceTable[] = []
