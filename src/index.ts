@@ -31,6 +31,7 @@ export {
   type Leader,
   type Logger,
   type MemberStatus,
+  type MigrateOptions,
   type NodeEvents,
   type NodeMetrics,
   type NodeStatus,

@@ -22,6 +22,8 @@ export interface ExecuteOptions {
   readonly consistency?: string | undefined
   /** Stops waiting; what was sent may be done all the same. */
   readonly signal?: AbortSignal | undefined
+  /** Of a batch that runs without foreign keys. */
+  readonly foreignKeyCheck?: boolean | undefined
 }
 
 /** A statement as the protocol has it; see {@link toStatement}. */
@@ -103,17 +105,24 @@ export class ApiClient {
     statements: readonly WireStatement[],
     options: ExecuteOptions = {},
   ): Promise<void> {
-    const commit = statements.length + 1
-    const ifOk = (step: number): object => ({ type: 'ok', step })
+    await this.#batch(database, transactionSteps(statements, 0), options)
+  }
+
+  /** As {@link batch}, but foreign keys are off, and nobody checks them at its end. */
+  async batchUnchecked(database: string, statements: readonly WireStatement[]): Promise<void> {
     const steps = [
-      { stmt: { sql: 'BEGIN' } },
-      ...statements.map((stmt, at) => ({
-        condition: ifOk(at),
-        stmt: { ...stmt, want_rows: false },
-      })),
-      { condition: ifOk(commit - 1), stmt: { sql: 'COMMIT' } },
-      { condition: { type: 'not', cond: ifOk(commit) }, stmt: { sql: 'ROLLBACK' } },
+      { stmt: { sql: 'PRAGMA foreign_keys=off' } },
+      ...transactionSteps(statements, 1),
+      { stmt: { sql: 'PRAGMA foreign_keys=on' } },
     ]
+    await this.#batch(database, steps, { foreignKeyCheck: false })
+  }
+
+  async #batch(
+    database: string,
+    steps: readonly object[],
+    options?: ExecuteOptions,
+  ): Promise<void> {
     const result = await this.pipeline(database, { type: 'batch', batch: { steps } }, options)
     const { step_errors: errors } = result as { readonly step_errors: (WireError | null)[] }
     const failed = errors.find((error) => error !== null)
@@ -124,10 +133,12 @@ export class ApiClient {
   async pipeline(
     database: string,
     request: object,
-    { consistency, signal }: ExecuteOptions = {},
+    { consistency, signal, foreignKeyCheck }: ExecuteOptions = {},
   ): Promise<unknown> {
-    const level = consistency === undefined ? '' : `?consistency=${encodeURIComponent(consistency)}`
-    const path = `db/${encodeURIComponent(database)}/v3/pipeline${level}`
+    const query = new URLSearchParams()
+    if (consistency !== undefined) query.set('consistency', consistency)
+    if (foreignKeyCheck !== undefined) query.set('foreignKeyCheck', String(foreignKeyCheck))
+    const path = `db/${encodeURIComponent(database)}/v3/pipeline?${query}`
     const requests = [request, { type: 'close' }]
     const response = await this.request('POST', path, { baton: null, requests }, signal)
     const { results } = (await this.#readJson(response, signal)) as {
@@ -198,6 +209,21 @@ export class ApiClient {
   #foreign({ status }: Response): string {
     return `${this.url} answered with status ${status}, and not as a Colmena server does`
   }
+}
+
+/** A transaction as clients of the protocol write it, where it begins as step number `begin`. */
+function transactionSteps(statements: readonly WireStatement[], begin: number): readonly object[] {
+  const commit = begin + statements.length + 1
+  const ifOk = (step: number): object => ({ type: 'ok', step })
+  return [
+    { stmt: { sql: 'BEGIN' } },
+    ...statements.map((stmt, at) => ({
+      condition: ifOk(begin + at),
+      stmt: { ...stmt, want_rows: false },
+    })),
+    { condition: ifOk(commit - 1), stmt: { sql: 'COMMIT' } },
+    { condition: { type: 'not', cond: ifOk(commit) }, stmt: { sql: 'ROLLBACK' } },
+  ]
 }
 
 /** What a node answers while its cluster elects, restarts or is full. */

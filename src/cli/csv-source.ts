@@ -1,12 +1,15 @@
-import { createReadStream } from 'node:fs'
 import { CliError } from './failure.ts'
-import { type ImportSource, InsertGatherer, quoteName, type Unit } from './import-source.ts'
+import { type ImportSource, InsertGatherer, type Unit } from './import-source.ts'
+import { quoteName } from './source-tables.ts'
+import { readText } from './text-file.ts'
 
 export interface CsvOptions {
   readonly path: string
   readonly table: string
   /** Whether the table is there already: then its columns say what the values are. */
   readonly hasTable: boolean
+  /** One character, between two values. */
+  readonly separator: string
 }
 
 /** A CSV file whose first row names the columns. Values are text; what is not even quotes, NULL. */
@@ -23,17 +26,17 @@ export class CsvSource implements ImportSource {
 
   /** @throws CliError with the line of a row that is not as wide as the first. */
   async *units(): AsyncIterable<Unit> {
-    const { path, table, hasTable } = this.#options
+    const { path, table, hasTable, separator } = this.#options
     let gatherer: InsertGatherer | null = null
     let width = 0
-    for await (const { fields, line } of readRows(path)) {
+    for await (const { fields, line } of readRows(path, separator)) {
       if (gatherer === null) {
         width = fields.length
-        const names = fields.map((field) => field ?? '')
+        const names = columnNames(fields, this.#options)
         gatherer = new InsertGatherer(table, names)
         const columns = names.map((name) => `${quoteName(name)} TEXT`).join(', ')
         const sql = `CREATE TABLE ${quoteName(table)} (${columns})`
-        yield { statements: hasTable ? [] : [{ sql }], rows: 0 }
+        yield { statements: hasTable ? [] : [{ sql }], rows: 0, what: `the table ${table}` }
         continue
       }
       // An empty line, as there is one at the end of many files.
@@ -43,14 +46,44 @@ export class CsvSource implements ImportSource {
           `line ${line} of ${path} has ${fields.length} values, but the first line has ${width}`,
         )
       }
-      gatherer.add(fields)
-      if (gatherer.isFull) yield gatherer.take()
+      yield* gatherer.add(fields)
     }
     if (gatherer === null) throw new CliError(`${path} is empty: its first line names the columns`)
-    if (!gatherer.isEmpty) yield gatherer.take()
+    yield* gatherer.take()
   }
 
   close(): void {}
+}
+
+/** @throws CliError where the first line names no columns. */
+function columnNames(
+  fields: readonly (string | null)[],
+  { path, separator }: CsvOptions,
+): readonly string[] {
+  const [only] = fields
+  const other = fields.length === 1 ? /[;\t|]/.exec(only ?? '')?.[0] : undefined
+  if (other !== undefined && other !== separator) {
+    throw new CliError(
+      `the first line of ${path} has no '${separator}' between names, but '${shown(other)}': ` +
+        `--separator '${shown(other)}' takes it`,
+    )
+  }
+  const seen = new Map<string, number>()
+  return fields.map((field, at) => {
+    const name = field?.trim() ?? ''
+    const place = `value ${at + 1} of the first line of ${path}`
+    if (name === '') throw new CliError(`${place} is empty: it has to name a column`)
+    const before = seen.get(name.toLowerCase())
+    if (before !== undefined) {
+      throw new CliError(`${place} is '${name}', as is value ${before}: columns differ in name`)
+    }
+    seen.set(name.toLowerCase(), at + 1)
+    return name
+  })
+}
+
+function shown(separator: string): string {
+  return separator === '\t' ? '\\t' : separator
 }
 
 interface Row {
@@ -58,25 +91,47 @@ interface Row {
   readonly line: number
 }
 
-/** As RFC 4180 has it: quotes hold commas, line ends and doubled quotes. */
-async function* readRows(path: string): AsyncIterable<Row> {
-  const parser = new CsvParser()
-  for await (const text of createReadStream(path, 'utf8')) yield* parser.push(text as string)
+/** As RFC 4180 has it: quotes hold separators, line ends and doubled quotes. */
+async function* readRows(path: string, separator: string): AsyncIterable<Row> {
+  const parser = new CsvParser(separator)
+  for await (const text of readText(path)) yield* parser.push(text)
   yield* parser.end(path)
 }
 
-export class CsvParser {
+class CsvParser {
+  readonly #separator: string
   #fields: (string | null)[] = []
   #field = ''
   #isQuoted = false
   /** A quote inside quotes: the next character tells whether it was the end. */
   #wasQuote = false
+  /** A line feed behind it belongs to the same end of a line. */
+  #wasReturn = false
   #line = 1
   #startLine = 1
-  #isFirst = true
+
+  constructor(separator: string) {
+    this.#separator = separator
+  }
+
+  *push(text: string): Iterable<Row> {
+    for (const character of text) {
+      const row = this.#take(character)
+      if (row !== null) yield row
+    }
+  }
+
+  *end(path: string): Iterable<Row> {
+    if (this.#isQuoted && !this.#wasQuote) {
+      throw new CliError(`${path} ends inside quotes that line ${this.#startLine} begins`)
+    }
+    if (this.#field !== '' || this.#isQuoted || this.#fields.length > 0) yield this.#endRow()
+  }
 
   #take(character: string): Row | null {
-    if (character === '\n') this.#line += 1
+    const wasReturn = this.#wasReturn
+    this.#wasReturn = character === '\r'
+    if (character === '\r' || (character === '\n' && !wasReturn)) this.#line += 1
     if (this.#isQuoted && !this.#wasQuote) {
       if (character === '"') this.#wasQuote = true
       else this.#field += character
@@ -88,25 +143,11 @@ export class CsvParser {
       return null
     }
     if (character === '"' && this.#field === '' && !this.#isQuoted) this.#isQuoted = true
-    else if (character === ',') this.#endField()
-    else if (character === '\n') return this.#endRow()
-    else if (character !== '\r') this.#field += character
+    else if (character === this.#separator) this.#endField()
+    else if (character === '\r') return this.#endRow()
+    else if (character === '\n') return wasReturn ? null : this.#endRow()
+    else this.#field += character
     return null
-  }
-
-  *push(text: string): Iterable<Row> {
-    for (const character of this.#isFirst ? text.replace(/^\uFEFF/, '') : text) {
-      const row = this.#take(character)
-      if (row !== null) yield row
-    }
-    this.#isFirst = false
-  }
-
-  *end(path: string): Iterable<Row> {
-    if (this.#isQuoted && !this.#wasQuote) {
-      throw new CliError(`${path} ends inside quotes that line ${this.#startLine} begins`)
-    }
-    if (this.#field !== '' || this.#fields.length > 0) yield this.#endRow()
   }
 
   #endField(): void {

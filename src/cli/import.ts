@@ -1,28 +1,27 @@
 import { createHash } from 'node:crypto'
-import { closeSync, createReadStream, existsSync, openSync, readSync } from 'node:fs'
+import { closeSync, createReadStream, openSync, readSync, statSync } from 'node:fs'
 import { basename, extname } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
-import type { ApiClient, WireStatement } from './client.ts'
+import type { ApiClient } from './client.ts'
 import { CsvSource } from './csv-source.ts'
-import { CliError, sentenceOf, usageError } from './failure.ts'
-import { type ImportSource, quoteName, type Unit } from './import-source.ts'
+import { loadDump } from './dump.ts'
+import { CliError, usageError } from './failure.ts'
+import { openSqliteFile } from './foreign-database.ts'
+import type { ImportSource } from './import-source.ts'
+import { ImportTarget } from './import-target.ts'
 import { Progress } from './progress.ts'
-import { SqlSource } from './sql-source.ts'
 import { SqliteSource } from './sqlite-source.ts'
 
 export interface ImportOptions {
   readonly database: string
-  readonly format?: 'sqlite' | 'sql' | 'csv'
+  readonly format?: Format
   /** Of a CSV file. */
   readonly table?: string
+  /** Of a CSV file. */
+  readonly separator?: string
   readonly replace?: boolean
 }
 
-/** A row for each unit that is applied: none can be applied twice, whoever sends it again. */
-const NOTES = 'colmena_import'
-const TRY_AGAIN_MS = 300
-/** Without a single unit applied. */
-const PATIENCE_MS = 60_000
+type Format = 'sqlite' | 'sql' | 'csv'
 
 /** Brings a file into a database; started again after an end of any kind, it goes on. */
 export async function runImport(
@@ -30,49 +29,75 @@ export async function runImport(
   path: string,
   options: ImportOptions,
 ): Promise<void> {
-  if (!existsSync(path)) throw new CliError(`there is no file ${path}`)
+  if (statSync(path, { throwIfNoEntry: false })?.isFile() !== true) {
+    throw new CliError(`there is no file ${path}`)
+  }
+  const format = options.format ?? guessFormat(path)
+  const before = stateOf(path)
   const target = new ImportTarget(client, options.database, await identify(path, options))
   const begun = await target.unitsDone(options.replace)
-  const source = await openSource(client, path, options, begun !== null)
+  const source = await openSource(target, path, format, options, begun !== null)
   try {
-    if (begun === null) await prepare(target, source, options)
-    else process.stderr.write(`going on after ${begun} parts that are there already\n`)
-    await send(target, source, begun ?? 0)
+    if (stateOf(path) !== before) {
+      throw new CliError(
+        `${path} is being written: stop what does, or import a copy (sqlite3 ${path} ` +
+          `".backup copy.db")`,
+      )
+    }
+    if (begun !== null) {
+      process.stderr.write(`going on after ${begun} parts that are there already\n`)
+    }
+    await send(target, source, begun, () => prepare(target, source, options))
   } finally {
     source.close()
   }
-  for (const sentence of source.leftOut) process.stderr.write(`left out: ${sentence}\n`)
-  if (source.leftOut.length > 0) throw new CliError('the rest is there')
 }
 
-/** What an import is told by: the same file into the same place. */
+/** What an import is told by: the same content into the same place. */
 async function identify(path: string, { table = '' }: ImportOptions): Promise<string> {
   const hash = createHash('sha256').update(`${table}\n`)
-  for await (const chunk of createReadStream(path)) hash.update(chunk as Buffer)
+  for (const each of [path, `${path}-wal`]) {
+    // What a writer has left in its write-ahead file is content as well.
+    if ((statSync(each, { throwIfNoEntry: false })?.size ?? 0) === 0) continue
+    for await (const chunk of createReadStream(each)) hash.update(chunk as Buffer)
+  }
   return hash.digest('hex')
 }
 
+/** Changes whenever somebody writes. */
+function stateOf(path: string): string {
+  const files = [path, `${path}-wal`].map((each) => statSync(each, { throwIfNoEntry: false }))
+  // An empty write-ahead file comes with whoever reads.
+  return files.map((stat) => (stat?.size ? `${stat.size} ${stat.mtimeMs}` : '')).join()
+}
+
 async function openSource(
-  client: ApiClient,
+  target: ImportTarget,
   path: string,
+  format: Format,
   options: ImportOptions,
   isBegun: boolean,
 ): Promise<ImportSource> {
-  const format = options.format ?? guessFormat(path)
-  if (format === 'sqlite') return new SqliteSource(path)
-  if (format === 'sql') return new SqlSource(path, options.replace === true)
+  if (format === 'sqlite') return new SqliteSource(path, openSqliteFile(path))
+  if (format === 'sql') return new SqliteSource(path, await loadDump(path))
+  const separator = separatorOf(options)
   const table = options.table ?? basename(path, extname(path))
-  const target = new ImportTarget(client, options.database, '')
   const isThere = options.replace !== true && (await target.existing([table])).length > 0
   if (isThere && options.table === undefined && !isBegun) {
     throw new CliError(
       `there is a table ${table} already: --table ${table} adds to it, --replace drops it first`,
     )
   }
-  return new CsvSource({ path, table, hasTable: isThere })
+  return new CsvSource({ path, table, hasTable: isThere, separator })
 }
 
-function guessFormat(path: string): 'sqlite' | 'sql' | 'csv' {
+function separatorOf({ separator = ',' }: ImportOptions): string {
+  const meant = separator === '\\t' ? '\t' : separator
+  if (meant.length === 1 && !/["\r\n]/.test(meant)) return meant
+  throw usageError(`--separator is '${separator}'; it must be one character, such as ';'`)
+}
+
+function guessFormat(path: string): Format {
   const magic = Buffer.alloc(16)
   const descriptor = openSync(path, 'r')
   readSync(descriptor, magic)
@@ -89,113 +114,42 @@ async function prepare(
   source: ImportSource,
   options: ImportOptions,
 ): Promise<void> {
-  const existing = source.makes === null ? [] : await target.existing(source.makes)
+  const existing = await target.existing(source.makes)
   if (existing.length > 0 && options.replace !== true) {
     const names = existing.map(({ name }) => name).join(', ')
     throw new CliError(`there is already: ${names}. --replace drops what the file brings anew`)
   }
-  // Views and children before what they stand on, or dropping that would leave them without.
-  const drops = existing.toReversed().map(({ name, type }) => `DROP ${type} ${quoteName(name)}`)
-  await target.begin(drops)
+  await target.begin(existing)
 }
 
-async function send(target: ImportTarget, source: ImportSource, begun: number): Promise<void> {
+async function send(
+  target: ImportTarget,
+  source: ImportSource,
+  begun: number | null,
+  begin: () => Promise<void>,
+): Promise<void> {
   const progress = new Progress(source.rows)
   let number = 0
   let rows = 0
   for await (const unit of source.units()) {
+    // Only now, so that a file that has no beginning leaves nothing.
+    if (number === 0 && begun === null) await begin()
     number += 1
     rows += unit.rows
     // What is there already is read again, as only that tells where the next one begins.
-    if (number > begun) await target.apply(number, unit)
+    if (number > (begun ?? 0)) await target.apply(number, unit)
     else progress.skipped(rows)
     progress.update(rows)
   }
-  await target.end()
   const perSecond = Math.round(progress.end()).toLocaleString('en-US')
+  // Before the end, so that an import that is killed now says it when it goes on.
+  const looseEnds = await target.looseEnds()
+  await target.end()
   process.stdout.write(`${rows.toLocaleString('en-US')} rows are there (${perSecond} rows/s)\n`)
-}
-
-/** A database that an import goes into, and its notes in there. */
-class ImportTarget {
-  readonly #client: ApiClient
-  readonly #database: string
-  readonly #source: string
-
-  constructor(client: ApiClient, database: string, source: string) {
-    this.#client = client
-    this.#database = database
-    this.#source = source
+  for (const sentence of source.leftOut) process.stderr.write(`left out: ${sentence}\n`)
+  for (const sentence of looseEnds) process.stderr.write(`foreign keys: ${sentence}\n`)
+  if (source.leftOut.length > 0) throw new CliError('the rest is there')
+  if (looseEnds.length > 0) {
+    throw new CliError('all rows are there; PRAGMA foreign_key_check lists those to mend')
   }
-
-  /** How many units an earlier try brought; null where there was none. */
-  async unitsDone(replaces = false): Promise<number | null> {
-    if ((await this.existing([NOTES])).length === 0) return null
-    const [row] = await this.#rows(`SELECT max(source) AS source, max(unit) FROM ${NOTES}`)
-    if (row?.[0] !== this.#source) {
-      // One that brought nothing is in nobody's way.
-      if (replaces || Number(row?.[1]) === 0) return null
-      throw new CliError(
-        'the import of another file is unfinished here: go on with that, or give --replace',
-      )
-    }
-    return Number(row?.[1])
-  }
-
-  /** Which of these tables and views there are. */
-  async existing(
-    names: readonly string[],
-  ): Promise<readonly { readonly name: string; readonly type: string }[]> {
-    const sql = "SELECT lower(name), type FROM sqlite_schema WHERE type IN ('table', 'view')"
-    const there = new Map((await this.#rows(sql)).map(([name, type]) => [name, String(type)]))
-    return names.flatMap((name) => {
-      const type = there.get(name.toLowerCase())
-      return type === undefined ? [] : [{ name, type }]
-    })
-  }
-
-  async begin(statements: readonly string[]): Promise<void> {
-    await this.#client.batch(this.#database, [
-      ...statements.map((sql) => ({ sql })),
-      { sql: `DROP TABLE IF EXISTS ${NOTES}` },
-      { sql: `CREATE TABLE ${NOTES} (unit INTEGER PRIMARY KEY, source TEXT)` },
-      this.#note(0),
-    ])
-  }
-
-  /** Tries until it is certain that the unit is applied once. */
-  async apply(number: number, unit: Unit): Promise<void> {
-    const deadlineMs = performance.now() + PATIENCE_MS
-    for (;;) {
-      try {
-        await this.#client.batch(this.#database, [...unit.statements, this.#note(number)])
-        return
-      } catch (error) {
-        const done = await this.unitsDone().catch(() => null)
-        if (done !== null && done >= number) return
-        if (performance.now() > deadlineMs || !isPassing(error)) {
-          throw new CliError(`${sentenceOf(error)} (started again, the import goes on from here)`)
-        }
-        await pause(TRY_AGAIN_MS)
-      }
-    }
-  }
-
-  async end(): Promise<void> {
-    await this.#client.execute(this.#database, { sql: `DROP TABLE ${NOTES}` })
-  }
-
-  #note(number: number): WireStatement {
-    const args = [{ type: 'text', value: this.#source }] as const
-    return { sql: `INSERT INTO ${NOTES} (unit, source) VALUES (${number}, ?)`, args }
-  }
-
-  async #rows(sql: string): Promise<readonly (readonly unknown[])[]> {
-    return (await this.#client.execute(this.#database, { sql })).rows
-  }
-}
-
-/** A statement that was refused will be refused again. */
-function isPassing(error: unknown): boolean {
-  return !(error instanceof CliError) || error.isPassing
 }

@@ -15,6 +15,8 @@ export interface Unit {
   readonly statements: readonly Statement[]
   /** Its statements run without foreign keys, which must all hold at its end. */
   readonly foreignKeysOff?: boolean | undefined
+  /** With foreign keys off, they need not hold at its end either: it is a part of something. */
+  readonly foreignKeysUnchecked?: boolean | undefined
 }
 
 /** What the leader freezes when it proposes, so that every node computes the same. */
@@ -53,8 +55,10 @@ export interface WriteCommand extends WriteHeader {
  * encodes them again.
  */
 const ENVIRONMENT_AT = 8
-/** The one flag of a unit. */
+/** Flags of a unit; the second one comes with the first alone. Their places are on disk. */
 const FOREIGN_KEYS_OFF = 1
+const FOREIGN_KEYS_UNCHECKED = 2
+const UNIT_FLAGS = [0, FOREIGN_KEYS_OFF, FOREIGN_KEYS_OFF | FOREIGN_KEYS_UNCHECKED]
 const ARGS_POSITIONAL = 0
 const ARGS_NAMED = 1
 /** What a command's flags say of double-quoted strings. Their places are on disk. */
@@ -78,7 +82,7 @@ export class WriteEncoder {
 
   add(unit: Unit): void {
     const writer = this.#units
-    writer.u16(unit.foreignKeysOff ? FOREIGN_KEYS_OFF : 0).u32(unit.statements.length)
+    writer.u16(flagsOf(unit)).u32(unit.statements.length)
     for (const { sql, args } of unit.statements) {
       writer.u32(this.#sqlIndex(sql))
       if (args instanceof Map) {
@@ -165,14 +169,21 @@ function readWriteHeader(reader: ByteReader): WriteHeader & { environment: Envir
 
 function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {
   const flags = reader.u16()
-  if (flags > FOREIGN_KEYS_OFF) throw unsupportedFormat(`unit with flags ${flags}`)
+  if (!UNIT_FLAGS.includes(flags)) throw unsupportedFormat(`unit with flags ${flags}`)
   const statements: Statement[] = []
   for (let left = reader.count(7); left > 0; left -= 1) {
     const sql = sqls[reader.u32()]
     if (sql === undefined) throw unsupportedFormat('statement without its SQL')
     statements.push({ sql, args: readArgs(reader) })
   }
-  return flags === FOREIGN_KEYS_OFF ? { statements, foreignKeysOff: true } : { statements }
+  if (flags === 0) return { statements }
+  if ((flags & FOREIGN_KEYS_UNCHECKED) === 0) return { statements, foreignKeysOff: true }
+  return { statements, foreignKeysOff: true, foreignKeysUnchecked: true }
+}
+
+function flagsOf({ foreignKeysOff, foreignKeysUnchecked }: Unit): number {
+  if (!foreignKeysOff) return 0
+  return foreignKeysUnchecked ? FOREIGN_KEYS_OFF | FOREIGN_KEYS_UNCHECKED : FOREIGN_KEYS_OFF
 }
 
 function readArgs(reader: ByteReader): StatementArgs {

@@ -294,7 +294,8 @@ function runUnit(
     const { code, message } = refused
     return { ok: false, error: { code, message, sqliteCode: 0, statementIndex: 0 } }
   }
-  const { statements, foreignKeysOff } = placed.command.units[ordinal] as Unit
+  const unit = placed.command.units[ordinal] as Unit
+  const { statements } = unit
   if (hasSavepoint) writer.savepoint()
   writer.resetUnit(environment, ordinal)
   const results: StatementResult[] = []
@@ -305,7 +306,7 @@ function runUnit(
       if (watch?.isDue(statements.length)) watch.look(placed.command.database, placed.index)
     }
     watch?.look(placed.command.database, placed.index)
-    if (foreignKeysOff) writer.foreignKeys.check()
+    if (unit.foreignKeysOff && !unit.foreignKeysUnchecked) writer.foreignKeys.check()
   } catch (error) {
     if (error instanceof AssertionFailure) throw error
     watch?.look(placed.command.database, placed.index)

@@ -5,7 +5,6 @@ import {
   type Classification,
   type QueryResult,
   type StatementDescription,
-  setsForeignKeys,
   splitStatements,
 } from '../sqlite/sqlite.ts'
 import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-options.ts'
@@ -20,6 +19,7 @@ import {
   type IsolatedOptions,
   readIsolated,
 } from './isolated-reads.ts'
+import { type MigrateOptions, toMigration } from './migration.ts'
 import type { NodeCore } from './node-core.ts'
 import { createResultSet, type ResultSet, type Row } from './result-set.ts'
 import {
@@ -41,8 +41,6 @@ export interface DatabaseConfig {
 }
 
 const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
-/** In the place of a statement that sets it. */
-const ASK_FOREIGN_KEYS: Statement = { sql: 'PRAGMA foreign_keys', args: [] }
 /** What begins so can only read, whatever tables there are. */
 const READING_WORD = /^\s*(select|values|explain)\b/i
 
@@ -155,23 +153,20 @@ export class Database {
   /**
    * Runs statements that succeed or fail together, with foreign keys off while they run: for
    * changes to the schema that make tables anew. At the end every foreign key of the database must
-   * hold, or all fails. PRAGMA foreign_keys among the statements sets nothing: it answers what is
-   * so.
+   * hold, or all fails, unless `foreignKeyCheck` is false. PRAGMA foreign_keys among the statements
+   * sets nothing: it answers what is so.
    *
    * @throws as {@link batch}.
    */
   async migrate<TRow = Row>(
     statements: readonly BatchStatement[],
-    options?: CallOptions | undefined,
+    options?: MigrateOptions | undefined,
   ): Promise<ResultSet<TRow>[]> {
-    const checked = checkCallOptions(options)
-    const converted = toStatements(statements, 'migrate', checked.exactNumbers)
-    this.#enter(checked)
-    const asked = converted.map((statement) =>
-      setsForeignKeys(statement.sql) ? ASK_FOREIGN_KEYS : statement,
+    const migration = toMigration(statements, options)
+    this.#enter(migration.options)
+    return traced(this.#tracing, this.name, () =>
+      this.#writeAll<TRow>(migration.unit, migration.options),
     )
-    const unit = { statements: asked, foreignKeysOff: true }
-    return traced(this.#tracing, this.name, () => this.#writeAll<TRow>(unit, checked))
   }
 
   /**

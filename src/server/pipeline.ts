@@ -83,6 +83,7 @@ export class Pipeline {
     return {
       database: this.#node.database(param('database') || DATABASE),
       consistency: checkLevel(asked),
+      foreignKeyCheck: checkSwitch('foreignKeyCheck', query('foreignKeyCheck')),
       mayWrite: includesRight(right, 'write'),
       signal,
       version,
@@ -96,6 +97,12 @@ function checkLevel(asked: string | undefined): Consistency | undefined {
     'ERR_INVALID_ARGUMENT',
     `the consistency asked for is '${asked}'; it can be none, weak or strong`,
   )
+}
+
+function checkSwitch(name: string, asked: string | undefined): boolean | undefined {
+  if (asked === undefined) return undefined
+  if (asked === 'true' || asked === 'false') return asked === 'true'
+  throw new ColmenaError('ERR_INVALID_ARGUMENT', `${name} is '${asked}'; it can be true or false`)
 }
 
 function toSource(lines: AsyncGenerator<string>, body: Disposable): Source {

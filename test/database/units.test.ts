@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
-import type { UnitResult } from '../../src/command/command.ts'
+import type { Unit, UnitResult } from '../../src/command/command.ts'
 import type { Replica } from '../../src/database/database.ts'
 import { Writer } from '../../src/sqlite/sqlite.ts'
 import {
@@ -234,7 +234,7 @@ const FAMILY = [
 ]
 const REBUILT = ['DROP TABLE p', 'CREATE TABLE p (id INTEGER PRIMARY KEY, v)']
 
-function withoutForeignKeys(...statements: readonly string[]): UnitInput {
+function withoutForeignKeys(...statements: readonly string[]): Unit {
   return { statements: statements.map((sql) => ({ sql, args: [] })), foreignKeysOff: true }
 }
 
@@ -281,4 +281,19 @@ test('a unit without foreign keys fails as a whole if one leads nowhere at its e
   assert.match(failed?.ok === false ? failed.error.message : '', /a row of c refers to a row of p/)
   assert.deepEqual(readRows(directory, 'app', 'SELECT * FROM p'), [[2n]])
   assert.deepEqual(readRows(directory, 'app', 'SELECT * FROM c'), [[2n]])
+})
+
+test('a unit without the check leaves what leads nowhere to a later one', (context) => {
+  const { directory, replica, log } = start(context, FAMILY)
+  const orphan = withoutForeignKeys('INSERT INTO c VALUES (3)')
+  log.write('app', [{ ...orphan, foreignKeysUnchecked: true }, 'INSERT INTO c VALUES (4)'])
+  log.write('app', [orphan, withoutForeignKeys('INSERT INTO p VALUES (3)')])
+  assert.deepEqual(
+    applyAll(replica, log).map(({ units }) => answers(units)),
+    [
+      ['ok', FOREIGN_KEY],
+      [FOREIGN_KEY, 'ok'],
+    ],
+  )
+  assert.deepEqual(readRows(directory, 'app', 'SELECT p FROM c'), [[1n], [2n], [3n]])
 })

@@ -95,6 +95,18 @@ suite('migrate', () => {
     await assert.rejects(db.migrate('x' as unknown as []), { code: 'ERR_INVALID_ARGUMENT' })
     await assert.rejects(db.execute('SELECT * FROM later'), { code: 'ERR_SQL' })
   })
+
+  test('leaves the check to a later one where it is asked to', async (t) => {
+    const db = await openDatabase(t)
+    await db.batch(['CREATE TABLE p (id PRIMARY KEY)', 'CREATE TABLE c (p REFERENCES p)'])
+    await db.migrate(['INSERT INTO c VALUES (1)'], { foreignKeyCheck: false })
+    await assert.rejects(db.migrate(['CREATE TABLE later (a)']), { sqliteCode: 787 })
+    await db.migrate(['INSERT INTO p VALUES (1)'], { foreignKeyCheck: true })
+    for (const wrong of [{ foreignKeyCheck: 0 }, { foreignKeysCheck: false }, null]) {
+      const call = db.migrate(['SELECT 1'], wrong as unknown as { foreignKeyCheck: boolean })
+      await assert.rejects(call, { code: 'ERR_INVALID_ARGUMENT' })
+    }
+  })
 })
 
 suite('exact numbers', () => {

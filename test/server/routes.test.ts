@@ -187,6 +187,8 @@ describe('a node without a leader', () => {
     assert.equal(byQuery.body.results[0].type, 'ok')
     const misspelt = await ask(url, '/v2/pipeline?consistency=week', { body })
     assertFailure(misspelt, 400, 'ERR_INVALID_ARGUMENT')
+    const unclear = await ask(url, '/v2/pipeline?foreignKeyCheck=off', { body })
+    assertFailure(unclear, 400, 'ERR_INVALID_ARGUMENT')
 
     const notReady = await ask(url, '/readyz')
     assert.equal(notReady.status, 503)

@@ -57,10 +57,10 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
     'src/database/generation.ts',
     'folders of database files, which it opens only while they are closed',
   ],
-  ['src/cli/csv-source.ts', 'reads a file that a person names'],
+  ['src/cli/dump.ts', 'reads a file that a person names'],
   ['src/cli/export.ts', 'writes a file that a person names, and never one that is there'],
   ['src/cli/import.ts', 'reads a file that a person names'],
-  ['src/cli/sql-source.ts', 'reads a file that a person names'],
+  ['src/cli/text-file.ts', 'reads a file that a person names'],
   ['src/cli/history.ts', 'keeps its history in the home of who types'],
   ['src/cli/serve-settings.ts', 'reads what a person names: settings, a secret, a certificate'],
   ['src/demo/data-folder.ts', 'makes and removes the folder of the demo, while no node runs'],
@@ -173,7 +173,7 @@ function describeWrongBuiltin(
 }
 
 /** Reads files that no node has: a person names them, and an import takes their rows. */
-const FOREIGN_FILES = 'src/cli/sqlite-source.ts'
+const FOREIGN_FILES = 'src/cli/foreign-database.ts'
 
 /** Only sqlite/ may name node:sqlite, in whatever way it loads it. */
 function checkSqliteName(file: ProjectFile): Violation[] {

@@ -24,6 +24,8 @@ export interface HranaContext {
   readonly database: Database
   /** The level of its reads; undefined leaves it to the handle. */
   readonly consistency?: Consistency | undefined
+  /** Whether all foreign keys must hold after a batch that runs without them. */
+  readonly foreignKeyCheck?: boolean | undefined
   /** Without it every statement that writes is refused. */
   readonly mayWrite: boolean
   /** Aborts when the client is gone: what has not begun by then is not done. */
@@ -113,11 +115,12 @@ export class HranaStreams {
 
   #start(baton: string | null, context: HranaContext): Run {
     if (this.#isClosed) throw new ColmenaError('ERR_CLOSED', 'this server is closed')
-    const { database, consistency, mayWrite, signal } = context
+    const { database, consistency, foreignKeyCheck, mayWrite, signal } = context
     const options: CallOptions = { consistency, signal, exactNumbers: true, isolated: true }
     const budget = new AnswerBudget(this.#limits.answerBytesMax)
     const stream = this.#streams.open(baton, database.name)
-    return { database, options, mayWrite, stream, budget, nowMs: this.#options.nowMs }
+    const { nowMs } = this.#options
+    return { database, options, foreignKeyCheck, mayWrite, stream, budget, nowMs }
   }
 
   /** The baton of a stream that goes on. */

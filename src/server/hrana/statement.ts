@@ -15,6 +15,8 @@ import { encodeValue, type HranaValue, valueSizeBytes } from './value.ts'
 export interface Run {
   readonly database: Database
   readonly options: CallOptions
+  /** Of a batch that runs without foreign keys. */
+  readonly foreignKeyCheck: boolean | undefined
   readonly mayWrite: boolean
   readonly stream: Stream
   readonly budget: AnswerBudget

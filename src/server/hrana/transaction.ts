@@ -85,10 +85,10 @@ async function apply(
   { mode, foreignKeysOff }: Transaction,
   run: Run,
 ): Promise<readonly ResultSet[]> {
-  const { database, options, mayWrite, stream } = run
+  const { database, options, foreignKeyCheck, mayWrite, stream } = run
   const statements = steps.map(({ statement: { sql, args } }) => ({ sql: stream.sql(sql), args }))
   if (!mayWrite) return readOnly(statements, run)
-  if (foreignKeysOff) return database.migrate(statements, options)
+  if (foreignKeysOff) return database.migrate(statements, { ...options, foreignKeyCheck })
   return database.batch(statements, { ...options, mode })
 }
 
