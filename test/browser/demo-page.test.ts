@@ -316,6 +316,7 @@ describe('the page by itself', () => {
   })
 
   it('says in the words of the server why it is not let in', async () => {
+    demo.hello = states.hello(states.whole)
     demo.refusal = 'too many pages watch this demo already: close one of them'
     const { page } = await openPage(browser, url)
     await page.getByText(demo.refusal).waitFor()
