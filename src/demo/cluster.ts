@@ -107,9 +107,9 @@ export class Cluster {
     return {
       title: `${away.length} of ${voters.length} voters are away: writes wait.`,
       text:
-        `A write counts once most voters have it on disk, and ${names} are away. Nothing that was ` +
-        'acknowledged is lost, and what a node has it still reads at level none. Join a voter ' +
-        'again, or restart one that is gone, and writes go on by themselves.',
+        `A write counts once most voters have it on disk, and ${names} are away. Nothing that ` +
+        'was acknowledged is lost, and what a node has it still reads at level none. Join a ' +
+        'voter again, or restart one that is gone, and writes go on by themselves.',
     }
   }
 
