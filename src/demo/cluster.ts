@@ -105,11 +105,11 @@ export class Cluster {
     if (voters.length - away.length >= Math.floor(voters.length / 2) + 1) return null
     const names = away.map(({ id }) => id).join(' and ')
     return {
-      title: `${away.length} of ${voters.length} voters are away: writes wait`,
+      title: `${away.length} of ${voters.length} voters are away: writes wait.`,
       text:
-        `A write counts once most voters have it on disk, and ${names} are away. What was ` +
-        'acknowledged stays readable on every node; nothing new is promised. Restart a node or ' +
-        'join it again, and writes go on by themselves.',
+        `A write counts once most voters have it on disk, and ${names} are away. Nothing that ` +
+        'was acknowledged is lost, and what a node has it still reads at level none. Join a ' +
+        'voter again, or restart one that is gone, and writes go on by themselves.',
     }
   }
 

@@ -158,9 +158,12 @@ function checkWrite(body: unknown): CheckedWrite {
   return { text: text === undefined ? undefined : toPlainText(text), node }
 }
 
-/** In one line, and without what a terminal or a page would obey. */
+/**
+ * In one line, and without what a terminal or a page would obey. Joiners stay: without them an
+ * emoji of a family falls into its people, and Persian is spelled wrongly.
+ */
 function toPlainText(text: string): string | undefined {
-  const plain = text.replaceAll(/\p{C}+/gu, ' ').trim()
+  const plain = text.replaceAll(/[\p{C}--[\u200c\u200d]]+/gv, ' ').trim()
   return plain === '' ? undefined : plain
 }
 

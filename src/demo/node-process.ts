@@ -22,6 +22,8 @@ import { measureLevels } from './levels.ts'
 const REPORT_EVERY_MS = 250
 /** News of what is applied are not sent more often: a fast cluster has hundreds a second. */
 const APPLIED_EVERY_MS = 10
+/** A learner, which elects nobody, knows by the silence alone that its leader is gone. */
+const LEADER_SILENCE_MS_MAX = 3_000
 
 type Handlers = {
   readonly [Name in keyof NodeCalls]: (
@@ -161,13 +163,15 @@ async function report(node: ColmenaNode): Promise<void> {
   // A node that closes answers nothing more: `closed` tells.
   const status = await node.status().catch(() => null)
   if (status === null) return
+  const { leader, lastLeaderContactMs } = status
+  const isHeard = (lastLeaderContactMs ?? Infinity) <= LEADER_SILENCE_MS_MAX
   tell({
     kind: 'report',
     report: {
       role: status.role === 'precandidate' ? 'candidate' : status.role,
       isLearner: status.isLearner,
       term: status.term,
-      leaderId: status.leader?.id ?? null,
+      leaderId: isHeard ? (leader?.id ?? null) : null,
       lastIndex: status.lastIndex,
       commitIndex: status.commitIndex,
       appliedIndex: status.appliedIndex,

@@ -87,13 +87,13 @@ export class Writes {
     }
   }
 
-  /** Some node has applied more, or there are fewer that must. */
+  /** Some node has applied more. One that is away has still to: its rows wait for it. */
   spread(): void {
     const { cluster, rows } = this.#parts
     this.#spreading = this.#spreading.filter(({ key, index, receivedAt }) => {
       const row = rows.write(key)
       if (row === null) return false
-      const members = cluster.whole
+      const { members } = cluster
       if (members.some(({ appliedIndex }) => appliedIndex < index)) return true
       const lastAt = Math.max(...members.map((member) => member.appliedAt(index) ?? nowMs()))
       rows.change(key, { everywhereMs: Math.max(lastAt - receivedAt, row.appliedMs ?? 0) })

@@ -17,8 +17,11 @@ const writeToken = 'a-token-that-may-write-too'
 const folder = mkdtempSync(join(tmpdir(), 'colmena-cluster-page-'))
 let browser: Browser
 let node: ColmenaNode
+/** Takes everything for slow, and has little patience. */
+let hastyNode: ColmenaNode
 let server: Server
 let guarded: Server
+let hasty: Server
 
 before(async () => {
   node = await open({ nodeId: 'wren', dataDir: join(folder, 'data') })
@@ -36,12 +39,22 @@ before(async () => {
     port: 0,
     tokens: { [readToken]: 'read', [writeToken]: 'write' },
   })
+  hastyNode = await open({
+    nodeId: 'swift',
+    dataDir: join(folder, 'hasty'),
+    bind: '127.0.0.1:0',
+    bootstrap: true,
+    slowMs: 1,
+    statementTimeoutMs: 3_000,
+  })
+  await hastyNode.database().execute('CREATE TABLE birds (name TEXT)')
+  hasty = await createServer(hastyNode, { port: 0 })
   browser = await openBrowser()
 })
 after(async () => {
   await browser?.close()
-  for (const each of [server, guarded]) await each?.close({ signal: AbortSignal.abort() })
-  await node?.close()
+  for (const each of [server, guarded, hasty]) await each?.close({ signal: AbortSignal.abort() })
+  await Promise.all([node?.close(), hastyNode?.close()])
   rmSync(folder, { recursive: true, force: true })
 })
 
@@ -146,12 +159,49 @@ describe('the cluster page', () => {
     await page.context().close()
   })
 
+  it('lists a statement that is slow, its end at its limit included', async () => {
+    const { page } = await openPage(browser, hasty.url)
+    await page.getByText('None since this page was opened.').waitFor()
+    const numbers = 'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n'
+    await run(page, `${numbers} LIMIT 300000) SELECT count(*) AS n FROM n`)
+    await page.getByText(/^1 row in/).waitFor()
+    const rows = page.getByRole('region', { name: 'Slow statements, table' }).locator('tbody tr')
+    await rows.first().waitFor()
+    assert.match(
+      (await rows.first().innerText()).replaceAll(/\s+/g, ' '),
+      /^\d+ s ago [\d.]+ m?s read main WITH RECURSIVE n\(i\).* LIMIT 300000\)/,
+    )
+    await run(page, `${numbers}) SELECT count(*) AS n FROM n`)
+    await page.getByText('the read was ended after statementTimeoutMs').waitFor()
+    await until('that is listed too', async () => (await rows.count()) === 2)
+    assert.doesNotMatch(await rows.first().innerText(), /LIMIT/)
+    await page.context().close()
+  })
+
+  it('marks a member that is silent as gone', async () => {
+    const learner = await open({
+      nodeId: 'rook',
+      dataDir: join(folder, 'rook'),
+      bind: '127.0.0.1:0',
+      join: hastyNode.address as string,
+      joinAs: 'learner',
+    })
+    const { page } = await openPage(browser, hasty.url)
+    const row = page.getByRole('row').filter({ hasText: 'rook' })
+    await row.getByText('Learner').waitFor()
+    await learner.close()
+    await row.getByText('Gone, learner').waitFor()
+    await page.context().close()
+  })
+
   it('says that its node is gone', async () => {
     const other = await createServer(node, { port: 0 })
     const { page } = await openPage(browser, other.url)
     await page.getByText('wren has led').waitFor()
     await other.close({ signal: AbortSignal.abort() })
     await page.getByText('The connection is lost.').waitFor()
+    await run(page, 'SELECT 1')
+    await page.getByText('it is not known whether the statement ran').waitFor()
     await page.context().close()
   })
 })

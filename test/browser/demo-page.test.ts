@@ -105,6 +105,7 @@ describe('each state', () => {
     assert.match(await card('node-2').innerText(), /Follower[\s\S]*−1,240 entries, 812 ms/)
     assert.match(await card('node-3').innerText(), /Candidate, cut off[\s\S]*Join again/)
     assert.match(await card('node-4').innerText(), /Learner/)
+    await page.getByText('node-3 is away, the others carry on.').waitFor()
     demo.send('state', states.twoDown)
     await page.getByText('Two of three voters are down: writes wait.').waitFor()
     assert.match(await card('node-1').innerText(), /Gone[\s\S]*Killed/)
@@ -294,6 +295,37 @@ describe('the page by itself', () => {
     assert.equal(await page.getByRole('button', { name: /^Restart node-1/ }).isEnabled(), true)
     await page.reload()
     await page.getByText('3 of 4 nodes are at work.').waitFor()
+    await leave(page)
+  })
+
+  it('gives its connection back while nobody sees it', async () => {
+    const page = await visit()
+    const turn = (isHidden: boolean): Promise<unknown> =>
+      page.evaluate(
+        `Object.defineProperty(document, 'hidden', { value: ${isHidden}, configurable: true });` +
+          "document.dispatchEvent(new Event('visibilitychange'))",
+      )
+    await until('it listens alone', () => demo.listeners === 1)
+    await turn(true)
+    await until('it listens no more', () => {
+      // It would leave a silent stream by itself.
+      demo.send('state', states.whole)
+      return demo.listeners === 0
+    })
+    demo.hello = states.hello(states.catchingUp)
+    await turn(false)
+    await page.getByText('3 of 4 nodes are at work.').waitFor()
+    assert.equal(demo.listeners, 1)
+    await leave(page)
+  })
+
+  it('says in the words of the server why it is not let in', async () => {
+    demo.hello = states.hello(states.whole)
+    demo.refusal = 'too many pages watch this demo already: close one of them'
+    const { page } = await openPage(browser, url)
+    await page.getByText(demo.refusal).waitFor()
+    demo.refusal = null
+    await page.getByText('All nodes are at work.').waitFor()
     await leave(page)
   })
 

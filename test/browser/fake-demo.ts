@@ -40,7 +40,7 @@ export class FakeDemo {
   readonly posts: FakePost[] = []
   hello: DemoEvents['hello']
   bench: BenchFigures | null = null
-  /** The next posts are refused with these words. */
+  /** What comes next, posts and listeners, is refused with these words. */
   refusal: string | null = null
   readonly #streams = new Set<ServerResponse>()
   readonly #server: Server
@@ -56,6 +56,11 @@ export class FakeDemo {
     await new Promise<void>((resolve) => this.#server.listen(this.#port, '127.0.0.1', resolve))
     this.#port = (this.#server.address() as AddressInfo).port
     return `http://127.0.0.1:${this.#port}/`
+  }
+
+  /** Pages that listen. */
+  get listeners(): number {
+    return this.#streams.size
   }
 
   async stop(): Promise<void> {
@@ -81,6 +86,10 @@ export class FakeDemo {
   }
 
   #stream(response: ServerResponse): void {
+    if (this.refusal !== null) {
+      refuse(response, 503, this.refusal)
+      return
+    }
     response.writeHead(200, { 'content-type': 'text/event-stream' })
     writeEvent(response, 'hello', this.hello)
     this.#streams.add(response)
@@ -99,11 +108,15 @@ export class FakeDemo {
         response.writeHead(204).end()
         return
       }
-      const error = { code: 'ERR_BUSY', message: this.refusal, retryable: true }
-      response.writeHead(409, { 'content-type': 'application/json' })
-      response.end(JSON.stringify({ error }))
+      refuse(response, 409, this.refusal)
     })
   }
+}
+
+function refuse(response: ServerResponse, status: number, message: string): void {
+  const error = { code: 'ERR_BUSY', message, retryable: true }
+  response.writeHead(status, { 'content-type': 'application/json' })
+  response.end(JSON.stringify({ error }))
 }
 
 function writeEvent(response: ServerResponse, name: string, data: unknown): void {

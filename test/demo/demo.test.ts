@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, before, beforeEach, describe, it } from 'node:test'
 import { type RunningDemo, runDemo } from '../../src/demo/demo.ts'
-import type { BenchFigures, DemoState, NodeCard } from '../../src/demo/protocol.ts'
+import type { BenchFigures, DemoState, NodeCard, WriteRow } from '../../src/demo/protocol.ts'
 import { until } from '../processes/wait.ts'
 import { Visitor } from './visitor.ts'
 
@@ -25,10 +25,19 @@ async function untilLeader(): Promise<NodeCard> {
 }
 
 /** Resolves with the row of a write once it is everywhere. */
-async function write(text: string, node?: string) {
+async function write(text: string, node?: string): Promise<WriteRow> {
+  return send(text, ({ everywhereMs }) => everywhereMs !== null, node)
+}
+
+/** Resolves with the row of a write once it is as wanted. */
+async function send(
+  text: string,
+  isDone: (row: WriteRow) => boolean,
+  node?: string,
+): Promise<WriteRow> {
   await page.do('/api/write', { text, ...(node === undefined ? {} : { node }) })
-  return until(`'${text}' is everywhere`, () =>
-    page.writes.find((row) => row.text === text && row.everywhereMs !== null),
+  return until(`'${text}' is done`, () =>
+    page.writes.find((row) => row.text === text && isDone(row)),
   )
 }
 
@@ -105,8 +114,14 @@ describe('the demo', () => {
     const cut = ['node-1', 'node-2'].find((id) => id !== leader) as string
     await page.do(`/api/nodes/${cut}/cut`)
     assert.equal((await page.refused(`/api/nodes/${cut}/cut`)).status, 400)
-    const others = await write('what the cut-off node does not get', leader)
+    const shared = 'what the cut-off node does not get'
+    const others = await send(shared, ({ outcome }) => outcome === 'acknowledged', leader)
     await page.untilState('it falls behind', () => page.card(cut).lagEntries > 0)
+    await page.untilState('the others have it', ({ nodes }) =>
+      nodes.every(({ id, appliedIndex }) => id === cut || appliedIndex >= (others.index ?? 0)),
+    )
+    const isEverywhere = () => page.writes.find((row) => row.text === shared)?.everywhereMs !== null
+    assert.equal(isEverywhere(), false, 'what a node still lacks is not everywhere')
     assert.ok(page.card(cut).isRunning && page.card(cut).isCutOff)
     const text = 'nobody hears this'
     const lonely = () => page.writes.find((row) => row.text === text)
@@ -119,6 +134,7 @@ describe('the demo', () => {
       page.card(cut).story.startsWith('Level again after '),
     )
     assert.ok(page.card(cut).appliedIndex >= (others.index ?? 0))
+    await until('now it is everywhere', isEverywhere)
     await until('it is known what became of its write', () => lonely()?.outcome !== 'unknown')
     assert.equal((await page.refused(`/api/nodes/${cut}/join`)).status, 400)
   })
@@ -132,11 +148,13 @@ describe('the demo', () => {
     await page.do(`/api/nodes/${other}/cut`)
     await page.untilState('there is a notice', ({ notice }) => notice !== null)
     const { notice } = page.state as DemoState
-    assert.equal(notice?.title, '2 of 3 voters are away: writes wait')
+    assert.equal(notice?.title, '2 of 3 voters are away: writes wait.')
     assert.match(
       notice.text,
       new RegExp(`${one} and ${other} are away|${other} and ${one} are away`),
     )
+    // A learner elects nobody: that it has no leader it knows by the silence alone.
+    await page.untilState('the learner hears none', () => page.card('node-4').leaderId === null)
     await page.do(`/api/nodes/${one}/join`)
     await page.do(`/api/nodes/${other}/join`)
     await page.untilState('the notice goes', ({ notice }) => notice === null)
@@ -240,6 +258,7 @@ describe('a visitor of the demo', () => {
     await until('it is one line of plain text', () =>
       page.writes.find(({ text }) => text === 'a [31m red b'),
     )
+    await write('👩\u200d👧 می\u200cخواهم')
   })
 
   it('is refused a body that is no JSON', async () => {

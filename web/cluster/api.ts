@@ -64,7 +64,7 @@ interface PipelineAnswer {
 export async function runQuery(query: Query, token: string | null): Promise<QueryResult> {
   const { database, sql, level } = query
   const started = performance.now()
-  const response = await fetch(`db/${encodeURIComponent(database)}/v3/pipeline`, {
+  const response = await ask(`db/${encodeURIComponent(database)}/v3/pipeline`, {
     method: 'POST',
     headers: {
       ...makeHeaders(token),
@@ -76,7 +76,7 @@ export async function runQuery(query: Query, token: string | null): Promise<Quer
       requests: [{ type: 'execute', stmt: { sql, want_rows: true } }, { type: 'close' }],
     }),
   })
-  const answer: unknown = await response.json()
+  const answer = await readAnswer(response)
   const durationMs = performance.now() - started
   if (!response.ok) throw new Error((answer as { error: { message: string } }).error.message)
   const [first] = (answer as PipelineAnswer).results
@@ -89,6 +89,25 @@ export async function runQuery(query: Query, token: string | null): Promise<Quer
     level,
     durationMs,
     node: decode(response.headers.get('x-colmena-node')),
+  }
+}
+
+/** What a browser says of an answer that never came is of no use to anybody. */
+async function ask(url: string, options: RequestInit): Promise<Response> {
+  try {
+    return await fetch(url, options)
+  } catch (cause) {
+    const what = 'the node did not answer, so it is not known whether the statement ran'
+    throw new Error(`${what}: is it still running?`, { cause })
+  }
+}
+
+async function readAnswer(response: Response): Promise<unknown> {
+  try {
+    return await response.json()
+  } catch (cause) {
+    const what = `the answer, with status ${response.status}, is not from a node`
+    throw new Error(`${what}: what is between it and this page?`, { cause })
   }
 }
 

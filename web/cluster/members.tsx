@@ -6,6 +6,9 @@ import { RoleMark } from '../shared/marks.tsx'
 import { type Column, Table } from '../shared/table.tsx'
 import { When } from '../shared/when.tsx'
 
+/** Members tell each other of themselves each second: who is silent for so long is away. */
+const silenceMsMax = 5_000
+
 interface MembersProps {
   readonly status: NodeStatus
   readonly members: readonly MemberStatus[]
@@ -18,6 +21,9 @@ export function Members({ status, members }: MembersProps): JSX.Element {
   }
   const heard = (member: MemberStatus): number | null =>
     member.nodeId === status.nodeId ? 0 : member.lastContactMs
+  const isGone = (member: MemberStatus): boolean => (heard(member) ?? 0) > silenceMsMax
+  // The order in which a node heard of them says nothing to anybody.
+  const byName = members.toSorted((a, b) => (a.nodeId < b.nodeId ? -1 : 1))
   const columns: readonly Column<MemberStatus>[] = [
     {
       title: 'member',
@@ -32,7 +38,12 @@ export function Members({ status, members }: MembersProps): JSX.Element {
     {
       title: 'role',
       value: ({ role, isLeader }) => (isLeader ? 'leader' : role),
-      show: (member) => <RoleMark role={roleOf(member, status)} {...describeWanted(member)} />,
+      show: (member) => {
+        const [role, note] = isGone(member)
+          ? (['gone', member.role] as const)
+          : [roleOf(member, status), describeWanted(member)]
+        return <RoleMark role={role} {...(note === null ? {} : { note })} />
+      },
     },
     {
       title: 'behind, entries',
@@ -63,7 +74,7 @@ export function Members({ status, members }: MembersProps): JSX.Element {
   return (
     <section aria-labelledby="members-title">
       <h2 id="members-title">Members</h2>
-      <Table label="Members" rows={members} columns={columns} empty="No member is known yet." />
+      <Table label="Members" rows={byName} columns={columns} empty="No member is known yet." />
     </section>
   )
 }
@@ -78,8 +89,8 @@ function roleOf(
   return isCandidate ? 'candidate' : 'follower'
 }
 
-function describeWanted({ role, wantedRole }: MemberStatus): { readonly note?: string } {
-  return role === 'learner' && wantedRole === 'voter' ? { note: 'to become a voter' } : {}
+function describeWanted({ role, wantedRole }: MemberStatus): string | null {
+  return role === 'learner' && wantedRole === 'voter' ? 'to become a voter' : null
 }
 
 type Term = NodeStatus['terms'][number]

@@ -14,11 +14,12 @@ interface CardsProps {
 }
 
 const placeholders = ['node-1', 'node-2', 'node-3', 'node-4'] as const
+/** A pause is made up for in a moment, and that is no catching up. */
+const scaleRoom = 1.5
 
 export function Cards({ view, isLive, act }: CardsProps): JSX.Element {
   const nodes = view?.state?.nodes ?? []
-  // One scale for all, so that the four lines can be compared.
-  const max = Math.max(...nodes.flatMap(({ appliedPerSecond }) => appliedPerSecond))
+  const max = findScale(view)
   return (
     <section class="cards" aria-label="Nodes">
       {view === null || nodes.length === 0
@@ -35,6 +36,15 @@ export function Cards({ view, isLive, act }: CardsProps): JSX.Element {
           ))}
     </section>
   )
+}
+
+/**
+ * One for all, so that the four lines can be compared: what the cluster acknowledged. A node that
+ * catches up applies a hundred times as much, and leaves the picture rather than flatten the rest.
+ */
+function findScale(view: DemoView | null): number {
+  const lastMinute = view?.points.slice(-60).map(({ writesPerSecond }) => writesPerSecond) ?? []
+  return Math.max(1, ...lastMinute) * scaleRoom
 }
 
 function EmptyCard({ id }: { id: string }): JSX.Element {

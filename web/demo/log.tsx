@@ -133,7 +133,8 @@ function WriteLine({ row }: { row: WriteRow }): JSX.Element {
     <li class="row row-write" data-kind="write" data-outcome={row.outcome}>
       <time class="figures soft">{formatClock(row.at)}</time>
       <span class="text">
-        {row.text}
+        {/* What is written from right to left turns nothing else around. */}
+        <bdi>{row.text}</bdi>
         {row.error !== null && <span class="error"> {describeOutcome(row)}</span>}
       </span>
       <span class="route">

@@ -136,11 +136,13 @@ function describe(view: DemoView | null): Report {
   const { notice, nodes, controls } = view.state
   if (notice !== null) return { kind: 'broken', ...notice }
   const up = nodes.filter(({ isRunning, isCutOff }) => isRunning && !isCutOff)
+  const away = nodes.filter((node) => !up.includes(node)).map(({ id }) => id)
   const leader = up.find(({ role }) => role === 'leader')
   const leads = leader === undefined ? 'A leader is being elected.' : `${leader.id} leads.`
   const pause = controls.isPaused ? ' Writes are paused.' : ''
   if (up.length < nodes.length) {
-    const text = `The others carry on. ${leads}${pause}`
+    const verb = away.length === 1 ? 'is' : 'are'
+    const text = `${away.join(' and ')} ${verb} away, the others carry on. ${leads}${pause}`
     return { kind: 'waits', title: `${up.length} of ${nodes.length} nodes are at work.`, text }
   }
   return { kind: 'well', title: 'All nodes are at work.', text: leads + pause }

@@ -8,7 +8,7 @@ import type {
   LogRow,
   WriteRequest,
 } from '../../src/demo/protocol.ts'
-import { followStream, type Link } from '../shared/stream.ts'
+import { followStream, type Link, whileSeen } from '../shared/stream.ts'
 
 export interface DemoView {
   readonly link: Link
@@ -39,6 +39,7 @@ const writeRowsMax = 150
 const eventRowsMax = 100
 const pointsMax = 300
 const silenceMsMax = 5_000
+const answerMsMax = 10_000
 const refusalShownMs = 8_000
 /** Under load a node is always a few entries behind; so long it counts as level. */
 const levelLagMsMax = 500
@@ -70,7 +71,9 @@ export function openStore(changed: (view: DemoView) => void, signal: AbortSignal
     update({ ...applyEvent(view, name as keyof DemoEvents, data), lastHeard: Date.now() })
   }
   const link = (next: Link): void => update({ link: next })
-  void followStream({ url: 'api/events', silenceMsMax, signal, event, link })
+  whileSeen(signal, (seen) => {
+    void followStream({ url: 'api/events', silenceMsMax, signal: seen, event, link })
+  })
 
   let refusals = 0
   const post = async (path: string, body?: unknown): Promise<void> => {
@@ -96,6 +99,7 @@ async function request(path: string, body: unknown): Promise<string | null> {
   try {
     const response = await fetch(path, {
       method: 'POST',
+      signal: AbortSignal.timeout(answerMsMax),
       headers: { 'content-type': 'application/json' },
       ...(body === undefined ? {} : { body: JSON.stringify(body) }),
     })

@@ -72,7 +72,10 @@ export function Bar({ label, part, text, isLevel }: BarProps): JSX.Element {
   )
 }
 
-/** The shape of the last minute. Its newest figure stands beside it in words. */
+/**
+ * The shape of the last minute; what is beyond `max` runs along the edge. Its newest figure stands
+ * beside it in words.
+ */
 export function Sparkline({
   values,
   max,
@@ -83,7 +86,9 @@ export function Sparkline({
   const height = 24
   const from = 60 - values.length
   const top = Math.max(1, max)
-  const points = values.map((value, at) => `${from + at},${height - 1 - (value / top) * 22}`)
+  const points = values.map((value, at) => {
+    return `${from + at},${height - 1 - Math.min(1, value / top) * 22}`
+  })
   return (
     <svg class="spark" viewBox="0 0 59 24" preserveAspectRatio="none" aria-hidden="true">
       <path class="spark-base" d={`M0 ${height - 0.5}H59`} />

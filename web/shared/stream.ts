@@ -32,8 +32,8 @@ export interface StreamEvent {
 class RefusedStream extends Error {
   readonly status: number
 
-  constructor(status: number) {
-    super(`the server answered ${status}`)
+  constructor(status: number, words: string | null) {
+    super(words ?? `the server answered ${status}`)
     this.status = status
   }
 }
@@ -79,7 +79,7 @@ async function readStream(options: StreamOptions, opened: () => void): Promise<v
       cache: 'no-store',
     })
     if (!response.ok || response.body === null) {
-      throw new RefusedStream(response.status)
+      throw new RefusedStream(response.status, await readRefusal(response))
     }
     opened()
     const parse = createParser()
@@ -96,6 +96,35 @@ async function readStream(options: StreamOptions, opened: () => void): Promise<v
     // A stream that is left for any reason must not keep its connection.
     silence.abort()
   }
+}
+
+/** Why the server answers with no stream, in its own words; null if it did not say. */
+async function readRefusal(response: Response): Promise<string | null> {
+  try {
+    const { error } = (await response.json()) as { readonly error: { readonly message: string } }
+    return error.message
+  } catch {
+    return null
+  }
+}
+
+/**
+ * Runs `follow` while the page is seen, until `signal` is aborted. A browser has six connections to
+ * a server for all its tabs: those in the background would take them from the one in front.
+ */
+export function whileSeen(signal: AbortSignal, follow: (signal: AbortSignal) => void): void {
+  let seen: AbortController | null = null
+  const look = (): void => {
+    if (document.hidden) {
+      seen?.abort()
+      seen = null
+    } else if (seen === null) {
+      seen = new AbortController()
+      follow(AbortSignal.any([signal, seen.signal]))
+    }
+  }
+  document.addEventListener('visibilitychange', look, { signal })
+  look()
 }
 
 /** Takes text as it comes and gives the events that it completes; comments are heartbeats. */
