@@ -1,17 +1,23 @@
 /** What the server tells of its node. */
 import assert from 'node:assert/strict'
 import { readdirSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
-import { describe, it } from 'node:test'
+import { describe, it, type TestContext } from 'node:test'
 import { temporaryDirectory } from '../node/temporary.ts'
 import { findFreePorts } from '../processes/free-port.ts'
 import { type Answer, ask, assertFailure, openNode, pipelineOf, serve, waitFor } from './rig.ts'
 
-/** Whatever other tests make meanwhile: this server's copies are the newest. */
-function listExports(): number {
-  return readdirSync(tmpdir()).filter((name) => name.startsWith('colmena-export-')).length
+/** A folder for temporary files that no other test's server shares; how many copies are in it. */
+function countExportsIn(t: TestContext): () => number {
+  const { TMPDIR: before = '' } = process.env
+  const folder = temporaryDirectory(t)
+  process.env['TMPDIR'] = folder
+  t.after(() => {
+    if (before === '') delete process.env['TMPDIR']
+    else process.env['TMPDIR'] = before
+  })
+  return () => readdirSync(folder).filter((name) => name.startsWith('colmena-export-')).length
 }
 
 describe('the server tells', () => {
@@ -104,7 +110,7 @@ describe('the server exports', () => {
       'WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 500) ' +
         'INSERT INTO t SELECT i, zeroblob(2000) FROM n',
     )
-    const before = listExports()
+    const countExports = countExportsIn(t)
     const response = await fetch(`${url}/export/books`)
     assert.equal(response.headers.get('content-type'), 'application/vnd.sqlite3')
     const bytes = new Uint8Array(await response.arrayBuffer())
@@ -120,7 +126,7 @@ describe('the server exports', () => {
       ['t'],
     )
     copy.close()
-    await waitFor('the copy to go', () => listExports() === before)
+    await waitFor('the copy to go', () => countExports() === 0)
     assertFailure(await ask(url, '/export/nothing'), 404, 'ERR_NOT_FOUND')
     assertFailure(await ask(url, '/export/NO'), 400, 'ERR_INVALID_ARGUMENT')
   })
@@ -132,7 +138,7 @@ describe('the server exports', () => {
     await db.execute('CREATE TABLE t (a)')
     // More than the kernel takes in without a reader.
     for (let i = 0; i < 8; i += 1) await db.execute('INSERT INTO t VALUES (zeroblob(3000000))')
-    const before = listExports()
+    const countExports = countExportsIn(t)
     const taking = await Promise.all([fetch(`${url}/export/main`), fetch(`${url}/export/main`)])
     assert.deepEqual(
       taking.map(({ status }) => status),
@@ -141,10 +147,10 @@ describe('the server exports', () => {
     const third = await ask(url, '/export/main')
     assertFailure(third, 503, 'ERR_BUSY')
     for (const { body } of taking) await body?.cancel()
-    await waitFor('their copies to go', () => listExports() === before)
+    await waitFor('their copies to go', () => countExports() === 0)
     assert.equal((await ask(url, '/export/main', { method: 'HEAD' })).status, 200)
     await waitFor('room', async () => (await ask(url, '/export/main')).status === 200)
-    await waitFor('the last to go', () => listExports() === before)
+    await waitFor('the last to go', () => countExports() === 0)
   })
 })
 
