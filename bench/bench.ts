@@ -10,6 +10,7 @@ import { measureMemoryGroup } from './groups/memory.ts'
 import { measureReadGroup } from './groups/read.ts'
 import { measureRestartGroup } from './groups/restart.ts'
 import { measureSnapshotGroup } from './groups/snapshot.ts'
+import { measureTransactionGroup } from './groups/transaction.ts'
 import { measureWriteGroup } from './groups/write.ts'
 import { endAllMembers } from './member-handle.ts'
 import { printProfile } from './profile.ts'
@@ -29,6 +30,7 @@ import {
 const GROUP_TIMEOUT_MS = 300_000
 const PARTS: Readonly<Record<Group, (context: GroupContext) => Promise<void>>> = {
   write: measureWriteGroup,
+  transaction: measureTransactionGroup,
   read: measureReadGroup,
   failover: measureFailoverGroup,
   restart: measureRestartGroup,

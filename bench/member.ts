@@ -7,6 +7,7 @@ import { startProfile, startProfiledWorker, stopProfile } from './profiled-threa
 import type { FromMember, MemberCalls, ToMember } from './protocol.ts'
 import { insertRaw, syncRaw } from './raw.ts'
 import { Reading } from './reading.ts'
+import { transact } from './transactions.ts'
 
 type Handlers = {
   readonly [Name in keyof MemberCalls]: (
@@ -61,6 +62,7 @@ const handlers: Handlers = {
   startWrites: (writers) => writing().start(writers),
   stopWrites: () => writing().stop(),
   writeUntilDone,
+  transact: (folder, rounds) => transact(node(), folder, rounds),
   rawInserts: insertRaw,
   rawSyncs: syncRaw,
   startProfile,

@@ -17,6 +17,8 @@ export interface MemberCalls {
   stopWrites(): Recording
   /** Writes once, again after retryable errors; answers when it was answered, monotonic. */
   writeUntilDone(): number
+  /** Plain writes, transactions, and raw ones in `folder`, in turn; each one's milliseconds. */
+  transact(folder: string | null, rounds: number): TransactionTimes
   rawInserts(folder: string, durationMs: number): RawResult
   rawSyncs(folder: string, durationMs: number): RawResult
   startProfile(thread: ProfiledThread): void
@@ -44,6 +46,12 @@ export interface ReadPlan {
 export interface ReadResult {
   readonly perSecond: number
   readonly p50Ms: number
+}
+
+export interface TransactionTimes {
+  readonly rawMs: readonly number[]
+  readonly plainMs: readonly number[]
+  readonly transactionMs: readonly number[]
 }
 
 export interface RawResult {

@@ -1,6 +1,14 @@
 /** Every row of the table: its stable id, what it says, and the figure it is held to. */
 
-export const GROUPS = ['write', 'read', 'failover', 'restart', 'memory', 'snapshot'] as const
+export const GROUPS = [
+  'write',
+  'transaction',
+  'read',
+  'failover',
+  'restart',
+  'memory',
+  'snapshot',
+] as const
 export type Group = (typeof GROUPS)[number]
 
 export type Values = ReadonlyMap<string, number>
@@ -23,6 +31,8 @@ export const WRITER_COUNTS: readonly number[] = [1, 4, 32, 128, 256]
 
 const RAW_INSERT = 'write.raw.sqlite.perSecond'
 const RAW_SYNC = 'write.raw.fsync.p50Ms'
+const RAW_TRANSACTION = 'transaction.raw.p50Ms'
+const PLAIN_WRITE = 'transaction.plain.p50Ms'
 const RAW_GET = 'read.raw.perSecond'
 const WRITE_TARGETS: ReadonlyMap<number, number> = new Map([
   [32, 10_000],
@@ -37,6 +47,19 @@ export const ROWS: readonly Row[] = [
   ...WRITER_COUNTS.flatMap(clusterRows),
   ...serialRows(),
   ...WRITER_COUNTS.map(singleRow),
+  { id: RAW_TRANSACTION, unit: 'ms', title: 'node:sqlite: 3 statements, COMMIT with FULL' },
+  { id: PLAIN_WRITE, unit: 'ms', title: 'a plain write on the leader, in turn with the next' },
+  {
+    id: 'transaction.leader.p50Ms',
+    unit: 'ms',
+    title: 'a transaction of 3 statements on the leader',
+    raw: RAW_TRANSACTION,
+    atMost: (values) => {
+      const plain = values.get(PLAIN_WRITE)
+      return plain === undefined ? undefined : 1.5 * plain + 0.6
+    },
+  },
+  { id: 'transaction.follower.p50Ms', unit: 'ms', title: 'the same on a follower' },
   { id: RAW_GET, unit: '/s', title: 'node:sqlite: a prepared get by key' },
   { id: 'read.reader.perSecond', unit: '/s', title: 'db.reader: the same get', raw: RAW_GET },
   {

@@ -9,5 +9,6 @@ export { COMMAND_FORMAT, COMMAND_FORMAT_MIN, COMMAND_KINDS, type CommandKind } f
 export * from './kind.ts'
 export * from './member.ts'
 export * from './result.ts'
+export * from './trial.ts'
 export * from './value.ts'
 export * from './write.ts'

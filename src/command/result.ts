@@ -31,6 +31,8 @@ export type UnitResult =
 export interface CommandResult {
   readonly database: string
   readonly sequence: number
+  /** Whether it was a transaction that was tried, of which `sequence` is the number. */
+  readonly isTried: boolean
   /** Of the log entry that carried it. */
   readonly index: number
   readonly term: number
@@ -51,12 +53,21 @@ export function writeStatementResult(writer: ByteWriter, result: StatementResult
   for (const row of result.rows) for (const value of row) writeValue(writer, value)
 }
 
-/** Results never leave the machine, so this encoding has no version. */
+/** Between machines only those of one format speak of trials, so this encoding has no version. */
 export function encodeCommandResult(result: CommandResult): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(64 + result.units.length * 24)
-  writer.text(result.database).u53(result.sequence).u53(result.index).u53(result.term)
-  writer.u32(result.units.length)
-  for (const unit of result.units) {
+  writer
+    .text(result.database)
+    .u53(result.sequence)
+    .u8(result.isTried ? 1 : 0)
+  writer.u53(result.index).u53(result.term)
+  writeUnitResults(writer, result.units)
+  return writer.finish()
+}
+
+export function writeUnitResults(writer: ByteWriter, units: readonly UnitResult[]): void {
+  writer.u32(units.length)
+  for (const unit of units) {
     if (unit.ok) {
       writer.u8(1).u32(unit.statements.length)
       for (const statement of unit.statements) writeStatementResult(writer, statement)
@@ -65,19 +76,24 @@ export function encodeCommandResult(result: CommandResult): Uint8Array<ArrayBuff
       writer.u8(0).text(code).text(message).u32(sqliteCode).u32(statementIndex)
     }
   }
-  return writer.finish()
 }
 
 export function decodeCommandResult(bytes: Uint8Array): CommandResult {
   const reader = new ByteReader(bytes)
   const database = reader.text()
   const sequence = reader.u53()
+  const isTried = reader.u8() === 1
   const index = reader.u53()
   const term = reader.u53()
+  const units = readUnitResults(reader)
+  reader.end()
+  return { database, sequence, isTried, index, term, units }
+}
+
+export function readUnitResults(reader: ByteReader): UnitResult[] {
   const units: UnitResult[] = []
   for (let left = reader.count(5); left > 0; left -= 1) units.push(readUnitResult(reader))
-  reader.end()
-  return { database, sequence, index, term, units }
+  return units
 }
 
 function readUnitResult(reader: ByteReader): UnitResult {

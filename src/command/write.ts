@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import { readEnvelope, unsupportedFormat, writeEnvelope } from './envelope.ts'
 import { readValue, type SqlValue, writeValue } from './value.ts'
 
@@ -33,7 +33,10 @@ export interface WriteHeader {
   /** 32 hexadecimal digits. */
   readonly origin: string
   readonly database: string
-  /** 1 for the first; a command applies only if it is the origin's last applied + 1. */
+  /**
+   * 1 for the first; a command applies only if it is the origin's last applied + 1. A transaction
+   * that was tried has the number that its origin gave it, and stands in no sequence.
+   */
   readonly sequence: number
   /**
    * Whether the database must take "text" that names no column for a string; undefined takes it as
@@ -42,17 +45,37 @@ export interface WriteHeader {
   readonly doubleQuotedStrings?: boolean | undefined
 }
 
+/** What those see who only route a command. */
+export interface RoutedWrite extends WriteHeader {
+  readonly environment: Environment
+  readonly isTried: boolean
+}
+
+/**
+ * What an interactive transaction came to when it was tried on the leader. Apply runs its one unit
+ * only on the very state that the trial saw, and only to the same end, so that proposing it again
+ * is safe.
+ */
+export interface Trial {
+  /** The index of the last write to the database that the trial saw. */
+  readonly base: number
+  /** The rows that each statement changed; null for one that failed. */
+  readonly outcomes: readonly (number | null)[]
+}
+
 export interface WriteCommand extends WriteHeader {
   readonly environment: Environment
   /** None: an empty command, which only fills its place in the sequence. */
   readonly units: readonly Unit[]
+  /** Of a transaction that was tried, which has one unit. */
+  readonly trial?: Trial | undefined
 }
 
 /*
  * Layout, little-endian: envelope (4), flags u32, wallMs u53, seed 2 × u32, origin 16 bytes,
- * sequence u53, database text, then each different SQL text once, then the units. Everything that
- * the leader writes lies at a fixed place, so that it patches the origin's bytes and no one
- * encodes them again.
+ * sequence u53, database text, then each different SQL text once, then the units, then the trial
+ * where there was one. Everything that the leader writes lies at a fixed place, so that it patches
+ * the origin's bytes and no one encodes them again.
  */
 const ENVIRONMENT_AT = 8
 /** Flags of a unit; the second one comes with the first alone. Their places are on disk. */
@@ -63,6 +86,10 @@ const ARGS_POSITIONAL = 0
 const ARGS_NAMED = 1
 /** What a command's flags say of double-quoted strings. Their places are on disk. */
 const DOUBLE_QUOTED_STRINGS = [undefined, false, true]
+const DOUBLE_QUOTED_STRINGS_BITS = 0b11
+const TRIED = 0b100
+const STATEMENT_FAILED = 0
+const STATEMENT_DONE = 1
 
 /** Gathers independent units of one origin and database into one command. */
 export class WriteEncoder {
@@ -97,14 +124,20 @@ export class WriteEncoder {
     this.#unitCount += 1
   }
 
-  finish(header: WriteHeader): Uint8Array<ArrayBuffer> {
+  finish(header: WriteHeader, trial?: Trial): Uint8Array<ArrayBuffer> {
     const writer = new ByteWriter(128 + this.sizeBytes)
     writeEnvelope(writer, 'write')
-    writer.u32(DOUBLE_QUOTED_STRINGS.indexOf(header.doubleQuotedStrings)).u53(0).u32(0).u32(0)
+    const strings = DOUBLE_QUOTED_STRINGS.indexOf(header.doubleQuotedStrings)
+    writer
+      .u32(trial === undefined ? strings : strings | TRIED)
+      .u53(0)
+      .u32(0)
+      .u32(0)
     writer.raw(originBytes(header.origin)).u53(header.sequence).text(header.database)
     writer.u32(this.#sqlIndexes.size)
     for (const sql of this.#sqlIndexes.keys()) writer.text(sql)
     writer.u32(this.#unitCount).drain(this.#units)
+    if (trial !== undefined) writeTrial(writer, trial)
     return writer.finish()
   }
 
@@ -134,7 +167,7 @@ export function patchEnvironment(bytes: Uint8Array, environment: Environment): v
 }
 
 /** The header and environment alone, for those who only route the command. */
-export function decodeWriteHeader(bytes: Uint8Array): WriteHeader & { environment: Environment } {
+export function decodeWriteHeader(bytes: Uint8Array): RoutedWrite {
   return readWriteHeader(new ByteReader(bytes))
 }
 
@@ -144,27 +177,50 @@ export function decodeWriteHeader(bytes: Uint8Array): WriteHeader & { environmen
  */
 export function decodeWrite(bytes: Uint8Array): WriteCommand {
   const reader = new ByteReader(bytes)
-  const header = readWriteHeader(reader)
+  const { isTried, ...header } = readWriteHeader(reader)
   const sqls: string[] = []
   for (let left = reader.count(4); left > 0; left -= 1) sqls.push(reader.text())
   const units: Unit[] = []
   for (let left = reader.count(6); left > 0; left -= 1) units.push(readUnit(reader, sqls))
+  const trial = isTried ? readTrial(reader, units) : undefined
   reader.end()
-  return { ...header, units }
+  return trial === undefined ? { ...header, units } : { ...header, units, trial }
 }
 
-function readWriteHeader(reader: ByteReader): WriteHeader & { environment: Environment } {
+function writeTrial(writer: ByteWriter, { base, outcomes }: Trial): void {
+  writer.u53(base).u32(outcomes.length)
+  for (const changed of outcomes) {
+    if (changed === null) writer.u8(STATEMENT_FAILED)
+    else writer.u8(STATEMENT_DONE).u53(changed)
+  }
+}
+
+function readTrial(reader: ByteReader, units: readonly Unit[]): Trial {
+  const base = reader.u53()
+  const outcomes: (number | null)[] = []
+  for (let left = reader.count(1); left > 0; left -= 1) {
+    outcomes.push(reader.u8() === STATEMENT_DONE ? reader.u53() : null)
+  }
+  if (units.length !== 1 || units[0]?.statements.length !== outcomes.length) {
+    throw new DecodeError('a trial that speaks of other statements than its command')
+  }
+  return { base, outcomes }
+}
+
+function readWriteHeader(reader: ByteReader): RoutedWrite {
   const kind = readEnvelope(reader)
   if (kind !== 'write') throw unsupportedFormat(`${kind} command where a write belongs`)
   const flags = reader.u32()
-  if (flags >= DOUBLE_QUOTED_STRINGS.length) {
+  const strings = flags & DOUBLE_QUOTED_STRINGS_BITS
+  if (flags > (strings | TRIED) || strings >= DOUBLE_QUOTED_STRINGS.length) {
     throw unsupportedFormat(`write command with flags ${flags}`)
   }
-  const doubleQuotedStrings = DOUBLE_QUOTED_STRINGS[flags]
+  const doubleQuotedStrings = DOUBLE_QUOTED_STRINGS[strings]
   const environment = { wallMs: reader.u53(), seedHigh: reader.u32(), seedLow: reader.u32() }
   const origin = originText(reader.raw(16))
   const sequence = reader.u53()
-  return { environment, origin, sequence, database: reader.text(), doubleQuotedStrings }
+  const isTried = (flags & TRIED) !== 0
+  return { environment, origin, sequence, database: reader.text(), doubleQuotedStrings, isTried }
 }
 
 function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {

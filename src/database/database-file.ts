@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
-import type { UnitResult } from '../command/command.ts'
-import type { Writer } from '../sqlite/sqlite.ts'
+import type { Environment, UnitResult } from '../command/command.ts'
+import type { Reader, Writer } from '../sqlite/sqlite.ts'
 import { Digest } from './digest.ts'
 import { fileSizeBytes } from './generation.ts'
 import { guardOwn, isSyncFailure, MachineTrouble } from './trouble.ts'
@@ -26,9 +26,16 @@ const SELECT_SEQUENCES = 'SELECT origin, last FROM _colmena_sequences'
 const PUT_SEQUENCE = 'REPLACE INTO _colmena_sequences VALUES (?, ?)'
 const DELETE_SEQUENCE = 'DELETE FROM _colmena_sequences WHERE origin = ?'
 export const SELECT_APPLIED = 'SELECT applied FROM _colmena_state'
+const SELECT_LAST_WRITE = 'SELECT last_write FROM _colmena_state'
 const HAS_STATE = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_colmena_state'"
 // With this, the size of the WAL file is what is in use of it: it shrinks when it starts anew.
 const LIMIT_WAL = 'PRAGMA journal_size_limit = 0'
+
+/** The index of the last write in a file, on a connection of a reader. */
+export function readLastWrite(reader: Pick<Reader, 'internal' | 'own'>): number {
+  const row = reader.internal(() => reader.own(SELECT_LAST_WRITE).get())
+  return Number((row as unknown as [bigint])[0])
+}
 
 /** A command of which some units are committed and the others not yet. */
 export interface Part {
@@ -74,6 +81,8 @@ export class DatabaseFile {
   /** Whether nobody else had written to the file when the open transaction took its lock. */
   #wasUntouched = false
   #checkpointAtBytes = 0
+  /** The transaction that is tried here: open on the writer, and to be rolled back. */
+  #trial: string | null = null
 
   private constructor(name: string, writer: Writer) {
     this.name = name
@@ -168,7 +177,9 @@ export class DatabaseFile {
     )
   }
 
+  /** Begins what stays: a transaction that is only tried makes room for it. */
   begin(foreignKeysOff = false): void {
+    this.endTrial()
     this.#own(() => this.writer.begin(foreignKeysOff))
     this.#wasUntouched = this.#own(() => this.writer.dataVersion()) === this.#dataVersion
   }
@@ -215,9 +226,34 @@ export class DatabaseFile {
     this.#dataVersion = this.#own(() => this.writer.dataVersion())
   }
 
+  /**
+   * Begins a transaction that is tried and never stays, under a key of its caller's. Its time is
+   * the one that apply will have where no other write comes first.
+   */
+  beginTrial(key: string, environment: Environment): Environment {
+    this.begin()
+    this.#trial = key
+    const wallMs = Math.max(this.clockMs, environment.wallMs)
+    const effective = { ...environment, wallMs }
+    this.#own(() => this.writer.resetUnit(effective, 0))
+    return effective
+  }
+
+  /** The key of the transaction that is tried here. */
+  get trial(): string | null {
+    return this.#trial
+  }
+
+  endTrial(): void {
+    if (this.#trial === null) return
+    this.#trial = null
+    this.rollback()
+  }
+
   /** Moves the applied index of a file that has nothing to apply below `index`. */
   bump(index: number, term: number): void {
-    if (this.#state.applied >= index) return
+    // One that is being tried on moves once that has ended.
+    if (this.#state.applied >= index || this.#trial !== null) return
     const { part } = this.#state
     assert(part === null || part.index > index, 'a half-applied command is not behind us')
     this.#transaction(() => this.commit(index, term, part))
@@ -250,6 +286,7 @@ export class DatabaseFile {
    */
   checkpointOver({ checkpointBytes, bytesMax }: WalBounds): number {
     const { walBytes } = this
+    if (this.#trial !== null) return walBytes
     if (walBytes <= checkpointBytes) {
       this.#checkpointAtBytes = 0
       return walBytes

@@ -50,3 +50,4 @@ export {
   type UserToStorage,
 } from './storage-protocol.ts'
 export type { Genesis, OriginRecord } from './system-file.ts'
+export type { TrialRequest } from './trials.ts'

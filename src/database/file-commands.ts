@@ -1,25 +1,18 @@
-import { AssertionFailure, assert } from '../base/assert.ts'
-import type {
-  Environment,
-  StatementResult,
-  Unit,
-  UnitError,
-  UnitResult,
-  WriteCommand,
-} from '../command/command.ts'
+import { assert } from '../base/assert.ts'
+import type { Environment, UnitError, UnitResult } from '../command/command.ts'
 import { classifyFailure } from '../sqlite/sqlite.ts'
 import type { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
-import { refusedSettings } from './settings.ts'
 import type { StatementWatch } from './statement-watch.ts'
-import { asTrouble, isSqliteError, MachineTrouble, troubleOf } from './trouble.ts'
-
-/** A write command at its place in the log. */
-export interface PlacedCommand {
-  readonly index: number
-  readonly term: number
-  readonly command: WriteCommand
-}
+import { asTrouble, isSqliteError, MachineTrouble } from './trouble.ts'
+import {
+  lastStatement,
+  mixUnit,
+  type PlacedCommand,
+  runUnit,
+  staleTransaction,
+  TransactionVanished,
+} from './unit.ts'
 
 export interface FileCommandsOptions {
   /** Whether the command's origin was registered at the command's index. */
@@ -32,21 +25,6 @@ export interface FileCommandsOptions {
   readonly watch?: StatementWatch | undefined
   /** Told which entries are about to run, in case one of them kills this process. */
   readonly note: ApplyingNote
-}
-
-/** A unit's answer took the whole SQLite transaction with it (`RAISE(ROLLBACK)` and its like). */
-class TransactionVanished extends Error {
-  override readonly name: string = 'TransactionVanished'
-  readonly index: number
-  readonly unit: number
-  readonly error: UnitError
-
-  constructor(index: number, unit: number, error: UnitError) {
-    super(error.message)
-    this.index = index
-    this.unit = unit
-    this.error = error
-  }
 }
 
 /**
@@ -153,7 +131,9 @@ function applyStretch(
   file.begin()
   options.watch?.begin()
   for (const placed of commands) {
-    if (!isNext(file, placed, options)) continue
+    const verdict = judge(file, placed, options)
+    if (verdict === 'stale') applied.push([placed, [staleTransaction()]])
+    if (verdict !== 'run') continue
     const environment = startCommand(file, placed, options)
     const results = placed.command.units.map((_, ordinal) => {
       const answer = answers.get(answerKey(placed.index, ordinal))
@@ -183,7 +163,7 @@ function applySolitary(
   const { part } = file
   assert(part === null || part.index === placed.index, 'a half-applied command comes first')
   const { units } = placed.command
-  if (part === null && (!isNext(file, placed, options) || units.length === 0)) {
+  if (part === null && (judge(file, placed, options) !== 'run' || units.length === 0)) {
     applyStretch(file, [placed], new Map(), placed, options)
     return
   }
@@ -243,20 +223,20 @@ function answerOf(error: unknown, file: DatabaseFile, statementIndex: number): U
   throw asTrouble(error, file.writer, file.writer.path)
 }
 
-function lastStatement(placed: PlacedCommand, ordinal: number): number {
-  return Math.max(0, (placed.command.units[ordinal]?.statements.length ?? 0) - 1)
-}
-
-/** Exactly once: only the origin's next command applies; a duplicate or a gap does nothing. */
-function isNext(
+/**
+ * Exactly once: only the origin's next command applies; a duplicate or a gap does nothing. A
+ * transaction applies only on the state that it was tried on, which it changes for good: so no
+ * second time either.
+ */
+function judge(
   file: DatabaseFile,
   { index, command }: PlacedCommand,
   options: FileCommandsOptions,
-): boolean {
-  return (
-    options.isRegistered(command.origin, index) &&
-    command.sequence === file.lastSequence(command.origin) + 1
-  )
+): 'nothing' | 'stale' | 'run' {
+  const { origin, sequence, trial } = command
+  if (!options.isRegistered(origin, index)) return 'nothing'
+  if (trial !== undefined) return trial.base === file.lastWrite ? 'run' : 'stale'
+  return sequence === file.lastSequence(origin) + 1 ? 'run' : 'nothing'
 }
 
 /** The command's environment, with a clock that never goes back in this file. */
@@ -266,85 +246,12 @@ function startCommand(
   options: FileCommandsOptions,
 ): Environment {
   file.writer.recordChanges(options.isMixedAt(index))
-  file.clockMs = Math.max(file.clockMs, command.environment.wallMs)
+  // Transactions that are tried meanwhile count on it: only what counts as a write moves it.
+  if (command.units.length > 0) file.clockMs = Math.max(file.clockMs, command.environment.wallMs)
   return { ...command.environment, wallMs: file.clockMs }
 }
 
 function finishCommand(file: DatabaseFile, { index, command }: PlacedCommand): void {
-  file.setSequence(command.origin, command.sequence)
+  if (command.trial === undefined) file.setSequence(command.origin, command.sequence)
   if (command.units.length > 0) file.lastWrite = index
-}
-
-/**
- * Runs one unit. With a savepoint of its own, a failing statement takes back its unit and nothing
- * else; the savepoint is taken even for one statement, since `ON CONFLICT FAIL` keeps what it did
- * and full-text tables lay out their pages by savepoints.
- */
-function runUnit(
-  file: DatabaseFile,
-  placed: PlacedCommand,
-  ordinal: number,
-  environment: Environment,
-  hasSavepoint: boolean,
-  watch: StatementWatch | undefined,
-): UnitResult {
-  const { writer } = file
-  const refused = refusedSettings(placed.command, writer.doubleQuotedStrings)
-  if (refused !== null) {
-    const { code, message } = refused
-    return { ok: false, error: { code, message, sqliteCode: 0, statementIndex: 0 } }
-  }
-  const unit = placed.command.units[ordinal] as Unit
-  const { statements } = unit
-  if (hasSavepoint) writer.savepoint()
-  writer.resetUnit(environment, ordinal)
-  const results: StatementResult[] = []
-  try {
-    for (const { sql, args } of statements) {
-      watch?.starts(sql)
-      results.push(writer.run(sql, args))
-      if (watch?.isDue(statements.length)) watch.look(placed.command.database, placed.index)
-    }
-    watch?.look(placed.command.database, placed.index)
-    if (unit.foreignKeysOff && !unit.foreignKeysUnchecked) writer.foreignKeys.check()
-  } catch (error) {
-    if (error instanceof AssertionFailure) throw error
-    watch?.look(placed.command.database, placed.index)
-    const position = Math.min(results.length, lastStatement(placed, ordinal))
-    const failure = classifyFailure(error, writer, position)
-    if (failure.kind === 'vanished') {
-      throw new TransactionVanished(placed.index, ordinal, failure.error)
-    }
-    if (failure.kind !== 'answer') throw troubleOf(failure, error, whereOf(file, placed))
-    if (hasSavepoint) writer.rollbackToSavepoint()
-    return { ok: false, error: failure.error }
-  }
-  if (hasSavepoint) writer.releaseSavepoint()
-  return { ok: true, statements: results }
-}
-
-function whereOf(file: DatabaseFile, placed: PlacedCommand): string {
-  return `${file.writer.path}, entry ${placed.index}`
-}
-
-/**
- * What a unit did goes into the file's digest, counted so that grouping does not show. Engines that
- * differ may store other values for the same statement, with the same counts: while they may be at
- * work, every row that was changed counts too.
- */
-function mixUnit(file: DatabaseFile, index: number, ordinal: number, result: UnitResult): void {
-  const { digest, writer } = file
-  digest.mix(index)
-  digest.mix(ordinal)
-  if (!result.ok) {
-    digest.mix(result.error.sqliteCode + 1)
-    return
-  }
-  digest.mix(0)
-  for (const { rowsAffected, lastInsertRowid } of result.statements) {
-    digest.mix(rowsAffected)
-    if (lastInsertRowid !== null) digest.mixBigint(lastInsertRowid)
-  }
-  const changesHash = writer.changesHash()
-  if (changesHash !== null) digest.mixBigint(changesHash)
 }

@@ -129,6 +129,23 @@ export function lowestOf({ system, files }: GenerationFiles): DatabaseFile {
   return lowest
 }
 
+/** Forgets origins that retired at or below `durable`: no entry of theirs can come any more. */
+export function forgetOrigins({ system, files }: GenerationFiles, durable: number): void {
+  const origins = system.originsRetiredUpTo(durable)
+  // A file on which a transaction is tried is asked the next time.
+  if (origins.length === 0 || [...files.values()].some(({ trial }) => trial !== null)) return
+  for (const file of files.values()) file.forgetSequences(origins)
+  const { file } = system
+  try {
+    file.begin()
+    system.forgetOrigins(origins)
+    file.commit(file.applied, file.term)
+  } catch (error) {
+    system.rollback()
+    throw error
+  }
+}
+
 function verifyFile(path: string, file: DatabaseFile, term: number, index: number): void {
   if (file.applied === index && file.term === term && file.part === null) return
   throw wrong(

@@ -13,13 +13,14 @@ import { applyConfChangeToState, decodeConfChange } from '../raft/raft.ts'
 import type { Entry } from '../raft/types.ts'
 import type { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
-import { applyToFile, type PlacedCommand } from './file-commands.ts'
+import { applyToFile } from './file-commands.ts'
 import { databasePath, hasFile, isDatabaseName, removeDatabase, syncWal } from './generation.ts'
 import { type OpenWriter, openOrCreate } from './generation-files.ts'
 import type { OutcomeGatherer } from './outcome.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import type { SystemFile } from './system-file.ts'
 import { asTrouble } from './trouble.ts'
+import { type PlacedCommand, staleTransaction } from './unit.ts'
 
 /** What a group works on. */
 export interface GroupContext {
@@ -105,7 +106,7 @@ function runSegment(
     openCreated(context, plan.command.database)
     const file = fileOf(context, plan.command.database, entry.index)
     if (file === null) {
-      answerMisnamed(context, entry, plan.command)
+      answerWithoutFile(context, entry, plan.command)
       continue
     }
     if (entry.index <= file.applied) continue
@@ -185,6 +186,8 @@ function changeConf(system: SystemFile, entry: Entry): void {
  * that was dropped since must not bring it back.
  */
 function createsDatabase({ system }: GroupContext, command: WriteCommand, index: number): boolean {
+  // It was tried on a database that there was.
+  if (command.trial !== undefined) return false
   const record = system.databases.get(command.database)
   if (record !== undefined && (record.droppedIndex === null || index <= record.droppedIndex)) {
     return false
@@ -278,16 +281,30 @@ function gather(
 ): void {
   if (command.origin !== ownOrigin) return
   const { database, sequence } = command
-  gatherer.sequences.set(database, sequence)
+  const isTried = command.trial !== undefined
+  if (!isTried) gatherer.sequences.set(database, sequence)
   if (units === null) return
-  const bytes = encodeCommandResult({ database, sequence, index, term, units })
+  // What a transaction's statements answered its caller knows from the trial.
+  const answers = isTried
+    ? units.map((unit) => (unit.ok ? { ...unit, statements: [] } : unit))
+    : units
+  const bytes = encodeCommandResult({ database, sequence, isTried, index, term, units: answers })
   gatherer.results.push({ index, bytes })
 }
 
-/** A write to what no database can be called changes nothing, and its caller must not wait. */
-function answerMisnamed(context: GroupContext, entry: Entry, command: WriteCommand): void {
-  const { database, units } = command
-  if (isDatabaseName(database) || !context.system.isRegistered(command.origin, entry.index)) return
+/**
+ * A write to what no database can be called, or a transaction on one that was dropped since,
+ * changes nothing, and its caller must not wait.
+ */
+function answerWithoutFile(context: GroupContext, entry: Entry, command: WriteCommand): void {
+  const { database, units, trial } = command
+  if (!context.system.isRegistered(command.origin, entry.index)) return
+  const placed = { index: entry.index, term: entry.term, command }
+  if (trial !== undefined) {
+    gather(context, placed, [staleTransaction()])
+    return
+  }
+  if (isDatabaseName(database)) return
   const error = {
     code: 'ERR_INVALID_ARGUMENT',
     message: `${JSON.stringify(database)} is no name that a database can have`,
@@ -295,5 +312,5 @@ function answerMisnamed(context: GroupContext, entry: Entry, command: WriteComma
     statementIndex: 0,
   }
   const answers = units.map(() => ({ ok: false as const, error }))
-  gather(context, { index: entry.index, term: entry.term, command }, answers)
+  gather(context, placed, answers)
 }

@@ -10,7 +10,7 @@ import {
   type RowBudget,
   type StatementDescription,
 } from '../sqlite/sqlite.ts'
-import { SELECT_APPLIED } from './database-file.ts'
+import { readLastWrite, SELECT_APPLIED } from './database-file.ts'
 import {
   isStale,
   openConnection,
@@ -56,6 +56,8 @@ export interface ReadStatement {
 export interface ReadSnapshot extends Disposable {
   /** @throws ColmenaError ERR_READ_EXPIRED */
   query(sql: string, args: StatementArgs, budget?: RowBudget | undefined): QueryResult
+  /** The index of the last write to the database that is in it, null where there is none yet. */
+  lastWrite(): number | null
   close(): void
 }
 
@@ -145,11 +147,18 @@ export class DatabaseReader {
       if (isOpen && !borrowed.isExpired) close()
       isOpen = false
     }
+    const check = (): void => {
+      borrowed.refuseExpired()
+      if (!isOpen) throw new ColmenaError('ERR_CLOSED', 'the read snapshot was closed')
+    }
     return {
       query: (sql, args, budget) => {
-        borrowed.refuseExpired()
-        if (!isOpen) throw new ColmenaError('ERR_CLOSED', 'the read snapshot was closed')
+        check()
         return reader.query(sql, args, budget)
+      },
+      lastWrite: () => {
+        check()
+        return reader.path === ':memory:' ? null : readLastWrite(reader)
       },
       close: closeOnce,
       [Symbol.dispose]: closeOnce,

@@ -18,6 +18,7 @@ import {
 import {
   closeFiles,
   type ExpectedSnapshot,
+  forgetOrigins,
   lowestOf,
   type OpenWriter,
   openGeneration,
@@ -36,6 +37,7 @@ import {
 } from './outcome.ts'
 import { PinnedSnapshot } from './snapshot.ts'
 import { type Genesis, type OriginRecord, SystemFile } from './system-file.ts'
+import { Trials } from './trials.ts'
 import { haltingTrouble, type MachineTrouble, withDataDirErrors } from './trouble.ts'
 import { WAL_BOUNDS, type WalBounds } from './wal-bounds.ts'
 
@@ -77,6 +79,8 @@ export class Replica {
   #mustSyncDirectory = true
   #hasInstalled = false
   #isClosed = false
+  /** Transactions that are tried on the files of the present generation. */
+  readonly trials: Trials = new Trials((database) => this.#files.get(database))
 
   private constructor(options: ReplicaOptions) {
     this.#options = options
@@ -265,10 +269,12 @@ export class Replica {
     this.bump(this.#applied)
     if (this.#mustSyncDirectory) syncDirectoryNow(this.#path)
     this.#mustSyncDirectory = false
-    // Files may be ahead of it, but a database that can't be opened yet has no file to ask.
-    const durable = this.#applied
+    // Files may be ahead of it, but a database that can't be opened yet has no file to ask; those
+    // on which transactions are tried may be behind.
+    const behind = this.#all().filter(({ trial }) => trial !== null)
+    const durable = Math.min(this.#applied, ...behind.map(({ applied }) => applied))
     for (const file of this.#all()) syncWal(file.writer.walPath)
-    this.#forgetOrigins(durable)
+    forgetOrigins({ system: this.#system, files: this.#files }, durable)
     return durable
   }
 
@@ -283,10 +289,12 @@ export class Replica {
 
   /**
    * Holds every database at one index, so that they can be copied while entries go on applying.
-   * Null while some file is ahead of the others, which replay ends.
+   * Null while some file is ahead of the others, which replay ends. A trial that keeps a file
+   * behind ends.
    */
   pinSnapshot(): PinnedSnapshot | null {
     if (this.highestApplied > this.#applied) return null
+    for (const file of this.#all()) if (file.applied < this.#applied) file.endTrial()
     this.bump(this.#applied)
     return PinnedSnapshot.pin({
       index: this.#applied,
@@ -375,21 +383,6 @@ export class Replica {
       ownOrigin: this.ownOrigin,
       originsChanged: gathered.originsChanged,
       databasesChanged: gathered.databasesChanged,
-    }
-  }
-
-  #forgetOrigins(durable: number): void {
-    const origins = this.#system.originsRetiredUpTo(durable)
-    if (origins.length === 0) return
-    for (const file of this.#files.values()) file.forgetSequences(origins)
-    const { file } = this.#system
-    try {
-      file.begin()
-      this.#system.forgetOrigins(origins)
-      file.commit(file.applied, file.term)
-    } catch (error) {
-      this.#system.rollback()
-      throw error
     }
   }
 

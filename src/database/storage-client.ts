@@ -11,6 +11,8 @@ import {
   type SnapshotCopy,
   type StorageToEngine,
 } from './storage-protocol.ts'
+import type { TrialRequest } from './trials.ts'
+import type { Failure } from './trouble.ts'
 
 /** What the storage thread tells by itself. */
 export interface StorageHandlers {
@@ -71,6 +73,19 @@ export class StorageClient {
     this.#post({ kind: 'makeDurable', id, index })
   }
 
+  /** Tries statements of a transaction; `done` gets an encoded `TrialAnswer`. */
+  tryStatements(
+    step: TrialRequest,
+    done: (error: Error | null, answer: Uint8Array | null) => void,
+  ): void {
+    const id = this.#await((error, value) => done(error, value as Uint8Array | null))
+    this.#post({ kind: 'tryStatements', id, ...step })
+  }
+
+  endTrial(database: string, key: string): void {
+    this.#post({ kind: 'endTrial', database, key })
+  }
+
   /** Ends the storage thread once what it has is applied. */
   close(done: Done): void {
     const id = this.#await((error) => {
@@ -105,8 +120,12 @@ export class StorageClient {
         const done = this.#waiting.get(message.id)
         this.#waiting.delete(message.id)
         const { error } = message
-        done?.(error && new ColmenaError(error.code as ErrorCode, error.message), message.value)
+        done?.(error && toError(error), message.value)
       }
     }
   }
+}
+
+function toError({ code, message, retryable }: Failure): ColmenaError {
+  return new ColmenaError(code as ErrorCode, message, { retryable })
 }

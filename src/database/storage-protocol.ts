@@ -7,6 +7,8 @@ import type { DropAnswer, OwnSequence } from './outcome.ts'
 import type { DatabaseStatus } from './replica.ts'
 import type { SlowWrite } from './statement-watch.ts'
 import type { Genesis } from './system-file.ts'
+import type { TrialRequest } from './trials.ts'
+import type { Failure } from './trouble.ts'
 import type { WalBounds } from './wal-bounds.ts'
 
 /**
@@ -89,13 +91,10 @@ export type EngineToStorage =
     }
   | { readonly kind: 'deleteOtherGenerations' }
   | { readonly kind: 'makeDurable'; readonly id: number; readonly index: number }
+  /** A step of a transaction that this node, as the leader, tries; answered with bytes. */
+  | ({ readonly kind: 'tryStatements'; readonly id: number } & TrialRequest)
+  | { readonly kind: 'endTrial'; readonly database: string; readonly key: string }
   | { readonly kind: 'close'; readonly id: number }
-
-/** Why a request failed. */
-export interface Failure {
-  readonly code: string
-  readonly message: string
-}
 
 export type StorageToEngine =
   | { readonly kind: 'opened'; readonly state: ReplicaState }

@@ -2,7 +2,6 @@ import { join } from 'node:path'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
 import { release } from '../base/bytes.ts'
-import { isColmenaError } from '../base/errors.ts'
 import { processNowMs } from '../base/process-clock.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { Entry } from '../raft/types.ts'
@@ -15,14 +14,14 @@ import {
   decodeEntries,
   type EngineToStorage,
   encodeResults,
-  type Failure,
   type ReplicaState,
   type StorageToEngine,
   type StorageToUser,
   type StorageWorkerData,
   type UserToStorage,
 } from './storage-protocol.ts'
-import { MachineTrouble } from './trouble.ts'
+import { answerStep } from './trials.ts'
+import { asFailure } from './trouble.ts'
 import { largeWalMessage, restMsAt, WAL_BOUNDS, type WalBounds } from './wal-bounds.ts'
 
 /** How much of what waits goes into one group: it bounds how long an answer can wait for others. */
@@ -289,6 +288,12 @@ class StorageThread {
       case 'deleteOtherGenerations':
         this.#replica.deleteOtherGenerations()
         break
+      case 'tryStatements':
+        this.#answer(request.id, () => answerStep(this.#replica.trials, request))
+        break
+      case 'endTrial':
+        this.#replica.trials.end(request.database, request.key)
+        break
       case 'makeDurable':
         this.#answer(request.id, () => this.#replica.makeDurable())
         break
@@ -335,7 +340,8 @@ class StorageThread {
       this.#tellEngine({ kind: 'reply', id, error: null, value: copy })
     } catch (error) {
       // A copy is no part of the state: whatever stopped it, the next one may succeed.
-      const failure = asFailure(error) ?? { code: 'ERR_FAILED', message: String(error) }
+      const failed = { code: 'ERR_FAILED', message: String(error), retryable: true }
+      const failure = asFailure(error) ?? failed
       this.#tellEngine({ kind: 'reply', id, error: failure, value: null })
     }
   }
@@ -384,13 +390,6 @@ class StorageThread {
     this.#engine.close()
     this.#user.close()
   }
-}
-
-/** How an ordinary failure is told; null for a bug of ours, or a sync that failed. */
-function asFailure(error: unknown): Failure | null {
-  if (error instanceof MachineTrouble) return { code: 'ERR_APPLY_HALTED', message: error.message }
-  if (isColmenaError(error)) return { code: error.code, message: error.message }
-  return null
 }
 
 assert(parentPort !== null, 'the storage thread runs as a worker')

@@ -91,3 +91,18 @@ export function withDataDirErrors<T>(work: () => T): T {
     throw new ColmenaError('ERR_DATA_DIR', error.message, { cause: error, retryable: true })
   }
 }
+
+/** Why a request of another thread failed. */
+export interface Failure {
+  readonly code: string
+  readonly message: string
+  readonly retryable: boolean
+}
+
+/** How an ordinary failure is told to another thread; null for a bug of ours, or a failed sync. */
+export function asFailure(error: unknown): Failure | null {
+  if (error instanceof MachineTrouble) return asFailure(error.toError())
+  if (!isColmenaError(error)) return null
+  const { code, message, retryable } = error
+  return { code, message, retryable }
+}

@@ -73,7 +73,7 @@ export class Applying {
         if (type !== 'normal' || data.length === 0) continue
         if (commandKind(data) !== 'write') continue
         const header = decodeWriteHeader(data)
-        const isIt = header.database === database && header.sequence === sequence
+        const isIt = header.database === database && header.sequence === sequence && !header.isTried
         if (isIt && header.origin === origin) return index
       }
     }

@@ -1,6 +1,7 @@
 import type { Log } from '../log/log.ts'
 import { type ConfState, type HardState, type MemberId, Raft, type Snapshot } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
+import { Commands } from './commands.ts'
 import { Decisions, type Details } from './decisions.ts'
 import { EngineMix } from './engine-mix.ts'
 import { Failover } from './failover.ts'
@@ -99,6 +100,25 @@ export function createMembership(
     ...calls,
   }
   return new Membership(options, replica)
+}
+
+export function createCommands(
+  { config, ports, transport, applier, replica }: CoreParts,
+  raft: Raft,
+  membership: Membership,
+  schedule: () => void,
+): Commands {
+  return new Commands({
+    raft,
+    config,
+    ports,
+    transport,
+    applier,
+    registered: replica.origin,
+    isMember: () => membership.record(raft.id) !== undefined,
+    nodeId: (id) => membership.nodeId(id) ?? String(id),
+    schedule,
+  })
 }
 
 export function createRemovalWatch(

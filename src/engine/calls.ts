@@ -1,5 +1,6 @@
 import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
+import type { MemberId } from '../raft/raft.ts'
 import type { Reply } from '../transport/transport.ts'
 import { answerIsMember } from './removal-watch.ts'
 import { answerRequest } from './requests.ts'
@@ -8,12 +9,20 @@ import {
   CALLS,
   decodeJoin,
   decodeMemberChange,
+  decodeTrialName,
+  decodeTrialStep,
   encodeClusterFound,
   encodeLeaderAnswer,
 } from './wire.ts'
 
 /** Answers what other processes ask: members, and nodes that want to become one. */
-export function answerCall(parts: StatusParts, kind: number, body: Uint8Array, reply: Reply): void {
+export function answerCall(
+  parts: StatusParts,
+  from: MemberId,
+  kind: number,
+  body: Uint8Array,
+  reply: Reply,
+): void {
   const { core, config } = parts
   switch (kind) {
     case CALLS.findCluster: {
@@ -39,11 +48,40 @@ export function answerCall(parts: StatusParts, kind: number, body: Uint8Array, r
     case CALLS.changeMember:
       answerChange(parts, body, reply)
       break
+    case CALLS.tryStatements:
+    case CALLS.endTrial:
+      answerTrial(parts, from, kind, body, reply)
+      break
     case CALLS.isMember:
       reply(null, answerIsMember(core.raft, core.membership, body))
       break
     default:
       reply(new ColmenaError('ERR_UNSUPPORTED_FORMAT', `unknown call ${kind}: update this node`))
+  }
+}
+
+function answerTrial(
+  { core }: StatusParts,
+  from: MemberId,
+  kind: number,
+  body: Uint8Array,
+  reply: Reply,
+): void {
+  const { trials } = core.commands
+  try {
+    if (kind === CALLS.endTrial) {
+      const { database, key } = decodeTrialName(body)
+      trials.end(database, key)
+      reply(null, new Uint8Array())
+      return
+    }
+    trials.step(from, decodeTrialStep(body), (error, answer) => {
+      if (error === null || error instanceof ColmenaError) reply(error, answer ?? undefined)
+      else reply(new ColmenaError('ERR_FAILED', error.message))
+    })
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    reply(new ColmenaError('ERR_INVALID_ARGUMENT', `not a transaction: ${error.message}`))
   }
 }
 

@@ -1,11 +1,12 @@
 import { type MemberId, NO_MEMBER, type Raft } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
-import { Drops } from './drops.ts'
 import { Outbox, type Sending, type Way } from './outbox.ts'
-import type { AppliedReport, EnginePorts } from './ports.ts'
+import type { AppliedReport, Applier, EnginePorts } from './ports.ts'
 import { Proposals } from './proposals.ts'
 import type { EngineConfig } from './protocol.ts'
 import { Registration } from './registration.ts'
+import { Repeated } from './repeated.ts'
+import { Trials } from './trials.ts'
 import { decodeRefusal, encodeRefusal, FRAMES, type Refusal } from './wire.ts'
 
 export interface CommandsOptions {
@@ -15,8 +16,11 @@ export interface CommandsOptions {
   readonly transport: Transport
   /** This member's origin in the databases, '' for none. */
   readonly registered: string
+  readonly applier: Applier
   /** Whether the configuration names this node. */
   readonly isMember: () => boolean
+  readonly nodeId: (id: MemberId) => string
+  readonly schedule: () => void
 }
 
 /** Commands on their way into the log: this node's own, and on the leader everybody's. */
@@ -25,7 +29,11 @@ export class Commands {
   readonly #outbox: Outbox
   readonly #proposals: Proposals
   readonly #registration: Registration
-  readonly drops: Drops
+  readonly drops: Repeated
+  /** Transactions that this node tried, and wants to stay. */
+  readonly commits: Repeated
+  /** Those that are tried on this node, as the leader. */
+  readonly trials: Trials
   /** Commands sent to another node's log since the start. */
   forwards = 0
 
@@ -40,8 +48,25 @@ export class Commands {
       rejected: (database, from, to, error) =>
         ports.toUser({ kind: 'rejected', database, from, to, error }),
     })
-    const refuse = (to: MemberId, refusal: Refusal): void => this.#refuse(to, refusal)
-    this.#proposals = new Proposals({ raft, clock, random, refuse })
+    this.#proposals = new Proposals({
+      raft,
+      clock,
+      random,
+      refuse: (to, refusal) => this.#refuse(to, refusal),
+      tried: (database, key) => this.trials.end(database, key),
+    })
+    this.trials = new Trials({
+      raft,
+      clock,
+      random,
+      applier: options.applier,
+      proposals: this.#proposals,
+      applied: () => ports.shared.applied(),
+      idleMs: config.transactionIdleMs,
+      totalMs: config.transactionMs,
+      nodeId: options.nodeId,
+      schedule: options.schedule,
+    })
     this.#registration = new Registration({
       memberId: config.memberId,
       origin: config.origin,
@@ -51,14 +76,22 @@ export class Commands {
       askAgainMs: config.electionTimeoutMs / 2,
       send: (bytes) => this.#sendControl(bytes),
     })
-    this.drops = new Drops({
-      origin: config.origin,
+    const repeated = {
       clock,
       askAgainMs: config.electionTimeoutMs / 2,
       leaderWaitMs: 2 * config.electionTimeoutMs,
       requestTimeoutMs: config.requestTimeoutMs,
-      send: (bytes) => this.#sendControl(bytes.slice()),
+      send: (bytes: Uint8Array) => this.#sendControl(bytes.slice()),
+    }
+    this.drops = new Repeated({
+      ...repeated,
+      undone: 'the database was not dropped',
       rejected: (request, error) => ports.toUser({ kind: 'dropRejected', request, error }),
+    })
+    this.commits = new Repeated({
+      ...repeated,
+      undone: 'the transaction was given up; it was not applied',
+      rejected: (number, error) => ports.toUser({ kind: 'commitRejected', number, error }),
     })
   }
 
@@ -95,15 +128,19 @@ export class Commands {
   flush(isLogFull: boolean): void {
     if (this.#options.raft.leader !== NO_MEMBER && this.#registration.isDone) {
       this.drops.ask()
+      this.commits.ask()
       this.#outbox.flush((bytes, sending) => this.#send(bytes, sending))
     }
     this.#proposals.flush(isLogFull)
+    this.trials.advance()
   }
 
   tick(): void {
+    this.trials.tick()
     if (this.#options.raft.leader === NO_MEMBER) {
       this.#outbox.expire()
       this.drops.expire()
+      this.commits.expire()
       return
     }
     this.#outbox.resendOverdue()
@@ -117,7 +154,10 @@ export class Commands {
 
   /** Another leader or term: what was sent may be lost. */
   leaderChanged(): void {
+    this.trials.reset()
     this.#proposals.reset()
+    this.drops.askSoon()
+    this.commits.askSoon()
     this.#outbox.resendAll()
     this.#registration.askSoon()
     if (this.#options.raft.leader !== NO_MEMBER) this.#register()

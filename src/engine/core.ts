@@ -8,6 +8,7 @@ import { ApplyWatch } from './apply-watch.ts'
 import { Applying } from './applying.ts'
 import {
   type CoreParts,
+  createCommands,
   createDecisions,
   createFailover,
   createMembership,
@@ -18,7 +19,7 @@ import {
   createSnapshots,
   createTerms,
 } from './assembly.ts'
-import { Commands } from './commands.ts'
+import type { Commands } from './commands.ts'
 import { Compaction } from './compaction.ts'
 import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
@@ -94,14 +95,7 @@ export class Core {
       warning: (code, message) => this.#warn(code, message),
       decided: (what, details) => this.decisions.say(what, details),
     })
-    this.commands = new Commands({
-      raft: this.raft,
-      config: parts.config,
-      ports,
-      transport: parts.transport,
-      registered: replica.origin,
-      isMember: () => this.membership.record(this.raft.id) !== undefined,
-    })
+    this.commands = createCommands(parts, this.raft, this.membership, () => this.schedule())
     this.failover = createFailover(parts, this.raft, () => this.schedule())
     this.applying = new Applying({
       raft: this.raft,

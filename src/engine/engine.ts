@@ -320,7 +320,7 @@ export class Engine {
         this.#core?.linkChanged(peer)
         if (cause === 'processGone') this.#core?.processGone(peer)
       },
-      call: (_from, kind, body, reply) => this.#call(kind, body, reply),
+      call: (from, kind, body, reply) => this.#call(from.memberId, kind, body, reply),
       snapshotOffered: (_from, manifest, accept, refuse) => {
         if (this.#core === null) refuse('not running yet')
         else this.#core.snapshots.offered(manifest, accept, refuse)
@@ -341,9 +341,9 @@ export class Engine {
     core.linkChanged(peer)
   }
 
-  #call(kind: number, body: Uint8Array, reply: Reply): void {
+  #call(from: MemberId, kind: number, body: Uint8Array, reply: Reply): void {
     const parts = this.running
-    if (parts !== null) answerCall(parts, kind, body, reply)
+    if (parts !== null) answerCall(parts, from, kind, body, reply)
     else reply(new ColmenaError('ERR_BUSY', 'this node is still starting', { retryable: true }))
   }
 

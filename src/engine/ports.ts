@@ -1,6 +1,11 @@
 import type { Clock, Done, Random } from '../base/ports.ts'
 import type { SharedState } from '../base/shared-state.ts'
-import type { AppliedReport, ReplicaState, SnapshotCopy } from '../database/database.ts'
+import type {
+  AppliedReport,
+  ReplicaState,
+  SnapshotCopy,
+  TrialRequest,
+} from '../database/database.ts'
 import type { Disk } from '../log/log.ts'
 import type { Entry } from '../raft/raft.ts'
 import type { Transport, TransportHandlers, TransportOptions } from '../transport/transport.ts'
@@ -27,6 +32,13 @@ export interface Applier {
   deleteOtherGenerations(): void
   /** Moves idle databases to `index`, then tells up to where the files are durable. */
   makeDurable(index: number, done: (error: Error | null, durable: number) => void): void
+  /** Tries statements of a transaction; `done` gets an encoded `TrialAnswer`. */
+  tryStatements(
+    request: TrialRequest,
+    done: (error: Error | null, answer: Uint8Array | null) => void,
+  ): void
+  /** Leaves nothing of a trial; one that is over is nothing. */
+  endTrial(database: string, key: string): void
   close(done: Done): void
 }
 

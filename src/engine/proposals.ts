@@ -12,6 +12,16 @@ export interface ProposalsOptions {
   readonly random: Random
   /** Tells the origin's engine, this node's included, from where to send again. */
   readonly refuse: (to: MemberId, refusal: Refusal) => void
+  /** A transaction that was tried is on its way into the log. */
+  readonly tried: (database: string, key: string) => void
+}
+
+/** A command that waits until no transaction is tried on its database any more. */
+interface Held {
+  readonly from: MemberId
+  readonly origin: string
+  readonly bytes: Uint8Array
+  readonly isRestart: boolean
 }
 
 interface Gathered {
@@ -38,6 +48,8 @@ export class Proposals {
   readonly #expected = new Map<string, Expected>()
   #lastWallMs = 0
   #gathered: Gathered[] = []
+  /** By database: the write gates that are closed, and what waits at them in order. */
+  readonly #gates = new Map<string, Held[]>()
   /** Commands taken into this node's log since the start. */
   count = 0
 
@@ -49,6 +61,18 @@ export class Proposals {
   reset(): void {
     this.#expected.clear()
     this.#gathered = []
+    this.#gates.clear()
+  }
+
+  /** Holds back the writes of a database, but for transactions that were tried. */
+  closeGate(database: string): void {
+    if (!this.#gates.has(database)) this.#gates.set(database, [])
+  }
+
+  openGate(database: string): void {
+    const held = this.#gates.get(database) ?? []
+    this.#gates.delete(database)
+    for (const { from, bytes, isRestart } of held) this.gather(from, bytes, isRestart)
   }
 
   /**
@@ -62,7 +86,19 @@ export class Proposals {
       this.#gathered.push({ from, bytes, slot: null })
       return
     }
-    const { origin, database, sequence } = decodeWriteHeader(bytes)
+    const { origin, database, sequence, isTried } = decodeWriteHeader(bytes)
+    if (isTried) {
+      this.#gathered.push({ from, bytes, slot: null })
+      this.#options.tried(database, trialKey(origin, sequence))
+      return
+    }
+    const held = this.#gates.get(database)
+    if (held !== undefined) {
+      // It begins again from there: what it sent before it will send again.
+      const kept = isRestart ? held.filter((other) => other.origin !== origin) : held
+      this.#gates.set(database, [...kept, { from, origin, bytes, isRestart }])
+      return
+    }
     const key = `${origin}/${database}`
     const expected = this.#expectation(key)
     if (isRestart) {
@@ -125,4 +161,9 @@ export class Proposals {
       seedLow: random.u32(),
     })
   }
+}
+
+/** What names a transaction in all the cluster. */
+export function trialKey(origin: string, number: number): string {
+  return `${origin}/${number}`
 }

@@ -38,6 +38,8 @@ export interface EngineConfig {
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
   readonly requestTimeoutMs: number
+  readonly transactionIdleMs: number
+  readonly transactionMs: number
   readonly logRetainBytes: number
   readonly fingerprint: string
   /** Bounds for tests and odd machines; defaults in node/options. */
@@ -56,6 +58,16 @@ export interface ErrorMessage {
   readonly index?: number | undefined
 }
 
+/** Statements of a transaction, for the leader to try. */
+export interface TrialStep {
+  /** An encoded write command, whose units have one statement each. */
+  readonly bytes: Uint8Array
+  /** Whether the transaction begins here. */
+  readonly begins: boolean
+  /** The last write that one which begins must find, null for whichever it is. */
+  readonly base: number | null
+}
+
 /** What an operator may ask of a member. */
 export type MemberChange = 'promote' | 'demote' | 'remove'
 
@@ -70,6 +82,16 @@ export type EngineRequest =
   /** Acknowledged at once; the outcome is in `drops` of the storage thread, or `dropRejected`. */
   | { readonly method: 'dropDatabase'; readonly database: string; readonly request: number }
   | { readonly method: 'dropSettled'; readonly request: number }
+  /** A step of a transaction for the leader to try: answered with an encoded `TrialAnswer`. */
+  | { readonly method: 'tryStatements'; readonly step: TrialStep }
+  /** A transaction that its owner has no more use for. */
+  | { readonly method: 'endTrial'; readonly database: string; readonly number: number }
+  /**
+   * An encoded write command with a trial. Acknowledged at once; the outcome comes as a result of
+   * that number, or as `commitRejected`.
+   */
+  | { readonly method: 'commit'; readonly number: number; readonly bytes: Uint8Array }
+  | { readonly method: 'commitSettled'; readonly number: number }
   /** What became of an own command whose caller timed out. */
   | { readonly method: 'outcome'; readonly database: string; readonly sequence: number }
 
@@ -114,6 +136,8 @@ export type EngineToUser =
     }
   /** A `dropDatabase` that will never apply. */
   | { readonly kind: 'dropRejected'; readonly request: number; readonly error: ErrorMessage }
+  /** A `commit` that will never apply. */
+  | { readonly kind: 'commitRejected'; readonly number: number; readonly error: ErrorMessage }
   | {
       readonly kind: 'readAnswer'
       readonly id: number

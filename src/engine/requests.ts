@@ -1,9 +1,11 @@
 import { ColmenaError } from '../base/errors.ts'
+import { encodeDropDatabase } from '../command/command.ts'
 import { awaitDeposition } from './leadership.ts'
 import { changeMember } from './member-requests.ts'
 import { engineMetrics } from './metrics.ts'
 import type { EngineRequest } from './protocol.ts'
 import { engineStatus, type StatusParts } from './status.ts'
+import { endTrial, tryStatements } from './trial-requests.ts'
 import { CALLS, decodeLeaderAnswer } from './wire.ts'
 
 /** Called once with an error or a value that can cross threads. */
@@ -26,12 +28,31 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
       answer(null, core.applying.indexOf(config.origin, request.database, request.sequence))
       break
     case 'dropDatabase':
-      core.commands.drops.add(request.database, request.request)
+      core.commands.drops.add(
+        request.request,
+        encodeDropDatabase({ ...request, origin: config.origin }),
+      )
       core.schedule()
       answer(null, null)
       break
     case 'dropSettled':
       core.commands.drops.settled(request.request)
+      answer(null, null)
+      break
+    case 'tryStatements':
+      tryStatements(parts, request.step, answer)
+      break
+    case 'endTrial':
+      endTrial(parts, request)
+      answer(null, null)
+      break
+    case 'commit':
+      core.commands.commits.add(request.number, request.bytes)
+      core.schedule()
+      answer(null, null)
+      break
+    case 'commitSettled':
+      core.commands.commits.settled(request.number)
       answer(null, null)
       break
     case 'changeMember':

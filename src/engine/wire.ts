@@ -3,7 +3,7 @@ import { ColmenaError, type ErrorCode } from '../base/errors.ts'
 import { decodeMemberRecords, encodeMemberRecords, type MemberRecord } from '../command/command.ts'
 import type { MemberId, MessageType } from '../raft/raft.ts'
 import type { Lane } from '../transport/transport.ts'
-import type { MemberChange } from './protocol.ts'
+import type { MemberChange, TrialStep } from './protocol.ts'
 
 /** Kinds of frames between engines. Numbers are on the wire: never reuse one. */
 export const FRAMES = {
@@ -27,6 +27,8 @@ export const CALLS = {
   transfer: 3,
   changeMember: 4,
   isMember: 5,
+  tryStatements: 6,
+  endTrial: 7,
 } as const
 
 /**
@@ -121,6 +123,44 @@ export function decodeLeaderAnswer(bytes: Uint8Array): LeaderAnswer {
   }
 }
 
+export function encodeTrialStep({ bytes, begins, base }: TrialStep): Uint8Array {
+  const writer = new ByteWriter(16 + bytes.length)
+  return writer
+    .u8(begins ? 1 : 0)
+    .u53(base === null ? 0 : base + 1)
+    .raw(bytes)
+    .finish()
+}
+
+/** @throws DecodeError */
+export function decodeTrialStep(bytes: Uint8Array): TrialStep {
+  const reader = new ByteReader(bytes)
+  const begins = reader.u8() === 1
+  const base = reader.u53()
+  const command = bytes.slice(TRIAL_STEP_HEADER_BYTES)
+  return { begins, base: base === 0 ? null : base - 1, bytes: command }
+}
+
+/** Names a transaction that its owner has no more use for. */
+export interface TrialName {
+  readonly database: string
+  readonly key: string
+}
+
+export function encodeTrialName({ database, key }: TrialName): Uint8Array {
+  return new ByteWriter().text(database).text(key).finish()
+}
+
+/** @throws DecodeError */
+export function decodeTrialName(bytes: Uint8Array): TrialName {
+  const reader = new ByteReader(bytes)
+  const database = reader.text()
+  const key = reader.text()
+  reader.end()
+  return { database, key }
+}
+
+const TRIAL_STEP_HEADER_BYTES = 9
 const CHANGES: readonly MemberChange[] = ['promote', 'demote', 'remove']
 
 export function encodeMemberChange(change: MemberChange, id: MemberId): Uint8Array {

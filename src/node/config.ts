@@ -24,6 +24,8 @@ export interface OpenConfig {
   readonly electionTimeoutMs: number
   readonly requestTimeoutMs: number
   readonly statementTimeoutMs: number
+  readonly transactionIdleMs: number
+  readonly transactionMs: number
   readonly slowMs: number
   readonly joinTimeoutMs: number
   readonly logRetainBytes: number
@@ -71,6 +73,8 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     electionTimeoutMs,
     requestTimeoutMs: checkInteger(options, 'requestTimeoutMs', 1, TIMER_MS_MAX),
     statementTimeoutMs: checkInteger(options, 'statementTimeoutMs', 1, TIMER_MS_MAX),
+    transactionIdleMs: checkInteger(options, 'transactionIdleMs', 1, TIMER_MS_MAX),
+    transactionMs: checkInteger(options, 'transactionMs', 1, TIMER_MS_MAX),
     slowMs: checkInteger(options, 'slowMs', 1, TIMER_MS_MAX),
     joinTimeoutMs: checkInteger(options, 'joinTimeoutMs', 1, TIMER_MS_MAX),
     logRetainBytes: checkInteger(options, 'logRetainBytes', 0, Number.MAX_SAFE_INTEGER),

@@ -3,7 +3,6 @@ import type { Statement, Unit } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
 import {
   type Classification,
-  type QueryResult,
   type StatementDescription,
   splitStatements,
 } from '../sqlite/sqlite.ts'
@@ -11,33 +10,34 @@ import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-optio
 import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
 import { DatabaseReader } from './database-reader.ts'
+import { DatabaseReads, type ReadOptions } from './database-reads.ts'
 import { checkNotAborted, readFailure, type StatementPlace } from './failures.ts'
-import {
-  checkTarget,
-  copyIsolated,
-  type DatabaseCopy,
-  type IsolatedOptions,
-  readIsolated,
-} from './isolated-reads.ts'
+import { checkTarget, copyIsolated, type DatabaseCopy } from './isolated-reads.ts'
 import { type MigrateOptions, toMigration } from './migration.ts'
 import type { NodeCore } from './node-core.ts'
 import { createResultSet, type ResultSet, type Row } from './result-set.ts'
+import { runScript } from './script.ts'
 import {
   type BatchStatement,
   type InputArgs,
   type InputStatement,
-  keepStatement,
-  refuseTransaction,
   toStatement,
   toStatements,
 } from './statement.ts'
 import { traced, tracingApi } from './tracing.ts'
+import { Transaction, type TransactionMode } from './transaction.ts'
+import { checkMode, refuseNested, runTransaction } from './transaction-scope.ts'
 import type { Written } from './write-call.ts'
 
 /** What a handle is made with, checked and complete. */
 export interface DatabaseConfig {
   readonly consistency: Consistency
   readonly doubleQuotedStrings: boolean | undefined
+}
+
+/** A call's options for a transaction that runs to its end by itself. */
+export interface TransactionCallOptions extends CallOptions {
+  readonly mode?: TransactionMode | undefined
 }
 
 const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
@@ -57,6 +57,7 @@ export class Database {
   readonly #consistency: Consistency
   readonly #doubleQuotedStrings: boolean | undefined
   readonly #tracing = tracingApi()
+  readonly #reads: DatabaseReads
   #reader: DatabaseReader | undefined
   #isClosed = false
 
@@ -65,6 +66,8 @@ export class Database {
     this.name = name
     this.#consistency = config.consistency
     this.#doubleQuotedStrings = config.doubleQuotedStrings
+    const asked = { database: name, doubleQuotedStrings: config.doubleQuotedStrings }
+    this.#reads = new DatabaseReads(core, asked)
   }
 
   /** Whether this handle or its node was closed. */
@@ -141,8 +144,8 @@ export class Database {
     )
     if (writing < 0) {
       return options.isolated
-        ? this.#readIsolated<TRow>(converted, place, options)
-        : this.#readAll<TRow>(files, converted, options)
+        ? this.#reads.isolated<TRow>(converted, place, this.#reading(options))
+        : this.#reads.all<TRow>(files, converted, this.#reading(options))
     }
     if (mode === 'read') {
       throw invalid(`statement ${writing + 1} of a batch of mode 'read' is no read`)
@@ -189,20 +192,20 @@ export class Database {
 
   /**
    * Runs a script statement by statement, each on its own, up to the first that fails; the ones
-   * before it stay applied. Transactions in it are refused: `batch` is the way to all or nothing.
+   * before it stay applied. What stands between BEGIN and COMMIT in it is one transaction, which a
+   * failure takes back, and so does an end of the script without COMMIT.
    *
-   * @throws as {@link execute}, with the failing statement's `statementIndex`.
+   * @throws as {@link execute}, with the failing statement's `statementIndex`; as
+   * {@link transaction} for what is in one.
    */
   async executeMultiple(sql: string, options?: CallOptions | undefined): Promise<void> {
     const checked = checkCallOptions(options)
     if (typeof sql !== 'string') throw invalid('executeMultiple takes SQL text')
     this.#enter(checked)
-    const statements = splitStatements(sql)
-    statements.forEach(refuseTransaction)
-    for (const [index, statement] of statements.entries()) {
-      const place = { index, count: statements.length }
-      await this.#run({ sql: statement, args: [] }, place, checked)
-    }
+    await runScript(splitStatements(sql), {
+      run: (statement, place) => this.#run(statement, place, checked),
+      begin: () => this.transaction('write', { signal: checked.signal }),
+    })
   }
 
   /**
@@ -219,7 +222,52 @@ export class Database {
     this.#enter(checked)
     checkTarget(this.#core, path)
     await this.#core.enterRead(this.#level(checked), checked.signal)
-    return copyIsolated(this.#core, path, this.#isolated(checked))
+    const asked = { database: this.name, doubleQuotedStrings: this.#doubleQuotedStrings }
+    return copyIsolated(this.#core, path, { asked, signal: checked.signal })
+  }
+
+  /**
+   * Begins an interactive transaction, `write` by default, which its owner must end: by `commit`,
+   * `rollback` or `close`. With `work` it is committed once that resolves, and rolled back if it
+   * rejects. Nothing waits for it before its first statement; from there the writes of this
+   * database wait, at most `transactionMs` and while it is idle `transactionIdleMs`.
+   *
+   * @throws what `work` throws; else as {@link Transaction.execute} and {@link Transaction.commit}.
+   * @example
+   * await db.transaction(async (tx) => {
+   *   const { rowsAffected } = await tx.execute('UPDATE seats SET owner = 1 WHERE owner IS NULL')
+   *   if (rowsAffected === 0) throw new Error('sold out')
+   * })
+   */
+  transaction(
+    mode?: TransactionMode | undefined,
+    options?: CallOptions | undefined,
+  ): Promise<Transaction>
+  transaction<T>(
+    work: (tx: Transaction) => Promise<T>,
+    options?: TransactionCallOptions | undefined,
+  ): Promise<T>
+  async transaction<T>(
+    modeOrWork?: TransactionMode | ((tx: Transaction) => Promise<T>) | undefined,
+    options?: TransactionCallOptions | undefined,
+  ): Promise<Transaction | T> {
+    const work = typeof modeOrWork === 'function' ? modeOrWork : null
+    const { mode: asked, ...rest } = options ?? {}
+    const mode = checkMode(work === null ? (modeOrWork ?? asked) : asked)
+    const checked = checkCallOptions(rest)
+    this.#enter(checked)
+    refuseNested(this.#core, this.name)
+    const transaction = new Transaction(
+      {
+        core: this.#core,
+        database: this.name,
+        doubleQuotedStrings: this.#doubleQuotedStrings,
+        files: () => this.#files(),
+      },
+      { mode, ...checked, consistency: this.#level(checked) },
+    )
+    if (work === null) return transaction
+    return runTransaction(this.#core, this.name, transaction, work)
   }
 
   /** The same database with another level for reads that name none. */
@@ -254,8 +302,9 @@ export class Database {
   ): Promise<ResultSet<TRow>> {
     const files = this.#enter(options)
     if (reads(files.classify(statement.sql), statement.sql, place)) {
-      if (!options.isolated) return this.#read<TRow>(files, statement, place, options)
-      const [result] = await this.#readIsolated<TRow>([statement], place, options)
+      const reading = this.#reading(options)
+      if (!options.isolated) return this.#reads.one<TRow>(files, statement, place, reading)
+      const [result] = await this.#reads.isolated<TRow>([statement], place, reading)
       return result as ResultSet<TRow>
     }
     const unit = { statements: [statement] }
@@ -273,6 +322,7 @@ export class Database {
 
   /** As one unit: all or nothing. */
   #write(unit: Unit, place: StatementPlace, { signal }: CallOptions): Promise<Written> {
+    refuseNested(this.#core, this.name)
     return this.#core.writes.submit({
       database: this.name,
       doubleQuotedStrings: this.#doubleQuotedStrings,
@@ -282,82 +332,9 @@ export class Database {
     })
   }
 
-  async #read<TRow>(
-    files: Files,
-    statement: Statement,
-    place: StatementPlace,
-    options: CallOptions,
-  ): Promise<ResultSet<TRow>> {
-    const { calls, shared } = this.#core
-    const level = this.#level(options)
-    const sinceMs = performance.now()
-    try {
-      const gate = this.#core.enterRead(level, options.signal)
-      const { sql, args } = gate === null ? statement : keepStatement(statement)
-      if (gate !== null) await gate
-      const origin = { index: shared.applied(), level }
-      const rows = this.#core.slow.read(this.name, sql, () => files.query(sql, args))
-      const result = createResultSet<TRow>(rows, origin, options.exactNumbers)
-      calls.readAnswered(level, sinceMs)
-      return result
-    } catch (error) {
-      throw calls.readFailed(readFailure(error, place))
-    }
-  }
-
-  async #readAll<TRow>(
-    files: Files,
-    statements: readonly Statement[],
-    options: CallOptions,
-  ): Promise<ResultSet<TRow>[]> {
-    const { calls, shared } = this.#core
-    const level = this.#level(options)
-    const sinceMs = performance.now()
-    const place = { index: 0, count: statements.length }
-    try {
-      const gate = this.#core.enterRead(level, options.signal)
-      const kept = gate === null ? statements : statements.map(keepStatement)
-      if (gate !== null) await gate
-      const origin = { index: shared.applied(), level }
-      using snapshot = files.snapshot()
-      const results = kept.map(({ sql, args }, index) => {
-        place.index = index
-        const query = (): QueryResult => snapshot.query(sql, args)
-        const result = this.#core.slow.read(this.name, sql, query)
-        return createResultSet<TRow>(result, origin, options.exactNumbers)
-      })
-      calls.readAnswered(level, sinceMs)
-      return results
-    } catch (error) {
-      throw calls.readFailed(readFailure(error, place))
-    }
-  }
-
-  async #readIsolated<TRow>(
-    statements: readonly Statement[],
-    place: StatementPlace,
-    options: CallOptions,
-  ): Promise<ResultSet<TRow>[]> {
-    const { calls, shared } = this.#core
-    const level = this.#level(options)
-    const kept = statements.map(keepStatement)
-    const sinceMs = performance.now()
-    try {
-      await this.#core.enterRead(level, options.signal)
-      const index = shared.applied()
-      const results = await readIsolated(this.#core, kept, place, this.#isolated(options))
-      calls.readAnswered(level, sinceMs)
-      return results.map((result) =>
-        createResultSet<TRow>(result, { index, level }, options.exactNumbers),
-      )
-    } catch (error) {
-      throw calls.readFailed(error)
-    }
-  }
-
-  #isolated({ signal }: CallOptions): IsolatedOptions {
-    const asked = { database: this.name, doubleQuotedStrings: this.#doubleQuotedStrings }
-    return { asked, signal }
+  #reading(options: CallOptions): ReadOptions {
+    const { signal, exactNumbers } = options
+    return { level: this.#level(options), signal, exactNumbers }
   }
 
   /** Every call begins here: nothing is done for a caller that can't have an answer. */

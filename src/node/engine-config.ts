@@ -29,6 +29,8 @@ export function toEngineConfig(
     heartbeatMs: config.heartbeatMs,
     electionTimeoutMs: config.electionTimeoutMs,
     requestTimeoutMs: config.requestTimeoutMs,
+    transactionIdleMs: config.transactionIdleMs,
+    transactionMs: config.transactionMs,
     logRetainBytes: config.logRetainBytes,
     fingerprint: engineFingerprint(),
     segmentBytes: config.logSegmentBytes,

@@ -3,7 +3,6 @@ import { processNowMs } from '../base/process-clock.ts'
 import { SharedState } from '../base/shared-state.ts'
 import {
   createReaders,
-  decodeResults,
   type Readers,
   type StorageStatus,
   type StorageToUser,
@@ -14,7 +13,7 @@ import type { OpenConfig } from './config.ts'
 import type { Consistency } from './consistency.ts'
 import type { DataDir } from './data-dir.ts'
 import { Deadlines } from './deadlines.ts'
-import { Drops } from './drops.ts'
+import type { Drops } from './drops.ts'
 import { toEngineConfig } from './engine-config.ts'
 import type { Emit } from './events.ts'
 import {
@@ -27,6 +26,7 @@ import {
   threadFailure,
 } from './failures.ts'
 import { LeaderWatch } from './leader-watch.ts'
+import { Outgoing } from './outgoing.ts'
 import { settlesWithin } from './patience.ts'
 import { ReaderProcesses } from './reader-processes.ts'
 import { Reads } from './reads.ts'
@@ -35,7 +35,8 @@ import { SlowStatements } from './slow-statements.ts'
 import { StorageQueries } from './storage-queries.ts'
 import { ThreadPair } from './thread-pair.ts'
 import type { StartThread } from './threads.ts'
-import { Writes } from './writes.ts'
+import type { Transactions } from './transactions.ts'
+import type { Writes } from './writes.ts'
 
 type State = 'opening' | 'open' | 'closing' | 'closed' | 'failed'
 
@@ -51,8 +52,6 @@ export interface NodeCoreOptions {
 /** Beyond one election timeout for the handover: what closing files may take. */
 const CLOSE_MS_MAX = 10_000
 const TERMINATE_MS_MAX = 2_000
-/** The number of a request whose acknowledgement nobody waits for. */
-const NO_ANSWER = 0
 
 /**
  * One node's life on the user thread: starts the other two, keeps what they report, and ends all
@@ -64,8 +63,6 @@ export class NodeCore {
   readonly shared: SharedState = new SharedState()
   readonly leaders: LeaderWatch
   readonly reads: Reads
-  readonly writes: Writes
-  readonly drops: Drops
   readonly calls: CallCounts = new CallCounts()
   /** Where isolated reads run. */
   readonly processes: ReaderProcesses
@@ -74,6 +71,7 @@ export class NodeCore {
   readonly #threads: ThreadPair
   readonly #deadlines: Deadlines
   readonly #requests: Requests
+  readonly #outgoing: Outgoing
   readonly #storage: StorageQueries
   readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers()
   #readers: Readers | null = null
@@ -115,28 +113,31 @@ export class NodeCore {
       haltedReason: () => this.#haltedReason,
       ask: (id, level) => this.#threads.postEngine({ kind: 'read', id, level }),
     })
-    this.writes = new Writes({
+    this.#outgoing = new Outgoing({
       origin,
+      electionTimeoutMs,
       deadlines: this.#deadlines,
-      applyLagMs: () => this.shared.readEngine().applyLagMs,
-      haltedReason: () => this.#haltedReason,
+      requests: this.#requests,
       counts: this.calls,
-      post: (database, sequence, bytes) =>
-        this.#threads.postEngine({ kind: 'write', database, sequence, bytes }, bytes),
-      // The caller's time is up already: an engine that does not answer soon knows no better.
-      askOutcome: (database, sequence) =>
-        this.#requests.outcome(electionTimeoutMs, (id) => {
-          const request = { method: 'outcome', database, sequence } as const
-          this.#threads.postEngine({ kind: 'request', id, request })
-        }),
+      shared: this.shared,
+      threads: () => this.#threads,
+      haltedReason: () => this.#haltedReason,
     })
     const directory = join(options.dataDir.path, 'db')
     this.processes = new ReaderProcesses(directory, this.shared, this.#deadlines)
     this.slow = new SlowStatements(config.slowMs, (statement) => options.emit('slow', statement))
-    this.drops = new Drops({
-      deadlines: this.#deadlines,
-      post: (request) => this.#threads.postEngine({ kind: 'request', id: NO_ANSWER, request }),
-    })
+  }
+
+  get writes(): Writes {
+    return this.#outgoing.writes
+  }
+
+  get transactions(): Transactions {
+    return this.#outgoing.transactions
+  }
+
+  get drops(): Drops {
+    return this.#outgoing.drops
   }
 
   get identity(): DataDir['identity'] {
@@ -234,6 +235,9 @@ export class NodeCore {
       case 'dropRejected':
         this.drops.rejected(message.request, message.error)
         break
+      case 'commitRejected':
+        this.transactions.rejected(message.number, message.error)
+        break
       case 'reply':
         this.#requests.answered(message.id, message.value, optionalError(message.error))
         break
@@ -296,7 +300,7 @@ export class NodeCore {
   #fromStorage(message: StorageToUser): void {
     switch (message.kind) {
       case 'results':
-        for (const result of decodeResults(message.bytes)) this.writes.answered(result)
+        this.#outgoing.answered(message.bytes)
         break
       case 'applied':
         this.reads.applied(message.index)
@@ -315,9 +319,7 @@ export class NodeCore {
         this.#options.emit('warning', { code: message.code, message: message.message })
         break
       case 'installed':
-        for (const { database, sequence } of message.sequences) {
-          this.writes.jumpedOver(database, sequence)
-        }
+        this.#outgoing.jumpedOver(message.sequences)
         this.reads.applied(message.index)
         break
       case 'status':
@@ -380,9 +382,8 @@ export class NodeCore {
 
   #settleAll(): void {
     const error = closedError(this.#failure)
-    this.writes.failAll(error, closedError(this.#failure, 'unknown'))
+    this.#outgoing.failAll(this.#failure)
     this.reads.failAll(error)
-    this.drops.failAll(closedError(this.#failure, 'unknown'))
     this.#requests.failAll(error)
     this.leaders.failAll(error)
     this.#deadlines.close()

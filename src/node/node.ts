@@ -13,7 +13,7 @@ export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
 export type { CallOptions } from './call-options.ts'
 export type { ColmenaNode, DatabaseOptions, SignalOptions } from './colmena-node.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
-export type { Database } from './database-client.ts'
+export type { Database, TransactionCallOptions } from './database-client.ts'
 export type {
   DatabaseReader,
   PrepareOptions,
@@ -38,4 +38,5 @@ export {
   type ThreadHandlers,
   type ThreadName,
 } from './threads.ts'
+export type { Transaction, TransactionMode } from './transaction.ts'
 export type { WriteTiming } from './write-call.ts'

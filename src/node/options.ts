@@ -77,6 +77,19 @@ export interface OpenOptions {
    */
   readonly statementTimeoutMs?: number | undefined
   /**
+   * How long a transaction that can write may do nothing before it is ended, in milliseconds: the
+   * writes of its database wait for it.
+   *
+   * @defaultValue 5000
+   */
+  readonly transactionIdleMs?: number | undefined
+  /**
+   * How long a transaction that can write may take in all, in milliseconds.
+   *
+   * @defaultValue 8000
+   */
+  readonly transactionMs?: number | undefined
+  /**
    * A statement that SQLite takes longer for is told by the `slow` event, in milliseconds.
    *
    * @defaultValue 1000
@@ -144,6 +157,8 @@ export const OPTION_DEFAULTS: Required<{
   electionTimeoutMs: 1000,
   requestTimeoutMs: 10_000,
   statementTimeoutMs: 10_000,
+  transactionIdleMs: 5_000,
+  transactionMs: 8_000,
   slowMs: 1_000,
   joinTimeoutMs: 60_000,
   logRetainBytes: 67_108_864,

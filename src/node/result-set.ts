@@ -38,7 +38,10 @@ export interface ResultSet<TRow = Row> {
 }
 
 /** What a result tells of where it comes from: a write's place in the log, or a read's level. */
-export type ResultOrigin = WrittenPlace | { readonly index: number; readonly level: Consistency }
+export type ResultOrigin =
+  | WrittenPlace
+  /** The level is undefined for a write that is only tried. */
+  | { readonly index: number; readonly level: Consistency | undefined }
 
 /** What a result is made from: `StatementResult`, or a read's rows. */
 export interface ResultSource {

@@ -20,7 +20,7 @@ export interface InputStatement {
 /** What `batch` takes as one statement. */
 export type BatchStatement = string | InputStatement | readonly [sql: string, args?: InputArgs]
 
-const TRANSACTION_WORD = /^(begin|commit|end|rollback|savepoint|release)\b/i
+const TRANSACTION_WORD = /^\s*(begin|commit|end|rollback)\b(.*)/is
 const NO_ARGS: readonly SqlValue[] = Object.freeze([])
 /** SQLite's own bound of one statement's parameters. */
 const ARGS_MAX = 32_766
@@ -149,15 +149,20 @@ function textSizeBytes(text: string): number {
   return text.length < 4_096 ? text.length : Buffer.byteLength(text)
 }
 
-/** A script's statements are on their own. @throws ColmenaError ERR_REFUSED_SQL */
-export function refuseTransaction(sql: string, index: number): void {
-  const word = TRANSACTION_WORD.exec(sql.trimStart())?.[1]
-  if (word === undefined) return
-  throw new ColmenaError(
-    'ERR_REFUSED_SQL',
-    `statement ${index + 1} is ${word.toUpperCase()}: a script can't hold a transaction; pass ` +
-      'the statements to batch, which applies all or nothing. Nothing was run',
-  )
+/** What a statement does to the transaction around it, by its text; null for any other. */
+export function transactionWord(sql: string): 'begin' | 'commit' | 'rollback' | null {
+  const [, word = '', rest = ''] = TRANSACTION_WORD.exec(sql) ?? []
+  switch (word.toLowerCase()) {
+    case 'begin':
+      return 'begin'
+    case 'commit':
+    case 'end':
+      return 'commit'
+    case 'rollback':
+      return /^\s*(transaction\s+)?to\b/i.test(rest) ? null : 'rollback'
+    default:
+      return null
+  }
 }
 
 function invalid(message: string): ColmenaError {

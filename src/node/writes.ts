@@ -1,6 +1,6 @@
 import { assert } from '../base/assert.ts'
 import { ColmenaError, type Outcome } from '../base/errors.ts'
-import { decodeCommandResult, type Unit, WriteEncoder } from '../command/command.ts'
+import { type CommandResult, type Unit, WriteEncoder } from '../command/command.ts'
 import type { TimedResult } from '../database/database.ts'
 import type { EngineToUser } from '../engine/engine.ts'
 import type { CallCounts } from './call-counts.ts'
@@ -117,6 +117,12 @@ export class Writes {
     return new Promise((resolve, reject) => this.#take(request, sizeBytes, resolve, reject))
   }
 
+  /** @throws ColmenaError where this node takes no writes for now. */
+  checkAccepted(): void {
+    const refusal = this.#refusal(0)
+    if (refusal !== null) throw refusal
+  }
+
   /** Resolves when nothing is under way. */
   drained(): Promise<void> {
     if (this.#pendingCount === 0) return Promise.resolve()
@@ -124,8 +130,10 @@ export class Writes {
   }
 
   /** The storage thread applied a command of ours. */
-  answered({ bytes, committedMs, appliedMs }: TimedResult): void {
-    const { database, sequence, index, term, units } = decodeCommandResult(bytes)
+  answered(
+    { database, sequence, index, term, units }: CommandResult,
+    { committedMs, appliedMs }: Pick<TimedResult, 'committedMs' | 'appliedMs'>,
+  ): void {
     const command = this.#finished(database, sequence)
     if (command === null) return
     assert(units.length === command.calls.length, 'a command has one result per unit')
@@ -333,7 +341,7 @@ export class Writes {
   }
 }
 
-function lostResult(): ColmenaError {
+export function lostResult(): ColmenaError {
   return new ColmenaError(
     'ERR_RESULT_LOST',
     'this node fell so far behind that it received whole databases in place of the log: the ' +

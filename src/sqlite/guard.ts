@@ -217,7 +217,7 @@ export class Guard {
       return this.#deny(name, 'a database is made by node.database(name)')
     }
     if (name === 'TRANSACTION' || name === 'SAVEPOINT') {
-      return this.#deny(name, 'pass the statements to batch()')
+      return this.#deny(name, 'use db.transaction(), or pass the statements to batch()')
     }
     return OK
   }

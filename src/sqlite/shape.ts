@@ -34,12 +34,12 @@ const REFUSED_KEYWORDS: ReadonlyMap<string, string> = new Map([
   ['attach', 'ATTACH is refused: a database is made by node.database(name)'],
   ['detach', 'DETACH is refused: a database is removed by node.dropDatabase(name)'],
   ['vacuum', 'VACUUM is refused: it renumbers rows on one node alone'],
-  ['begin', 'BEGIN is refused: pass the statements to batch()'],
-  ['commit', 'COMMIT is refused: pass the statements to batch()'],
-  ['end', 'END is refused: pass the statements to batch()'],
-  ['rollback', 'ROLLBACK is refused: pass the statements to batch()'],
-  ['savepoint', 'SAVEPOINT is refused: pass the statements to batch()'],
-  ['release', 'RELEASE is refused: pass the statements to batch()'],
+  ['begin', 'BEGIN is refused: use db.transaction(), or pass the statements to batch()'],
+  ['commit', 'COMMIT is refused: use db.transaction(), or pass the statements to batch()'],
+  ['end', 'END is refused: use db.transaction(), or pass the statements to batch()'],
+  ['rollback', 'ROLLBACK is refused: use db.transaction(), or pass the statements to batch()'],
+  ['savepoint', 'SAVEPOINT is refused: use db.transaction(), or pass the statements to batch()'],
+  ['release', 'RELEASE is refused: use db.transaction(), or pass the statements to batch()'],
 ])
 
 const LARGEST_ROWID = '9223372036854775807'

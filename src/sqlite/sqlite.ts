@@ -26,5 +26,6 @@ export {
   engineFingerprint,
   requireSqlite,
 } from './runtime.ts'
+export { parseSavepoint, type SavepointStatement } from './savepoint.ts'
 export { splitStatements } from './script.ts'
 export { type CheckpointResult, Writer, type WriterOptions } from './writer.ts'

@@ -11,18 +11,14 @@ import {
   refreshSchema,
   runBound,
 } from './connection.ts'
+import { type CountedStatement, Counters } from './counters.ts'
 import { ExhaustedTables } from './exhausted.ts'
 import { frozenCalls, type StatementFacts } from './facts.ts'
 import { ForeignKeys } from './foreign-keys.ts'
 import { FrozenFunctions, nonDeterministic } from './frozen.ts'
 import { Guard } from './guard.ts'
-import {
-  bindsLargestRowid,
-  LARGEST_ROWID,
-  type RowidRule,
-  refuseLargestRowid,
-  rowidRule,
-} from './rowid.ts'
+import { bindsLargestRowid, LARGEST_ROWID, refuseLargestRowid, rowidRule } from './rowid.ts'
+import { type SavepointStatement, savepointSql } from './savepoint.ts'
 import { Schema } from './schema.ts'
 import {
   asFailure,
@@ -49,17 +45,15 @@ export interface CheckpointResult {
   readonly checkpointed: number
 }
 
-interface WriterStatement extends GuardedStatement {
+interface WriterStatement extends GuardedStatement, CountedStatement {
   readonly columns: readonly string[]
   readonly columnTypes: readonly string[]
-  readonly rowidRule: RowidRule
-  readonly readsCounters: boolean
 }
 
 /** Prepared statements kept per connection. */
 const STATEMENTS_MAX = 1000
-/** No row of a user will have it: SQLite gives out negative rowids only where asked for them. */
-const PLANTED_ROWID = -0x6c6f_6c6d_656e_6101n
+/** Where the ordinals of statements that only look begin: no unit has as many statements. */
+const LOOKS_FROM = 2 ** 31
 const NO_ROWS: readonly (readonly SqlValue[])[] = []
 
 /**
@@ -86,16 +80,13 @@ export class Writer {
   readonly #savepoint: StatementSync
   readonly #release: StatementSync
   readonly #rollbackTo: StatementSync
-  readonly #setRowid: StatementSync
-  readonly #clearChanges: StatementSync
-  readonly #counters: StatementSync
+  readonly #counters: Counters
   #schema: Schema | undefined
   #schemaVersion = -1
   /** Whether schema or statistics were changed in the open transaction. */
   #isSchemaTouched = false
   #statementOrdinal = 0
-  /** What `last_insert_rowid()` must be, while a planted value stands in its place. */
-  #hiddenRowid: bigint | undefined
+  #lookOrdinal = LOOKS_FROM
 
   constructor(path: string, options: WriterOptions = {}) {
     this.path = path
@@ -120,9 +111,7 @@ export class Writer {
       this.#savepoint = this.#own.get('SAVEPOINT _colmena_unit')
       this.#release = this.#own.get('RELEASE _colmena_unit')
       this.#rollbackTo = this.#own.get('ROLLBACK TO _colmena_unit')
-      this.#setRowid = this.#own.get('REPLACE INTO temp._colmena_rowid VALUES (?)')
-      this.#clearChanges = this.#own.get('DELETE FROM temp._colmena_rowid WHERE 0')
-      this.#counters = this.#own.get('SELECT changes(), last_insert_rowid()')
+      this.#counters = new Counters(this.#own)
     } catch (error) {
       this.#db.close()
       throw error
@@ -181,11 +170,10 @@ export class Writer {
    * effective frozen time, which never goes back.
    */
   resetUnit(environment: Environment, unitOrdinal: number): void {
-    this.#setRowid.run(0n)
-    this.#clearChanges.run()
-    this.#hiddenRowid = undefined
+    this.#counters.reset()
     this.#frozen.startUnit(environment, unitOrdinal)
     this.#statementOrdinal = 0
+    this.#lookOrdinal = LOOKS_FROM
     if (this.#changes.isOn) this.#changes.reset()
   }
 
@@ -210,9 +198,31 @@ export class Writer {
    * `classifyFailure` judge it before anything else runs here.
    */
   run(sql: string, args: StatementArgs): StatementResult {
-    if (!this.#changes.isOn) return this.#run(sql, args)
+    const ordinal = this.#statementOrdinal
+    this.#statementOrdinal += 1
+    if (!this.#changes.isOn) return this.#run(sql, args, ordinal)
     const { writtenTables } = this.facts(sql)
-    return this.#changes.record(writtenTables, () => this.#run(sql, args))
+    return this.#changes.record(writtenTables, () => this.#run(sql, args, ordinal))
+  }
+
+  /**
+   * Runs a statement that only reads, amid a unit that is tried first: what comes after it draws
+   * the random numbers that it will draw where this one does not run.
+   */
+  look(sql: string, args: StatementArgs): StatementResult {
+    assert(this.facts(sql).kind === 'read', 'what is only looked at is a read')
+    this.#lookOrdinal += 1
+    return this.#run(sql, args, this.#lookOrdinal)
+  }
+
+  /** A savepoint of the user's, inside a unit. @throws StatementFailure */
+  markSavepoint({ kind, name }: SavepointStatement): void {
+    try {
+      this.#db.exec(savepointSql(kind, name))
+    } catch (error) {
+      throw asFailure(error)
+    }
+    if (kind === 'rollbackTo') this.#forgetRolledBack()
   }
 
   /** Facts of a statement against the present schema. @throws StatementFailure */
@@ -258,9 +268,7 @@ export class Writer {
     this.#db.close()
   }
 
-  #run(sql: string, args: StatementArgs): StatementResult {
-    const ordinal = this.#statementOrdinal
-    this.#statementOrdinal += 1
+  #run(sql: string, args: StatementArgs, ordinal: number): StatementResult {
     const cached = this.#cache.get(sql) ?? this.#prepare(sql)
     if (this.#storedTime.isStale && !cached.shape.isSchemaStatement) {
       this.#storedTime.install(this.#currentSchema().timeColumns())
@@ -268,7 +276,7 @@ export class Writer {
     const { shape, facts, columns, columnTypes } = cached
     const writes = facts.kind === 'write'
     if (facts.touchesVirtualTable && facts.inserts) refuseIntegrityCheck(cached, args)
-    this.#arrangeRowid(cached, ordinal)
+    this.#counters.arrange(cached, ordinal)
     this.#frozen.startStatement(ordinal, shape.buildsIndex, writes && this.#rejects)
     this.#guard.arm(shape.keyword, writes)
     let rows = NO_ROWS
@@ -286,9 +294,9 @@ export class Writer {
     const refused = this.#guard.takeRefusal()
     if (refused !== undefined) throw refused
     if (!writes) return { columns, columnTypes, rows, rowsAffected: 0, lastInsertRowid: null }
-    if (columns.length > 0) [changes, rowid] = this.#readCounters()
+    if (columns.length > 0) [changes, rowid] = this.#counters.read()
     this.#settle(cached, args, rowid)
-    const lastInsertRowid = this.#insertedRowid(cached, changes, rowid)
+    const lastInsertRowid = this.#counters.insertedRowid(cached, changes, rowid)
     const rowsAffected = facts.modifies ? Number(changes) : 0
     return { columns, columnTypes, rows, rowsAffected, lastInsertRowid }
   }
@@ -339,38 +347,6 @@ export class Writer {
     // Where the table of statistics is gone, its creation was undone and SQLite forgot by itself.
     const statistics = "SELECT count(*) FROM sqlite_schema WHERE name = 'sqlite_stat1'"
     if (this.#own.number(statistics) > 0) this.#own.get('ANALYZE sqlite_schema').run()
-  }
-
-  #readCounters(): [changes: bigint, rowid: bigint] {
-    return this.#counters.get() as unknown as [bigint, bigint]
-  }
-
-  /**
-   * Puts a value in the place of `last_insert_rowid()` that shows whether the statement moves it,
-   * or takes such a value away for a statement that reads it. Needed only past a unit's first.
-   */
-  #arrangeRowid({ rowidRule: rule, readsCounters }: WriterStatement, ordinal: number): void {
-    if (readsCounters) {
-      if (this.#hiddenRowid === undefined) return
-      const [changes] = this.#readCounters()
-      this.#setRowid.run(this.#hiddenRowid)
-      if (changes === 0n) this.#clearChanges.run()
-      this.#hiddenRowid = undefined
-    } else if (rule === 'probe' && ordinal > 0) {
-      this.#hiddenRowid ??= this.#readCounters()[1]
-      this.#setRowid.run(PLANTED_ROWID)
-    }
-  }
-
-  /** The rowid of the last row that the statement itself inserted, null where it inserted none. */
-  #insertedRowid(cached: WriterStatement, changes: bigint, rowid: bigint): bigint | null {
-    if (cached.rowidRule === 'none' || changes === 0n) return null
-    if (cached.rowidRule === 'probe') {
-      const isUntouched = rowid === PLANTED_ROWID || (this.#hiddenRowid === undefined && !rowid)
-      if (isUntouched) return null
-    }
-    this.#hiddenRowid = undefined
-    return rowid
   }
 
   /** What a write that succeeded leaves to be checked and remembered. */

@@ -4,6 +4,7 @@ import {
   decodeWriteHeader,
   encodeEmptyWrite,
   encodeRegisterOrigin,
+  WriteEncoder,
 } from '../../src/command/command.ts'
 import { Proposals } from '../../src/engine/proposals.ts'
 import type { Refusal } from '../../src/engine/wire.ts'
@@ -19,6 +20,7 @@ function createProposals(): {
   proposals: Proposals
   proposed: Uint8Array[][]
   refusals: (Refusal & { to: number })[]
+  tried: string[]
   core: { takes: boolean; wallMs: number }
 } {
   const core = { takes: true, wallMs: 1_000 }
@@ -31,14 +33,16 @@ function createProposals(): {
       return 'ok'
     },
   }
+  const tried: string[] = []
   let drawn = 0
   const proposals = new Proposals({
     raft,
     clock: { nowMs: () => 0, wallMs: () => core.wallMs, setTimer: () => () => {} },
     random: { u32: () => (drawn += 1) },
+    tried: (database, key) => void tried.push(`${database} ${key}`),
     refuse: (to, refusal) => refusals.push({ to, ...refusal }),
   })
-  return { proposals, proposed, refusals, core }
+  return { proposals, proposed, refusals, tried, core }
 }
 
 function sequences(batch: readonly Uint8Array[] | undefined): number[] {
@@ -136,5 +140,24 @@ describe('proposals', () => {
     proposals.gather(2, bytes, true)
     proposals.flush()
     assert.deepEqual(proposed, [[bytes]])
+  })
+
+  it('holds writes at a closed gate, and lets transactions that were tried pass it', () => {
+    const { proposals, proposed, tried } = createProposals()
+    proposals.closeGate('main')
+    proposals.gather(2, write(1), true)
+    proposals.gather(2, write(2), false)
+    // Sent again from the start: what was held before is not wanted twice.
+    proposals.gather(2, write(1), true)
+    const encoder = new WriteEncoder()
+    encoder.add({ statements: [] })
+    const header = { origin: 'ab'.repeat(16), database: 'main', sequence: 9 }
+    proposals.gather(3, encoder.finish(header, { base: 1, outcomes: [] }), false)
+    proposals.flush()
+    assert.deepEqual(proposed.map(sequences), [[9]])
+    assert.deepEqual(tried, [`main ${'ab'.repeat(16)}/9`])
+    proposals.openGate('main')
+    proposals.flush()
+    assert.deepEqual(proposed.map(sequences), [[9], [1]])
   })
 })

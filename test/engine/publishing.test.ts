@@ -30,6 +30,8 @@ const CONFIG: EngineConfig = {
   heartbeatMs: 100,
   electionTimeoutMs: 1_000,
   requestTimeoutMs: 10_000,
+  transactionIdleMs: 5_000,
+  transactionMs: 10_000,
   logRetainBytes: 8 * 1024,
   fingerprint: 'simulated',
   segmentBytes: 8 * 1024,

@@ -37,6 +37,8 @@ suite('options of open', () => {
       electionTimeoutMs: 1000,
       requestTimeoutMs: 10_000,
       statementTimeoutMs: 10_000,
+      transactionIdleMs: 5_000,
+      transactionMs: 8_000,
       slowMs: 1_000,
       joinTimeoutMs: 60_000,
       logRetainBytes: 64 * 1024 * 1024,

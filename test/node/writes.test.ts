@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
 import { ColmenaError, SqlError } from '../../src/base/errors.ts'
 import {
+  decodeCommandResult,
   decodeWrite,
   encodeCommandResult,
   type UnitResult,
@@ -67,8 +68,9 @@ class Rig {
 
   answer(sequence: number, units: readonly UnitResult[], database = 'main'): void {
     const index = 100 + sequence
-    const bytes = encodeCommandResult({ database, sequence, index, term: 7, units })
-    this.writes.answered({ bytes, committedMs: 1_002, appliedMs: 1_003 })
+    const bytes = encodeCommandResult({ database, sequence, isTried: false, index, term: 7, units })
+    const times = { committedMs: 1_002, appliedMs: 1_003 }
+    this.writes.answered(decodeCommandResult(bytes), times)
   }
 
   /** The SQL of each command that left. */

@@ -8,6 +8,7 @@ import { type Content, readContent } from './content.ts'
 import { findFreePorts } from './free-port.ts'
 import { Ledger } from './ledger.ts'
 import { NodeHandle } from './node-handle.ts'
+import type { WritersOptions } from './protocol.ts'
 import { until } from './wait.ts'
 import { LEDGER_SCHEMA } from './writers.ts'
 
@@ -146,9 +147,9 @@ export class Cluster {
   }
 
   /** Begins writing through one node; each start of a process has ids of its own. */
-  async startWriters(at: number, count: number): Promise<void> {
+  async startWriters(at: number, count: number, way?: WritersOptions['way']): Promise<void> {
     this.#lives += 1
-    await this.node(at).call('startWriters', { prefix: `n${at}.${this.#lives}`, count })
+    await this.node(at).call('startWriters', { prefix: `n${at}.${this.#lives}`, count, way })
   }
 
   async stopWriters(): Promise<void> {

@@ -50,6 +50,8 @@ export interface WritersOptions {
   /** What the ids of these writes begin with; never used twice in one test. */
   readonly prefix: string
   readonly count: number
+  /** As one batch, or as a transaction that reads the total before it writes it. */
+  readonly way?: 'batch' | 'transaction' | undefined
 }
 
 export interface FloodOptions {

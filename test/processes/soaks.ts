@@ -5,6 +5,7 @@ import { runFlood } from './scenarios/flood.ts'
 import { runKills } from './scenarios/kills.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
 import { runStalls } from './scenarios/stalls.ts'
+import { runTransactions } from './scenarios/transactions.ts'
 
 export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
   kills: () => runKills({ durationMs: 60_000, killsMin: 20 }),
@@ -15,6 +16,7 @@ export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
     ...(await runFlood({ durationMs: 60_000, through: 'leader' })),
     ...(await runFlood({ durationMs: 60_000, through: 'follower' })),
   ],
+  transactions: () => runTransactions({ changes: 1_000 }),
   demo: () =>
     runDemoForm({
       durationMs: 600_000,

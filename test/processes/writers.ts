@@ -1,6 +1,6 @@
 /** Writers inside a node's process: each keeps one write under way and tells what became of it. */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ColmenaNode } from '../../src/index.ts'
+import type { ColmenaNode, Database } from '../../src/index.ts'
 import { type Fate, toProcessError, type WriteFate, type WritersOptions } from './protocol.ts'
 
 /** The tables that {@link Writers} fill; no uniqueness, so that a write done twice shows. */
@@ -27,9 +27,10 @@ export class Writers {
     this.#report = report
   }
 
-  start({ prefix, count }: WritersOptions): void {
+  start({ prefix, count, way }: WritersOptions): void {
+    const write = way === 'transaction' ? writeByTransaction : writeByBatch
     for (let writer = 0; writer < count; writer += 1) {
-      this.#running.push(this.#write(`${prefix}-${writer}`))
+      this.#running.push(this.#write(`${prefix}-${writer}`, write))
     }
   }
 
@@ -39,12 +40,12 @@ export class Writers {
     this.#flush()
   }
 
-  async #write(prefix: string): Promise<void> {
+  async #write(prefix: string, write: typeof writeByBatch): Promise<void> {
     const db = this.#node.database()
     for (let count = 1; !this.#isStopping; count += 1) {
       const id = `${prefix}-${count}`
       try {
-        await db.batch([{ sql: INSERT, args: [id] }, COUNT])
+        await write(db, id)
         this.#tell({ id, fate: 'acknowledged', code: '' })
       } catch (error) {
         const { outcome, code } = toProcessError(error)
@@ -66,4 +67,19 @@ export class Writers {
     this.#report(this.#fates)
     this.#fates = []
   }
+}
+
+async function writeByBatch(db: Database, id: string): Promise<void> {
+  await db.batch([{ sql: INSERT, args: [id] }, COUNT])
+}
+
+/** What it read must still be so when it is applied, or two of them lose one's count. */
+async function writeByTransaction(db: Database, id: string): Promise<void> {
+  await db.transaction(async (tx) => {
+    const { rows } = await tx.execute('SELECT count FROM total WHERE id = 1')
+    await tx.execute(INSERT, [id])
+    const count = Number(rows[0]?.['count']) + 1
+    const { rowsAffected } = await tx.execute('UPDATE total SET count = ? WHERE id = 1', [count])
+    if (rowsAffected !== 1) throw new Error('the row that was read is there')
+  })
 }

@@ -141,19 +141,34 @@ suite("libsql's own client", () => {
     await assert.rejects(client.execute('INSERT INTO c VALUES (9)'), { code: 'SQLITE_CONSTRAINT' })
   })
 
-  test('is told that there are no interactive transactions yet', async (t) => {
+  test('has interactive transactions, which see what they wrote', async (t) => {
     const { client } = await connect(t)
-    await client.execute('CREATE TABLE t (a)')
-    const transaction = await client.transaction('write')
-    const refused = {
-      code: 'ERR_REFUSED_SQL',
-      message: /BEGIN is refused: pass the statements to batch\(\)/,
-    }
-    await assert.rejects(transaction.execute('INSERT INTO t VALUES (1)'), refused)
-    assert.equal(transaction.closed, true)
-    const other = await client.transaction()
-    await assert.rejects(other.executeMultiple('INSERT INTO t VALUES (1)'), refused)
+    await client.execute('CREATE TABLE t (a INTEGER PRIMARY KEY)')
+    const tx = await client.transaction('write')
+    const inserted = await tx.execute('INSERT INTO t VALUES (1), (2) RETURNING a')
+    assert.deepEqual([inserted.rowsAffected, inserted.rows.length], [2, 2])
+    await assert.rejects(tx.execute('INSERT INTO t VALUES (1)'), { code: 'SQLITE_CONSTRAINT' })
+    const results = await tx.batch(['INSERT INTO t VALUES (3)', 'SELECT count(*) AS n FROM t'])
+    assert.equal(results[1]?.rows[0]?.['n'], 3)
+    await tx.executeMultiple('INSERT INTO t VALUES (4); INSERT INTO t VALUES (5)')
     assert.equal((await client.execute('SELECT count(*) AS n FROM t')).rows[0]?.['n'], 0)
+    await tx.commit()
+    assert.equal(tx.closed, true)
+    const rolled = await client.transaction('write')
+    await rolled.execute('DELETE FROM t')
+    await rolled.rollback()
+    const left = await client.transaction('write')
+    await left.execute('DELETE FROM t')
+    left.close()
+    const reading = await client.transaction('read')
+    assert.equal((await reading.execute('SELECT count(*) AS n FROM t')).rows[0]?.['n'], 5)
+    await assert.rejects(reading.execute('DELETE FROM t'), /of mode 'read' writes nothing/)
+    await reading.commit().catch(() => {})
+    const deferred = await client.transaction('deferred')
+    assert.equal((await deferred.execute('SELECT count(*) AS n FROM t')).rows[0]?.['n'], 5)
+    await deferred.execute('INSERT INTO t VALUES (6)')
+    await deferred.commit()
+    assert.equal((await client.execute('SELECT count(*) AS n FROM t')).rows[0]?.['n'], 6)
   })
 
   test('hears whether to repeat a write that failed for no fault of its own', async (t) => {

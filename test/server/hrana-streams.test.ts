@@ -53,6 +53,29 @@ suite('a stream', () => {
     assert.equal(streams.count, 1)
   })
 
+  test('that is gone with its transaction says so: nothing runs outside of it', async (t) => {
+    const { db, pass, send, lines, streams } = await openStreams(t, { streamIdleMs: 1_000 })
+    await db.execute('CREATE TABLE t (a)')
+    const insert = 'INSERT INTO t VALUES (1)'
+    const begun = await send([execute('BEGIN'), execute(insert)])
+    assert.equal(begun.results[1]?.type, 'ok')
+    const going = await send([{ type: 'get_autocommit' }, execute(insert)], begun.baton)
+    assert.deepEqual(going.results[0], {
+      type: 'ok',
+      response: { type: 'get_autocommit', is_autocommit: false },
+    })
+    pass(1_001)
+    const lost = { code: 'ERR_TX_ABORTED', retryable: true }
+    await assert.rejects(send([execute(insert)], going.baton), lost)
+    assert.equal(streams.count, 0)
+    const [head] = await lines([{ stmt: { sql: 'BEGIN' } }])
+    pass(1_001)
+    await assert.rejects(send([execute(insert)], (head as { baton: string }).baton), lost)
+    // Others can write: what was dropped holds nothing up.
+    await db.execute('INSERT INTO t VALUES (2)')
+    assert.deepEqual((await db.execute('SELECT a FROM t')).rows, [{ a: 2 }])
+  })
+
   test('that was idle for too long is opened anew without a word', async (t) => {
     const { pass, send, streams } = await openStreams(t, { streamIdleMs: 1_000 })
     const first = await send([store(1, 'SELECT 1')])

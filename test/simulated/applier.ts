@@ -162,6 +162,13 @@ export class SimulatedApplier implements Applier {
     })
   }
 
+  /** There is no SQL here to be tried. */
+  tryStatements(_: unknown, done: (error: Error | null, answer: null) => void): void {
+    this.#enqueue(() => done(new Error('the model tries nothing'), null))
+  }
+
+  endTrial(): void {}
+
   close(done: (error: Error | null) => void): void {
     this.#enqueue(() => done(null))
   }

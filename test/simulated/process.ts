@@ -199,6 +199,8 @@ export class SimulatedProcess implements ConsensusNode {
       heartbeatMs: 100,
       electionTimeoutMs: 1_000,
       requestTimeoutMs: 10_000,
+      transactionIdleMs: 5_000,
+      transactionMs: 10_000,
       logRetainBytes: segmentBytes,
       fingerprint: 'simulated',
       segmentBytes,

@@ -1,11 +1,14 @@
 import { type HranaError, toHranaError } from './failure.ts'
 import type { Condition, Step } from './request.ts'
-import { type Run, runStatement, type StatementResult, type StepOutcome } from './statement.ts'
+import type { Run, StatementResult, StepOutcome } from './run.ts'
+import { runStatement } from './statement.ts'
+import type { Stream } from './streams.ts'
 import { findTransaction, runTransaction } from './transaction.ts'
 
 /** The protocol's `batch`, step by step as they are done. */
 export async function* runSteps(steps: readonly Step[], run: Run): AsyncGenerator<StepOutcome> {
-  const transaction = findTransaction(steps, run.stream)
+  const isInside = run.stream.transaction !== null
+  const transaction = isInside ? null : findTransaction(steps, run.stream)
   if (transaction !== null) {
     yield* await runTransaction(steps, transaction, run)
     return
@@ -13,7 +16,9 @@ export async function* runSteps(steps: readonly Step[], run: Run): AsyncGenerato
   const outcomes: StepOutcome[] = []
   for (const { condition, statement } of steps) {
     const outcome =
-      condition === null || holds(condition, outcomes) ? await runStep(statement, run) : {}
+      condition === null || holds(condition, outcomes, run.stream)
+        ? await runStep(statement, run)
+        : {}
     outcomes.push(forget(outcome))
     yield outcome
   }
@@ -73,20 +78,19 @@ function forget({ result, error }: StepOutcome): StepOutcome {
   return result === undefined ? {} : { result: { ...result, rows: [] } }
 }
 
-function holds(condition: Condition, outcomes: readonly StepOutcome[]): boolean {
+function holds(condition: Condition, outcomes: readonly StepOutcome[], stream: Stream): boolean {
   switch (condition.type) {
     case 'ok':
       return outcomes[condition.step]?.result !== undefined
     case 'error':
       return outcomes[condition.step]?.error !== undefined
     case 'not':
-      return !holds(condition.cond, outcomes)
+      return !holds(condition.cond, outcomes, stream)
     case 'and':
-      return condition.conds.every((each) => holds(each, outcomes))
+      return condition.conds.every((each) => holds(each, outcomes, stream))
     case 'or':
-      return condition.conds.some((each) => holds(each, outcomes))
+      return condition.conds.some((each) => holds(each, outcomes, stream))
     case 'is_autocommit':
-      // There are no transactions but those that are whole batches.
-      return true
+      return stream.isAutocommit
   }
 }

@@ -30,8 +30,22 @@ const WORDS: Readonly<Record<Outcome, string>> = {
   unknown: 'unknown outcome: it may have been applied, so read before you repeat it',
 }
 
+/** What SQLite itself would answer, were the connection its own. */
+export class HranaRefusal extends Error {
+  readonly code: string
+
+  constructor(code: string, message: string) {
+    super(message)
+    this.code = code
+  }
+}
+
 /** @throws whatever is no error of ours: that is nobody's answer, but a mistake in the server. */
 export function toHranaError(error: unknown): HranaError {
+  if (error instanceof HranaRefusal) {
+    const { code, message } = error
+    return { message: `SQLite error: ${message}`, code, retryable: false, outcome: 'not-applied' }
+  }
   if (!isColmenaError(error)) throw error
   const { retryable, outcome } = error
   if ('sqliteCode' in error && 'sqliteMessage' in error) {

@@ -10,14 +10,10 @@ import { batchLines, line, runBatch } from './batch.ts'
 import { type HranaError, invalid, toHranaError } from './failure.ts'
 import { HRANA_LIMITS, type HranaLimits } from './limits.ts'
 import { BodyDecoder, type StreamRequest } from './request.ts'
-import {
-  AnswerBudget,
-  describeStatement,
-  type Run,
-  runSequence,
-  runStatement,
-} from './statement.ts'
+import { AnswerBudget, type Run } from './run.ts'
+import { describeStatement, runSequence, runStatement } from './statement.ts'
 import { type Stream, StreamTable } from './streams.ts'
+import { findTransaction } from './transaction.ts'
 
 /** Who asks, of which database, and how. */
 export interface HranaContext {
@@ -85,6 +81,8 @@ export class HranaStreams {
     const run = this.#start(baton, context)
     const results: StreamResult[] = []
     for (const request of requests) results.push(await this.#answer(request, run))
+    // Nobody will come back with a baton that nobody got.
+    if (context.signal?.aborted) run.stream.isClosed = true
     return { baton: this.#finish(run.stream), base_url: null, results }
   }
 
@@ -96,6 +94,8 @@ export class HranaStreams {
   cursor(body: unknown, context: HranaContext): AsyncGenerator<string, void, void> {
     const { baton, steps } = this.#decoder(context).cursor(body)
     const run = this.#start(baton, context)
+    // The baton leaves before anything runs.
+    run.stream.mayBegin = findTransaction(steps, run.stream) === null
     const first = line({ baton: this.#finish(run.stream), base_url: null })
     return (async function* () {
       yield first
@@ -126,7 +126,7 @@ export class HranaStreams {
   /** The baton of a stream that goes on. */
   #finish(stream: Stream): string | null {
     if (!stream.isClosed && !this.#isClosed) return this.#streams.keep(stream)
-    this.#streams.drop(stream)
+    this.#streams.end(stream)
     return null
   }
 
@@ -164,6 +164,6 @@ async function answerFields(request: StreamRequest, run: Run): Promise<Record<st
       stream.closeSql(request.id)
       return {}
     case 'get_autocommit':
-      return { is_autocommit: true }
+      return { is_autocommit: stream.isAutocommit }
   }
 }

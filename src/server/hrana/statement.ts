@@ -1,87 +1,14 @@
 import {
-  type CallOptions,
   ColmenaError,
   type Database,
   type InputStatement,
   isColmenaError,
   type ResultSet,
 } from '../../index.ts'
-import { type HranaError, tooLarge } from './failure.ts'
+import { parseControl, runControl } from './control.ts'
 import type { StatementRequest } from './request.ts'
-import type { Stream } from './streams.ts'
-import { encodeValue, type HranaValue, valueSizeBytes } from './value.ts'
-
-/** What one request of a client runs on, and within which bounds. */
-export interface Run {
-  readonly database: Database
-  readonly options: CallOptions
-  /** Of a batch that runs without foreign keys. */
-  readonly foreignKeyCheck: boolean | undefined
-  readonly mayWrite: boolean
-  readonly stream: Stream
-  readonly budget: AnswerBudget
-  readonly nowMs: () => number
-}
-
-export interface StatementResult {
-  readonly cols: readonly { readonly name: string; readonly decltype: string | null }[]
-  readonly rows: readonly (readonly HranaValue[])[]
-  readonly affected_row_count: number
-  readonly last_insert_rowid: string | null
-  readonly replication_index: string | null
-  readonly rows_read: number
-  readonly rows_written: number
-  /** Until the answer was there; of a transaction, for all of it. */
-  readonly query_duration_ms: number
-}
-
-/** What became of a step; neither of the two where its condition did not hold. */
-export interface StepOutcome {
-  readonly result?: StatementResult
-  readonly error?: HranaError
-}
-
-/** What a step of a transaction answers that is no statement of the client's. */
-export const NOTHING: StatementResult = Object.freeze({
-  cols: [],
-  rows: [],
-  affected_row_count: 0,
-  last_insert_rowid: null,
-  replication_index: null,
-  rows_read: 0,
-  rows_written: 0,
-  query_duration_ms: 0,
-})
-
-/** Bounds the rows of one answer, which is made whole before it is sent. */
-export class AnswerBudget {
-  readonly #bytesMax: number
-  #leftBytes: number
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax
-    this.#leftBytes = bytesMax
-  }
-
-  /** What was counted so far has been sent. */
-  refill(): void {
-    this.#leftBytes = this.#bytesMax
-  }
-
-  /** @throws ColmenaError ERR_TOO_LARGE, which says that a write is applied all the same. */
-  take(result: ResultSet): void {
-    for (const row of result.rows) {
-      for (let i = 0; i < row.length; i += 1) this.#leftBytes -= valueSizeBytes(row[i] ?? null)
-      if (this.#leftBytes < 0) {
-        const isWrite = result.consistency === undefined
-        throw tooLarge(
-          `the rows of this answer take more than ${this.#bytesMax} bytes: ask for fewer at once`,
-          isWrite ? 'committed' : 'not-applied',
-        )
-      }
-    }
-  }
-}
+import type { Run, StatementResult } from './run.ts'
+import { encodeValue } from './value.ts'
 
 /** @throws ColmenaError what the statement answers, or why it did not get that far. */
 export async function runStatement(
@@ -90,18 +17,31 @@ export async function runStatement(
 ): Promise<StatementResult> {
   const startMs = run.nowMs()
   const sql = run.stream.sql(source)
+  const control = parseControl(sql)
+  if (control !== null) return runControl(control, run)
   const statement = { sql, args }
-  const [result] = run.mayWrite
-    ? [await run.database.execute(statement, run.options)]
-    : await readOnly([statement], run)
+  const [result] = await execute(statement, run)
   if (result === undefined) throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
   return encodeResult(result, wantRows, startMs, run)
+}
+
+async function execute(statement: InputStatement, run: Run): Promise<ResultSet[]> {
+  const { transaction } = run.stream
+  if (transaction !== null) {
+    if (!run.mayWrite) await refuseWrite(statement.sql, run.database)
+    return [await transaction.execute(statement)]
+  }
+  return run.mayWrite
+    ? [await run.database.execute(statement, run.options)]
+    : readOnly([statement], run)
 }
 
 /** The protocol's `sequence`: a script that answers nothing. */
 export async function runSequence(sql: string, run: Run): Promise<void> {
   if (!run.mayWrite) throw forbidden('a sequence answers nothing but what it wrote')
-  await run.database.executeMultiple(sql, run.options)
+  const { transaction } = run.stream
+  if (transaction !== null) await transaction.executeMultiple(sql)
+  else await run.database.executeMultiple(sql, run.options)
 }
 
 /** What the protocol's `describe` answers. */

@@ -1,4 +1,5 @@
 import { timingSafeEqual } from 'node:crypto'
+import { ColmenaError, type Transaction } from '../../index.ts'
 import { invalid, tooLarge } from './failure.ts'
 import type { HranaLimits } from './limits.ts'
 import type { SqlSource } from './request.ts'
@@ -10,9 +11,13 @@ export interface StreamTableOptions {
 }
 
 const PART_BYTES = 16
-const BATON = /^[\w-]{22}\.[\w-]{22}$/
+/** The end says that there may be a transaction, whose statements must not run outside of it. */
+const BATON = /^[\w-]{22}\.[\w-]{22}(\.tx)?$/
 
-/** What a client keeps from one of its requests to the next: SQL texts under its own numbers. */
+/**
+ * What a client keeps from one of its requests to the next: SQL texts under its own numbers, and a
+ * transaction.
+ */
 export class Stream {
   readonly database: string
   readonly #limits: HranaLimits
@@ -26,10 +31,19 @@ export class Stream {
   /** What the table counts it as: its size when it was kept. */
   keptSizeBytes = 0
   isClosed = false
+  /** What its client began and has not ended yet. */
+  transaction: Transaction | null = null
+  /** Whether what it is kept for may begin one. */
+  mayBegin = false
 
   constructor(database: string, limits: HranaLimits) {
     this.database = database
     this.#limits = limits
+  }
+
+  /** As SQLite has it: a transaction that is over by itself is none any more. */
+  get isAutocommit(): boolean {
+    return this.transaction === null || this.transaction.closed
   }
 
   storeSql(id: number, sql: string): void {
@@ -71,7 +85,8 @@ export class Stream {
 /**
  * The streams that wait for their client's next request, and the batons that find them. One that
  * is gone (idle for too long, dropped for others, of another node or another life of this one) is
- * opened anew without a word: it holds nothing that a client could not send again.
+ * opened anew without a word where it held nothing that a client could not send again; one that
+ * held a transaction is over, and so is that.
  */
 export class StreamTable {
   readonly #options: StreamTableOptions
@@ -101,7 +116,7 @@ export class StreamTable {
 
   /** Keeps the stream for the client's next request; answers with the baton to be sent with it. */
   keep(stream: Stream): string {
-    this.drop(stream)
+    this.#forget(stream)
     stream.id ||= this.#random()
     stream.secret = this.#random()
     stream.keptAtMs = this.#options.nowMs()
@@ -109,23 +124,34 @@ export class StreamTable {
     stream.keptSizeBytes = stream.sizeBytes
     this.#sizeBytes += stream.keptSizeBytes
     this.#dropIdle()
-    return `${stream.id}.${stream.secret}`
+    const mayHold = stream.mayBegin || stream.transaction !== null
+    stream.mayBegin = false
+    return `${stream.id}.${stream.secret}${mayHold ? '.tx' : ''}`
   }
 
-  drop(stream: Stream): void {
-    if (this.#streams.delete(stream.id)) this.#sizeBytes -= stream.keptSizeBytes
+  /** Its client needs it no more, or will not come back. */
+  end(stream: Stream): void {
+    this.#forget(stream)
+    stream.transaction?.close()
+    stream.transaction = null
   }
 
   clear(): void {
-    this.#streams.clear()
-    this.#sizeBytes = 0
+    for (const stream of [...this.#streams.values()]) this.end(stream)
+  }
+
+  #forget(stream: Stream): void {
+    if (this.#streams.delete(stream.id)) this.#sizeBytes -= stream.keptSizeBytes
   }
 
   #find(baton: string): Stream | undefined {
     if (!BATON.test(baton)) throw invalid('the baton is none that this server hands out')
     const [id, secret] = baton.split('.') as [string, string]
     const stream = this.#streams.get(id)
-    if (stream === undefined) return undefined
+    if (stream === undefined) {
+      if (baton.endsWith('.tx')) throw lostTransaction()
+      return undefined
+    }
     if (stream.secret !== null && isEqual(stream.secret, secret)) return stream
     throw invalid('the baton was used before: each is good for one request, one at a time')
   }
@@ -137,7 +163,9 @@ export class StreamTable {
       const isOver =
         this.#streams.size > limits.streamsMax || this.#sizeBytes > limits.storedSqlTotalBytesMax
       if (!isOver && stream.keptAtMs > oldestMs) return
-      this.drop(stream)
+      // One that is at work is kept anew when that is done.
+      if (stream.secret === null) this.#forget(stream)
+      else this.end(stream)
     }
   }
 
@@ -148,4 +176,13 @@ export class StreamTable {
 
 function isEqual(a: string, b: string): boolean {
   return timingSafeEqual(Buffer.from(a), Buffer.from(b))
+}
+
+function lostTransaction(): ColmenaError {
+  return new ColmenaError(
+    'ERR_TX_ABORTED',
+    'the stream is gone: it was idle for too long, or is of another node. If a transaction was ' +
+      'open on it, nothing of that was applied: begin it again',
+    { retryable: true },
+  )
 }

@@ -1,11 +1,13 @@
 import type { BatchMode, ResultSet } from '../../index.ts'
-import { failedStatement, invalid, toHranaError } from './failure.ts'
+import { type Control, parseControl } from './control.ts'
+import { failedStatement, HranaRefusal, toHranaError } from './failure.ts'
 import type { Condition, Step } from './request.ts'
-import { encodeResult, NOTHING, type Run, readOnly, type StepOutcome } from './statement.ts'
+import { NOTHING, type Run, type StepOutcome } from './run.ts'
+import { encodeResult, readOnly } from './statement.ts'
 import type { Stream } from './streams.ts'
 
 /** A batch that is one transaction, by the positions of its steps. */
-export interface Transaction {
+export interface WholeTransaction {
   readonly mode: BatchMode
   /** It stands between PRAGMA foreign_keys=off and =on. */
   readonly foreignKeysOff: boolean
@@ -14,12 +16,8 @@ export interface Transaction {
   readonly commit: number
 }
 
-/** Longer than any of them is written; it also bounds what a pattern can cost. */
+/** Longer than either is written; it also bounds what a pattern can cost. */
 const OWN_STEP_CHARS_MAX = 64
-const BEGIN =
-  /^\s*begin(?:\s+(deferred|immediate|exclusive))?(?:\s+transaction)?(?:\s+(readonly))?\s*;?\s*$/i
-const COMMIT = /^\s*(?:commit|end)(?:\s+transaction)?\s*;?\s*$/i
-const ROLLBACK = /^\s*rollback(?:\s+transaction)?\s*;?\s*$/i
 const FOREIGN_KEYS_OFF = /^\s*pragma\s+foreign_keys\s*=\s*(?:off|0|no|false)\s*;?\s*$/i
 const FOREIGN_KEYS_ON = /^\s*pragma\s+foreign_keys\s*=\s*(?:on|1|yes|true)\s*;?\s*$/i
 
@@ -28,19 +26,19 @@ const FOREIGN_KEYS_ON = /^\s*pragma\s+foreign_keys\s*=\s*(?:on|1|yes|true)\s*;?\
  * before it is ok, COMMIT on the same condition, and ROLLBACK if that is not ok, as clients send
  * for `batch()` and `migrate()`. Null for any other batch.
  */
-export function findTransaction(steps: readonly Step[], stream: Stream): Transaction | null {
-  const textAt = (at: number): string => {
-    const sql = stream.find(steps[at]?.statement.sql ?? '') ?? ''
-    return sql.length > OWN_STEP_CHARS_MAX ? '' : sql
-  }
-  const is = (at: number, pattern: RegExp): boolean => pattern.test(textAt(at))
+export function findTransaction(steps: readonly Step[], stream: Stream): WholeTransaction | null {
+  const textAt = (at: number): string => stream.find(steps[at]?.statement.sql ?? '') ?? ''
+  const is = (at: number, pattern: RegExp): boolean =>
+    textAt(at).length <= OWN_STEP_CHARS_MAX && pattern.test(textAt(at))
+  const controlAt = (at: number): Control | null => parseControl(textAt(at))
   const isFree = (at: number): boolean => steps[at]?.condition === null
   const foreignKeysOff = is(0, FOREIGN_KEYS_OFF)
   const begin = foreignKeysOff ? 1 : 0
   const rollback = steps.length - (foreignKeysOff ? 2 : 1)
   const commit = rollback - 1
-  if (commit <= begin || !is(begin, BEGIN) || !isFree(begin)) return null
-  if (!is(commit, COMMIT) || !is(rollback, ROLLBACK)) return null
+  const beginning = controlAt(begin)
+  if (commit <= begin || beginning?.kind !== 'begin' || !isFree(begin)) return null
+  if (controlAt(commit)?.kind !== 'commit' || controlAt(rollback)?.kind !== 'rollback') return null
   if (foreignKeysOff && !(isFree(0) && is(rollback + 1, FOREIGN_KEYS_ON) && isFree(rollback + 1))) {
     return null
   }
@@ -48,13 +46,13 @@ export function findTransaction(steps: readonly Step[], stream: Stream): Transac
     if (!follows(steps[at]?.condition ?? null, at - 1, begin)) return null
   }
   if (!isUnlessOk(steps[rollback]?.condition ?? null, commit)) return null
-  return { mode: modeOf(textAt(begin)), foreignKeysOff, begin, commit }
+  return { mode: beginning.mode, foreignKeysOff, begin, commit }
 }
 
 /** Runs it as one command, and says of each step what became of it. */
 export async function runTransaction(
   steps: readonly Step[],
-  transaction: Transaction,
+  transaction: WholeTransaction,
   run: Run,
 ): Promise<StepOutcome[]> {
   const { begin, commit } = transaction
@@ -82,7 +80,7 @@ export async function runTransaction(
 
 async function apply(
   steps: readonly Step[],
-  { mode, foreignKeysOff }: Transaction,
+  { mode, foreignKeysOff }: WholeTransaction,
   run: Run,
 ): Promise<readonly ResultSet[]> {
   const { database, options, foreignKeyCheck, mayWrite, stream } = run
@@ -99,7 +97,7 @@ async function apply(
 function failedSteps(
   error: unknown,
   stepCount: number,
-  { begin, commit, foreignKeysOff }: Transaction,
+  { begin, commit, foreignKeysOff }: WholeTransaction,
 ): StepOutcome[] {
   const told = toHranaError(error)
   const outcomes: StepOutcome[] = Array.from({ length: stepCount }, () => ({}))
@@ -110,20 +108,14 @@ function failedSteps(
   }
   if (failed === undefined) {
     outcomes[begin] = { error: told }
-    const nothing = invalid('cannot rollback - no transaction is active')
-    outcomes[commit + 1] = { error: { ...toHranaError(nothing), code: 'SQLITE_ERROR' } }
+    const nothing = new HranaRefusal('SQLITE_ERROR', 'cannot rollback - no transaction is active')
+    outcomes[commit + 1] = { error: toHranaError(nothing) }
     return outcomes
   }
   for (let at = begin; at <= begin + failed; at += 1) outcomes[at] = { result: NOTHING }
   outcomes[begin + 1 + failed] = { error: told }
   outcomes[commit + 1] = { result: NOTHING }
   return outcomes
-}
-
-function modeOf(begin: string): BatchMode {
-  const [, kind, readonly] = BEGIN.exec(begin) ?? []
-  if (readonly !== undefined) return 'read'
-  return kind === undefined || /deferred/i.test(kind) ? 'deferred' : 'write'
 }
 
 /** Whether a step runs if the one before it is ok, and on no condition that could be false then. */

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { Drops } from '../../src/engine/drops.ts'
+import { Repeated } from '../../src/engine/repeated.ts'
 
 function createDrops(): {
-  drops: Drops
+  drops: Repeated
   clock: { atMs: number }
   sent: Uint8Array[]
   rejected: (readonly [request: number, code: string, outcome: string])[]
@@ -11,22 +11,22 @@ function createDrops(): {
   const clock = { atMs: 0 }
   const sent: Uint8Array[] = []
   const rejected: (readonly [number, string, string])[] = []
-  const drops = new Drops({
-    origin: 'ab'.repeat(16),
+  const drops = new Repeated({
     clock: { nowMs: () => clock.atMs, wallMs: () => 0, setTimer: () => () => {} },
     askAgainMs: 500,
     leaderWaitMs: 2_000,
     requestTimeoutMs: 10_000,
+    undone: 'nothing was done',
     send: (bytes) => sent.push(bytes),
     rejected: (request, { code, outcome }) => rejected.push([request, code, outcome]),
   })
   return { drops, clock, sent, rejected }
 }
 
-describe('drops of databases', () => {
+describe('repeated commands', () => {
   it('are sent again until they are answered', () => {
     const { drops, clock, sent } = createDrops()
-    drops.add('x', 1)
+    drops.add(1, new Uint8Array(1))
     drops.ask()
     drops.ask()
     assert.equal(sent.length, 1)
@@ -41,9 +41,9 @@ describe('drops of databases', () => {
 
   it('that find no leader are given up for good, unless they were sent', () => {
     const { drops, clock, sent, rejected } = createDrops()
-    drops.add('x', 1)
+    drops.add(1, new Uint8Array(1))
     drops.ask()
-    drops.add('y', 2)
+    drops.add(2, new Uint8Array(1))
     clock.atMs += 1_999
     drops.expire()
     assert.deepEqual(rejected, [])

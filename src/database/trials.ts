@@ -1,0 +1,178 @@
+import { assert } from '../base/assert.ts'
+import { ColmenaError } from '../base/errors.ts'
+import {
+  decodeWrite,
+  type Environment,
+  encodeTrialAnswer,
+  type Statement,
+  type TrialAnswer,
+  type TriedStatement,
+} from '../command/command.ts'
+import { classifyFailure, parseSavepoint, type Writer } from '../sqlite/sqlite.ts'
+import type { DatabaseFile } from './database-file.ts'
+import { asTrouble, MachineTrouble } from './trouble.ts'
+import { runInTransaction } from './unit.ts'
+
+/** Of one step; what travels between nodes is bounded. */
+const ANSWER_BYTES_MAX = 8 * 1024 * 1024
+
+/** A step of a transaction as it comes from the engine. */
+export interface TrialRequest {
+  /** Names the transaction, in all the cluster. */
+  readonly key: string
+  /** An encoded write command, whose units have one statement each. */
+  readonly bytes: Uint8Array
+  /** Whether the trial begins here, with the command's environment. */
+  readonly begins: boolean
+  /** The last write that a trial which begins must find, null for whichever it is. */
+  readonly base: number | null
+}
+
+/** Statements of a transaction to be tried, on this node as the leader. */
+export interface TrialStep {
+  readonly database: string
+  /** Names the transaction, in all the cluster. */
+  readonly key: string
+  /** Set where the transaction begins with this step. */
+  readonly begins: {
+    readonly environment: Environment
+    /** The last write that the transaction must find, null for whichever it is. */
+    readonly base: number | null
+  } | null
+  readonly statements: readonly Statement[]
+}
+
+/**
+ * Tries transactions on the writers of this node's files, where they see their own writes, and
+ * nobody else sees anything. What stays is what comes back through the log, which goes first: any
+ * entry of the database ends a trial.
+ */
+export class Trials {
+  readonly #file: (database: string) => DatabaseFile | undefined
+  /** Of the trials that are open, what they run with. */
+  readonly #environments = new Map<string, Environment>()
+
+  constructor(file: (database: string) => DatabaseFile | undefined) {
+    this.#file = file
+  }
+
+  /**
+   * Runs a step, up to its first statement that fails.
+   *
+   * @throws ColmenaError ERR_TX_ABORTED where the transaction is over, or can't begin on its base;
+   * ERR_NOT_FOUND where there is no such database.
+   */
+  step({ database, key, begins, statements }: TrialStep): TrialAnswer {
+    const file = this.#file(database)
+    if (file === undefined) {
+      throw new ColmenaError('ERR_NOT_FOUND', `there is no database '${database}' yet`)
+    }
+    try {
+      const environment = begins === null ? this.#environmentOf(file, key) : null
+      return this.#run(file, statements, environment ?? this.#begin(file, key, begins))
+    } catch (error) {
+      if (!(error instanceof TrialOver)) throw error
+      this.end(database, key)
+      throw aborted(error.message, error.cause)
+    }
+  }
+
+  /** Leaves nothing of a trial; one that is over already is nothing. */
+  end(database: string, key: string): void {
+    this.#environments.delete(key)
+    const file = this.#file(database)
+    if (file?.trial === key) file.endTrial()
+  }
+
+  #environmentOf(file: DatabaseFile, key: string): Environment {
+    const environment = this.#environments.get(key)
+    if (file.trial === key && environment !== undefined) return environment
+    throw new TrialOver('another write to the database came first')
+  }
+
+  #begin(file: DatabaseFile, key: string, begins: TrialStep['begins']): Environment {
+    assert(begins !== null, 'a transaction begins once')
+    if (begins.base !== null && begins.base !== file.lastWrite) {
+      throw new TrialOver('the database was written to since the transaction read from it')
+    }
+    try {
+      const environment = file.beginTrial(key, begins.environment)
+      this.#environments.set(key, environment)
+      return environment
+    } catch (error) {
+      throw troubled(error)
+    }
+  }
+
+  #run(
+    file: DatabaseFile,
+    statements: readonly Statement[],
+    environment: Environment,
+  ): TrialAnswer {
+    const tried: TriedStatement[] = []
+    for (const statement of statements) {
+      const one = tryStatement(file, statement)
+      tried.push(one)
+      if (!one.result.ok) break
+    }
+    return { base: file.lastWrite, environment, tried }
+  }
+}
+
+/** Answers a step as it comes from the engine. @throws ColmenaError */
+export function answerStep(trials: Trials, { key, bytes, begins, base }: TrialRequest): Uint8Array {
+  const { database, environment, units } = decodeWrite(bytes)
+  const statements = units.flatMap((unit) => unit.statements)
+  const beginning = begins ? { environment, base } : null
+  const answer = encodeTrialAnswer(trials.step({ database, key, begins: beginning, statements }))
+  if (answer.length <= ANSWER_BYTES_MAX) return answer
+  trials.end(database, key)
+  const message =
+    `the transaction was ended: a statement's answer takes ${answer.length} bytes, at most ` +
+    `${ANSWER_BYTES_MAX} travel between nodes. Nothing of it was applied; read fewer rows at a time`
+  throw new ColmenaError('ERR_TOO_LARGE', message)
+}
+
+/** The transaction can't go on: its caller is to begin it again. */
+class TrialOver extends Error {}
+
+function tryStatement(file: DatabaseFile, statement: Statement): TriedStatement {
+  const { writer } = file
+  const isLook = isRead(writer, statement)
+  try {
+    const result = isLook
+      ? writer.look(statement.sql, statement.args)
+      : runInTransaction(writer, statement)
+    return { isLook, result: { ok: true, statements: [result] } }
+  } catch (error) {
+    const failure = classifyFailure(error, writer)
+    if (failure.kind === 'answer') return { isLook, result: { ok: false, error: failure.error } }
+    if (failure.kind === 'vanished') {
+      throw new TrialOver(`the statement rolled the whole of it back: ${failure.error.message}`, {
+        cause: error,
+      })
+    }
+    throw troubled(asTrouble(error, writer, writer.path))
+  }
+}
+
+function isRead(writer: Writer, { sql }: Statement): boolean {
+  try {
+    return parseSavepoint(sql) === null && writer.facts(sql).kind === 'read'
+  } catch {
+    // What can't be prepared fails again where it is run.
+    return false
+  }
+}
+
+function troubled(error: unknown): unknown {
+  if (!(error instanceof MachineTrouble)) return error
+  return new TrialOver(`the leader's machine can't go on with it: ${error.message}`, {
+    cause: error,
+  })
+}
+
+export function aborted(why: string, cause?: unknown): ColmenaError {
+  const message = `the transaction was ended: ${why}. Nothing of it was applied; begin it again`
+  return new ColmenaError('ERR_TX_ABORTED', message, { retryable: true, cause })
+}

@@ -1,0 +1,385 @@
+import { setTimeout } from 'node:timers/promises'
+import { ColmenaError, isColmenaError } from '../base/errors.ts'
+import type { Environment, Statement } from '../command/command.ts'
+import type { DatabaseReader as Files, ReadSnapshot } from '../database/database.ts'
+import { splitStatements } from '../sqlite/sqlite.ts'
+import type { Consistency } from './consistency.ts'
+import { abortedError, errorFromUnit, readFailure, type StatementPlace } from './failures.ts'
+import type { NodeCore } from './node-core.ts'
+import { createResultSet, type ResultSet, type Row } from './result-set.ts'
+import {
+  type BatchStatement,
+  type InputArgs,
+  type InputStatement,
+  keepStatement,
+  statementSizeBytes,
+  toStatement,
+  toStatements,
+  transactionWord,
+} from './statement.ts'
+import type { TransactionName } from './transactions.ts'
+import { WRITE_LIMITS } from './writes.ts'
+
+/**
+ * What a transaction may do. `write`: read and write, on the leader, while the other writes of the
+ * database wait. `read`: reads alone, on one snapshot of this node's file. `deferred`: begins as
+ * `read`, and goes over to `write` with its first write, if nobody wrote in between.
+ */
+export type TransactionMode = 'write' | 'read' | 'deferred'
+
+export interface TransactionOptions {
+  readonly mode: TransactionMode
+  readonly signal?: AbortSignal | undefined
+  readonly exactNumbers?: boolean | undefined
+  /** Of what it reads before it writes. */
+  readonly consistency: Consistency
+}
+
+/** What a transaction is opened on. */
+export interface TransactionPlace {
+  readonly core: NodeCore
+  readonly database: string
+  readonly doubleQuotedStrings: boolean | undefined
+  /** This node's files, for what only reads. */
+  readonly files: () => Files
+}
+
+/** A trial that is under way on the leader. */
+interface OpenTrial {
+  readonly base: number
+  readonly environment: Environment
+}
+
+const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
+/** Between two looks for a leader. */
+const LOOK_AGAIN_MS = 20
+
+/**
+ * An interactive transaction: its statements see what those before them did, and nobody else sees
+ * anything until {@link commit} resolves. Statements run in the order of their calls.
+ *
+ * It has the shape of libsql's `Transaction`.
+ */
+export class Transaction {
+  readonly mode: TransactionMode
+  readonly #place: TransactionPlace
+  readonly #options: TransactionOptions
+  readonly #name: TransactionName
+  readonly #recorded: Statement[] = []
+  readonly #outcomes: (number | null)[] = []
+  #recordedBytes = 0
+  #trial: OpenTrial | null = null
+  #snapshot: ReadSnapshot | null = null
+  #readIndex = 0
+  #state: 'open' | 'ending' | 'over' = 'open'
+  /** Why it was over before its owner ended it. */
+  #endedBy: unknown
+  #last: Promise<unknown> = Promise.resolve()
+  #underWay = 0
+  #savepoints = 0
+  /** The log index of the commit; undefined before, and where nothing was written. */
+  index: number | undefined
+
+  constructor(place: TransactionPlace, options: TransactionOptions) {
+    this.mode = options.mode
+    this.#place = place
+    this.#options = options
+    const { core, database } = place
+    this.#name = { database, number: core.transactions.nextNumber() }
+  }
+
+  /** Whether it was committed, rolled back or ended. */
+  get closed(): boolean {
+    return this.#state === 'over'
+  }
+
+  /** Statements that were called and are not answered yet. */
+  get underWay(): number {
+    return this.#underWay
+  }
+
+  /**
+   * Runs one statement. A statement that fails leaves the transaction open, without its effects.
+   *
+   * @throws SqlError; ColmenaError ERR_TX_ABORTED where the transaction is over and nothing of it
+   * stays; ERR_CLOSED after its end; ERR_REFUSED_SQL, ERR_TOO_LARGE, ERR_TIMEOUT, ERR_NO_LEADER.
+   */
+  async execute<TRow = Row>(
+    input: string | InputStatement,
+    args?: InputArgs | undefined,
+  ): Promise<ResultSet<TRow>> {
+    const isText = typeof input === 'string' || input === null || typeof input !== 'object'
+    const [sql, values] = isText ? [input, args] : [input.sql, input.args]
+    const statement = toStatement(sql, values, this.#options.exactNumbers)
+    const [result] = await this.#enqueue([statement], ALONE)
+    return result as ResultSet<TRow>
+  }
+
+  /** Runs statements one after the other, up to the first that fails. @throws as `execute` */
+  async batch<TRow = Row>(statements: readonly BatchStatement[]): Promise<ResultSet<TRow>[]> {
+    const converted = toStatements(statements, 'batch', this.#options.exactNumbers)
+    const place = { index: 0, count: converted.length }
+    return (await this.#enqueue(converted, place)) as ResultSet<TRow>[]
+  }
+
+  /** Runs a script, up to the first statement that fails. @throws as `execute` */
+  async executeMultiple(sql: string): Promise<void> {
+    if (typeof sql !== 'string') throw invalid('executeMultiple takes SQL text')
+    const statements = splitStatements(sql).map((text) => ({ sql: text, args: [] }))
+    await this.#enqueue(statements, { index: 0, count: statements.length })
+  }
+
+  /**
+   * Runs `work` in a savepoint: what it did is taken back if it rejects, and the transaction goes
+   * on.
+   */
+  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    this.#savepoints += 1
+    const name = `savepoint_${this.#savepoints}`
+    await this.execute(`SAVEPOINT ${name}`)
+    try {
+      const value = await work(this)
+      await this.execute(`RELEASE ${name}`)
+      return value
+    } catch (error) {
+      if (this.#state === 'open') await this.batch([`ROLLBACK TO ${name}`, `RELEASE ${name}`])
+      throw error
+    }
+  }
+
+  /**
+   * Makes what it wrote stay: as one entry of the log, on all nodes or on none. It resolves once
+   * this node has applied it.
+   *
+   * @throws ColmenaError ERR_TX_ABORTED where another write came first: nothing was applied. After
+   * ERR_TIMEOUT or ERR_ABORTED `outcome` may be 'unknown'. SqlError for what only the end finds,
+   * such as deferred foreign keys. ERR_CLOSED where it is over.
+   */
+  async commit(): Promise<void> {
+    this.#checkOpen()
+    if (this.#underWay > 0) {
+      this.#end(undefined)
+      throw invalid(
+        `${this.#underWay} statements of the transaction were not awaited before its commit: ` +
+          'nothing of it was applied. Await every call',
+      )
+    }
+    this.#state = 'ending'
+    const trial = this.#trial
+    if (trial === null || this.#recorded.length === 0) {
+      this.#end(undefined)
+      return
+    }
+    const { core, doubleQuotedStrings } = this.#place
+    const { environment, base } = trial
+    const statements = this.#recorded
+    try {
+      const { index } = await core.transactions.commit(
+        {
+          ...this.#name,
+          doubleQuotedStrings,
+          environment,
+          statements,
+          trial: { base, outcomes: this.#outcomes },
+        },
+        this.#options.signal,
+      )
+      this.index = index
+    } finally {
+      // The entry itself has ended the trial, if it got there.
+      this.#end(undefined)
+    }
+  }
+
+  /** Takes back what it did. One that is over already is left as it is. */
+  async rollback(): Promise<void> {
+    if (this.#state === 'open') this.#end(undefined)
+  }
+
+  /** As {@link rollback}. */
+  close(): void {
+    if (this.#state === 'open') this.#end(undefined)
+  }
+
+  [Symbol.dispose](): void {
+    this.close()
+  }
+
+  async #enqueue(
+    statements: readonly Statement[],
+    place: StatementPlace,
+  ): Promise<ResultSet<unknown>[]> {
+    this.#checkOpen()
+    for (const { sql } of statements) refuseEnding(sql)
+    const kept = statements.map(keepStatement)
+    this.#underWay += 1
+    const answer = this.#last.then(() => this.#step(kept, place))
+    this.#last = answer.catch(() => {})
+    try {
+      return await answer
+    } finally {
+      this.#underWay -= 1
+    }
+  }
+
+  async #step(
+    statements: readonly Statement[],
+    place: StatementPlace,
+  ): Promise<ResultSet<unknown>[]> {
+    this.#checkOpen()
+    const { signal } = this.#options
+    if (signal?.aborted) {
+      this.#end(undefined)
+      throw abortedError(signal)
+    }
+    if (this.mode === 'write' || this.#trial !== null) return this.#try(statements, place, null)
+    const files = this.#place.files()
+    const isRead = statements.every(({ sql }) => files.classify(sql).kind === 'read')
+    if (isRead) return this.#read(statements, place)
+    if (this.mode === 'read') throw invalid("a transaction of mode 'read' writes nothing")
+    const base = this.#snapshot?.lastWrite() ?? null
+    const results = await this.#try(statements, place, base)
+    this.#snapshot?.close()
+    this.#snapshot = null
+    return results
+  }
+
+  /** On the snapshot of this node's file that the first read took. */
+  async #read(
+    statements: readonly Statement[],
+    place: StatementPlace,
+  ): Promise<ResultSet<unknown>[]> {
+    const { core } = this.#place
+    const { consistency: level, signal } = this.#options
+    if (this.#snapshot === null) {
+      await core.enterRead(level, signal)
+      this.#checkOpen()
+      this.#readIndex = core.shared.applied()
+      this.#snapshot = this.#place.files().snapshot()
+    }
+    const snapshot = this.#snapshot
+    const origin = { index: this.#readIndex, level }
+    return statements.map(({ sql, args }, at) => {
+      try {
+        const rows = core.slow.read(this.#name.database, sql, () => snapshot.query(sql, args))
+        return createResultSet(rows, origin, this.#options.exactNumbers)
+      } catch (error) {
+        throw readFailure(error, { ...place, index: at })
+      }
+    })
+  }
+
+  /** On the leader, which begins the trial with the first step. */
+  async #try(
+    statements: readonly Statement[],
+    place: StatementPlace,
+    base: number | null,
+  ): Promise<ResultSet<unknown>[]> {
+    this.#refuseTooLarge(statements)
+    const { core } = this.#place
+    const { signal, exactNumbers } = this.#options
+    const isFirst = this.#trial === null
+    let answer: Awaited<ReturnType<typeof core.transactions.step>>
+    try {
+      answer = isFirst
+        ? await beginTrial(this.#place, this.#name, statements, base, signal)
+        : await core.transactions.step(this.#name, statements, null, signal)
+    } catch (error) {
+      // Whether the leader ran it is not known, so nothing may follow.
+      this.#end(error)
+      throw error
+    }
+    this.#trial ??= { base: answer.base, environment: answer.environment }
+    const results: ResultSet<unknown>[] = []
+    for (const [at, { isLook, result }] of answer.tried.entries()) {
+      const changed = result.ok ? (result.statements[0]?.rowsAffected ?? 0) : null
+      if (!isLook) this.#record(statements[at] as Statement, changed)
+      if (!result.ok) throw errorFromUnit(result.error, { ...place, index: place.index + at })
+      const [source] = result.statements
+      if (source === undefined)
+        throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
+      const level = isLook ? ('strong' as const) : undefined
+      results.push(createResultSet(source, { index: answer.base, level }, exactNumbers))
+    }
+    return results
+  }
+
+  /** Failed statements too: some keep a part of what they did. */
+  #record(statement: Statement, changed: number | null): void {
+    this.#recorded.push(statement)
+    this.#outcomes.push(changed)
+    this.#recordedBytes += statementSizeBytes(statement)
+  }
+
+  #refuseTooLarge(statements: readonly Statement[]): void {
+    let sizeBytes = this.#recordedBytes
+    for (const statement of statements) sizeBytes += statementSizeBytes(statement)
+    const { unitBytesMax } = WRITE_LIMITS
+    if (sizeBytes <= unitBytesMax) return
+    const error = new ColmenaError(
+      'ERR_TOO_LARGE',
+      `the transaction's statements take ${sizeBytes} bytes with their arguments, at most ` +
+        `${unitBytesMax} go through the log at once: nothing of it was applied. Split it`,
+    )
+    this.#end(error)
+    throw error
+  }
+
+  #end(endedBy: unknown): void {
+    if (this.#state === 'over') return
+    this.#state = 'over'
+    this.#endedBy = endedBy
+    this.#snapshot?.close()
+    this.#snapshot = null
+    const hasLeft = this.mode === 'write' ? this.#trial !== null || this.#underWay > 0 : this.#trial
+    if (hasLeft && this.#place.core.isOpen) this.#place.core.transactions.end(this.#name)
+  }
+
+  #checkOpen(): void {
+    if (this.#state === 'open') return
+    const { message } = isColmenaError(this.#endedBy) ? this.#endedBy : { message: 'it was ended' }
+    throw new ColmenaError('ERR_CLOSED', `the transaction is over: ${message}`)
+  }
+}
+
+/** A new leader is waited for; a database that there is not yet is made first. */
+async function beginTrial(
+  { core, database, doubleQuotedStrings }: TransactionPlace,
+  name: TransactionName,
+  statements: readonly Statement[],
+  base: number | null,
+  signal: AbortSignal | undefined,
+): ReturnType<NodeCore['transactions']['step']> {
+  core.writes.checkAccepted()
+  const untilMs = performance.now() + 2 * core.config.electionTimeoutMs
+  for (;;) {
+    try {
+      return await core.transactions.step(name, statements, { base }, signal)
+    } catch (error) {
+      if (!isColmenaError(error)) throw error
+      if (error.code === 'ERR_NOT_FOUND' && base === null) {
+        const unit = { statements: [] }
+        const place = { index: 0, count: 0 }
+        await core.writes.submit({ database, doubleQuotedStrings, unit, place, signal })
+      } else if (error.code === 'ERR_NO_LEADER' && performance.now() < untilMs) {
+        await setTimeout(LOOK_AGAIN_MS, undefined, { signal })
+      } else {
+        throw error
+      }
+    }
+  }
+}
+
+function refuseEnding(sql: string): void {
+  const word = transactionWord(sql)
+  if (word === null) return
+  const instead =
+    word === 'begin'
+      ? 'transactions do not nest; use tx.transaction(fn), or SAVEPOINT'
+      : 'call commit() or rollback() of the transaction'
+  throw new ColmenaError('ERR_REFUSED_SQL', `${word.toUpperCase()} is refused: ${instead}`)
+}
+
+function invalid(message: string): ColmenaError {
+  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
+}
