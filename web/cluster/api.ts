@@ -24,6 +24,13 @@ export async function readRight(token: string | null): Promise<Right | null> {
   return response.ok ? (response.headers.get('x-colmena-right') as Right | null) : null
 }
 
+/** A page of its own for what a plain link could not show: no link carries a token. */
+export async function openMetrics(token: string): Promise<void> {
+  const response = await fetch('metrics', { headers: makeHeaders(token) })
+  const text = new Blob([await response.text()], { type: 'text/plain' })
+  location.assign(URL.createObjectURL(text))
+}
+
 /** A value as the libSQL protocol writes it. */
 export type WireValue =
   | { readonly type: 'null' }
