@@ -65,6 +65,7 @@ export class Trials {
   step({ database, key, begins, statements }: TrialStep): TrialAnswer {
     const file = this.#file(database)
     if (file === undefined) {
+      if (begins === null) throw aborted('its database was dropped')
       throw new ColmenaError('ERR_NOT_FOUND', `there is no database '${database}' yet`)
     }
     try {

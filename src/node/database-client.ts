@@ -25,7 +25,8 @@ import {
   toStatements,
 } from './statement.ts'
 import { traced, tracingApi } from './tracing.ts'
-import { Transaction, type TransactionMode } from './transaction.ts'
+import { Transaction } from './transaction.ts'
+import type { TransactionMode } from './transaction-reads.ts'
 import { checkMode, refuseNested, runTransaction } from './transaction-scope.ts'
 import type { Written } from './write-call.ts'
 

@@ -88,7 +88,10 @@ export class DatabaseReads {
     try {
       await this.#core.enterRead(level, signal)
       const index = shared.applied()
-      const results = await readIsolated(this.#core, kept, place, { asked: this.#asked, signal })
+      const { results } = await readIsolated(this.#core, kept, place, {
+        asked: this.#asked,
+        signal,
+      })
       calls.readAnswered(level, sinceMs)
       return results.map((result) => createResultSet<TRow>(result, { index, level }, exactNumbers))
     } catch (error) {

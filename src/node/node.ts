@@ -38,5 +38,6 @@ export {
   type ThreadHandlers,
   type ThreadName,
 } from './threads.ts'
-export type { Transaction, TransactionMode } from './transaction.ts'
+export type { Transaction } from './transaction.ts'
+export type { TransactionMode } from './transaction-reads.ts'
 export type { WriteTiming } from './write-call.ts'
