@@ -4,7 +4,7 @@
  */
 import { registerHooks } from 'node:module'
 import { Worker } from 'node:worker_threads'
-import type { StartThread, ThreadName } from '../../src/node/threads.ts'
+import { type StartThread, type ThreadName, watchWorker } from '../../src/node/threads.ts'
 
 const ENTRIES: Readonly<Record<ThreadName, string>> = {
   engine: new URL('../../src/engine/engine-thread.ts', import.meta.url).href,
@@ -32,14 +32,5 @@ export const startNewerWorker: StartThread = (name, workerData, transfer, handle
     transferList: [...transfer],
     execArgv: [],
   })
-  worker.on('message', handlers.message)
-  worker.on('messageerror', handlers.failed)
-  worker.on('error', handlers.failed)
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-  return {
-    post: (message, list) => worker.postMessage(message, list ?? []),
-    terminate: () => void worker.terminate(),
-    unref: () => worker.unref(),
-    exited,
-  }
+  return watchWorker(worker, handlers)
 }
