@@ -141,8 +141,9 @@ function tryStatement(file: DatabaseFile, statement: Statement): TriedStatement 
   const { writer } = file
   const isLook = isRead(writer, statement)
   try {
+    const budget = { bytesMax: ANSWER_BYTES_MAX, bytesLeft: ANSWER_BYTES_MAX }
     const result = isLook
-      ? writer.look(statement.sql, statement.args)
+      ? writer.look(statement.sql, statement.args, budget)
       : runInTransaction(writer, statement)
     return { isLook, result: { ok: true, statements: [result] } }
   } catch (error) {

@@ -348,5 +348,11 @@ suite('a transaction that is used wrongly', () => {
     await assert.rejects(large.execute('UPDATE t SET note = ?', args), { code: 'ERR_TOO_LARGE' })
     const { rows } = await db.execute('SELECT note FROM t')
     assert.deepEqual(rows, [{ note: 'first' }])
+    const reading = await db.transaction()
+    const numbers = 'WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)'
+    const all = reading.execute(`${numbers} SELECT i, hex(zeroblob(100)) FROM n`)
+    await assert.rejects(all, { code: 'ERR_TOO_LARGE', message: /read fewer at a time/ })
+    assert.equal((await reading.execute('SELECT 1')).rows.length, 1)
+    reading.close()
   })
 })
