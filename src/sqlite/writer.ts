@@ -270,6 +270,7 @@ export class Writer {
       this.#storedTime.install(this.#currentSchema().timeColumns())
     }
     const { shape, facts, columns, columnTypes } = cached
+    const bindings = shape.parameters.bind(args)
     const writes = facts.kind === 'write'
     const rejects = writes && this.#rejects
     // A DEFAULT's call is refused only when it is made.
@@ -282,8 +283,8 @@ export class Writer {
     let changes = 0n
     let rowid = 0n
     try {
-      if (columns.length > 0) rows = readRows(cached.statement, args)
-      else ({ changes, rowid } = runBound(cached.statement, args))
+      if (columns.length > 0) rows = readRows(cached.statement, bindings)
+      else ({ changes, rowid } = runBound(cached.statement, bindings))
     } catch (error) {
       this.#guard.disarm()
       if (!this.inTransaction) this.#storedTime.markStale()
