@@ -196,8 +196,8 @@ export class Guard {
   }
 
   #pragma(call: PragmaCall): number {
-    // A statement that is a PRAGMA itself was judged by its text. SQLite prepares it anew as it runs,
-    // where the schema has moved since.
+    // A statement that is a PRAGMA itself was judged by its text. SQLite prepares it anew as it
+    // runs, where the schema has moved since.
     if (this.#keyword === 'pragma') return OK
     if (MODULE_PRAGMAS.has(call.name)) return OK
     if (this.isRecorded && call.name === 'table_xinfo' && this.#mode === 'run') return OK
