@@ -43,6 +43,8 @@ export interface WriteHeader {
    * it is. The command that makes the database decides.
    */
   readonly doubleQuotedStrings?: boolean | undefined
+  /** Whether `random()`, 'now' and their like fail instead of being frozen: as its sender asked. */
+  readonly rejectsNonDeterminism?: boolean | undefined
 }
 
 /** What those see who only route a command. */
@@ -88,6 +90,7 @@ const ARGS_NAMED = 1
 const DOUBLE_QUOTED_STRINGS = [undefined, false, true]
 const DOUBLE_QUOTED_STRINGS_BITS = 0b11
 const TRIED = 0b100
+const REJECTS_NON_DETERMINISM = 0b1000
 const STATEMENT_FAILED = 0
 const STATEMENT_DONE = 1
 
@@ -127,9 +130,8 @@ export class WriteEncoder {
   finish(header: WriteHeader, trial?: Trial): Uint8Array<ArrayBuffer> {
     const writer = new ByteWriter(128 + this.sizeBytes)
     writeEnvelope(writer, 'write')
-    const strings = DOUBLE_QUOTED_STRINGS.indexOf(header.doubleQuotedStrings)
     writer
-      .u32(trial === undefined ? strings : strings | TRIED)
+      .u32(flagsOfCommand(header, trial !== undefined))
       .u53(0)
       .u32(0)
       .u32(0)
@@ -212,7 +214,8 @@ function readWriteHeader(reader: ByteReader): RoutedWrite {
   if (kind !== 'write') throw unsupportedFormat(`${kind} command where a write belongs`)
   const flags = reader.u32()
   const strings = flags & DOUBLE_QUOTED_STRINGS_BITS
-  if (flags > (strings | TRIED) || strings >= DOUBLE_QUOTED_STRINGS.length) {
+  const isKnown = flags <= (strings | TRIED | REJECTS_NON_DETERMINISM)
+  if (!isKnown || strings >= DOUBLE_QUOTED_STRINGS.length) {
     throw unsupportedFormat(`write command with flags ${flags}`)
   }
   const doubleQuotedStrings = DOUBLE_QUOTED_STRINGS[strings]
@@ -220,7 +223,15 @@ function readWriteHeader(reader: ByteReader): RoutedWrite {
   const origin = originText(reader.raw(16))
   const sequence = reader.u53()
   const isTried = (flags & TRIED) !== 0
-  return { environment, origin, sequence, database: reader.text(), doubleQuotedStrings, isTried }
+  const header = { origin, sequence, database: reader.text(), doubleQuotedStrings }
+  if ((flags & REJECTS_NON_DETERMINISM) === 0) return { ...header, environment, isTried }
+  return { ...header, environment, isTried, rejectsNonDeterminism: true }
+}
+
+function flagsOfCommand(header: WriteHeader, isTried: boolean): number {
+  const strings = DOUBLE_QUOTED_STRINGS.indexOf(header.doubleQuotedStrings)
+  const tried = isTried ? TRIED : 0
+  return strings | tried | (header.rejectsNonDeterminism ? REJECTS_NON_DETERMINISM : 0)
 }
 
 function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {

@@ -230,12 +230,12 @@ export class DatabaseFile {
    * Begins a transaction that is tried and never stays, under a key of its caller's. Its time is
    * the one that apply will have where no other write comes first.
    */
-  beginTrial(key: string, environment: Environment): Environment {
+  beginTrial(key: string, environment: Environment, rejects = false): Environment {
     this.begin()
     this.#trial = key
     const wallMs = Math.max(this.clockMs, environment.wallMs)
     const effective = { ...environment, wallMs }
-    this.#own(() => this.writer.resetUnit(effective, 0))
+    this.#own(() => this.writer.resetUnit(effective, 0, rejects))
     return effective
   }
 

@@ -1,5 +1,5 @@
 import { ColmenaError } from '../base/errors.ts'
-import { type ConnectionSettings, Writer, type WriterOptions } from '../sqlite/sqlite.ts'
+import { type ConnectionSettings, Writer } from '../sqlite/sqlite.ts'
 import { DatabaseFile } from './database-file.ts'
 import { databasePath, hasFile, listDatabases, removeDatabase, SYSTEM } from './generation.ts'
 import type { StatementWatch } from './statement-watch.ts'
@@ -22,9 +22,9 @@ export type OpenWriter = (path: string, settings: ConnectionSettings) => Writer
 /** How writers are opened, and who watches what runs on them. */
 export interface WriterSource {
   /** What user statements may do; the same on every member, or they differ. */
-  readonly writer?: WriterOptions | undefined
+  readonly writer?: ConnectionSettings | undefined
   /** Opens writers; tests put failing ones in their place. */
-  readonly openWriter?: ((path: string, options: WriterOptions) => Writer) | undefined
+  readonly openWriter?: ((path: string, options: ConnectionSettings) => Writer) | undefined
   readonly watch?: StatementWatch | undefined
 }
 

@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import type { MemberRecord } from '../command/command.ts'
 import type { ConfState, Entry, EntryType } from '../raft/types.ts'
-import type { WriterOptions } from '../sqlite/sqlite.ts'
+import type { ConnectionSettings } from '../sqlite/sqlite.ts'
 import type { ApplyMetrics } from './apply-metrics.ts'
 import type { DropAnswer, OwnSequence } from './outcome.ts'
 import type { DatabaseStatus } from './replica.ts'
@@ -28,7 +28,7 @@ export interface StorageWorkerData {
   readonly ownOrigin: string
   readonly shared: SharedArrayBuffer
   readonly enginePort: import('node:worker_threads').MessagePort
-  readonly writer?: WriterOptions | undefined
+  readonly writer?: ConnectionSettings | undefined
   /** Statements that take longer are told. */
   readonly slowMs: number
   /** Milliseconds between two tries of a group that this machine could not apply; 1000. */

@@ -38,6 +38,7 @@ export interface TrialStep {
     readonly environment: Environment
     /** The last write that the transaction must find, null for whichever it is. */
     readonly base: number | null
+    readonly rejectsNonDeterminism?: boolean | undefined
   } | null
   readonly statements: readonly Statement[]
 }
@@ -97,7 +98,7 @@ export class Trials {
       throw new TrialOver('the database was written to since the transaction read from it')
     }
     try {
-      const environment = file.beginTrial(key, begins.environment)
+      const environment = file.beginTrial(key, begins.environment, begins.rejectsNonDeterminism)
       this.#environments.set(key, environment)
       return environment
     } catch (error) {
@@ -122,9 +123,9 @@ export class Trials {
 
 /** Answers a step as it comes from the engine. @throws ColmenaError */
 export function answerStep(trials: Trials, { key, bytes, begins, base }: TrialRequest): Uint8Array {
-  const { database, environment, units } = decodeWrite(bytes)
+  const { database, environment, units, rejectsNonDeterminism } = decodeWrite(bytes)
   const statements = units.flatMap((unit) => unit.statements)
-  const beginning = begins ? { environment, base } : null
+  const beginning = begins ? { environment, base, rejectsNonDeterminism } : null
   const answer = encodeTrialAnswer(trials.step({ database, key, begins: beginning, statements }))
   if (answer.length <= ANSWER_BYTES_MAX) return answer
   trials.end(database, key)

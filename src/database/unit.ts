@@ -64,11 +64,11 @@ export function runUnit(
     const { code, message } = refused
     return { ok: false, error: { code, message, sqliteCode: 0, statementIndex: 0 } }
   }
-  const { trial, units } = placed.command
+  const { trial, units, rejectsNonDeterminism } = placed.command
   const unit = units[ordinal] as Unit
   const { statements } = unit
   if (hasSavepoint) writer.savepoint()
-  writer.resetUnit(environment, ordinal)
+  writer.resetUnit(environment, ordinal, rejectsNonDeterminism)
   const results: StatementResult[] = []
   try {
     for (const statement of statements) {

@@ -20,6 +20,7 @@ export interface OpenConfig {
   readonly joinAddresses: readonly string[]
   readonly joinAs: 'voter' | 'learner'
   readonly consistency: Consistency
+  readonly nonDeterminism: 'freeze' | 'reject'
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
   readonly requestTimeoutMs: number
@@ -69,6 +70,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     ...network,
     joinAs: checkChoice(options, 'joinAs', ['voter', 'learner'] as const),
     consistency: checkChoice(options, 'consistency', CONSISTENCY_LEVELS),
+    nonDeterminism: checkChoice(options, 'nonDeterminism', ['freeze', 'reject'] as const),
     heartbeatMs,
     electionTimeoutMs,
     requestTimeoutMs: checkInteger(options, 'requestTimeoutMs', 1, TIMER_MS_MAX),

@@ -115,7 +115,7 @@ export class NodeCore {
     })
     this.#outgoing = new Outgoing({
       origin,
-      electionTimeoutMs,
+      config,
       deadlines: this.#deadlines,
       requests: this.#requests,
       counts: this.calls,

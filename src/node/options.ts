@@ -52,6 +52,13 @@ export interface OpenOptions {
    */
   readonly consistency?: Consistency | undefined
   /**
+   * What becomes of `random()`, 'now' and their like in this node's writes: `freeze` has every node
+   * answer them alike, `reject` fails them with ERR_NON_DETERMINISTIC_SQL.
+   *
+   * @defaultValue 'freeze'
+   */
+  readonly nonDeterminism?: 'freeze' | 'reject' | undefined
+  /**
    * How often a leader lets its peers know that it lives, in milliseconds; at most a third of
    * `electionTimeoutMs`.
    *
@@ -153,6 +160,7 @@ export const OPTION_DEFAULTS: Required<{
   join: undefined,
   joinAs: 'voter',
   consistency: 'weak',
+  nonDeterminism: 'freeze',
   heartbeatMs: 100,
   electionTimeoutMs: 1000,
   requestTimeoutMs: 10_000,

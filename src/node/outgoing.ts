@@ -3,6 +3,7 @@ import { decodeCommandResult } from '../command/command.ts'
 import { decodeResults, type OwnSequence } from '../database/database.ts'
 import type { EngineRequest } from '../engine/engine.ts'
 import type { CallCounts } from './call-counts.ts'
+import type { OpenConfig } from './config.ts'
 import type { Deadlines } from './deadlines.ts'
 import { Drops } from './drops.ts'
 import { closedError } from './failures.ts'
@@ -14,7 +15,7 @@ import { Writes } from './writes.ts'
 export interface OutgoingOptions {
   /** 32 hexadecimal digits. */
   readonly origin: string
-  readonly electionTimeoutMs: number
+  readonly config: Pick<OpenConfig, 'electionTimeoutMs' | 'nonDeterminism'>
   readonly deadlines: Deadlines
   readonly requests: Requests
   readonly counts: CallCounts
@@ -33,11 +34,13 @@ export class Outgoing {
   readonly drops: Drops
 
   constructor(options: OutgoingOptions) {
-    const { origin, deadlines, requests, threads, haltedReason, electionTimeoutMs } = options
+    const { origin, config, deadlines, requests, threads, haltedReason } = options
+    const rejectsNonDeterminism = config.nonDeterminism === 'reject'
     const post = (request: EngineRequest): void =>
       threads().postEngine({ kind: 'request', id: NO_ANSWER, request })
     this.writes = new Writes({
       origin,
+      rejectsNonDeterminism,
       deadlines,
       applyLagMs: () => options.shared.readEngine().applyLagMs,
       haltedReason,
@@ -46,13 +49,14 @@ export class Outgoing {
         threads().postEngine({ kind: 'write', database, sequence, bytes }, bytes),
       // The caller's time is up already: an engine that does not answer soon knows no better.
       askOutcome: (database, sequence) =>
-        requests.outcome(electionTimeoutMs, (id) => {
+        requests.outcome(config.electionTimeoutMs, (id) => {
           const request = { method: 'outcome', database, sequence } as const
           threads().postEngine({ kind: 'request', id, request })
         }),
     })
     this.transactions = new Transactions({
       origin,
+      rejectsNonDeterminism,
       deadlines,
       counts: options.counts,
       post,

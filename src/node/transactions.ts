@@ -22,6 +22,7 @@ import { lostResult } from './writes.ts'
 export interface TransactionsOptions {
   /** 32 hexadecimal digits. */
   readonly origin: string
+  readonly rejectsNonDeterminism?: boolean | undefined
   readonly deadlines: Deadlines
   readonly counts: Pick<CallCounts, 'writeAnswered' | 'writeFailed'>
   /** Hands a request to the engine; its acknowledgement says nothing of the outcome. */
@@ -79,8 +80,9 @@ export class Transactions {
   ): Promise<TrialAnswer> {
     const encoder = new WriteEncoder()
     for (const statement of statements) encoder.add({ statements: [statement] })
-    const { origin } = this.#options
-    const bytes = encoder.finish({ origin, database, sequence: number })
+    const { origin, rejectsNonDeterminism } = this.#options
+    const header = { origin, database, sequence: number, rejectsNonDeterminism }
+    const bytes = encoder.finish(header)
     const step = { bytes, begins: begins !== null, base: begins?.base ?? null }
     return decodeTrialAnswer(await this.#ask({ method: 'tryStatements', step }, signal))
   }
@@ -179,9 +181,12 @@ export class Transactions {
     const { database, number, doubleQuotedStrings, environment, statements, trial } = tried
     const encoder = new WriteEncoder()
     encoder.add({ statements })
-    const { origin } = this.#options
-    const header = { origin, database, sequence: number, doubleQuotedStrings }
-    const bytes = encoder.finish(header, trial)
+    const { origin, rejectsNonDeterminism } = this.#options
+    const sequence = number
+    const bytes = encoder.finish(
+      { origin, database, sequence, doubleQuotedStrings, rejectsNonDeterminism },
+      trial,
+    )
     patchEnvironment(bytes, environment)
     return bytes
   }

@@ -43,6 +43,7 @@ export interface WriteOutcome {
 export interface WritesOptions {
   /** 32 hexadecimal digits. */
   readonly origin: string
+  readonly rejectsNonDeterminism?: boolean | undefined
   readonly deadlines: Deadlines
   readonly applyLagMs: () => number
   /** Why this machine applies nothing, null while it does. */
@@ -287,10 +288,11 @@ export class Writes {
     lane.nextSequence += 1
     for (const call of calls) call.sequence = sequence
     lane.inflight.set(sequence, { calls, outcome: null })
-    const { origin, post } = this.#options
+    const { origin, rejectsNonDeterminism, post } = this.#options
     const { database } = lane
     const doubleQuotedStrings = calls[0]?.doubleQuotedStrings
-    post(database, sequence, encoder.finish({ origin, database, sequence, doubleQuotedStrings }))
+    const header = { origin, database, sequence, doubleQuotedStrings, rejectsNonDeterminism }
+    post(database, sequence, encoder.finish(header))
   }
 
   /** Takes a command out of flight and lets the next one go. */

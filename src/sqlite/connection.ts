@@ -69,9 +69,8 @@ export function refreshSchema(own: OwnStatements): void {
 }
 
 /** Runs to the end; every row as an array. */
-export function readRows(statement: StatementSync, args: StatementArgs): SqlValue[][] {
-  const rows = isNamed(args) ? statement.all(Object.fromEntries(args)) : statement.all(...args)
-  return rows as unknown as SqlValue[][]
+export function readRows(statement: StatementSync, bindings: readonly SqlValue[]): SqlValue[][] {
+  return statement.all(...bindings) as unknown as SqlValue[][]
 }
 
 /** What rows may take in memory: read by one statement after the other. */
@@ -87,12 +86,10 @@ const VALUE_BYTES = 16
 /** The same within a budget: what is beyond is not read. @throws StatementFailure ERR_TOO_LARGE */
 export function readRowsWithin(
   statement: StatementSync,
-  args: StatementArgs,
+  bindings: readonly SqlValue[],
   budget: RowBudget,
 ): SqlValue[][] {
-  const read = isNamed(args)
-    ? statement.iterate(Object.fromEntries(args))
-    : statement.iterate(...args)
+  const read = statement.iterate(...bindings)
   const rows: SqlValue[][] = []
   for (const row of read as unknown as Iterable<SqlValue[]>) {
     budget.bytesLeft -= ROW_BYTES
@@ -113,9 +110,9 @@ function lengthOf(value: SqlValue): number {
 /** Runs a statement that has no rows. */
 export function runBound(
   statement: StatementSync,
-  args: StatementArgs,
+  bindings: readonly SqlValue[],
 ): { changes: bigint; rowid: bigint } {
-  const done = isNamed(args) ? statement.run(Object.fromEntries(args)) : statement.run(...args)
+  const done = statement.run(...bindings)
   return { changes: done.changes as bigint, rowid: done.lastInsertRowid as bigint }
 }
 

@@ -3,7 +3,6 @@ import type { SqlValue, StatementArgs } from '../command/command.ts'
 import {
   BoundedCache,
   type ConnectionSettings,
-  isNamed,
   OwnStatements,
   openDatabase,
   type RowBudget,
@@ -14,7 +13,6 @@ import {
 import type { StatementFacts } from './facts.ts'
 import { refusal, StatementFailure } from './failure.ts'
 import { Guard } from './guard.ts'
-import { parameterNames } from './parameters.ts'
 import { requireSqlite } from './runtime.ts'
 import { Schema } from './schema.ts'
 import { asFailure, type GuardedStatement, prepareGuarded } from './statement.ts'
@@ -151,11 +149,12 @@ export class Reader {
   query(sql: string, args: StatementArgs, budget?: RowBudget | undefined): QueryResult {
     const prepared = this.#prepared(sql)
     refuseWrite(prepared.facts)
+    const bindings = prepared.shape.parameters.bind(args)
     const commits = this.#commits()
     const rows = this.#run(prepared, () =>
       budget === undefined
-        ? readRows(prepared.statement, args)
-        : readRowsWithin(prepared.statement, args, budget),
+        ? readRows(prepared.statement, bindings)
+        : readRowsWithin(prepared.statement, bindings, budget),
     )
     if (prepared.commits !== commits || this.#commits() !== commits) {
       this.#checkColumns(prepared, commits)
@@ -171,7 +170,7 @@ export class Reader {
     return {
       columns: columns.map(({ name }) => name),
       columnTypes: columns.map(({ type }) => type ?? ''),
-      parameters: parameterNames(sql),
+      parameters: shape.parameters.names,
       isExplain: shape.isExplain,
       isReadOnly: facts.kind === 'read',
     }
@@ -180,26 +179,27 @@ export class Reader {
   /** A statement of its own for repeated reads. @throws StatementFailure */
   prepare(sql: string, options: PrepareOptions = {}): PreparedRead {
     const prepared = this.#prepareNew(sql)
-    const { statement, facts } = prepared
+    const { statement, facts, shape } = prepared
     refuseWrite(facts)
     statement.setReturnArrays(options.rowMode === 'array')
     statement.setReadBigInts(options.bigints ?? false)
     const run = <T>(work: () => T): T => this.#run(prepared, work)
+    const bind = (args: StatementArgs): readonly SqlValue[] => shape.parameters.bind(args)
     const check = options.bigints === true ? () => {} : refuseLeastInteger
     return {
       all: (args) => {
-        const rows = run(() =>
-          isNamed(args) ? statement.all(named(args)) : statement.all(...args),
-        )
+        const bindings = bind(args)
+        const rows = run(() => statement.all(...bindings))
         for (const row of rows) check(row)
         return rows
       },
       get: (args) => {
-        const row = run(() => (isNamed(args) ? statement.get(named(args)) : statement.get(...args)))
+        const bindings = bind(args)
+        const row = run(() => statement.get(...bindings))
         check(row)
         return row
       },
-      iterate: (args) => this.#iterate(prepared, args, check),
+      iterate: (args) => this.#iterate(prepared, bind(args), check),
       // Asked anew: a statement learns of a changed schema only when it runs.
       columns: () => {
         this.#dropStale()
@@ -299,13 +299,11 @@ export class Reader {
   /** Each step is run, since the first one is where a read begins, and any may fail. */
   *#iterate(
     prepared: GuardedStatement,
-    args: StatementArgs,
+    bindings: readonly SqlValue[],
     check: (row: unknown) => void,
   ): Generator<unknown, void, void> {
     const { statement } = prepared
-    const rows = this.#run(prepared, () =>
-      isNamed(args) ? statement.iterate(named(args)) : statement.iterate(...args),
-    )
+    const rows = this.#run(prepared, () => statement.iterate(...bindings))
     try {
       for (;;) {
         const { done, value } = this.#run(prepared, () => rows.next())
@@ -346,10 +344,6 @@ export class Reader {
 
 /** Pages per step of a backup: half a MiB, so that writes wait little behind one. */
 const BACKUP_PAGES = 128
-
-function named(args: ReadonlyMap<string, SqlValue>): Record<string, SqlValue> {
-  return Object.fromEntries(args)
-}
 
 function refuseWrite(facts: StatementFacts): void {
   if (facts.kind === 'write') throw refusal('a statement that writes is refused in a read')

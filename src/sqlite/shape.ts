@@ -1,6 +1,7 @@
 import { isOwnName } from './allowed.ts'
 import { refusal } from './failure.ts'
 import { dependsOnPresent, TIME_FUNCTIONS } from './frozen.ts'
+import { Parameters } from './parameters.ts'
 import { judgePragma, type PragmaCall, type PragmaKind, parsePragma } from './pragma.ts'
 import { countStatements, skipExplain } from './script.ts'
 import { type Token, tokenize } from './token.ts'
@@ -18,6 +19,7 @@ export interface StatementShape {
   /** Names the largest rowid in its text. */
   readonly namesLargestRowid: boolean
   readonly namesDeferral: boolean
+  readonly parameters: Parameters
   /** Holds the string 'integrity-check', a command to full-text tables. */
   readonly namesIntegrityCheck: boolean
 }
@@ -83,6 +85,7 @@ export function readShape(sql: string, doubleQuotedStrings: boolean): StatementS
     namesLargestRowid: has(
       ({ text }) => text.includes(LARGEST_ROWID) || LARGEST_ROWID_HEX.test(text),
     ),
+    parameters: new Parameters(tokens),
     namesDeferral: has(({ kind, text }) => kind === 'word' && text.startsWith('deferr')),
     namesIntegrityCheck: has(
       (token) => isString(token) && token.text.toLowerCase() === 'integrity-check',

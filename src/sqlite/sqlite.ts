@@ -28,4 +28,4 @@ export {
 } from './runtime.ts'
 export { parseSavepoint, type SavepointStatement } from './savepoint.ts'
 export { splitStatements } from './script.ts'
-export { type CheckpointResult, Writer, type WriterOptions } from './writer.ts'
+export { type CheckpointResult, Writer } from './writer.ts'

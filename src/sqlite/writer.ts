@@ -30,14 +30,6 @@ import {
 } from './statement.ts'
 import { StoredTimeTriggers } from './stored-time.ts'
 
-export interface WriterOptions extends ConnectionSettings {
-  /**
-   * What becomes of `random()`, 'now' and their like in a write: answered alike on every node
-   * ('freeze', the default), or refused with ERR_NON_DETERMINISTIC_SQL ('reject').
-   */
-  readonly nonDeterminism?: 'freeze' | 'reject' | undefined
-}
-
 export interface CheckpointResult {
   /** A reader or a writer was in the way. */
   readonly busy: boolean
@@ -50,6 +42,8 @@ export interface CheckpointResult {
 interface WriterStatement extends GuardedStatement, CountedStatement {
   readonly columns: readonly string[]
   readonly columnTypes: readonly string[]
+  /** A call in its own text that is non-deterministic whatever its arguments. */
+  readonly frozenCall: string | undefined
 }
 
 /** Prepared statements kept per connection. */
@@ -75,7 +69,6 @@ export class Writer {
   readonly #storedTime: StoredTimeTriggers
   readonly #exhausted: ExhaustedTables
   readonly #changes: ChangeRecorder
-  readonly #rejects: boolean
   readonly #cache = new BoundedCache<WriterStatement>(STATEMENTS_MAX)
   readonly #begin: StatementSync
   readonly #commit: StatementSync
@@ -89,12 +82,13 @@ export class Writer {
   #isSchemaTouched = false
   #statementOrdinal = 0
   #lookOrdinal = LOOKS_FROM
+  /** Whether the unit's calls of `random()` and its like fail instead of being frozen. */
+  #rejects = false
 
-  constructor(path: string, options: WriterOptions = {}) {
+  constructor(path: string, options: ConnectionSettings = {}) {
     this.path = path
     this.walPath = `${path}-wal`
     this.doubleQuotedStrings = options.doubleQuotedStrings ?? false
-    this.#rejects = options.nonDeterminism === 'reject'
     this.#db = openDatabase(path, false, options)
     try {
       this.#db.exec(
@@ -169,9 +163,11 @@ export class Writer {
   /**
    * Begins a unit: `last_insert_rowid()` and `changes()` are 0, whatever this connection did
    * before, and clock and randomness are those of the entry. `environment.wallMs` must be the
-   * effective frozen time, which never goes back.
+   * effective frozen time, which never goes back. With `rejects` what would be frozen fails with
+   * ERR_NON_DETERMINISTIC_SQL instead.
    */
-  resetUnit(environment: Environment, unitOrdinal: number): void {
+  resetUnit(environment: Environment, unitOrdinal: number, rejects = false): void {
+    this.#rejects = rejects
     this.#counters.reset()
     this.#frozen.startUnit(environment, unitOrdinal)
     this.#statementOrdinal = 0
@@ -278,18 +274,22 @@ export class Writer {
       this.#storedTime.install(this.#currentSchema().timeColumns())
     }
     const { shape, facts, columns, columnTypes } = cached
+    const bindings = shape.parameters.bind(args)
     const writes = facts.kind === 'write'
+    const rejects = writes && this.#rejects
+    // A DEFAULT's call is refused only when it is made.
+    if (rejects && cached.frozenCall !== undefined) throw nonDeterministic(cached.frozenCall)
     if (facts.touchesVirtualTable && facts.inserts) refuseIntegrityCheck(cached, args)
     this.#counters.arrange(cached, ordinal)
-    this.#frozen.startStatement(ordinal, shape.buildsIndex, writes && this.#rejects)
+    this.#frozen.startStatement(ordinal, shape.buildsIndex, rejects)
     this.#guard.arm(shape.keyword, writes)
     let rows = NO_ROWS
     let changes = 0n
     let rowid = 0n
     try {
-      if (columns.length > 0 && budget) rows = readRowsWithin(cached.statement, args, budget)
-      else if (columns.length > 0) rows = readRows(cached.statement, args)
-      else ({ changes, rowid } = runBound(cached.statement, args))
+      if (columns.length > 0 && budget) rows = readRowsWithin(cached.statement, bindings, budget)
+      else if (columns.length > 0) rows = readRows(cached.statement, bindings)
+      else ({ changes, rowid } = runBound(cached.statement, bindings))
     } catch (error) {
       this.#guard.disarm()
       if (!this.inTransaction) this.#storedTime.markStale()
@@ -311,14 +311,12 @@ export class Writer {
     const schema = (): Schema => this.#currentSchema()
     const prepared = prepareGuarded(this.#db, this.#guard, schema, sql, this.doubleQuotedStrings)
     const { facts, record, shape, statement } = prepared
-    // A DEFAULT's call is refused only when it is made.
-    const [call] = this.#rejects ? frozenCalls(record.functions) : []
-    if (facts.kind === 'write' && call !== undefined) throw nonDeterministic(call)
     const columns = statement.columns()
     const cached: WriterStatement = {
       ...prepared,
       columns: columns.map(({ name }) => name),
       columnTypes: columns.map(({ type }) => type ?? ''),
+      frozenCall: frozenCalls(record.functions)[0],
       rowidRule: facts.modifies ? rowidRule(prepared, this.#currentSchema()) : 'none',
       readsCounters: [...record.functions, ...record.defaultFunctions].some(isCounter),
     }

@@ -3,7 +3,7 @@ import * as fs from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
 import { Replica } from '../../src/database/database.ts'
-import { Writer, type WriterOptions } from '../../src/sqlite/sqlite.ts'
+import { type ConnectionSettings, Writer } from '../../src/sqlite/sqlite.ts'
 import {
   applyAll,
   contentOf,
@@ -183,7 +183,7 @@ class Killer {
   isAfter = false
   isDead = false
 
-  readonly open = (path: string, options: WriterOptions): Writer => {
+  readonly open = (path: string, options: ConnectionSettings): Writer => {
     const killer = this
     class Mortal extends Writer {
       override commit(): void {

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
 import type { StatementArgs, StatementResult } from '../../src/command/command.ts'
 import { Replica } from '../../src/database/database.ts'
-import { Writer, type WriterOptions } from '../../src/sqlite/sqlite.ts'
+import { type ConnectionSettings, Writer } from '../../src/sqlite/sqlite.ts'
 import {
   applyAll,
   contentOf,
@@ -24,7 +24,7 @@ class OlderWriter extends Writer {
   }
 }
 
-function openOlder(path: string, options: WriterOptions): Writer {
+function openOlder(path: string, options: ConnectionSettings): Writer {
   return new OlderWriter(path, options)
 }
 

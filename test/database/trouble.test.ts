@@ -7,9 +7,9 @@ import { Replica } from '../../src/database/database.ts'
 import { WAL_BOUNDS } from '../../src/database/wal-bounds.ts'
 import {
   type CheckpointResult,
+  type ConnectionSettings,
   requireSqlite,
   Writer,
-  type WriterOptions,
 } from '../../src/sqlite/sqlite.ts'
 import { addInserts, startLog } from './dying-process.ts'
 import {
@@ -26,7 +26,7 @@ const BIG = 'INSERT INTO t (v) VALUES (zeroblob(300000))'
 
 test('a full disk halts apply, which goes on from the same place once there is room', (context) => {
   const writers = new Map<string, Writer>()
-  const openWriter = (path: string, options: WriterOptions): Writer => {
+  const openWriter = (path: string, options: ConnectionSettings): Writer => {
     const writer = new Writer(path, options)
     writers.set(path, writer)
     return writer
@@ -87,7 +87,7 @@ class Spilling extends Writer {
 
 test('a full disk under the page cache is no foreign write, nor hides one', (context) => {
   const writers = new Map<string, Spilling>()
-  const openWriter = (path: string, options: WriterOptions): Writer => {
+  const openWriter = (path: string, options: ConnectionSettings): Writer => {
     const writer = new Spilling(path, options)
     writers.set(path, writer)
     return writer
@@ -204,7 +204,7 @@ test('a checkpoint without room is tried later, one that can not sync is fatal',
       throw Object.assign(new Error('no'), { code: 'ERR_SQLITE_ERROR', errcode })
     }
   }
-  const openWriter = (path: string, options: WriterOptions): Writer => new Stuck(path, options)
+  const openWriter = (path: string, options: ConnectionSettings): Writer => new Stuck(path, options)
   const { replica } = createReplica(context, { openWriter })
   const log = startLog()
   const grow = (): void => {
@@ -237,7 +237,8 @@ test('a bug of ours is thrown, with nothing of the group left', (context) => {
       super.savepoint()
     }
   }
-  const openWriter = (path: string, options: WriterOptions): Writer => new Broken(path, options)
+  const openWriter = (path: string, options: ConnectionSettings): Writer =>
+    new Broken(path, options)
   const { directory, replica } = createReplica(context, { openWriter })
   const log = startLog()
   applyAll(replica, log)

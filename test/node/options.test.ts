@@ -33,6 +33,7 @@ suite('options of open', () => {
       secrets: [],
       joinAs: 'voter',
       consistency: 'weak',
+      nonDeterminism: 'freeze',
       heartbeatMs: 100,
       electionTimeoutMs: 1000,
       requestTimeoutMs: 10_000,

@@ -1,7 +1,7 @@
 /** What a database does with a statement beside running it, and with several as a migration. */
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
-import { type Database, open } from '../../src/index.ts'
+import { type Database, type InputArgs, open } from '../../src/index.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 async function openDatabase(t: TestContext): Promise<Database> {
@@ -45,11 +45,41 @@ suite('describe', () => {
     for (const [sql, parameters] of [...named, ...byPosition]) {
       assert.deepEqual((await db.describe(sql)).parameters, parameters, sql)
     }
-    for (const [sql, { length }] of byPosition) {
+    for (const [sql, { length }] of [...named, ...byPosition]) {
       assert.equal((await db.execute(sql, new Array(length).fill(7))).rows.length, 1, sql)
-      const tooMany = db.execute(sql, new Array(length + 1).fill(7))
-      await assert.rejects(tooMany, { sqliteCode: 25 }, sql)
     }
+  })
+
+  test('wants an argument for each parameter, and no more', async (t) => {
+    const db = await openDatabase(t)
+    await db.execute('CREATE TABLE t (a, b, c)')
+    const wrong: [sql: string, args: InputArgs | undefined, message: RegExp][] = [
+      ['INSERT INTO t VALUES (?, ?, 1)', [1, 2, 3], /takes 2 arguments, and 3 were passed/],
+      ['INSERT INTO t VALUES (?, ?, 1)', [1], /takes 2 arguments, and 1 was passed; null is NULL/],
+      ['INSERT INTO t VALUES (?, ?, 1)', undefined, /takes 2 arguments, and 0 were passed/],
+      ['INSERT INTO t VALUES (?1, ?3, 1)', [1, 2], /takes 3 arguments, and 2 were passed/],
+      ['INSERT INTO t VALUES (1, 2, 3)', [1], /takes 0 arguments, and 1 was passed/],
+      ['INSERT INTO t VALUES (:a, @b, $c)', { a: 1, b: 2 }, /no argument for \$c was passed/],
+      ['INSERT INTO t VALUES (:a, 2, 3)', { a: 1, z: 2 }, /has no parameter 'z'/],
+      ['INSERT INTO t VALUES (:a, ?, 3)', { a: 1 }, /parameter 2 has no name: .* an array/],
+      ['INSERT INTO t VALUES (:a, 2, 3)', [], /takes 1 argument, and 0 were passed/],
+    ]
+    for (const [sql, args, message] of wrong) {
+      const error = { code: 'ERR_INVALID_ARGUMENT', outcome: 'not-applied', message }
+      await assert.rejects(db.execute(sql, args), error, sql)
+      const select = sql.replace(/INSERT INTO t VALUES \((.*)\)/, 'SELECT $1')
+      await assert.rejects(db.execute(select, args), error, select)
+      assert.throws(() => db.reader.prepare(select).all(args), error, select)
+    }
+    assert.equal((await db.execute('SELECT * FROM t')).rows.length, 0)
+  })
+
+  test('binds by position what has a name, as SQLite numbers it', async (t) => {
+    const db = await openDatabase(t)
+    const array = await db.execute('SELECT ? a, :b b, ? c, :b d, ?2 e, @e f', [1, 2, 3, 4])
+    assert.deepEqual(array.rows, [{ a: 1, b: 2, c: 3, d: 2, e: 2, f: 4 }])
+    const numbered = await db.execute('SELECT ?2 a, ?1 b', { 1: 'one', 2: 'two' })
+    assert.deepEqual(numbered.rows, [{ a: 'two', b: 'one' }])
   })
 
   test('answers what can not be prepared with its error', async (t) => {

@@ -20,6 +20,8 @@ export interface ClusterOptions extends Shared {
   readonly dataDirs?: Readonly<Record<number, string>>
   /** Whether each node is reached through a proxy, which can break its links. */
   readonly hasProxies?: boolean
+  /** Of each node's process, beside this one's. */
+  readonly envs?: readonly Readonly<Record<string, string>>[]
 }
 
 /** Several nodes in processes of their own; the first begins, the others join it. */
@@ -57,7 +59,7 @@ export class Cluster {
 
   /** `open`'s options for a node, the same each time. */
   optionsOf(at: number): OpenOptions {
-    const { count: _, dataDirs: __, hasProxies: ___, ...shared } = this.#options
+    const { count: _, dataDirs: __, hasProxies: ___, envs: ____, ...shared } = this.#options
     const advertise = this.#proxies[at]?.address
     return {
       ...shared,
@@ -102,7 +104,8 @@ export class Cluster {
 
   /** A process that has opened nothing yet. */
   startProcess(at: number): NodeHandle {
-    const node = new NodeHandle((fates) => this.ledger.add(fates))
+    const report = this.ledger.add.bind(this.ledger)
+    const node = new NodeHandle(report, this.#options.envs?.[at])
     this.nodes[at] = node
     return node
   }

@@ -48,10 +48,17 @@ export class NodeHandle {
   /** What the node emitted, the oldest first. */
   readonly events: ProcessEvent[] = []
 
-  constructor(report: (fates: readonly WriteFate[]) => void = () => {}) {
+  constructor(
+    report: (fates: readonly WriteFate[]) => void = () => {},
+    ownEnv: Readonly<Record<string, string>> = {},
+  ) {
     this.#report = report
     const { NODE_TEST_CONTEXT: _, ...env } = process.env
-    this.#child = fork(PROGRAM, { execArgv: [], env, serialization: 'advanced' })
+    this.#child = fork(PROGRAM, {
+      execArgv: [],
+      env: { ...env, ...ownEnv },
+      serialization: 'advanced',
+    })
     running.add(this.#child)
     this.#child.on('message', (message) => this.#receive(message as FromProcess))
     this.#exited = once(this.#child, 'exit').then(() => {

@@ -5,12 +5,12 @@ import type { TestContext } from 'node:test'
 import type { Environment, SqlValue, StatementArgs } from '../../src/command/command.ts'
 import {
   type ClassifiedFailure,
+  type ConnectionSettings,
   classifyFailure,
   Reader,
   type ReaderOptions,
   StatementFailure,
   Writer,
-  type WriterOptions,
 } from '../../src/sqlite/sqlite.ts'
 
 export const ENVIRONMENT: Environment = { wallMs: 1_700_000_000_123, seedHigh: 5, seedLow: 7 }
@@ -23,7 +23,11 @@ export function makeDirectory(test: TestContext): string {
 }
 
 /** A writer on a file of its own, with a transaction and a unit begun. */
-export function openWriter(test: TestContext, options: WriterOptions = {}, path?: string): Writer {
+export function openWriter(
+  test: TestContext,
+  options: ConnectionSettings = {},
+  path?: string,
+): Writer {
   const writer = new Writer(path ?? join(makeDirectory(test), 'a.db'), options)
   test.after(() => writer.close())
   writer.begin()

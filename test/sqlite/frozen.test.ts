@@ -216,7 +216,8 @@ describe("nonDeterminism: 'reject'", () => {
   ]
 
   it('refuses each call by name, and lets reads and fixed dates be', (test) => {
-    const writer = openWriter(test, { nonDeterminism: 'reject' })
+    const writer = openWriter(test)
+    writer.resetUnit(ENVIRONMENT, 0, true)
     runAll(writer, 'CREATE TABLE t (a, b DEFAULT (random()))')
     for (const [call, named] of calls) {
       const { kind, error } = failureOf(writer, `INSERT INTO t VALUES (${call}, 1)`)
@@ -232,8 +233,20 @@ describe("nonDeterminism: 'reject'", () => {
     assert.equal(scalar(writer, 'SELECT a FROM t'), '2020-01-02')
   })
 
+  it('holds for its unit alone, whoever prepared the statement first', (test) => {
+    const writer = openWriter(test)
+    runAll(writer, 'CREATE TABLE t (a)', 'INSERT INTO t VALUES (random())')
+    writer.resetUnit(ENVIRONMENT, 1, true)
+    const { error } = failureOf(writer, 'INSERT INTO t VALUES (random())')
+    assert.equal(error.code, 'ERR_NON_DETERMINISTIC_SQL')
+    writer.resetUnit(ENVIRONMENT, 2)
+    runAll(writer, 'INSERT INTO t VALUES (random())')
+    assert.equal(scalar(writer, 'SELECT count(*) FROM t'), 2n)
+  })
+
   it('sees a trigger that came after the statement was first prepared', (test) => {
-    const writer = openWriter(test, { nonDeterminism: 'reject' })
+    const writer = openWriter(test)
+    writer.resetUnit(ENVIRONMENT, 0, true)
     runAll(writer, 'CREATE TABLE t (a)', 'CREATE TABLE u (a)', 'INSERT INTO t VALUES (1)')
     runAll(writer, 'CREATE TRIGGER g AFTER INSERT ON t BEGIN INSERT INTO u VALUES (random()); END')
     const { error } = failureOf(writer, 'INSERT INTO t VALUES (1)')

@@ -243,6 +243,17 @@ describe('pragmas', () => {
     assert.equal(scalar(writer, 'PRAGMA application_id'), 9n)
     assert.equal(writer.facts('PRAGMA defer_foreign_keys = ON').defersForeignKeys, true)
   })
+
+  it('are judged once, also where SQLite prepares them anew as they run', (test) => {
+    const writer = openWriter(test)
+    runAll(
+      writer,
+      'CREATE TABLE t (at)',
+      'CREATE INDEX i ON t (date(at))',
+      'PRAGMA user_version = 7',
+    )
+    assert.equal(scalar(writer, 'PRAGMA user_version'), 7n)
+  })
 })
 
 describe('the guard of a reader', () => {

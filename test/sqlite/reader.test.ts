@@ -128,10 +128,13 @@ describe('queries', () => {
   it('answer SQL errors as failures, with the code', (test) => {
     const { reader } = openPair(test)
     assert.throws(() => reader.query("SELECT json('{')", []), failureWith('ERR_SQL', /malformed/))
-    assert.throws(() => reader.query('SELECT ?', [1n, 2n]), failureWith('ERR_SQL', /range/))
+    assert.throws(
+      () => reader.query('SELECT ?', [1n, 2n]),
+      failureWith('ERR_INVALID_ARGUMENT', /takes 1 argument, and 2/),
+    )
     assert.throws(
       () => reader.query('SELECT :a', new Map([['b', 1n]])),
-      failureWith('ERR_SQL', /named parameter/),
+      failureWith('ERR_INVALID_ARGUMENT', /no argument for :a/),
     )
   })
 })

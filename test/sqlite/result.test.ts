@@ -31,6 +31,7 @@ describe('results', () => {
         'SELECT :a, @b, $c',
         new Map<string, SqlValue>([
           ['a', 1n],
+          ['b', null],
           ['c', 'x'],
         ]),
       ),
