@@ -4,9 +4,16 @@ import type { Environment, Statement } from '../command/command.ts'
 import type { DatabaseReader as Files, ReadSnapshot } from '../database/database.ts'
 import { splitStatements } from '../sqlite/sqlite.ts'
 import type { Consistency } from './consistency.ts'
-import { abortedError, errorFromUnit, readFailure, type StatementPlace } from './failures.ts'
+import { ALONE, abortedError, errorFromUnit, readFailure, type StatementPlace } from './failures.ts'
 import type { NodeCore } from './node-core.ts'
-import { createResultSet, type ResultSet, type Row } from './result-set.ts'
+import {
+  createResultSet,
+  type IntMode,
+  type ResultOrigin,
+  type ResultSet,
+  type ResultSource,
+  type Row,
+} from './result-set.ts'
 import {
   type BatchStatement,
   type InputArgs,
@@ -31,6 +38,7 @@ export interface TransactionOptions {
   readonly mode: TransactionMode
   readonly signal?: AbortSignal | undefined
   readonly exactNumbers?: boolean | undefined
+  readonly intMode: IntMode | undefined
   /** Of what it reads before it writes. */
   readonly consistency: Consistency
 }
@@ -50,7 +58,6 @@ interface OpenTrial {
   readonly environment: Environment
 }
 
-const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
 /** Between two looks for a leader. */
 const LOOK_AGAIN_MS = 20
 
@@ -262,7 +269,7 @@ export class Transaction {
     return statements.map(({ sql, args }, at) => {
       try {
         const rows = core.slow.read(this.#name.database, sql, () => snapshot.query(sql, args))
-        return createResultSet(rows, origin, this.#options.exactNumbers)
+        return createResultSet(rows, origin, this.#options.intMode)
       } catch (error) {
         throw readFailure(error, { ...place, index: at })
       }
@@ -277,7 +284,7 @@ export class Transaction {
   ): Promise<ResultSet<unknown>[]> {
     this.#refuseTooLarge(statements)
     const { core } = this.#place
-    const { signal, exactNumbers } = this.#options
+    const { signal, intMode } = this.#options
     const isFirst = this.#trial === null
     let answer: Awaited<ReturnType<typeof core.transactions.step>>
     try {
@@ -290,7 +297,7 @@ export class Transaction {
       throw error
     }
     this.#trial ??= { base: answer.base, environment: answer.environment }
-    const results: ResultSet<unknown>[] = []
+    const sources: [ResultSource, ResultOrigin][] = []
     for (const [at, { isLook, result }] of answer.tried.entries()) {
       const changed = result.ok ? (result.statements[0]?.rowsAffected ?? 0) : null
       if (!isLook) this.#record(statements[at] as Statement, changed)
@@ -299,9 +306,10 @@ export class Transaction {
       if (source === undefined)
         throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
       const level = isLook ? ('strong' as const) : undefined
-      results.push(createResultSet(source, { index: answer.base, level }, exactNumbers))
+      sources.push([source, { index: answer.base, level }])
     }
-    return results
+    // Last, because it may throw: what was tried is recorded by then.
+    return sources.map(([source, origin]) => createResultSet(source, origin, intMode))
   }
 
   /** Failed statements too: some keep a part of what they did. */
