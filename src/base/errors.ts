@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'ERR_LAGGING'
   | 'ERR_LOCKED'
   | 'ERR_LOG_CORRUPT'
+  | 'ERR_MISSING_PACKAGE'
   | 'ERR_NODE_ID_TAKEN'
   | 'ERR_NON_DETERMINISTIC_SQL'
   | 'ERR_NOT_FOUND'
