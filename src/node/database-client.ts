@@ -1,21 +1,24 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Statement, Unit } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
-import {
-  type Classification,
-  type StatementDescription,
-  splitStatements,
-} from '../sqlite/sqlite.ts'
+import { type StatementDescription, splitStatements } from '../sqlite/sqlite.ts'
 import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-options.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
 import { DatabaseReader } from './database-reader.ts'
 import { DatabaseReads, type ReadOptions } from './database-reads.ts'
-import { checkNotAborted, readFailure, type StatementPlace } from './failures.ts'
+import { ALONE, checkNotAborted, readFailure, type StatementPlace } from './failures.ts'
 import { checkTarget, copyIsolated, type DatabaseCopy } from './isolated-reads.ts'
 import { type MigrateOptions, toMigration } from './migration.ts'
 import type { NodeCore } from './node-core.ts'
-import { createResultSet, type ResultSet, type Row } from './result-set.ts'
+import {
+  createResultSet,
+  type IntMode,
+  type Replicated,
+  type ResultSet,
+  type Row,
+} from './result-set.ts'
+import { readsHere } from './route.ts'
 import { runScript } from './script.ts'
 import {
   type BatchStatement,
@@ -34,16 +37,13 @@ import type { Written } from './write-call.ts'
 export interface DatabaseConfig {
   readonly consistency: Consistency
   readonly doubleQuotedStrings: boolean | undefined
+  readonly intMode: IntMode
 }
 
 /** A call's options for a transaction that runs to its end by itself. */
 export interface TransactionCallOptions extends CallOptions {
   readonly mode?: TransactionMode | undefined
 }
-
-const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
-/** What begins so can only read, whatever tables there are. */
-const READING_WORD = /^\s*(select|values|explain)\b/i
 
 /**
  * One database of a node. Writes go through the log and are answered by this node's own apply, so
@@ -57,6 +57,7 @@ export class Database {
   readonly #core: NodeCore
   readonly #consistency: Consistency
   readonly #doubleQuotedStrings: boolean | undefined
+  readonly #intMode: IntMode
   readonly #tracing = tracingApi()
   readonly #reads: DatabaseReads
   #reader: DatabaseReader | undefined
@@ -67,6 +68,7 @@ export class Database {
     this.name = name
     this.#consistency = config.consistency
     this.#doubleQuotedStrings = config.doubleQuotedStrings
+    this.#intMode = config.intMode
     const asked = { database: name, doubleQuotedStrings: config.doubleQuotedStrings }
     this.#reads = new DatabaseReads(core, asked)
   }
@@ -141,7 +143,7 @@ export class Database {
     const files = this.#enter(options)
     const place = { index: 0, count: converted.length }
     const writing = converted.findIndex(
-      ({ sql }, index) => !reads(files.classify(sql), sql, { ...place, index }),
+      ({ sql }, index) => !readsHere(files.classify(sql), sql, { ...place, index }),
     )
     if (writing < 0) {
       return options.isolated
@@ -265,7 +267,12 @@ export class Database {
         doubleQuotedStrings: this.#doubleQuotedStrings,
         files: () => this.#files(),
       },
-      { mode, ...checked, consistency: this.#level(checked) },
+      {
+        mode,
+        ...checked,
+        consistency: this.#level(checked),
+        intMode: this.#integers(checked),
+      },
     )
     if (work === null) return transaction
     return runTransaction(this.#core, this.name, transaction, work)
@@ -275,12 +282,36 @@ export class Database {
   withConsistency(level: Consistency): Database {
     const consistency = checkConsistency(level, 'the level of withConsistency')
     const doubleQuotedStrings = this.#doubleQuotedStrings
-    return new Database(this.#core, this.name, { consistency, doubleQuotedStrings })
+    const config = { consistency, doubleQuotedStrings, intMode: this.#intMode }
+    return new Database(this.#core, this.name, config)
+  }
+
+  /**
+   * Resolves once this node has applied all that the leader had committed when asked; at level
+   * `strong` once a majority confirmed the leader as well. A read at `none` then sees all of it.
+   *
+   * @returns the log index that this node is at, and how many entries of the log it came on by.
+   * @throws as {@link execute} for a read.
+   */
+  async sync(options?: CallOptions | undefined): Promise<Replicated> {
+    const checked = checkCallOptions(options)
+    this.#enter(checked)
+    const before = this.#core.shared.applied()
+    const level = this.#level(checked)
+    await this.#core.enterRead(level === 'none' ? 'weak' : level, checked.signal)
+    const frameNo = this.#core.shared.applied()
+    return { frame_no: frameNo, frames_synced: frameNo - before }
   }
 
   /** Closes this handle alone; the node and other handles go on. */
   close(): void {
     this.#isClosed = true
+  }
+
+  /** Opens this handle again. @throws ColmenaError ERR_CLOSED where the node itself is closed. */
+  reconnect(): void {
+    this.#core.checkOpen()
+    this.#isClosed = false
   }
 
   [Symbol.dispose](): void {
@@ -302,7 +333,7 @@ export class Database {
     options: CallOptions,
   ): Promise<ResultSet<TRow>> {
     const files = this.#enter(options)
-    if (reads(files.classify(statement.sql), statement.sql, place)) {
+    if (readsHere(files.classify(statement.sql), statement.sql, place)) {
       const reading = this.#reading(options)
       if (!options.isolated) return this.#reads.one<TRow>(files, statement, place, reading)
       const [result] = await this.#reads.isolated<TRow>([statement], place, reading)
@@ -312,13 +343,15 @@ export class Database {
     const { place: written, statements } = await this.#write(unit, place, options)
     const [result] = statements
     if (result === undefined) throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
-    return createResultSet<TRow>(result, written, options.exactNumbers)
+    return createResultSet<TRow>(result, written, this.#integers(options))
   }
 
   async #writeAll<TRow>(unit: Unit, options: CallOptions): Promise<ResultSet<TRow>[]> {
     const place = { index: 0, count: unit.statements.length }
     const { place: written, statements } = await this.#write(unit, place, options)
-    return statements.map((result) => createResultSet<TRow>(result, written, options.exactNumbers))
+    return statements.map((result) =>
+      createResultSet<TRow>(result, written, this.#integers(options)),
+    )
   }
 
   /** As one unit: all or nothing. */
@@ -334,8 +367,8 @@ export class Database {
   }
 
   #reading(options: CallOptions): ReadOptions {
-    const { signal, exactNumbers } = options
-    return { level: this.#level(options), signal, exactNumbers }
+    const intMode = this.#integers(options)
+    return { level: this.#level(options), signal: options.signal, intMode }
   }
 
   /** Every call begins here: nothing is done for a caller that can't have an answer. */
@@ -351,20 +384,15 @@ export class Database {
     return this.#core.readers.database(this.name, this.#doubleQuotedStrings)
   }
 
+  /** A caller who tells integers from doubles gets them told apart. */
+  #integers({ exactNumbers }: CallOptions): IntMode {
+    return exactNumbers ? 'bigint' : this.#intMode
+  }
+
   /** Bound when the call is made: later, other contexts are at work. */
   #level({ consistency }: CallOptions): Consistency {
     return consistency ?? scopedConsistency() ?? this.#consistency
   }
-}
-
-/**
- * Whether a statement is for this node's file. One that can't be prepared here may be right on the
- * leader, whose schema may be newer, so it goes into the log, unless it can be nothing but a read.
- */
-function reads(facts: Classification, sql: string, place: StatementPlace): boolean {
-  if (facts.kind !== 'unknown') return facts.kind === 'read'
-  if (facts.error.code === 'ERR_REFUSED_SQL') throw readFailure(facts.error, place)
-  return READING_WORD.test(sql)
 }
 
 function invalid(message: string): ColmenaError {

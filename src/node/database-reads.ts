@@ -5,14 +5,14 @@ import type { Consistency } from './consistency.ts'
 import { readFailure, type StatementPlace } from './failures.ts'
 import { readIsolated } from './isolated-reads.ts'
 import type { NodeCore } from './node-core.ts'
-import { createResultSet, type ResultSet } from './result-set.ts'
+import { createResultSet, type IntMode, type ResultSet } from './result-set.ts'
 import { keepStatement } from './statement.ts'
 
 /** How a read runs, its level settled. */
 export interface ReadOptions {
   readonly level: Consistency
   readonly signal: AbortSignal | undefined
-  readonly exactNumbers: boolean | undefined
+  readonly intMode: IntMode | undefined
 }
 
 /** Reads of one database on this node's own file, once their level is satisfied. */
@@ -30,7 +30,7 @@ export class DatabaseReads {
     files: Files,
     statement: Statement,
     place: StatementPlace,
-    { level, signal, exactNumbers }: ReadOptions,
+    { level, signal, intMode }: ReadOptions,
   ): Promise<ResultSet<TRow>> {
     const { calls, shared } = this.#core
     const sinceMs = performance.now()
@@ -40,7 +40,7 @@ export class DatabaseReads {
       if (gate !== null) await gate
       const origin = { index: shared.applied(), level }
       const rows = this.#core.slow.read(this.#asked.database, sql, () => files.query(sql, args))
-      const result = createResultSet<TRow>(rows, origin, exactNumbers)
+      const result = createResultSet<TRow>(rows, origin, intMode)
       calls.readAnswered(level, sinceMs)
       return result
     } catch (error) {
@@ -52,7 +52,7 @@ export class DatabaseReads {
   async all<TRow>(
     files: Files,
     statements: readonly Statement[],
-    { level, signal, exactNumbers }: ReadOptions,
+    { level, signal, intMode }: ReadOptions,
   ): Promise<ResultSet<TRow>[]> {
     const { calls, shared } = this.#core
     const sinceMs = performance.now()
@@ -67,7 +67,7 @@ export class DatabaseReads {
         place.index = index
         const query = (): QueryResult => snapshot.query(sql, args)
         const result = this.#core.slow.read(this.#asked.database, sql, query)
-        return createResultSet<TRow>(result, origin, exactNumbers)
+        return createResultSet<TRow>(result, origin, intMode)
       })
       calls.readAnswered(level, sinceMs)
       return results
@@ -80,7 +80,7 @@ export class DatabaseReads {
   async isolated<TRow>(
     statements: readonly Statement[],
     place: StatementPlace,
-    { level, signal, exactNumbers }: ReadOptions,
+    { level, signal, intMode }: ReadOptions,
   ): Promise<ResultSet<TRow>[]> {
     const { calls, shared } = this.#core
     const kept = statements.map(keepStatement)
@@ -93,7 +93,7 @@ export class DatabaseReads {
         signal,
       })
       calls.readAnswered(level, sinceMs)
-      return results.map((result) => createResultSet<TRow>(result, { index, level }, exactNumbers))
+      return results.map((result) => createResultSet<TRow>(result, { index, level }, intMode))
     } catch (error) {
       throw calls.readFailed(error)
     }

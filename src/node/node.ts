@@ -28,7 +28,7 @@ export type { NodeMetrics } from './metrics.ts'
 export type { MigrateOptions } from './migration.ts'
 export { open, openNode } from './open.ts'
 export { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
-export type { ResultSet, Row, Value } from './result-set.ts'
+export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'
 export {

@@ -6,7 +6,7 @@ import type { Consistency } from './consistency.ts'
 import { readFailure, type StatementPlace } from './failures.ts'
 import { readIsolated } from './isolated-reads.ts'
 import type { NodeCore } from './node-core.ts'
-import { createResultSet, type ResultSet } from './result-set.ts'
+import { createResultSet, type IntMode, type ResultSet } from './result-set.ts'
 
 /**
  * What a transaction may do. `write`: read and write, on the leader, while the other writes of the
@@ -19,6 +19,7 @@ export interface TransactionOptions {
   readonly mode: TransactionMode
   readonly signal?: AbortSignal | undefined
   readonly exactNumbers?: boolean | undefined
+  readonly intMode: IntMode | undefined
   /** Of what it reads before it writes. */
   readonly consistency: Consistency
   /**
@@ -63,7 +64,7 @@ export class TransactionReads {
     place: StatementPlace,
   ): Promise<ResultSet<unknown>[]> {
     const { core } = this.#place
-    const { consistency: level, signal, isolated, exactNumbers } = this.#options
+    const { consistency: level, signal, isolated, intMode } = this.#options
     if (!this.#hasRead) {
       await core.enterRead(level, signal)
       this.#index = core.shared.applied()
@@ -73,7 +74,7 @@ export class TransactionReads {
     const results = isolated
       ? await this.#isolated(statements, place)
       : this.#local(statements, place)
-    return results.map((rows) => createResultSet(rows, origin, exactNumbers))
+    return results.map((rows) => createResultSet(rows, origin, intMode))
   }
 
   close(): void {

@@ -2,9 +2,15 @@ import { setTimeout } from 'node:timers/promises'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import type { Environment, Statement } from '../command/command.ts'
 import { splitStatements } from '../sqlite/sqlite.ts'
-import { abortedError, errorFromUnit, type StatementPlace } from './failures.ts'
+import { ALONE, abortedError, errorFromUnit, type StatementPlace } from './failures.ts'
 import type { NodeCore } from './node-core.ts'
-import { createResultSet, type ResultSet, type Row } from './result-set.ts'
+import {
+  createResultSet,
+  type ResultOrigin,
+  type ResultSet,
+  type ResultSource,
+  type Row,
+} from './result-set.ts'
 import {
   type BatchStatement,
   type InputArgs,
@@ -30,7 +36,6 @@ interface OpenTrial {
   readonly environment: Environment
 }
 
-const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
 /** Between two looks for a leader. */
 const LOOK_AGAIN_MS = 20
 
@@ -243,7 +248,7 @@ export class Transaction {
   ): Promise<ResultSet<unknown>[]> {
     this.#refuseTooLarge(statements)
     const { core } = this.#place
-    const { signal, exactNumbers } = this.#options
+    const { signal, intMode } = this.#options
     const isFirst = this.#trial === null
     let answer: Awaited<ReturnType<typeof core.transactions.step>>
     try {
@@ -256,7 +261,7 @@ export class Transaction {
       throw error
     }
     this.#trial ??= { base: answer.base, environment: answer.environment }
-    const results: ResultSet<unknown>[] = []
+    const sources: [ResultSource, ResultOrigin][] = []
     for (const [at, { isLook, result }] of answer.tried.entries()) {
       const changed = result.ok ? (result.statements[0]?.rowsAffected ?? 0) : null
       if (!isLook) this.#record(statements[at] as Statement, changed)
@@ -265,9 +270,10 @@ export class Transaction {
       if (source === undefined)
         throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
       const level = isLook ? ('strong' as const) : undefined
-      results.push(createResultSet(source, { index: answer.base, level }, exactNumbers))
+      sources.push([source, { index: answer.base, level }])
     }
-    return results
+    // Last, because it may throw: what was tried is recorded by then.
+    return sources.map(([source, origin]) => createResultSet(source, origin, intMode))
   }
 
   /** Failed statements too: some keep a part of what they did. */
