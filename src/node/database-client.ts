@@ -15,6 +15,7 @@ import { checkNotAborted, readFailure, type StatementPlace } from './failures.ts
 import { checkTarget, copyIsolated, type DatabaseCopy } from './isolated-reads.ts'
 import { type MigrateOptions, toMigration } from './migration.ts'
 import type { NodeCore } from './node-core.ts'
+import { enterRead } from './read-pass.ts'
 import { createResultSet, type ResultSet, type Row } from './result-set.ts'
 import { runScript } from './script.ts'
 import {
@@ -32,7 +33,10 @@ import type { Written } from './write-call.ts'
 
 /** What a handle is made with, checked and complete. */
 export interface DatabaseConfig {
+  /** Of reads for which nothing else names a level. */
   readonly consistency: Consistency
+  /** It wins over any scope; undefined where a scope may say. */
+  readonly pinned?: Consistency | undefined
   readonly doubleQuotedStrings: boolean | undefined
 }
 
@@ -56,6 +60,7 @@ export class Database {
   readonly protocol: 'file' = 'file'
   readonly #core: NodeCore
   readonly #consistency: Consistency
+  readonly #pinned: Consistency | undefined
   readonly #doubleQuotedStrings: boolean | undefined
   readonly #tracing = tracingApi()
   readonly #reads: DatabaseReads
@@ -66,6 +71,7 @@ export class Database {
     this.#core = core
     this.name = name
     this.#consistency = config.consistency
+    this.#pinned = config.pinned
     this.#doubleQuotedStrings = config.doubleQuotedStrings
     const asked = { database: name, doubleQuotedStrings: config.doubleQuotedStrings }
     this.#reads = new DatabaseReads(core, asked)
@@ -182,8 +188,7 @@ export class Database {
     const checked = checkCallOptions(options)
     const statement = toStatement(sql, undefined)
     const files = this.#enter(checked)
-    const gate = this.#core.enterRead(this.#level(checked), checked.signal)
-    if (gate !== null) await gate
+    await enterRead(this.#core, this.#reading(checked))
     try {
       return files.describe(statement.sql)
     } catch (error) {
@@ -222,7 +227,7 @@ export class Database {
     const checked = checkCallOptions(options)
     this.#enter(checked)
     checkTarget(this.#core, path)
-    await this.#core.enterRead(this.#level(checked), checked.signal)
+    await enterRead(this.#core, this.#reading(checked))
     const asked = { database: this.name, doubleQuotedStrings: this.#doubleQuotedStrings }
     return copyIsolated(this.#core, path, { asked, signal: checked.signal })
   }
@@ -265,17 +270,20 @@ export class Database {
         doubleQuotedStrings: this.#doubleQuotedStrings,
         files: () => this.#files(),
       },
-      { mode, ...checked, consistency: this.#level(checked) },
+      { mode, isolated: checked.isolated, ...this.#reading(checked) },
     )
     if (work === null) return transaction
     return runTransaction(this.#core, this.name, transaction, work)
   }
 
-  /** The same database with another level for reads that name none. */
+  /**
+   * The same database with this level for reads that name none, wherever they are called: it wins
+   * over a scope, which may be somebody else's.
+   */
   withConsistency(level: Consistency): Database {
-    const consistency = checkConsistency(level, 'the level of withConsistency')
+    const pinned = checkConsistency(level, 'the level of withConsistency')
     const doubleQuotedStrings = this.#doubleQuotedStrings
-    return new Database(this.#core, this.name, { consistency, doubleQuotedStrings })
+    return new Database(this.#core, this.name, { consistency: pinned, pinned, doubleQuotedStrings })
   }
 
   /** Closes this handle alone; the node and other handles go on. */
@@ -334,8 +342,8 @@ export class Database {
   }
 
   #reading(options: CallOptions): ReadOptions {
-    const { signal, exactNumbers } = options
-    return { level: this.#level(options), signal, exactNumbers }
+    const { after, maxStalenessMs, signal, exactNumbers } = options
+    return { level: this.#level(options), after, maxStalenessMs, signal, exactNumbers }
   }
 
   /** Every call begins here: nothing is done for a caller that can't have an answer. */
@@ -352,8 +360,9 @@ export class Database {
   }
 
   /** Bound when the call is made: later, other contexts are at work. */
-  #level({ consistency }: CallOptions): Consistency {
-    return consistency ?? scopedConsistency() ?? this.#consistency
+  #level({ consistency, maxStalenessMs }: CallOptions): Consistency {
+    if (maxStalenessMs !== undefined) return 'none'
+    return consistency ?? this.#pinned ?? scopedConsistency() ?? this.#consistency
   }
 }
 
