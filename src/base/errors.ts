@@ -31,6 +31,7 @@ export type ErrorCode =
   | 'ERR_REMOVED'
   | 'ERR_RESULT_LOST'
   | 'ERR_SQL'
+  | 'ERR_STALE'
   | 'ERR_TIMEOUT'
   | 'ERR_TOO_LARGE'
   | 'ERR_UNAUTHORIZED'

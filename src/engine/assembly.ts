@@ -6,6 +6,7 @@ import { Decisions, type Details } from './decisions.ts'
 import { EngineMix } from './engine-mix.ts'
 import { Failover } from './failover.ts'
 import { Formats } from './formats.ts'
+import { Freshness } from './freshness.ts'
 import { Membership } from './membership.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
@@ -80,6 +81,17 @@ export function createReads({ config, ports, transport }: CoreParts, raft: Raft)
     requestTimeoutMs: config.requestTimeoutMs,
     sendControl: (to, kind, body) => transport.send(to, 'control', kind, [body]),
     answer: (id, index, error) => ports.toUser({ kind: 'readAnswer', id, index, error }),
+  })
+}
+
+export function createFreshness({ ports, transport }: CoreParts, raft: Raft): Freshness {
+  const { clock, random, shared } = ports
+  return new Freshness({
+    raft,
+    clock,
+    random,
+    shared,
+    sendControl: (to, kind, body) => transport.send(to, 'control', kind, [body]),
   })
 }
 

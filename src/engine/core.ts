@@ -12,6 +12,7 @@ import {
   createDecisions,
   createFailover,
   createFormats,
+  createFreshness,
   createMembership,
   createMix,
   createRaft,
@@ -26,6 +27,7 @@ import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
 import type { Failover } from './failover.ts'
 import type { Formats } from './formats.ts'
+import type { Freshness } from './freshness.ts'
 import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
 import type { AppliedReport, ReplicaState } from './ports.ts'
@@ -49,6 +51,7 @@ export class Core {
   readonly raft: Raft
   readonly commands: Commands
   readonly reads: ReadRequests
+  readonly freshness: Freshness
   readonly membership: Membership
   readonly snapshots: Snapshots
   readonly applying: Applying
@@ -85,6 +88,7 @@ export class Core {
     this.terms = createTerms(parts, this.raft, nodeId)
     this.#view = new View(ports.shared, ports.clock, this.raft)
     this.reads = createReads(parts, this.raft)
+    this.freshness = createFreshness(parts, this.raft)
     this.membership = createMembership(parts, this.raft, {
       transferAway: () => this.transferAway(),
       changed: () => this.#membersChanged(),
@@ -255,6 +259,7 @@ export class Core {
     this.raft.tick()
     this.commands.tick()
     this.reads.tick()
+    this.freshness.tick()
     this.membership.tick()
     this.snapshots.tick()
     this.#compaction.tick()
@@ -280,6 +285,7 @@ export class Core {
 
   #publish(): void {
     this.#view.publish(this.#isClosed, this.reads.isDoubtful)
+    this.freshness.publish()
   }
 
   #turn(): void {
@@ -300,7 +306,9 @@ export class Core {
       else if (message.type === 'snapshot') this.snapshots.send(message)
       else this.#send(message)
     }
-    if (ready.readStates.length > 0) this.reads.readStates(ready.readStates)
+    if (ready.readStates.length > 0) {
+      this.reads.readStates(this.freshness.takeConfirmed(ready.readStates))
+    }
   }
 
   #takeFrame(from: MemberId, kind: number, body: Uint8Array): void {
@@ -325,6 +333,12 @@ export class Core {
         break
       case FRAMES.commitAnswer:
         this.reads.queryAnswered(from, body)
+        break
+      case FRAMES.stamp:
+        this.freshness.stamped(from, body)
+        return
+      case FRAMES.freshMark:
+        this.freshness.marked(body)
         break
       default:
         throw new DecodeError(`unknown frame kind ${kind}`)
@@ -354,6 +368,7 @@ export class Core {
     if (role !== 'leader') this.membership.leadershipLost()
     this.commands.leaderChanged()
     this.reads.leaderChanged()
+    this.freshness.leaderChanged()
     this.#parts.ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
     this.schedule()
   }

@@ -11,6 +11,7 @@ import { ALONE, checkNotAborted, readFailure, type StatementPlace } from './fail
 import { checkTarget, copyIsolated, type DatabaseCopy } from './isolated-reads.ts'
 import { type MigrateOptions, toMigration } from './migration.ts'
 import type { NodeCore } from './node-core.ts'
+import { catchUp, enterRead } from './read-pass.ts'
 import {
   createResultSet,
   type IntMode,
@@ -35,7 +36,10 @@ import type { Written } from './write-call.ts'
 
 /** What a handle is made with, checked and complete. */
 export interface DatabaseConfig {
+  /** Of reads for which nothing else names a level. */
   readonly consistency: Consistency
+  /** It wins over any scope; undefined where a scope may say. */
+  readonly pinned?: Consistency | undefined
   readonly doubleQuotedStrings: boolean | undefined
   readonly intMode: IntMode
 }
@@ -56,6 +60,7 @@ export class Database {
   readonly protocol: 'file' = 'file'
   readonly #core: NodeCore
   readonly #consistency: Consistency
+  readonly #pinned: Consistency | undefined
   readonly #doubleQuotedStrings: boolean | undefined
   readonly #intMode: IntMode
   readonly #tracing = tracingApi()
@@ -67,6 +72,7 @@ export class Database {
     this.#core = core
     this.name = name
     this.#consistency = config.consistency
+    this.#pinned = config.pinned
     this.#doubleQuotedStrings = config.doubleQuotedStrings
     this.#intMode = config.intMode
     const asked = { database: name, doubleQuotedStrings: config.doubleQuotedStrings }
@@ -184,8 +190,7 @@ export class Database {
     const checked = checkCallOptions(options)
     const statement = toStatement(sql, undefined)
     const files = this.#enter(checked)
-    const gate = this.#core.enterRead(this.#level(checked), checked.signal)
-    if (gate !== null) await gate
+    await enterRead(this.#core, this.#reading(checked))
     try {
       return files.describe(statement.sql)
     } catch (error) {
@@ -224,7 +229,7 @@ export class Database {
     const checked = checkCallOptions(options)
     this.#enter(checked)
     checkTarget(this.#core, path)
-    await this.#core.enterRead(this.#level(checked), checked.signal)
+    await enterRead(this.#core, this.#reading(checked))
     const asked = { database: this.name, doubleQuotedStrings: this.#doubleQuotedStrings }
     return copyIsolated(this.#core, path, { asked, signal: checked.signal })
   }
@@ -267,22 +272,20 @@ export class Database {
         doubleQuotedStrings: this.#doubleQuotedStrings,
         files: () => this.#files(),
       },
-      {
-        mode,
-        ...checked,
-        consistency: this.#level(checked),
-        intMode: this.#integers(checked),
-      },
+      { mode, ...checked, ...this.#reading(checked) },
     )
     if (work === null) return transaction
     return runTransaction(this.#core, this.name, transaction, work)
   }
 
-  /** The same database with another level for reads that name none. */
+  /**
+   * The same database with this level for reads that name none, wherever they are called: it wins
+   * over a scope, which may be somebody else's.
+   */
   withConsistency(level: Consistency): Database {
-    const consistency = checkConsistency(level, 'the level of withConsistency')
+    const pinned = checkConsistency(level, 'the level of withConsistency')
     const doubleQuotedStrings = this.#doubleQuotedStrings
-    const config = { consistency, doubleQuotedStrings, intMode: this.#intMode }
+    const config = { consistency: pinned, pinned, doubleQuotedStrings, intMode: this.#intMode }
     return new Database(this.#core, this.name, config)
   }
 
@@ -296,11 +299,7 @@ export class Database {
   async sync(options?: CallOptions | undefined): Promise<Replicated> {
     const checked = checkCallOptions(options)
     this.#enter(checked)
-    const before = this.#core.shared.applied()
-    const level = this.#level(checked)
-    await this.#core.enterRead(level === 'none' ? 'weak' : level, checked.signal)
-    const frameNo = this.#core.shared.applied()
-    return { frame_no: frameNo, frames_synced: frameNo - before }
+    return catchUp(this.#core, this.#reading(checked))
   }
 
   /** Closes this handle alone; the node and other handles go on. */
@@ -367,8 +366,9 @@ export class Database {
   }
 
   #reading(options: CallOptions): ReadOptions {
+    const { after, maxStalenessMs, signal } = options
     const intMode = this.#integers(options)
-    return { level: this.#level(options), signal: options.signal, intMode }
+    return { level: this.#level(options), after, maxStalenessMs, signal, intMode }
   }
 
   /** Every call begins here: nothing is done for a caller that can't have an answer. */
@@ -390,8 +390,9 @@ export class Database {
   }
 
   /** Bound when the call is made: later, other contexts are at work. */
-  #level({ consistency }: CallOptions): Consistency {
-    return consistency ?? scopedConsistency() ?? this.#consistency
+  #level({ consistency, maxStalenessMs }: CallOptions): Consistency {
+    if (maxStalenessMs !== undefined) return 'none'
+    return consistency ?? this.#pinned ?? scopedConsistency() ?? this.#consistency
   }
 }
 

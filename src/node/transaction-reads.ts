@@ -2,11 +2,12 @@ import { ColmenaError } from '../base/errors.ts'
 import type { Statement } from '../command/command.ts'
 import type { DatabaseReader as Files, ReadSnapshot } from '../database/database.ts'
 import type { QueryResult } from '../sqlite/sqlite.ts'
-import type { Consistency } from './consistency.ts'
+import type { ReadOptions } from './database-reads.ts'
 import { readFailure, type StatementPlace } from './failures.ts'
 import { readIsolated } from './isolated-reads.ts'
 import type { NodeCore } from './node-core.ts'
-import { createResultSet, type IntMode, type ResultSet } from './result-set.ts'
+import { passRead, type ReadOrigin } from './read-pass.ts'
+import { createResultSet, type ResultSet } from './result-set.ts'
 
 /**
  * What a transaction may do. `write`: read and write, on the leader, while the other writes of the
@@ -15,13 +16,11 @@ import { createResultSet, type IntMode, type ResultSet } from './result-set.ts'
  */
 export type TransactionMode = 'write' | 'read' | 'deferred'
 
-export interface TransactionOptions {
+/** Its level is that of what it reads before it writes. */
+export interface TransactionOptions extends ReadOptions {
   readonly mode: TransactionMode
-  readonly signal?: AbortSignal | undefined
+  /** Of arguments, as for every call. */
   readonly exactNumbers?: boolean | undefined
-  readonly intMode: IntMode | undefined
-  /** Of what it reads before it writes. */
-  readonly consistency: Consistency
   /**
    * Whether what it reads before it writes is read in a process of its own. No snapshot is held
    * there from one call to the next: a write in between ends the transaction.
@@ -45,8 +44,8 @@ export class TransactionReads {
   #snapshot: ReadSnapshot | null = null
   /** The last write in the state that was read; null before the first read. */
   #base: number | null = null
-  #index = 0
-  #hasRead = false
+  /** Where that state comes from; null before the first read. */
+  #origin: ReadOrigin | null = null
 
   constructor(place: TransactionPlace, options: TransactionOptions) {
     this.#place = place
@@ -63,18 +62,46 @@ export class TransactionReads {
     statements: readonly Statement[],
     place: StatementPlace,
   ): Promise<ResultSet<unknown>[]> {
-    const { core } = this.#place
-    const { consistency: level, signal, isolated, intMode } = this.#options
-    if (!this.#hasRead) {
-      await core.enterRead(level, signal)
-      this.#index = core.shared.applied()
-      this.#hasRead = true
+    const results = await (this.#origin === null
+      ? this.#first(statements, place)
+      : this.#query(statements, place))
+    const origin = this.#origin as unknown as ReadOrigin
+    return results.map((rows) => createResultSet(rows, origin, this.#options.intMode))
+  }
+
+  /** The state is found once these are read, and not before: else nobody has seen any. */
+  async #first(
+    statements: readonly Statement[],
+    place: StatementPlace,
+  ): Promise<readonly QueryResult[]> {
+    try {
+      return await passRead(this.#place.core, this.#options, {
+        keep: () => {},
+        read: (origin) => {
+          this.#forget()
+          this.#origin = origin
+          return this.#query(statements, place)
+        },
+      })
+    } catch (error) {
+      this.#forget()
+      throw error
     }
-    const origin = { index: this.#index, level }
-    const results = isolated
-      ? await this.#isolated(statements, place)
+  }
+
+  #query(
+    statements: readonly Statement[],
+    place: StatementPlace,
+  ): readonly QueryResult[] | Promise<readonly QueryResult[]> {
+    return this.#options.isolated
+      ? this.#isolated(statements, place)
       : this.#local(statements, place)
-    return results.map((rows) => createResultSet(rows, origin, intMode))
+  }
+
+  #forget(): void {
+    this.close()
+    this.#base = null
+    this.#origin = null
   }
 
   close(): void {

@@ -34,6 +34,7 @@ const STATUSES: Readonly<Record<ErrorCode, number>> = {
   ERR_REMOVED: 503,
   ERR_RESULT_LOST: 500,
   ERR_SQL: 400,
+  ERR_STALE: 503,
   ERR_TIMEOUT: 504,
   ERR_TOO_LARGE: 413,
   ERR_TX_ABORTED: 409,

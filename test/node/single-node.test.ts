@@ -257,27 +257,6 @@ suite('errors', () => {
   })
 })
 
-suite('levels', () => {
-  test('a call wins over the scope, the scope over the database', async (t) => {
-    const node = await openHere(t)
-    const db = node.database('main', { consistency: 'none' })
-    const level = async (promise: Promise<{ consistency: unknown }>): Promise<unknown> =>
-      (await promise).consistency
-    assert.equal(await level(db.execute('SELECT 1')), 'none')
-    assert.equal(await level(node.database().execute('SELECT 1')), 'weak')
-    assert.equal(await level(db.withConsistency('strong').execute('SELECT 1')), 'strong')
-    await withConsistency('strong', async () => {
-      assert.equal(await level(db.execute('SELECT 1')), 'strong')
-      assert.equal(await level(db.execute('SELECT 1', [], { consistency: 'weak' })), 'weak')
-      const [first] = await db.batch(['SELECT 1'])
-      assert.equal(first?.consistency, 'strong')
-    })
-    const wrong = 'strongest' as 'strong'
-    assert.throws(() => db.withConsistency(wrong), { code: 'ERR_INVALID_ARGUMENT' })
-    assert.throws(() => withConsistency(wrong, () => {}), { code: 'ERR_INVALID_ARGUMENT' })
-  })
-})
-
 suite('databases', () => {
   test('are made by their first write, and dropped with all they hold', async (t) => {
     const node = await openHere(t)

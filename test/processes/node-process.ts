@@ -40,10 +40,10 @@ const handlers: Handlers = {
     return { address: opened.address, nodeId: opened.nodeId }
   },
   execute: async (sql, args, options) => {
-    const { rows, rowsAffected, index } = await node()
+    const { rows, rowsAffected, index, consistency } = await node()
       .database()
       .execute(sql, args as never, options)
-    return { rows: rows as unknown as Executed['rows'], rowsAffected, index }
+    return { rows: rows as unknown as Executed['rows'], rowsAffected, index, consistency }
   },
   batch: async (statements) => {
     const results = await node()

@@ -1,6 +1,7 @@
 /** What a test and the processes it starts say to each other. */
 import type {
   CallOptions,
+  Consistency,
   Leader,
   MemberStatus,
   NodeEvents,
@@ -48,6 +49,7 @@ export interface Executed {
   readonly rows: readonly Readonly<Record<string, unknown>>[]
   readonly rowsAffected: number
   readonly index: number
+  readonly consistency: Consistency | undefined
 }
 
 export interface WritersOptions {

@@ -1,7 +1,7 @@
 /** How the cluster page speaks with the node that serves it; relative, so any prefix will do. */
 
 export type Right = 'read' | 'write' | 'admin'
-export type Level = 'none' | 'weak' | 'strong'
+export type Level = 'none' | 'lease' | 'weak' | 'strong'
 
 const tokenKey = 'colmena-token'
 

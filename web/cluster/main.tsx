@@ -118,7 +118,7 @@ function describe({ link, lastHeard, status }: ClusterView): Report {
     return { kind: 'broken', title: 'This node applies nothing.', text: status.haltedReason }
   }
   if (status.leader === null) {
-    const text = 'Writes wait, and so do reads of level weak and strong. Level none works.'
+    const text = 'Writes wait, and so do reads of all levels but none, lease after a moment.'
     return { kind: 'broken', title: 'No leader is known here.', text }
   }
   if (status.notReadyReason !== null) {
