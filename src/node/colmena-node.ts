@@ -11,6 +11,13 @@ import type { Leader, WaitOptions } from './leader-watch.ts'
 import { createMetrics, type NodeMetrics } from './metrics.ts'
 import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
+import {
+  checkMigrationsOptions,
+  type Migration,
+  type MigrationDone,
+  type MigrationsOptions,
+  runMigrations,
+} from './numbered-migrations.ts'
 import type { Logger } from './options.ts'
 import { createStatus, type NodeStatus } from './status.ts'
 
@@ -209,6 +216,28 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
       throw new ColmenaError('ERR_INVALID_ARGUMENT', message)
     }
     await this.#core.request({ method: 'changeMember', change, nodeId }, options.signal)
+  }
+
+  /**
+   * Has a database run the migrations that it has not run yet, in order, each once in the whole
+   * cluster, whoever asks and however many at once. It resolves when this node has applied them
+   * all. Each is all or nothing, with foreign keys off while it runs, and checked at its end.
+   *
+   * @throws ColmenaError ERR_MIGRATION_CONFLICT where a migration that has run has other statements
+   * now, or a new one comes before it: nothing is changed. SqlError of the first that fails: those
+   * before it stay. ERR_TIMEOUT, ERR_ABORTED, ERR_INVALID_ARGUMENT, ERR_REFUSED_SQL.
+   * @example
+   * await node.migrate([
+   *   { version: 1, name: 'notes', up: 'CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)' },
+   * ])
+   */
+  async migrate(
+    migrations: readonly Migration[],
+    options: MigrationsOptions = {},
+  ): Promise<readonly MigrationDone[]> {
+    const checked = checkMigrationsOptions(options)
+    checkDatabaseName(checked.database)
+    return runMigrations(this.#core, migrations, checked)
   }
 
   /**

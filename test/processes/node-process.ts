@@ -67,6 +67,7 @@ const handlers: Handlers = {
   },
   peakMemoryBytes: () => process.resourceUsage().maxRSS * 1024,
   breakThread,
+  migrate: (migrations) => node().migrate(migrations),
   close: () => node().close(),
   exit: () => process.exit(),
 }

@@ -3,6 +3,8 @@ import type {
   CallOptions,
   Leader,
   MemberStatus,
+  Migration,
+  MigrationDone,
   NodeEvents,
   NodeStatus,
   OpenOptions,
@@ -30,6 +32,7 @@ export interface NodeCalls {
   /** The most memory that this process ever had. */
   peakMemoryBytes(): number
   breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust'): void
+  migrate(migrations: readonly Migration[]): readonly MigrationDone[]
   close(): void
   /** Ends the process without closing anything. */
   exit(): void
