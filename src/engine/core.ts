@@ -24,6 +24,7 @@ import { Compaction } from './compaction.ts'
 import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
 import type { Failover } from './failover.ts'
+import { Handling } from './handling.ts'
 import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
 import type { AppliedReport, ReplicaState } from './ports.ts'
@@ -55,6 +56,7 @@ export class Core {
   readonly mix: EngineMix
   readonly terms: Terms
   readonly decisions: Decisions
+  readonly handling: Handling
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly #applyWatch: ApplyWatch
@@ -79,6 +81,8 @@ export class Core {
       trace: this.decisions.trace,
     })
     this.decisions.attach(this.raft, nodeId)
+    const { nodeId: own } = parts.config
+    this.handling = new Handling({ raft: this.raft, own, nodeId, toUser: ports.toUser })
     this.terms = createTerms(parts, this.raft, nodeId)
     this.#view = new View(ports.shared, ports.clock, this.raft)
     this.reads = createReads(parts, this.raft)

@@ -7,6 +7,8 @@ import { type Consistency, checkConsistency } from './consistency.ts'
 import { Database } from './database-client.ts'
 import type { Emit, NodeEvents } from './events.ts'
 import { checkNotAborted } from './failures.ts'
+import { type ForwardOptions, forward } from './forwarding.ts'
+import type { Handler, HandlerWork } from './handler.ts'
 import type { Leader, WaitOptions } from './leader-watch.ts'
 import { createMetrics, type NodeMetrics } from './metrics.ts'
 import { checkKeys } from './nearest.ts'
@@ -238,6 +240,42 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
     const checked = checkMigrationsOptions(options)
     checkDatabaseName(checked.database)
     return runMigrations(this.#core, migrations, checked)
+  }
+
+  /**
+   * Says what this node does for {@link forward} while it leads. Call it on every node, since each
+   * may come to lead. Returns what takes it away again.
+   *
+   * @throws ColmenaError ERR_INVALID_ARGUMENT where this node handles that key already; ERR_CLOSED
+   */
+  handle<Request, Response>(
+    handler: Handler<Request, Response>,
+    work: HandlerWork<Request, Response>,
+  ): () => void {
+    this.#core.checkOpen()
+    return this.#core.handlers.add(handler, work)
+  }
+
+  /**
+   * Has the leader's handler work on a request, wherever it is called, and gives its answer. It is
+   * never run twice by us.
+   *
+   * @throws ColmenaError ERR_HANDLER_FAILED with what the handler threw as its `cause`;
+   * ERR_NO_HANDLER where the leader has none of that key and version; ERR_TIMEOUT, ERR_ABORTED,
+   * ERR_NO_LEADER, whose `outcome` is 'unknown' where it may have run; ERR_TOO_LARGE, ERR_BUSY,
+   * ERR_INVALID_ARGUMENT for a request that does not travel.
+   * @example
+   * const charge = handler<{ cents: bigint }, { receipt: string }>('charge')
+   * node.handle(charge, async ({ cents }) => ({ receipt: await pay(cents) }))
+   * const { receipt } = await node.forward(charge, { cents: 1250n })
+   */
+  async forward<Request, Response>(
+    handler: Handler<Request, Response>,
+    request: NoInfer<Request>,
+    options: ForwardOptions = {},
+  ): Promise<Response> {
+    this.#core.checkOpen()
+    return (await forward(this.#core, handler, request, options)) as Response
   }
 
   /**

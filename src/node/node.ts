@@ -22,6 +22,16 @@ export type {
   ReaderValue,
 } from './database-reader.ts'
 export type { NodeEvents, SlowStatement } from './events.ts'
+export type { ForwardOptions } from './forwarding.ts'
+export {
+  type Handler,
+  type HandlerContext,
+  type HandlerName,
+  type HandlerOptions,
+  type HandlerWork,
+  handler,
+  type Travelling,
+} from './handler.ts'
 export type { DatabaseCopy } from './isolated-reads.ts'
 export type { Leader, WaitOptions } from './leader-watch.ts'
 export type { NodeMetrics } from './metrics.ts'
