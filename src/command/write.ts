@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import { readEnvelope, unsupportedFormat, writeEnvelope } from './envelope.ts'
+import { type MigrationStamp, readStamp, writeStamp } from './migration-stamp.ts'
 import { readValue, type SqlValue, writeValue } from './value.ts'
 
 /** Arguments of one statement: by position, or by name without the `:`, `@` or `$` before it. */
@@ -17,6 +18,8 @@ export interface Unit {
   readonly foreignKeysOff?: boolean | undefined
   /** With foreign keys off, they need not hold at its end either: it is a part of something. */
   readonly foreignKeysUnchecked?: boolean | undefined
+  /** It runs once in the life of its database, without foreign keys. */
+  readonly migration?: MigrationStamp | undefined
 }
 
 /** What the leader freezes when it proposes, so that every node computes the same. */
@@ -80,10 +83,16 @@ export interface WriteCommand extends WriteHeader {
  * the origin's bytes and no one encodes them again.
  */
 const ENVIRONMENT_AT = 8
-/** Flags of a unit; the second one comes with the first alone. Their places are on disk. */
+/** Flags of a unit; the others come with the first alone. Their places are on disk. */
 const FOREIGN_KEYS_OFF = 1
 const FOREIGN_KEYS_UNCHECKED = 2
-const UNIT_FLAGS = [0, FOREIGN_KEYS_OFF, FOREIGN_KEYS_OFF | FOREIGN_KEYS_UNCHECKED]
+const MIGRATION = 4
+const UNIT_FLAGS = [
+  0,
+  FOREIGN_KEYS_OFF,
+  FOREIGN_KEYS_OFF | FOREIGN_KEYS_UNCHECKED,
+  FOREIGN_KEYS_OFF | MIGRATION,
+]
 const ARGS_POSITIONAL = 0
 const ARGS_NAMED = 1
 /** What a command's flags say of double-quoted strings. Their places are on disk. */
@@ -113,6 +122,7 @@ export class WriteEncoder {
   add(unit: Unit): void {
     const writer = this.#units
     writer.u16(flagsOf(unit)).u32(unit.statements.length)
+    if (unit.migration !== undefined) writeStamp(writer, unit.migration)
     for (const { sql, args } of unit.statements) {
       writer.u32(this.#sqlIndex(sql))
       if (args instanceof Map) {
@@ -238,17 +248,21 @@ function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {
   const flags = reader.u16()
   if (!UNIT_FLAGS.includes(flags)) throw unsupportedFormat(`unit with flags ${flags}`)
   const statements: Statement[] = []
-  for (let left = reader.count(7); left > 0; left -= 1) {
+  let left = reader.count(7)
+  const migration = (flags & MIGRATION) === 0 ? undefined : readStamp(reader)
+  for (; left > 0; left -= 1) {
     const sql = sqls[reader.u32()]
     if (sql === undefined) throw unsupportedFormat('statement without its SQL')
     statements.push({ sql, args: readArgs(reader) })
   }
   if (flags === 0) return { statements }
+  if (migration !== undefined) return { statements, foreignKeysOff: true, migration }
   if ((flags & FOREIGN_KEYS_UNCHECKED) === 0) return { statements, foreignKeysOff: true }
   return { statements, foreignKeysOff: true, foreignKeysUnchecked: true }
 }
 
-function flagsOf({ foreignKeysOff, foreignKeysUnchecked }: Unit): number {
+function flagsOf({ foreignKeysOff, foreignKeysUnchecked, migration }: Unit): number {
+  if (migration !== undefined) return FOREIGN_KEYS_OFF | MIGRATION
   if (!foreignKeysOff) return 0
   return foreignKeysUnchecked ? FOREIGN_KEYS_OFF | FOREIGN_KEYS_UNCHECKED : FOREIGN_KEYS_OFF
 }

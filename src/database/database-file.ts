@@ -4,6 +4,7 @@ import type { Environment, UnitResult } from '../command/command.ts'
 import type { Reader, Writer } from '../sqlite/sqlite.ts'
 import { Digest } from './digest.ts'
 import { fileSizeBytes } from './generation.ts'
+import { CREATE_MIGRATIONS } from './migrations.ts'
 import { guardOwn, isSyncFailure, MachineTrouble } from './trouble.ts'
 import type { WalBounds } from './wal-bounds.ts'
 
@@ -14,6 +15,7 @@ const CREATE = [
     digest INTEGER NOT NULL, part_index INTEGER NOT NULL, part_units INTEGER NOT NULL) STRICT`,
   `CREATE TABLE _colmena_sequences (
     origin TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+  CREATE_MIGRATIONS,
 ]
 const INSERT_STATE = 'INSERT INTO _colmena_state VALUES (1, ?, ?, ?, 0, 0, 0, 0, 0)'
 const SELECT_STATE =

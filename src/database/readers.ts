@@ -11,6 +11,7 @@ import {
   type StatementDescription,
 } from '../sqlite/sqlite.ts'
 import { readLastWrite, SELECT_APPLIED } from './database-file.ts'
+import { type RunMigration, readMigration } from './migrations.ts'
 import {
   isStale,
   openConnection,
@@ -86,6 +87,13 @@ export class DatabaseReader {
   /** @throws StatementFailure for SQL that can't be prepared. */
   describe(sql: string): StatementDescription {
     return this.#read(({ reader }) => reader.describe(sql))
+  }
+
+  /** A migration that this file's database has run, null where there is none of that number. */
+  migration(version: number): RunMigration | null {
+    return this.#read(({ reader }) =>
+      reader.path === ':memory:' ? null : readMigration(reader, version),
+    )
   }
 
   /** All rows, integers as bigint. @throws StatementFailure */

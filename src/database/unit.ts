@@ -11,6 +11,7 @@ import type {
 } from '../command/command.ts'
 import { classifyFailure, parseSavepoint, StatementFailure, type Writer } from '../sqlite/sqlite.ts'
 import type { DatabaseFile } from './database-file.ts'
+import { judgeMigration, noteMigration } from './migrations.ts'
 import { refusedSettings } from './settings.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import { troubleOf } from './trouble.ts'
@@ -66,9 +67,14 @@ export function runUnit(
   }
   const { trial, units, rejectsNonDeterminism } = placed.command
   const unit = units[ordinal] as Unit
-  const { statements } = unit
+  const { statements, migration } = unit
   if (hasSavepoint) writer.savepoint()
   writer.resetUnit(environment, ordinal, rejectsNonDeterminism)
+  const verdict = migration === undefined ? 'run' : judgeMigration(writer, migration)
+  if (verdict !== 'run') {
+    if (hasSavepoint) writer.releaseSavepoint()
+    return verdict
+  }
   const results: StatementResult[] = []
   try {
     for (const statement of statements) {
@@ -93,6 +99,9 @@ export function runUnit(
     if (failure.kind !== 'answer') throw troubleOf(failure, error, whereOf(file, placed))
     if (hasSavepoint) writer.rollbackToSavepoint()
     return { ok: false, error: failure.error }
+  }
+  if (migration !== undefined) {
+    noteMigration(writer, migration, { index: placed.index, runMs: environment.wallMs })
   }
   if (hasSavepoint) writer.releaseSavepoint()
   return { ok: true, statements: results }

@@ -1,6 +1,9 @@
 import type { Log } from '../log/log.ts'
 import { type ConfState, type HardState, type MemberId, Raft, type Snapshot } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
+import { Amnesia } from './amnesia.ts'
+import { ApplyWatch } from './apply-watch.ts'
+import type { Applying } from './applying.ts'
 import { Commands } from './commands.ts'
 import { Decisions, type Details } from './decisions.ts'
 import { EngineMix } from './engine-mix.ts'
@@ -12,7 +15,7 @@ import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
 import { ReadRequests } from './read-requests.ts'
 import { RemovalWatch } from './removal-watch.ts'
-import { raftConfig } from './settings.ts'
+import { APPLY_MS_MAX, raftConfig } from './settings.ts'
 import { Snapshots } from './snapshots.ts'
 import { StoredLog } from './stored-log.ts'
 import { Terms } from './terms.ts'
@@ -152,6 +155,34 @@ export function createFormats(
       return [...membership.records()]
         .filter(({ memberId }) => memberId !== raft.id)
         .map(({ memberId }) => heard.get(memberId) ?? null)
+    },
+  })
+}
+
+export function createAmnesia(
+  { ports }: CoreParts,
+  raft: Raft,
+  nodeId: (id: MemberId) => string,
+): Amnesia {
+  const warning = (code: string, message: string): void =>
+    ports.toUser({ kind: 'warning', code, message })
+  return new Amnesia({ raft, nodeId, warning })
+}
+
+export function createApplyWatch(
+  { ports }: CoreParts,
+  raft: Raft,
+  applying: Applying,
+  transferAway: () => void,
+): ApplyWatch {
+  const { clock, shared, toUser } = ports
+  return new ApplyWatch({
+    clock,
+    applyMsMax: APPLY_MS_MAX,
+    oldest: () => applying.oldestAfter(shared.applied()),
+    warning: (code, message) => toUser({ kind: 'warning', code, message }),
+    stuck: () => {
+      if (raft.role === 'leader') transferAway()
     },
   })
 }

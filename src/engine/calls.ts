@@ -52,6 +52,9 @@ export function answerCall(
     case CALLS.endTrial:
       answerTrial(parts, from, kind, body, reply)
       break
+    case CALLS.forward:
+      core.handling.hand(from, body, (error, bytes) => reply(error, bytes ?? undefined))
+      break
     case CALLS.isMember:
       reply(null, answerIsMember(core.raft, core.membership, body))
       break

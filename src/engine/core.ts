@@ -3,11 +3,13 @@ import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
 import type { MemberId, Message, Raft, Ready } from '../raft/raft.ts'
 import { decodeMessage, encodeMessage } from '../transport/transport.ts'
-import { Amnesia } from './amnesia.ts'
-import { ApplyWatch } from './apply-watch.ts'
+import type { Amnesia } from './amnesia.ts'
+import type { ApplyWatch } from './apply-watch.ts'
 import { Applying } from './applying.ts'
 import {
   type CoreParts,
+  createAmnesia,
+  createApplyWatch,
   createCommands,
   createDecisions,
   createFailover,
@@ -28,13 +30,14 @@ import type { EngineMix } from './engine-mix.ts'
 import type { Failover } from './failover.ts'
 import type { Formats } from './formats.ts'
 import type { Freshness } from './freshness.ts'
+import { Handling } from './handling.ts'
 import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
 import type { AppliedReport, ReplicaState } from './ports.ts'
 import type { ReadRequests } from './read-requests.ts'
 import type { RemovalWatch } from './removal-watch.ts'
 import { Saving } from './saving.ts'
-import { APPLY_MS_MAX, TICKS_PER_HEARTBEAT } from './settings.ts'
+import { TICKS_PER_HEARTBEAT } from './settings.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Terms } from './terms.ts'
 import { View } from './view.ts'
@@ -61,6 +64,7 @@ export class Core {
   readonly formats: Formats
   readonly terms: Terms
   readonly decisions: Decisions
+  readonly handling: Handling
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly #applyWatch: ApplyWatch
@@ -85,6 +89,8 @@ export class Core {
       trace: this.decisions.trace,
     })
     this.decisions.attach(this.raft, nodeId)
+    const { nodeId: own } = parts.config
+    this.handling = new Handling({ raft: this.raft, own, nodeId, toUser: ports.toUser })
     this.terms = createTerms(parts, this.raft, nodeId)
     this.#view = new View(ports.shared, ports.clock, this.raft)
     this.reads = createReads(parts, this.raft)
@@ -114,14 +120,10 @@ export class Core {
       confChange: (change) =>
         this.membership.confChanged(change, this.raft.applyConfChange(change)),
     })
-    this.amnesia = new Amnesia({
-      raft: this.raft,
-      nodeId: (id) => nodeId(id) ?? String(id),
-      warning: (code, message) => this.#warn(code, message),
-    })
+    this.amnesia = createAmnesia(parts, this.raft, (id) => nodeId(id) ?? String(id))
     this.mix = createMix(parts, this.membership)
     this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership)
-    this.#applyWatch = this.#createApplyWatch()
+    this.#applyWatch = createApplyWatch(parts, this.raft, this.applying, () => this.transferAway())
     this.#saving = new Saving({
       raft: this.raft,
       log: parts.log,
@@ -225,19 +227,6 @@ export class Core {
     this.failover.close()
     this.snapshots.close()
     this.#publish()
-  }
-
-  #createApplyWatch(): ApplyWatch {
-    const { clock, shared } = this.#parts.ports
-    return new ApplyWatch({
-      clock,
-      applyMsMax: APPLY_MS_MAX,
-      oldest: () => this.applying.oldestAfter(shared.applied()),
-      warning: (code, message) => this.#warn(code, message),
-      stuck: () => {
-        if (this.raft.role === 'leader') this.transferAway()
-      },
-    })
   }
 
   #armTick(): void {

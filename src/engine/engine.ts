@@ -114,6 +114,9 @@ export class Engine {
       case 'close':
         this.close()
         break
+      case 'handled':
+        this.#core?.handling.handled(message.id, message.bytes, message.error)
+        break
     }
   }
 

@@ -94,6 +94,8 @@ export type EngineRequest =
   | { readonly method: 'commitSettled'; readonly number: number }
   /** What became of an own command whose caller timed out. */
   | { readonly method: 'outcome'; readonly database: string; readonly sequence: number }
+  /** A call for a handler of the leader's user, whose encoded answer this gets. */
+  | { readonly method: 'forward'; readonly bytes: Uint8Array; readonly timeoutMs: number }
 
 export type UserToEngine =
   /** An encoded write command of this origin; sequences per database come without gaps. */
@@ -110,6 +112,13 @@ export type UserToEngine =
   | { readonly kind: 'clusterKept' }
   /** Hands leadership over if it can, finishes what is proposed, and ends the thread. */
   | { readonly kind: 'close' }
+  /** The answer to `handle`: an encoded one, or why no handler was run. */
+  | {
+      readonly kind: 'handled'
+      readonly id: number
+      readonly bytes: Uint8Array | null
+      readonly error: ErrorMessage | null
+    }
 
 export type EngineToUser =
   /** A joiner found its cluster: keep the id in identity.json, then answer `clusterKept`. */
@@ -160,6 +169,14 @@ export type EngineToUser =
   | { readonly kind: 'fatal'; readonly error: ErrorMessage }
   /** The answer to `close`. */
   | { readonly kind: 'closed' }
+  /** This node leads, and node `from` asks for what its user handles: answer with `handled`. */
+  | {
+      readonly kind: 'handle'
+      readonly id: number
+      readonly from: string
+      readonly leader: string
+      readonly bytes: Uint8Array
+    }
 
 /** What is said while a node opens. */
 export type EngineOpening = Extract<

@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import { encodeDropDatabase } from '../command/command.ts'
+import { forwardCall } from './forward-requests.ts'
 import { awaitDeposition } from './leadership.ts'
 import { changeMember } from './member-requests.ts'
 import { engineMetrics } from './metrics.ts'
@@ -57,6 +58,9 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
       break
     case 'changeMember':
       changeMember(parts, request, (error) => answer(error, null))
+      break
+    case 'forward':
+      forwardCall(parts, request, answer)
       break
     case 'transferLeadership':
       transferLeadership(parts, request.to, answer)

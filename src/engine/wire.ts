@@ -32,6 +32,7 @@ export const CALLS = {
   isMember: 5,
   tryStatements: 6,
   endTrial: 7,
+  forward: 10,
 } as const
 
 /**

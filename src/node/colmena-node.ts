@@ -7,10 +7,19 @@ import { type Consistency, checkConsistency } from './consistency.ts'
 import { Database } from './database-client.ts'
 import type { Emit, NodeEvents } from './events.ts'
 import { checkNotAborted } from './failures.ts'
+import { type ForwardOptions, forward } from './forwarding.ts'
+import type { Handler, HandlerWork } from './handler.ts'
 import type { Leader, WaitOptions } from './leader-watch.ts'
 import { createMetrics, type NodeMetrics } from './metrics.ts'
 import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
+import {
+  checkMigrationsOptions,
+  type Migration,
+  type MigrationDone,
+  type MigrationsOptions,
+  runMigrations,
+} from './numbered-migrations.ts'
 import type { Logger } from './options.ts'
 import { INT_MODES, type IntMode } from './result-set.ts'
 import { createStatus, type NodeStatus } from './status.ts'
@@ -218,6 +227,64 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
       throw new ColmenaError('ERR_INVALID_ARGUMENT', message)
     }
     await this.#core.request({ method: 'changeMember', change, nodeId }, options.signal)
+  }
+
+  /**
+   * Has a database run the migrations that it has not run yet, in order, each once in the whole
+   * cluster, whoever asks and however many at once. It resolves when this node has applied them
+   * all. Each is all or nothing, with foreign keys off while it runs, and checked at its end.
+   *
+   * @throws ColmenaError ERR_MIGRATION_CONFLICT where a migration that has run has other statements
+   * now, or a new one comes before it: nothing is changed. SqlError of the first that fails: those
+   * before it stay. ERR_TIMEOUT, ERR_ABORTED, ERR_INVALID_ARGUMENT, ERR_REFUSED_SQL.
+   * @example
+   * await node.migrate([
+   *   { version: 1, name: 'notes', up: 'CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT)' },
+   * ])
+   */
+  async migrate(
+    migrations: readonly Migration[],
+    options: MigrationsOptions = {},
+  ): Promise<readonly MigrationDone[]> {
+    const checked = checkMigrationsOptions(options)
+    checkDatabaseName(checked.database)
+    return runMigrations(this.#core, migrations, checked)
+  }
+
+  /**
+   * Says what this node does for {@link forward} while it leads. Call it on every node, since each
+   * may come to lead. Returns what takes it away again.
+   *
+   * @throws ColmenaError ERR_INVALID_ARGUMENT where this node handles that key already; ERR_CLOSED
+   */
+  handle<Request, Response>(
+    handler: Handler<Request, Response>,
+    work: HandlerWork<Request, Response>,
+  ): () => void {
+    this.#core.checkOpen()
+    return this.#core.handlers.add(handler, work)
+  }
+
+  /**
+   * Has the leader's handler work on a request, wherever it is called, and gives its answer. It is
+   * never run twice by us.
+   *
+   * @throws ColmenaError ERR_HANDLER_FAILED with what the handler threw as its `cause`;
+   * ERR_NO_HANDLER where the leader has none of that key and version; ERR_TIMEOUT, ERR_ABORTED,
+   * ERR_NO_LEADER, whose `outcome` is 'unknown' where it may have run; ERR_TOO_LARGE, ERR_BUSY,
+   * ERR_INVALID_ARGUMENT for a request that does not travel.
+   * @example
+   * const charge = handler<{ cents: bigint }, { receipt: string }>('charge')
+   * node.handle(charge, async ({ cents }) => ({ receipt: await pay(cents) }))
+   * const { receipt } = await node.forward(charge, { cents: 1250n })
+   */
+  async forward<Request, Response>(
+    handler: Handler<Request, Response>,
+    request: NoInfer<Request>,
+    options: ForwardOptions = {},
+  ): Promise<Response> {
+    this.#core.checkOpen()
+    return (await forward(this.#core, handler, request, options)) as Response
   }
 
   /**

@@ -203,8 +203,7 @@ export class Database {
    * before it stay applied. What stands between BEGIN and COMMIT in it is one transaction, which a
    * failure takes back, and so does an end of the script without COMMIT.
    *
-   * @throws as {@link execute}, with the failing statement's `statementIndex`; as
-   * {@link transaction} for what is in one.
+   * @throws as {@link execute}, with the failing statement's `statementIndex`.
    */
   async executeMultiple(sql: string, options?: CallOptions | undefined): Promise<void> {
     const checked = checkCallOptions(options)

@@ -121,6 +121,10 @@ export class NodeCore {
       counts: this.calls,
       shared: this.shared,
       threads: () => this.#threads,
+      confirm: (signal) => {
+        const asked = { level: 'strong', after: undefined, maxStalenessMs: undefined } as const
+        return this.reads.enter({ ...asked, signal }).gate
+      },
       haltedReason: () => this.#haltedReason,
     })
     const directory = join(options.dataDir.path, 'db')
@@ -138,6 +142,10 @@ export class NodeCore {
 
   get drops(): Drops {
     return this.#outgoing.drops
+  }
+
+  get handlers(): Outgoing['handlers'] {
+    return this.#outgoing.handlers
   }
 
   get identity(): DataDir['identity'] {
@@ -191,13 +199,11 @@ export class NodeCore {
   }
 
   /** Asks the engine. */
-  async request(request: EngineRequest, signal?: AbortSignal): Promise<unknown> {
+  async request(asked: EngineRequest, signal?: AbortSignal, timeoutMs?: number): Promise<unknown> {
     this.checkOpen()
-    return this.#requests.ask({
-      what: request.method,
-      signal,
-      post: (id) => this.#threads.postEngine({ kind: 'request', id, request }),
-    })
+    const message = { kind: 'request', request: asked } as const
+    const post = (id: number): void => this.#threads.postEngine({ ...message, id })
+    return this.#requests.ask({ what: asked.method, signal, timeoutMs, post })
   }
 
   /** What the storage thread says of databases and applying. */
@@ -224,13 +230,10 @@ export class NodeCore {
         this.reads.answered(message.id, message.index, optionalError(message.error))
         break
       case 'rejected':
-        this.writes.rejected(message)
-        break
       case 'dropRejected':
-        this.drops.rejected(message.request, message.error)
-        break
       case 'commitRejected':
-        this.transactions.rejected(message.number, message.error)
+      case 'handle':
+        this.#outgoing.heard(message)
         break
       case 'reply':
         this.#requests.answered(message.id, message.value, optionalError(message.error))
@@ -378,7 +381,7 @@ export class NodeCore {
     const error = closedError(this.#failure)
     this.#outgoing.failAll(this.#failure)
     this.reads.failAll(error)
-    this.#requests.failAll(error)
+    this.#requests.failAll(closedError(this.#failure, 'unknown'))
     this.leaders.failAll(error)
     this.#deadlines.close()
     this.#readers?.close()

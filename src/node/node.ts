@@ -22,10 +22,21 @@ export type {
   ReaderValue,
 } from './database-reader.ts'
 export type { NodeEvents, SlowStatement } from './events.ts'
+export type { ForwardOptions } from './forwarding.ts'
+export {
+  type Handler,
+  type HandlerContext,
+  type HandlerName,
+  type HandlerOptions,
+  type HandlerWork,
+  handler,
+  type Travelling,
+} from './handler.ts'
 export type { DatabaseCopy } from './isolated-reads.ts'
 export type { Leader, WaitOptions } from './leader-watch.ts'
 export type { NodeMetrics } from './metrics.ts'
 export type { MigrateOptions } from './migration.ts'
+export type { Migration, MigrationDone, MigrationsOptions } from './numbered-migrations.ts'
 export { open, openNode } from './open.ts'
 export { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'

@@ -1,12 +1,14 @@
+import { ColmenaError } from '../base/errors.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import { decodeCommandResult } from '../command/command.ts'
 import { decodeResults, type OwnSequence } from '../database/database.ts'
-import type { EngineRequest } from '../engine/engine.ts'
+import type { EngineRequest, EngineToUser } from '../engine/engine.ts'
 import type { CallCounts } from './call-counts.ts'
 import type { OpenConfig } from './config.ts'
 import type { Deadlines } from './deadlines.ts'
 import { Drops } from './drops.ts'
 import { closedError } from './failures.ts'
+import { Handlers } from './handlers.ts'
 import type { Requests } from './requests.ts'
 import type { ThreadPair } from './thread-pair.ts'
 import { Transactions } from './transactions.ts'
@@ -22,16 +24,25 @@ export interface OutgoingOptions {
   readonly shared: SharedState
   readonly threads: () => ThreadPair
   readonly haltedReason: () => string | null
+  /** A `strong` read's way: a majority confirms the leader, and this node follows it. */
+  readonly confirm: (signal: AbortSignal) => Promise<void> | null
 }
 
 /** The number of a request whose acknowledgement nobody waits for. */
 const NO_ANSWER = 0
 
-/** What leaves this node for the log: writes, transactions, drops; and the answers to them. */
+/** What the engine says of what left this node, or came to it from another's user. */
+export type EngineOfOutgoing = Extract<
+  EngineToUser,
+  { readonly kind: 'rejected' | 'dropRejected' | 'commitRejected' | 'handle' }
+>
+
+/** What leaves this node for the log, and the answers to it; what comes for its user's handlers. */
 export class Outgoing {
   readonly writes: Writes
   readonly transactions: Transactions
   readonly drops: Drops
+  readonly handlers: Handlers
 
   constructor(options: OutgoingOptions) {
     const { origin, config, deadlines, requests, threads, haltedReason } = options
@@ -68,6 +79,15 @@ export class Outgoing {
         }),
     })
     this.drops = new Drops({ deadlines, post })
+    this.handlers = new Handlers({
+      confirm: async (signal) => {
+        await options.confirm(signal)
+        if (options.shared.readEngine().isLeader) return
+        throw new ColmenaError('ERR_NO_LEADER', 'its node leads no more', { retryable: true })
+      },
+      answer: (id, bytes, error) =>
+        threads().postEngine({ kind: 'handled', id, bytes, error }, bytes ?? undefined),
+    })
   }
 
   /** The storage thread applied commands of ours. */
@@ -76,6 +96,24 @@ export class Outgoing {
       const command = decodeCommandResult(result.bytes)
       if (command.isTried) this.transactions.answered(command, result)
       else this.writes.answered(command, result)
+    }
+  }
+
+  /** The engine refused something of ours, or has something for our user to do. */
+  heard(message: EngineOfOutgoing): void {
+    switch (message.kind) {
+      case 'rejected':
+        this.writes.rejected(message)
+        break
+      case 'dropRejected':
+        this.drops.rejected(message.request, message.error)
+        break
+      case 'commitRejected':
+        this.transactions.rejected(message.number, message.error)
+        break
+      case 'handle':
+        this.handlers.run(message)
+        break
     }
   }
 
@@ -91,5 +129,6 @@ export class Outgoing {
     this.writes.failAll(closedError(failure), unknown)
     this.transactions.failAll(unknown)
     this.drops.failAll(unknown)
+    this.handlers.close(unknown)
   }
 }

@@ -45,6 +45,8 @@ class Request extends Waiting {
 export interface RequestCall {
   readonly what: string
   readonly signal?: AbortSignal | undefined
+  /** Of this one alone, in place of the common deadline. */
+  readonly timeoutMs?: number | undefined
   /** Hands the request over under its number. */
   readonly post: (id: number) => void
 }
@@ -60,16 +62,18 @@ export class Requests {
   }
 
   /** @throws ColmenaError the other side's error, ERR_TIMEOUT or ERR_ABORTED. */
-  ask({ what, signal, post }: RequestCall): Promise<unknown> {
+  ask({ what, signal, timeoutMs: own, post }: RequestCall): Promise<unknown> {
     return new Promise((resolve, reject) => {
       checkNotAborted(signal)
       const id = this.#nextId
       this.#nextId += 1
-      const { timeoutMs } = this.#deadlines
+      const timeoutMs = own ?? this.#deadlines.timeoutMs
+      let timer: NodeJS.Timeout | null = null
       let abort: (() => void) | null = null
       const settled = (): void => {
         this.#pending.delete(id)
         this.#deadlines.remove(request)
+        if (timer !== null) clearTimeout(timer)
         if (abort !== null) signal?.removeEventListener('abort', abort)
       }
       const request = new Request({ what, timeoutMs, resolve, reject, settled })
@@ -78,7 +82,8 @@ export class Requests {
         signal.addEventListener('abort', abort, { once: true })
       }
       this.#pending.set(id, request)
-      this.#deadlines.add(request)
+      if (own === undefined) this.#deadlines.add(request)
+      else timer = setTimeout(() => request.expire(), own)
       post(id)
     })
   }

@@ -1,8 +1,9 @@
 /** One node in a process of its own, told over IPC what to do. Ends with the test that began it. */
-import { type ColmenaNode, type OpenOptions, open } from '../../src/index.ts'
+import { type ColmenaNode, handler, type OpenOptions, open } from '../../src/index.ts'
 import { openNode } from '../../src/node/open.ts'
 import { breakThread, startFaultyWorker } from './faulty-thread.ts'
 import { Flood } from './flood.ts'
+import { handleHere } from './handlers.ts'
 import { startNewerWorker } from './newer-build.ts'
 import {
   type EventName,
@@ -70,6 +71,10 @@ const handlers: Handlers = {
   },
   peakMemoryBytes: () => process.resourceUsage().maxRSS * 1024,
   breakThread,
+  migrate: (migrations) => node().migrate(migrations),
+  handle: (key) => handleHere(node(), key),
+  forward: (key, request, options) =>
+    node().forward(handler<unknown, unknown>(key), request, options),
   close: () => node().close(),
   exit: () => process.exit(),
 }

@@ -4,10 +4,15 @@ import type {
   Consistency,
   Leader,
   MemberStatus,
+  Migration,
+  MigrationDone,
   NodeEvents,
   NodeStatus,
   OpenOptions,
 } from '../../src/index.ts'
+
+/** `place` answers where it runs, with its request; `hang` writes a row and never returns. */
+export type HandlerKey = 'place' | 'hang'
 
 /** What a process can be asked for: each answers once, or with the error of what it did. */
 export interface NodeCalls {
@@ -32,6 +37,10 @@ export interface NodeCalls {
   /** The most memory that this process ever had. */
   peakMemoryBytes(): number
   breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust'): void
+  migrate(migrations: readonly Migration[]): readonly MigrationDone[]
+  /** Handles a key of `handlers.ts`. */
+  handle(key: HandlerKey): void
+  forward(key: HandlerKey, request: unknown, options?: { readonly timeoutMs?: number }): unknown
   close(): void
   /** Ends the process without closing anything. */
   exit(): void

@@ -1,0 +1,97 @@
+import {
+  ColmenaError,
+  type ErrorCode,
+  isColmenaError,
+  type Outcome,
+  SqlError,
+} from '../base/errors.ts'
+import { decodeJson, encodeJson } from '../base/json-values.ts'
+
+/** What a handler threw, as it travels. */
+interface CarriedError {
+  readonly name: string
+  readonly message: string
+  readonly stack: string
+  /** Its own fields, such as `code`, those that travel. */
+  readonly fields: Readonly<Record<string, unknown>>
+  readonly cause: CarriedError | undefined
+}
+
+const TEXT_CHARS_MAX = 8_000
+const FIELD_BYTES_MAX = 64 * 1024
+const FIELDS_MAX = 32
+const CAUSES_MAX = 4
+const SKIPPED_FIELDS = ['name', 'message', 'stack', 'cause']
+
+/** Any thrown value in bytes: never fails, and is bounded. */
+export function encodeError(error: unknown): Uint8Array<ArrayBuffer> {
+  return encodeJson(carry(error, CAUSES_MAX), { what: 'an error', bytesMax: Number.MAX_VALUE })
+}
+
+/** The error as it was thrown, of our classes or Error's. @throws DecodeError */
+export function decodeError(bytes: Uint8Array): Error {
+  return rebuild(decodeJson(bytes) as CarriedError)
+}
+
+function carry(error: unknown, causesLeft: number): CarriedError {
+  if (!(error instanceof Error)) {
+    const fields = travels(error) ? { thrown: error } : {}
+    return { name: 'Error', message: text(error), stack: '', fields, cause: undefined }
+  }
+  const { name, message, stack = '', cause } = error
+  const fields = Object.entries(error)
+    .filter(([key, value]) => !SKIPPED_FIELDS.includes(key) && travels(value))
+    .slice(0, FIELDS_MAX)
+  return {
+    name: text(name),
+    message: text(message),
+    stack: text(stack),
+    fields: Object.fromEntries(fields),
+    cause: cause === undefined || causesLeft === 0 ? undefined : carry(cause, causesLeft - 1),
+  }
+}
+
+function rebuild({ name, message, stack, fields, cause }: CarriedError): Error {
+  const options = cause === undefined ? {} : { cause: rebuild(cause) }
+  const error = ofOurs(message, { ...fields, ...options }) ?? new Error(message, options)
+  if (!isColmenaError(error)) {
+    Object.defineProperty(error, 'name', { value: name, configurable: true, writable: true })
+    for (const [key, value] of Object.entries(fields)) {
+      Object.defineProperty(error, key, { value, enumerable: true, configurable: true })
+    }
+  }
+  if (stack !== '') error.stack = stack
+  return error
+}
+
+function ofOurs(message: string, fields: Readonly<Record<string, unknown>>): ColmenaError | null {
+  const { code, retryable, outcome, index, cause, sqliteCode, sqliteMessage, statementIndex } =
+    fields
+  if (typeof code !== 'string' || typeof outcome !== 'string') return null
+  if (typeof retryable !== 'boolean') return null
+  const options = { retryable, outcome: outcome as Outcome, index: index as number, cause }
+  if (typeof sqliteCode !== 'number') return new ColmenaError(code as ErrorCode, message, options)
+  return new SqlError(message, {
+    ...options,
+    sqliteCode,
+    sqliteMessage: String(sqliteMessage),
+    statementIndex: Number(statementIndex),
+  })
+}
+
+function travels(value: unknown): boolean {
+  try {
+    encodeJson(value, { what: 'a field', bytesMax: FIELD_BYTES_MAX })
+    return true
+  } catch {
+    return false
+  }
+}
+
+function text(value: unknown): string {
+  try {
+    return String(value).slice(0, TEXT_CHARS_MAX)
+  } catch {
+    return 'what was thrown has no text'
+  }
+}
