@@ -11,6 +11,7 @@ import {
 } from '../sqlite/sqlite.ts'
 import { DatabaseFile, type FileBirth } from './database-file.ts'
 import { SYSTEM } from './generation.ts'
+import { CREATE_LEASES, Leases } from './leases.ts'
 import { readLimits } from './settings.ts'
 import { guardOwn } from './trouble.ts'
 
@@ -102,6 +103,7 @@ const NO_SEQUENCES: ReadonlyMap<string, number> = new Map()
  */
 export class SystemFile {
   readonly file: DatabaseFile
+  readonly leases: Leases
   clusterId = ''
   confIndex = 0
   confState: ConfState = {
@@ -119,6 +121,7 @@ export class SystemFile {
 
   private constructor(file: DatabaseFile) {
     this.file = file
+    this.leases = new Leases(file)
     this.#load()
   }
 
@@ -128,7 +131,7 @@ export class SystemFile {
     const file = DatabaseFile.open(SYSTEM, writer, birth)
     guardOwn(writer, writer.path, () => {
       writer.begin()
-      for (const sql of [...CREATE, PUT_FORMAT]) writer.own(sql).run()
+      for (const sql of [...CREATE, ...CREATE_LEASES, PUT_FORMAT]) writer.own(sql).run()
       writer.own(PUT_CONF).run(clusterId, index, encodeConfState(confState))
       for (const member of genesis.members) putMember(writer, member)
       for (const [name, value] of Object.entries({ ...DATABASE_LIMITS, ...genesis.limits })) {

@@ -1,4 +1,4 @@
-import { commandKind, decodeWriteHeader } from '../command/command.ts'
+import { commandKind, decodeWriteHeader, isSequenced } from '../command/command.ts'
 import {
   type ConfChange,
   decodeConfChange,
@@ -71,7 +71,7 @@ export class Applying {
     for (const { entries } of this.#works) {
       for (const { index, type, data } of entries) {
         if (type !== 'normal' || data.length === 0) continue
-        if (commandKind(data) !== 'write') continue
+        if (!isSequenced(commandKind(data))) continue
         const header = decodeWriteHeader(data)
         const isIt = header.database === database && header.sequence === sequence && !header.isTried
         if (isIt && header.origin === origin) return index

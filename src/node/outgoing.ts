@@ -1,11 +1,13 @@
 import type { SharedState } from '../base/shared-state.ts'
 import { decodeCommandResult } from '../command/command.ts'
-import { decodeResults, type OwnSequence } from '../database/database.ts'
-import type { EngineRequest } from '../engine/engine.ts'
+import { decodeResults, type OwnSequence, type StorageToUser } from '../database/database.ts'
+import type { EngineRequest, EngineToUser } from '../engine/engine.ts'
 import type { CallCounts } from './call-counts.ts'
 import type { Deadlines } from './deadlines.ts'
 import { Drops } from './drops.ts'
 import { closedError } from './failures.ts'
+import { Leases } from './leases.ts'
+import { Once } from './once.ts'
 import type { Requests } from './requests.ts'
 import type { ThreadPair } from './thread-pair.ts'
 import { Transactions } from './transactions.ts'
@@ -21,16 +23,26 @@ export interface OutgoingOptions {
   readonly shared: SharedState
   readonly threads: () => ThreadPair
   readonly haltedReason: () => string | null
+  readonly nowMs: () => number
+  /** @throws ColmenaError once this node is closed. */
+  readonly checkOpen: () => void
 }
+
+/** What becomes of something that left, as the other threads tell it. */
+type Heard =
+  | Extract<EngineToUser, { readonly kind: 'rejected' | 'dropRejected' | 'commitRejected' }>
+  | Extract<StorageToUser, { readonly kind: 'results' | 'drops' | 'endedLeases' }>
 
 /** The number of a request whose acknowledgement nobody waits for. */
 const NO_ANSWER = 0
 
-/** What leaves this node for the log: writes, transactions, drops; and the answers to them. */
+/** What leaves this node for the log: writes, transactions, drops, leases; and the answers. */
 export class Outgoing {
   readonly writes: Writes
   readonly transactions: Transactions
   readonly drops: Drops
+  readonly leases: Leases
+  readonly once: Once
 
   constructor(options: OutgoingOptions) {
     const { origin, deadlines, requests, threads, haltedReason, electionTimeoutMs } = options
@@ -64,10 +76,41 @@ export class Outgoing {
         }),
     })
     this.drops = new Drops({ deadlines, post })
+    const { nowMs, checkOpen } = options
+    this.leases = new Leases({ writes: this.writes, nowMs, checkOpen })
+    this.once = new Once(this.leases)
+  }
+
+  heard(message: Heard): void {
+    switch (message.kind) {
+      case 'results':
+        this.#answered(message.bytes)
+        break
+      case 'drops':
+        this.drops.answered(message.drops)
+        break
+      case 'endedLeases':
+        this.leases.ended(message.names)
+        break
+      case 'rejected':
+        this.writes.rejected(message)
+        break
+      case 'dropRejected':
+        this.drops.rejected(message.request, message.error)
+        break
+      case 'commitRejected':
+        this.transactions.rejected(message.number, message.error)
+    }
+  }
+
+  /** Lets others have what is held here; resolves when nothing is under way any more. */
+  async drained(): Promise<void> {
+    await this.leases.releaseAll()
+    await this.writes.drained()
   }
 
   /** The storage thread applied commands of ours. */
-  answered(bytes: Uint8Array): void {
+  #answered(bytes: Uint8Array): void {
     for (const result of decodeResults(bytes)) {
       const command = decodeCommandResult(result.bytes)
       if (command.isTried) this.transactions.answered(command, result)
@@ -79,6 +122,7 @@ export class Outgoing {
   jumpedOver(sequences: readonly OwnSequence[]): void {
     for (const { database, sequence } of sequences) this.writes.jumpedOver(database, sequence)
     this.transactions.jumpedOver()
+    this.leases.wakeAll()
   }
 
   /** The node has ended. */
@@ -87,5 +131,6 @@ export class Outgoing {
     this.writes.failAll(closedError(failure), unknown)
     this.transactions.failAll(unknown)
     this.drops.failAll(unknown)
+    this.leases.failAll()
   }
 }

@@ -5,6 +5,7 @@ import type { DatabaseReader as Files, ReadSnapshot } from '../database/database
 import { splitStatements } from '../sqlite/sqlite.ts'
 import type { Consistency } from './consistency.ts'
 import { abortedError, errorFromUnit, readFailure, type StatementPlace } from './failures.ts'
+import type { Fence } from './lease-options.ts'
 import type { NodeCore } from './node-core.ts'
 import { createResultSet, type ResultSet, type Row } from './result-set.ts'
 import {
@@ -31,6 +32,8 @@ export interface TransactionOptions {
   readonly mode: TransactionMode
   readonly signal?: AbortSignal | undefined
   readonly exactNumbers?: boolean | undefined
+  /** Without that lock its commit may not apply. */
+  readonly fence?: Fence | undefined
   /** Of what it reads before it writes. */
   readonly consistency: Consistency
 }
@@ -181,6 +184,7 @@ export class Transaction {
           environment,
           statements,
           trial: { base, outcomes: this.#outcomes },
+          fence: this.#options.fence?.token,
         },
         this.#options.signal,
       )

@@ -41,6 +41,8 @@ export interface TriedTransaction extends TransactionName {
   readonly environment: Environment
   readonly statements: readonly Statement[]
   readonly trial: Trial
+  /** The token of a lease without which nothing of it may apply. */
+  readonly fence: number | undefined
 }
 
 /** One that was handed to the log. */
@@ -176,12 +178,12 @@ export class Transactions {
   }
 
   #encode(tried: TriedTransaction): Uint8Array {
-    const { database, number, doubleQuotedStrings, environment, statements, trial } = tried
+    const { database, number, doubleQuotedStrings, environment, statements, trial, fence } = tried
     const encoder = new WriteEncoder()
     encoder.add({ statements })
     const { origin } = this.#options
     const header = { origin, database, sequence: number, doubleQuotedStrings }
-    const bytes = encoder.finish(header, trial)
+    const bytes = encoder.finish(header, { trial, fence })
     patchEnvironment(bytes, environment)
     return bytes
   }
