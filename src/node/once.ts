@@ -55,7 +55,7 @@ export class Once {
       return decodeJson(await wait(key, flight, caller))
     } finally {
       flight.callers.delete(caller)
-      if (flight.callers.size === 0 && flight.running === null) this.#desert(key, flight)
+      if (flight.callers.size === 0) this.#desert(key, flight)
     }
   }
 
@@ -79,7 +79,7 @@ export class Once {
     return flight
   }
 
-  /** The next caller begins anew. */
+  /** The next caller begins anew, and finds in the log what may still run here. */
   #desert(key: string, flight: Flight): void {
     flight.deserted.abort()
     this.#forget(key, flight)

@@ -79,15 +79,6 @@ suite('a lock', () => {
     assert.equal((await third).isHeld, true)
   })
 
-  test('that comes when its caller has gone is released', async (t) => {
-    const { node } = await openHere(t)
-    const giving = new AbortController()
-    const asked = node.lock('a', { ttlMs: TTL_MS, signal: giving.signal })
-    giving.abort()
-    await assert.rejects(asked, { code: 'ERR_ABORTED' })
-    assert.equal((await node.lock('a', { ttlMs: TTL_MS })).isHeld, true)
-  })
-
   test('is renewed for as long as it is held, and no longer', async (t) => {
     const { node, dataDir } = await openHere(t)
     const lock = await node.lock('a', { ttlMs: 3000 })
@@ -102,11 +93,23 @@ suite('a lock', () => {
     assert.deepEqual(rows(), ['b'])
   })
 
+  test('waits for no transaction, though all writes of a database do', async (t) => {
+    const { node, db } = await openHere(t)
+    const transaction = await db.transaction()
+    await transaction.execute(INSERT, ['tried'])
+    const lock = await node.lock('a', { ttlMs: TTL_MS })
+    assert.equal(await node.once('a', { ttlMs: TTL_MS }, () => 'done'), 'done')
+    assert.equal(await lock.release(), true)
+    await transaction.commit()
+    assert.deepEqual(await values(db), ['tried'])
+  })
+
   test('is let go by a node that closes', async (t) => {
-    const { node } = await openHere(t)
+    const { node, dataDir } = await openHere(t)
     const lock = await node.lock('a', { ttlMs: TTL_MS })
     await node.close()
     assert.equal(lock.isHeld, false)
+    assert.deepEqual(readRows(join(dataDir, 'db'), 'system', LIVE), [])
     await assert.rejects(node.lock('a', { ttlMs: TTL_MS }), { code: 'ERR_CLOSED' })
   })
 

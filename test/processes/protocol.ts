@@ -2,9 +2,11 @@
 import type {
   CallOptions,
   Leader,
+  LockOptions,
   MemberStatus,
   NodeEvents,
   NodeStatus,
+  OnceOptions,
   OpenOptions,
 } from '../../src/index.ts'
 
@@ -13,6 +15,10 @@ export interface NodeCalls {
   /** `hasFaultyThreads`: its threads can be broken by {@link NodeCalls.breakThread}. */
   open(options: OpenOptions, hasFaultyThreads?: boolean): Opened
   execute(sql: string, args?: readonly unknown[], options?: CallOptions): Executed
+  /** Its token; it is held until this process ends. */
+  lock(key: string, options: LockOptions): number
+  /** Each caller's result; the work notes its run in the table `runs`. */
+  once(options: OnceCallers): readonly unknown[]
   batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
   status(): NodeStatus
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
@@ -44,6 +50,13 @@ export interface Executed {
   readonly rows: readonly Readonly<Record<string, unknown>>[]
   readonly rowsAffected: number
   readonly index: number
+}
+
+export interface OnceCallers extends OnceOptions {
+  readonly key: string
+  readonly callers: number
+  /** Whether the work never ends once it has noted its run. */
+  readonly isEndless?: boolean | undefined
 }
 
 export interface WritersOptions {
