@@ -12,6 +12,7 @@ export type ErrorCode =
   | 'ERR_DATA_DIR'
   | 'ERR_DATABASE_DROPPED'
   | 'ERR_FAILED'
+  | 'ERR_FENCED'
   | 'ERR_FORBIDDEN'
   | 'ERR_HANDLER_FAILED'
   | 'ERR_HANDSHAKE'

@@ -7,6 +7,7 @@
 export * from './control.ts'
 export { COMMAND_FORMAT, COMMAND_FORMAT_MIN, COMMAND_KINDS, type CommandKind } from './envelope.ts'
 export * from './kind.ts'
+export * from './lease.ts'
 export * from './member.ts'
 export { CHECKSUM_BYTES, type MigrationStamp } from './migration-stamp.ts'
 export * from './packed.ts'

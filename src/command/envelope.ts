@@ -15,6 +15,7 @@ export const COMMAND_KINDS = {
   write: 1,
   registerOrigin: 2,
   dropDatabase: 3,
+  leases: 10,
   raiseFormat: 12,
   packedWrite: 13,
 } as const
@@ -24,6 +25,7 @@ const SINCE: Readonly<Record<CommandKind, number>> = {
   write: 1,
   registerOrigin: 1,
   dropDatabase: 1,
+  leases: 1,
   raiseFormat: 1,
   packedWrite: 2,
 }

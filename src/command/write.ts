@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import { readEnvelope, unsupportedFormat, writeEnvelope } from './envelope.ts'
+import { isSequenced, type SequencedKind } from './kind.ts'
 import { type MigrationStamp, readStamp, writeStamp } from './migration-stamp.ts'
 import { readValue, type SqlValue, writeValue } from './value.ts'
 
@@ -33,6 +34,8 @@ export interface Environment {
 
 /** Where a command stands in its origin's sequence for one database. */
 export interface WriteHeader {
+  /** Whether its units are statements, as they are if not said, or requests for leases. */
+  readonly kind?: SequencedKind | undefined
   /** 32 hexadecimal digits. */
   readonly origin: string
   readonly database: string
@@ -52,8 +55,10 @@ export interface WriteHeader {
 
 /** What those see who only route a command. */
 export interface RoutedWrite extends WriteHeader {
+  readonly kind: SequencedKind
   readonly environment: Environment
   readonly isTried: boolean
+  readonly isFenced: boolean
 }
 
 /**
@@ -74,13 +79,15 @@ export interface WriteCommand extends WriteHeader {
   readonly units: readonly Unit[]
   /** Of a transaction that was tried, which has one unit. */
   readonly trial?: Trial | undefined
+  /** The token of a lease without which nothing of it may apply. */
+  readonly fence?: number | undefined
 }
 
 /*
  * Layout, little-endian: envelope (4), flags u32, wallMs u53, seed 2 × u32, origin 16 bytes,
  * sequence u53, database text, then each different SQL text once, then the units, then the trial
- * where there was one. Everything that the leader writes lies at a fixed place, so that it patches
- * the origin's bytes and no one encodes them again.
+ * where there was one, then the fence where there is one. Everything that the leader writes lies at
+ * a fixed place, so that it patches the origin's bytes and no one encodes them again.
  */
 const ENVIRONMENT_AT = 8
 /** Flags of a unit; the others come with the first alone. Their places are on disk. */
@@ -100,8 +107,13 @@ const DOUBLE_QUOTED_STRINGS = [undefined, false, true]
 const DOUBLE_QUOTED_STRINGS_BITS = 0b11
 const TRIED = 0b100
 const REJECTS_NON_DETERMINISM = 0b1000
+const FENCED = 0b10000
+const FLAGS = DOUBLE_QUOTED_STRINGS_BITS | TRIED | REJECTS_NON_DETERMINISM | FENCED
 const STATEMENT_FAILED = 0
 const STATEMENT_DONE = 1
+
+/** What a write command may have besides its units. */
+export type WriteParts = Pick<WriteCommand, 'trial' | 'fence'>
 
 /** Gathers independent units of one origin and database into one command. */
 export class WriteEncoder {
@@ -137,19 +149,16 @@ export class WriteEncoder {
     this.#unitCount += 1
   }
 
-  finish(header: WriteHeader, trial?: Trial): Uint8Array<ArrayBuffer> {
+  finish(header: WriteHeader, { trial, fence }: WriteParts = {}): Uint8Array<ArrayBuffer> {
     const writer = new ByteWriter(128 + this.sizeBytes)
-    writeEnvelope(writer, 'write')
-    writer
-      .u32(flagsOfCommand(header, trial !== undefined))
-      .u53(0)
-      .u32(0)
-      .u32(0)
+    writeEnvelope(writer, header.kind ?? 'write')
+    writer.u32(flagsOfCommand(header, { trial, fence })).u53(0).u32(0).u32(0)
     writer.raw(originBytes(header.origin)).u53(header.sequence).text(header.database)
     writer.u32(this.#sqlIndexes.size)
     for (const sql of this.#sqlIndexes.keys()) writer.text(sql)
     writer.u32(this.#unitCount).drain(this.#units)
     if (trial !== undefined) writeTrial(writer, trial)
+    if (fence !== undefined) writer.u53(fence)
     return writer.finish()
   }
 
@@ -189,14 +198,15 @@ export function decodeWriteHeader(bytes: Uint8Array): RoutedWrite {
  */
 export function decodeWrite(bytes: Uint8Array): WriteCommand {
   const reader = new ByteReader(bytes)
-  const { isTried, ...header } = readWriteHeader(reader)
+  const { isTried, isFenced, ...header } = readWriteHeader(reader)
   const sqls: string[] = []
   for (let left = reader.count(4); left > 0; left -= 1) sqls.push(reader.text())
   const units: Unit[] = []
   for (let left = reader.count(6); left > 0; left -= 1) units.push(readUnit(reader, sqls))
-  const trial = isTried ? readTrial(reader, units) : undefined
+  const trial = isTried ? { trial: readTrial(reader, units) } : null
+  const fence = isFenced ? { fence: reader.u53() } : null
   reader.end()
-  return trial === undefined ? { ...header, units } : { ...header, units, trial }
+  return { ...header, units, ...trial, ...fence }
 }
 
 function writeTrial(writer: ByteWriter, { base, outcomes }: Trial): void {
@@ -221,27 +231,28 @@ function readTrial(reader: ByteReader, units: readonly Unit[]): Trial {
 
 function readWriteHeader(reader: ByteReader): RoutedWrite {
   const kind = readEnvelope(reader)
-  if (kind !== 'write') throw unsupportedFormat(`${kind} command where a write belongs`)
+  if (!isSequenced(kind)) throw unsupportedFormat(`${kind} command where a write belongs`)
   const flags = reader.u32()
   const strings = flags & DOUBLE_QUOTED_STRINGS_BITS
-  const isKnown = flags <= (strings | TRIED | REJECTS_NON_DETERMINISM)
-  if (!isKnown || strings >= DOUBLE_QUOTED_STRINGS.length) {
+  if (flags > FLAGS || strings >= DOUBLE_QUOTED_STRINGS.length) {
     throw unsupportedFormat(`write command with flags ${flags}`)
   }
   const doubleQuotedStrings = DOUBLE_QUOTED_STRINGS[strings]
   const environment = { wallMs: reader.u53(), seedHigh: reader.u32(), seedLow: reader.u32() }
   const origin = originText(reader.raw(16))
   const sequence = reader.u53()
-  const isTried = (flags & TRIED) !== 0
-  const header = { origin, sequence, database: reader.text(), doubleQuotedStrings }
-  if ((flags & REJECTS_NON_DETERMINISM) === 0) return { ...header, environment, isTried }
-  return { ...header, environment, isTried, rejectsNonDeterminism: true }
+  const parts = { isTried: (flags & TRIED) !== 0, isFenced: (flags & FENCED) !== 0 }
+  const database = reader.text()
+  const header = { kind, environment, origin, sequence, database, doubleQuotedStrings, ...parts }
+  return (flags & REJECTS_NON_DETERMINISM) === 0
+    ? header
+    : { ...header, rejectsNonDeterminism: true }
 }
 
-function flagsOfCommand(header: WriteHeader, isTried: boolean): number {
+function flagsOfCommand(header: WriteHeader, { trial, fence }: WriteParts): number {
   const strings = DOUBLE_QUOTED_STRINGS.indexOf(header.doubleQuotedStrings)
-  const tried = isTried ? TRIED : 0
-  return strings | tried | (header.rejectsNonDeterminism ? REJECTS_NON_DETERMINISM : 0)
+  const parts = (trial === undefined ? 0 : TRIED) | (fence === undefined ? 0 : FENCED)
+  return strings | parts | (header.rejectsNonDeterminism ? REJECTS_NON_DETERMINISM : 0)
 }
 
 function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {

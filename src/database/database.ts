@@ -10,6 +10,7 @@ export type { ApplyMetrics } from './apply-metrics.ts'
 export type { CopiedFile } from './generation.ts'
 export { isDatabaseName, SYSTEM } from './generation.ts'
 export type { ExpectedSnapshot } from './generation-files.ts'
+export { leaseName } from './leases.ts'
 export { migrationConflict, type RunMigration } from './migrations.ts'
 export type {
   DropAnswer,

@@ -6,6 +6,7 @@ import type { DatabaseFile } from './database-file.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import { asTrouble, isSqliteError, MachineTrouble } from './trouble.ts'
 import {
+  fencedUnit,
   lastStatement,
   mixUnit,
   type PlacedCommand,
@@ -19,6 +20,8 @@ export interface FileCommandsOptions {
   readonly isRegistered: (origin: string, index: number) => boolean
   /** Whether the members ran different engines at an index: then every changed row is hashed. */
   readonly isMixedAt: (index: number) => boolean
+  /** Whether the lease of that token was held at an index. */
+  readonly isHeld: (token: number, index: number) => boolean
   /** Told of each command that applied, after its commit; `units` null if they are not known. */
   readonly onApplied: (placed: PlacedCommand, units: readonly UnitResult[] | null) => void
   /** Times the statements; undefined where nobody asks. */
@@ -133,6 +136,7 @@ function applyStretch(
   for (const placed of commands) {
     const verdict = judge(file, placed, options)
     if (verdict === 'stale') applied.push([placed, [staleTransaction()]])
+    if (verdict === 'fenced') applied.push([placed, refuseFenced(file, placed)])
     if (verdict !== 'run') continue
     const environment = startCommand(file, placed, options)
     const results = placed.command.units.map((_, ordinal) => {
@@ -232,11 +236,23 @@ function judge(
   file: DatabaseFile,
   { index, command }: PlacedCommand,
   options: FileCommandsOptions,
-): 'nothing' | 'stale' | 'run' {
-  const { origin, sequence, trial } = command
+): 'nothing' | 'stale' | 'fenced' | 'run' {
+  const { origin, sequence, trial, fence } = command
   if (!options.isRegistered(origin, index)) return 'nothing'
-  if (trial !== undefined) return trial.base === file.lastWrite ? 'run' : 'stale'
-  return sequence === file.lastSequence(origin) + 1 ? 'run' : 'nothing'
+  if (trial !== undefined && trial.base !== file.lastWrite) return 'stale'
+  if (trial === undefined && sequence !== file.lastSequence(origin) + 1) return 'nothing'
+  return fence === undefined || options.isHeld(fence, index) ? 'run' : 'fenced'
+}
+
+/** It is answered, so it has its place in the sequence; else it leaves nothing behind. */
+function refuseFenced(file: DatabaseFile, { index, command }: PlacedCommand): UnitResult[] {
+  const { origin, sequence, trial, fence = 0 } = command
+  if (trial === undefined) file.setSequence(origin, sequence)
+  return command.units.map((_, ordinal) => {
+    const answer = fencedUnit(fence)
+    mixUnit(file, index, ordinal, answer)
+    return answer
+  })
 }
 
 /** The command's environment, with a clock that never goes back in this file. */

@@ -134,7 +134,7 @@ export function forgetOrigins({ system, files }: GenerationFiles, durable: numbe
   const origins = system.originsRetiredUpTo(durable)
   // A file on which a transaction is tried is asked the next time.
   if (origins.length === 0 || [...files.values()].some(({ trial }) => trial !== null)) return
-  for (const file of files.values()) file.forgetSequences(origins)
+  for (const file of [system.file, ...files.values()]) file.forgetSequences(origins)
   const { file } = system
   try {
     file.begin()

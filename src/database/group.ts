@@ -18,6 +18,7 @@ import type { DatabaseFile } from './database-file.ts'
 import { applyToFile } from './file-commands.ts'
 import { databasePath, hasFile, isDatabaseName, removeDatabase, syncWal } from './generation.ts'
 import { type OpenWriter, openOrCreate } from './generation-files.ts'
+import type { LeaseEntry } from './leases.ts'
 import type { OutcomeGatherer } from './outcome.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import type { SystemFile } from './system-file.ts'
@@ -43,7 +44,7 @@ type PlannedEntry =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'confChange' }
   | { readonly kind: 'registerOrigin' | 'raiseFormat' }
-  | { readonly kind: 'write'; readonly command: WriteCommand }
+  | { readonly kind: 'write' | 'leases'; readonly command: WriteCommand }
   | { readonly kind: 'drop'; readonly command: DropDatabase }
 
 interface Planned {
@@ -85,9 +86,10 @@ function planEntry(entry: Entry): PlannedEntry {
   if (entry.data.length === 0) return { kind: 'nothing' }
   switch (commandKind(entry.data)) {
     case 'write':
-      return { kind: 'write', command: decodeWrite(entry.data) }
+    case 'leases':
+      return plannedWrite(decodeWrite(entry.data))
     case 'packedWrite':
-      return { kind: 'write', command: decodeWrite(unpackWrite(entry.data)) }
+      return plannedWrite(decodeWrite(unpackWrite(entry.data)))
     case 'raiseFormat':
       return { kind: 'raiseFormat' }
     case 'registerOrigin':
@@ -95,6 +97,10 @@ function planEntry(entry: Entry): PlannedEntry {
     case 'dropDatabase':
       return { kind: 'drop', command: decodeDropDatabase(entry.data) }
   }
+}
+
+function plannedWrite(command: WriteCommand): PlannedEntry {
+  return { kind: command.kind ?? 'write', command }
 }
 
 function runSegment(
@@ -128,6 +134,7 @@ function runSegment(
       watch: context.watch,
       isRegistered: (origin, index) => system.isRegistered(origin, index),
       isMixedAt: (index) => system.isMixedAt(index),
+      isHeld: (token, index) => system.leases.isHeld(token, index),
       onApplied: (placed, units) => gather(context, placed, units),
     })
   }
@@ -147,22 +154,28 @@ function runSegmentSystem(context: GroupContext, segment: readonly Planned[], la
   file.refuseForeignWrites()
   let confIndex: number | null = null
   let originsChanged = false
+  const ended: string[] = []
+  const answered: [PlacedCommand, readonly UnitResult[]][] = []
   try {
     file.begin()
     for (const { entry, plan } of todo) {
+      const at = { index: entry.index, ended }
       if (plan.kind === 'confChange') {
         changeConf(system, entry)
         confIndex = entry.index
         originsChanged = true
+        system.leases.endRetired(at)
       } else if (plan.kind === 'registerOrigin') {
         system.registerOrigin(entry.index, decodeRegisterOrigin(entry.data))
         originsChanged = true
+        system.leases.endRetired(at)
       } else if (plan.kind === 'raiseFormat') {
         system.raiseFormat(decodeRaiseFormat(entry.data).format)
-      } else if (plan.kind === 'write' && createsDatabase(context, plan.command, entry.index)) {
-        const { database: name, doubleQuotedStrings = false } = plan.command
-        const place = { createdIndex: entry.index, droppedIndex: null }
-        system.putDatabase({ name, ...place, doubleQuotedStrings })
+      } else if (plan.kind === 'leases') {
+        const units = runLeases(system, plan.command, at)
+        if (units !== null) answered.push([{ ...entry, command: plan.command }, units])
+      } else if (plan.kind === 'write') {
+        prepareWrite(context, plan.command, at)
       }
     }
     file.commit(last.index, last.term)
@@ -173,10 +186,38 @@ function runSegmentSystem(context: GroupContext, segment: readonly Planned[], la
   }
   gatherer.confIndex = confIndex ?? gatherer.confIndex
   gatherer.originsChanged ||= originsChanged
+  gatherer.endedLeases.push(...ended)
+  for (const [placed, units] of answered) gather(context, placed, units)
+}
+
+/** Exactly once, as any write: null for what does nothing. */
+function runLeases(
+  system: SystemFile,
+  command: WriteCommand,
+  at: LeaseEntry,
+): readonly UnitResult[] | null {
+  const { origin, sequence } = command
+  if (!system.isRegistered(origin, at.index)) return null
+  if (sequence !== system.file.lastSequence(origin) + 1) return null
+  system.file.setSequence(origin, sequence)
+  return system.leases.run(at, command)
+}
+
+/** What a write needs to be so before its database's file judges it. */
+function prepareWrite(context: GroupContext, command: WriteCommand, at: LeaseEntry): void {
+  const { system } = context
+  const { database: name, doubleQuotedStrings = false, origin, environment } = command
+  if (command.fence !== undefined && system.isRegistered(origin, at.index)) {
+    system.leases.advance(at, environment.wallMs)
+  }
+  if (context.files.has(name) || !isDatabaseName(name)) return
+  if (!createsDatabase(context, command, at.index)) return
+  system.putDatabase({ name, createdIndex: at.index, droppedIndex: null, doubleQuotedStrings })
 }
 
 function concernsSystem({ files }: GroupContext, plan: PlannedEntry): boolean {
   if (plan.kind === 'write') {
+    if (plan.command.fence !== undefined) return true
     return !files.has(plan.command.database) && isDatabaseName(plan.command.database)
   }
   return plan.kind !== 'nothing'

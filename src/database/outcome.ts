@@ -45,6 +45,8 @@ export interface GroupOutcome {
   readonly results: readonly OwnResult[]
   readonly ownSequences: readonly OwnSequence[]
   readonly drops: readonly DropAnswer[]
+  /** Of all nodes, as `leaseName` says them. */
+  readonly endedLeases: readonly string[]
   /** The index of the last configuration change in the group, null for none. */
   readonly confIndex: number | null
   readonly ownOrigin: OwnOriginState
@@ -59,6 +61,7 @@ export class OutcomeGatherer {
   readonly results: OwnResult[] = []
   readonly sequences: Map<string, number> = new Map()
   readonly drops: DropAnswer[] = []
+  readonly endedLeases: string[] = []
   confIndex: number | null = null
   originsChanged = false
   databasesChanged = false

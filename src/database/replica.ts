@@ -201,7 +201,7 @@ export class Replica {
     const origin = this.#options.ownOrigin
     if (origin === undefined) return []
     const own = new Map(this.#system.savedSequencesOf(origin))
-    for (const file of this.#files.values()) {
+    for (const file of this.#all()) {
       const sequence = file.lastSequence(origin)
       if (sequence > 0) own.set(file.name, sequence)
     }
@@ -280,6 +280,7 @@ export class Replica {
     const durable = Math.min(this.#applied, ...behind.map(({ applied }) => applied))
     for (const file of this.#all()) syncWal(file.writer.walPath)
     forgetOrigins({ system: this.#system, files: this.#files }, durable)
+    this.#system.leases.forget(durable)
     return durable
   }
 
@@ -384,6 +385,7 @@ export class Replica {
       results: gathered.results,
       ownSequences: gathered.ownSequences,
       drops: gathered.drops,
+      endedLeases: gathered.endedLeases,
       confIndex: gathered.confIndex,
       ownOrigin: this.ownOrigin,
       originsChanged: gathered.originsChanged,

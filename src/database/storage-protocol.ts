@@ -123,6 +123,8 @@ export type StorageToUser =
   /** Answers to own commands, as {@link decodeResults} reads them. */
   | { readonly kind: 'results'; readonly bytes: Uint8Array }
   | { readonly kind: 'drops'; readonly drops: readonly DropAnswer[] }
+  /** By whomever held: who waits may ask again. */
+  | { readonly kind: 'endedLeases'; readonly names: readonly string[] }
   /** The index that `SharedState.waitedIndex` asked for is applied. */
   | { readonly kind: 'applied'; readonly index: number }
   | { readonly kind: 'halted'; readonly reason: string | null }

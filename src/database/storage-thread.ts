@@ -193,6 +193,8 @@ class StorageThread {
   #tell(outcome: GroupOutcome): void {
     if (outcome.results.length > 0) this.#tellResults(outcome.results)
     if (outcome.drops.length > 0) this.#tellUser({ kind: 'drops', drops: outcome.drops })
+    const { endedLeases: names } = outcome
+    if (names.length > 0) this.#tellUser({ kind: 'endedLeases', names })
     this.#tellWaiting()
     const origin = this.#replica.originOf(this.#data.memberId)
     const isNewOrigin = origin !== this.#origin

@@ -16,6 +16,7 @@ import {
 import { decodeConfState, encodeConfState } from './conf-state.ts'
 import { DatabaseFile, type FileBirth } from './database-file.ts'
 import { SYSTEM } from './generation.ts'
+import { CREATE_LEASES, Leases } from './leases.ts'
 import { readLimits } from './settings.ts'
 import { checkFormat, newerFormat, PUT_FORMAT } from './state-format.ts'
 import { guardOwn } from './trouble.ts'
@@ -104,6 +105,7 @@ const NO_SEQUENCES: ReadonlyMap<string, number> = new Map()
  */
 export class SystemFile {
   readonly file: DatabaseFile
+  readonly leases: Leases
   clusterId = ''
   confIndex = 0
   /** The newest format that commands in the log may have. */
@@ -123,6 +125,7 @@ export class SystemFile {
 
   private constructor(file: DatabaseFile) {
     this.file = file
+    this.leases = new Leases(file)
     this.#load()
   }
 
@@ -132,7 +135,7 @@ export class SystemFile {
     const file = DatabaseFile.open(SYSTEM, writer, birth)
     guardOwn(writer, writer.path, () => {
       writer.begin()
-      for (const sql of [...CREATE, PUT_FORMAT]) writer.own(sql).run()
+      for (const sql of [...CREATE, ...CREATE_LEASES, PUT_FORMAT]) writer.own(sql).run()
       writer.own(PUT_CONF).run(clusterId, index, encodeConfState(confState), COMMAND_FORMAT_MIN)
       for (const member of genesis.members) putMember(writer, member)
       for (const [name, value] of Object.entries({ ...DATABASE_LIMITS, ...genesis.limits })) {

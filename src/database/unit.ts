@@ -150,6 +150,14 @@ export function staleTransaction(): UnitResult {
   return { ok: false, error: { code: 'ERR_TX_ABORTED', message, sqliteCode: 0, statementIndex: 0 } }
 }
 
+/** The answer to a unit whose lease had ended when its entry came. */
+export function fencedUnit(token: number): UnitResult {
+  const message =
+    `the lock of token ${token} had ended before this write came: nothing of it was applied. ` +
+    'Whoever held it must begin again, with a lock of its own'
+  return { ok: false, error: { code: 'ERR_FENCED', message, sqliteCode: 0, statementIndex: 0 } }
+}
+
 function whereOf(file: DatabaseFile, placed: PlacedCommand): string {
   return `${file.writer.path}, entry ${placed.index}`
 }

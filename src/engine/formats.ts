@@ -80,6 +80,7 @@ export class Formats {
 export function routedWrite(data: Uint8Array): RoutedWrite | null {
   switch (commandKind(data)) {
     case 'write':
+    case 'leases':
       return decodeWriteHeader(data)
     case 'packedWrite':
       return decodeWriteHeader(unpackWrite(data))

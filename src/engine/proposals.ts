@@ -1,5 +1,10 @@
 import type { Clock, Random } from '../base/ports.ts'
-import { commandKind, decodeWriteHeader, patchEnvironment } from '../command/command.ts'
+import {
+  commandKind,
+  decodeWriteHeader,
+  isSequenced,
+  patchEnvironment,
+} from '../command/command.ts'
 import type { MemberId, Raft } from '../raft/raft.ts'
 import type { Refusal } from './wire.ts'
 
@@ -84,7 +89,7 @@ export class Proposals {
    * @throws DecodeError, or ColmenaError ERR_UNSUPPORTED_FORMAT, for what is no command.
    */
   gather(from: MemberId, bytes: Uint8Array, isRestart: boolean): void {
-    if (commandKind(bytes) !== 'write') {
+    if (!isSequenced(commandKind(bytes))) {
       this.#gathered.push({ from, bytes, slot: null })
       return
     }

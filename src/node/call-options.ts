@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import { type Consistency, checkConsistency } from './consistency.ts'
+import { checkFence, type Fence } from './lease-options.ts'
 import { checkKeys } from './nearest.ts'
 
 /** What every call takes last. */
@@ -35,9 +36,22 @@ export interface CallOptions {
    * @defaultValue false
    */
   readonly isolated?: boolean | undefined
+  /**
+   * A lock: the write applies only if it is still held when the write's turn in the log comes, and
+   * is refused with ERR_FENCED else, on all nodes. Reads leave it aside.
+   */
+  readonly fence?: Fence | undefined
 }
 
-const KEYS = ['signal', 'consistency', 'exactNumbers', 'isolated', 'maxStalenessMs', 'after']
+const KEYS = [
+  'signal',
+  'consistency',
+  'exactNumbers',
+  'isolated',
+  'maxStalenessMs',
+  'after',
+  'fence',
+]
 const NONE: CallOptions = Object.freeze({})
 
 /** @throws ColmenaError ERR_INVALID_ARGUMENT: a misspelt level must not be a weaker one. */
@@ -47,7 +61,7 @@ export function checkCallOptions(options: unknown): CallOptions {
     throw invalid('the options of a call are an object, such as { consistency: "strong" }')
   }
   checkKeys(options, KEYS, invalid, ' of a call')
-  const { signal, consistency, exactNumbers, isolated } = options as CallOptions
+  const { signal, consistency, exactNumbers, isolated, fence } = options as CallOptions
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid('signal must be an AbortSignal')
   }
@@ -59,6 +73,7 @@ export function checkCallOptions(options: unknown): CallOptions {
   if (isolated !== undefined && typeof isolated !== 'boolean') {
     throw invalid('isolated must be true or false')
   }
+  if (fence !== undefined) checkFence(fence)
   return options
 }
 

@@ -5,11 +5,20 @@ import type { EngineMetrics, EngineStatus, MemberStatus } from '../engine/engine
 import { formatHostPort } from './address.ts'
 import { type Consistency, checkConsistency } from './consistency.ts'
 import { Database } from './database-client.ts'
-import type { Emit, NodeEvents } from './events.ts'
+import type { Emit, NodeEvents, NodeListener } from './events.ts'
 import { checkNotAborted } from './failures.ts'
 import { type ForwardOptions, forward } from './forwarding.ts'
 import type { Handler, HandlerWork } from './handler.ts'
 import type { Leader, WaitOptions } from './leader-watch.ts'
+import {
+  checkKey,
+  checkLockOptions,
+  checkOnceOptions,
+  type Lease,
+  type LockOptions,
+  type OnceOptions,
+} from './lease-options.ts'
+import type { Lock } from './lock.ts'
 import { createMetrics, type NodeMetrics } from './metrics.ts'
 import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
@@ -215,6 +224,72 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    */
   async removeMember(nodeId: string, options: SignalOptions = {}): Promise<void> {
     await this.#changeMember('remove', nodeId, options)
+  }
+
+  /**
+   * Gets a lock that one caller in the cluster has at a time, and renews it until it is released.
+   * It waits for another holder; of those on one node the first to ask is the first to have it.
+   * Give it to writes as their `fence`: those of a holder that lost it are refused.
+   *
+   * @throws ColmenaError ERR_BUSY where another held it for `waitMs`; ERR_ABORTED,
+   * ERR_INVALID_ARGUMENT, ERR_NO_LEADER, ERR_CLOSED. After ERR_TIMEOUT (`outcome` 'unknown') it
+   * may be held by nobody until `ttlMs` is over.
+   * @example
+   * await using lock = await node.lock('reports', { ttlMs: 10_000 })
+   * await db.execute('UPDATE reports SET done = 1', [], { fence: lock })
+   */
+  async lock(key: string, options: LockOptions): Promise<Lock> {
+    this.#core.checkOpen()
+    checkKey(key)
+    const checked = checkLockOptions(options, this.#core.config.requestTimeoutMs)
+    checkNotAborted(checked.signal)
+    return this.#core.outgoing.leases.lock(key, checked)
+  }
+
+  /** Hears an event the next time that it comes. */
+  override once<K>(eventName: K | keyof NodeEvents, listener: NodeListener<K>): this
+  /**
+   * Runs `work` once in the cluster, and gives what it resolves to, to all that call with this key
+   * now and within `ttlMs` from its end, as JSON with bigint, Date and Uint8Array kept. If its node
+   * dies the next caller runs. It gets the lease that it runs under, as a `fence` for what it
+   * writes.
+   *
+   * @throws what `work` throws, which is kept for `errorTtlMs`; ColmenaError ERR_BUSY where another
+   * caller ran longer than `waitMs`, ERR_TOO_LARGE for a result of more than 1 MiB; ERR_FENCED with
+   * `outcome` 'unknown' where the lease was lost meanwhile, so that another may have run too. Else
+   * as {@link lock}.
+   * @example
+   * const rates = await node.once('rates', { ttlMs: 60_000 }, () => fetchRates())
+   */
+  override once<T>(
+    key: string,
+    options: OnceOptions,
+    work: (lease: Lease) => T | Promise<T>,
+  ): Promise<T>
+  override once(
+    name: string,
+    second: OnceOptions | ((...event: unknown[]) => void),
+    work?: (lease: Lease) => unknown,
+  ): this | Promise<unknown> {
+    if (typeof second !== 'function') return this.#once(name, second, work)
+    super.once(name as never, second as never)
+    return this
+  }
+
+  async #once(
+    key: string,
+    options: OnceOptions,
+    work: ((lease: Lease) => unknown) | undefined,
+  ): Promise<unknown> {
+    this.#core.checkOpen()
+    checkKey(key)
+    const checked = checkOnceOptions(options, this.#core.config.requestTimeoutMs)
+    checkNotAborted(checked.signal)
+    if (typeof work !== 'function') {
+      const message = 'once takes a function as its third argument'
+      throw new ColmenaError('ERR_INVALID_ARGUMENT', message)
+    }
+    return this.#core.outgoing.once.run(key, checked, work)
   }
 
   async #changeMember(

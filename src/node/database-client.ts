@@ -211,7 +211,7 @@ export class Database {
     this.#enter(checked)
     await runScript(splitStatements(sql), {
       run: (statement, place) => this.#run(statement, place, checked),
-      begin: () => this.transaction('write', { signal: checked.signal }),
+      begin: () => this.transaction('write', { signal: checked.signal, fence: checked.fence }),
     })
   }
 
@@ -353,11 +353,12 @@ export class Database {
   }
 
   /** As one unit: all or nothing. */
-  #write(unit: Unit, place: StatementPlace, { signal }: CallOptions): Promise<Written> {
+  #write(unit: Unit, place: StatementPlace, { signal, fence }: CallOptions): Promise<Written> {
     refuseNested(this.#core, this.name)
     return this.#core.writes.submit({
       database: this.name,
       doubleQuotedStrings: this.#doubleQuotedStrings,
+      fence: fence?.token,
       unit,
       place,
       signal,

@@ -30,3 +30,8 @@ export interface NodeEvents {
 
 /** Hands an event to whoever listens. */
 export type Emit = <Name extends keyof NodeEvents>(name: Name, ...event: NodeEvents[Name]) => void
+
+/** What is called with an event, in the shape of `EventEmitter`. */
+export type NodeListener<Name> = Name extends keyof NodeEvents
+  ? (...event: NodeEvents[Name]) => void
+  : never

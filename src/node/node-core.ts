@@ -66,11 +66,12 @@ export class NodeCore {
   /** Where isolated reads run. */
   readonly processes: ReaderProcesses
   readonly slow: SlowStatements
+  /** All that leaves this node for the log. */
+  readonly outgoing: Outgoing
   readonly #options: NodeCoreOptions
   readonly #threads: ThreadPair
   readonly #deadlines: Deadlines
   readonly #requests: Requests
-  readonly #outgoing: Outgoing
   readonly #storage: StorageQueries
   readonly #opened: PromiseWithResolvers<void> = Promise.withResolvers()
   #readers: Readers | null = null
@@ -113,7 +114,7 @@ export class NodeCore {
       haltedReason: () => this.#haltedReason,
       ask: (id, level) => this.#threads.postEngine({ kind: 'read', id, level }),
     })
-    this.#outgoing = new Outgoing({
+    this.outgoing = new Outgoing({
       origin,
       config,
       deadlines: this.#deadlines,
@@ -126,6 +127,8 @@ export class NodeCore {
         return this.reads.enter({ ...asked, signal }).gate
       },
       haltedReason: () => this.#haltedReason,
+      nowMs: processNowMs,
+      checkOpen: () => this.checkOpen(),
     })
     const directory = join(options.dataDir.path, 'db')
     this.processes = new ReaderProcesses(directory, this.shared, this.#deadlines)
@@ -133,19 +136,19 @@ export class NodeCore {
   }
 
   get writes(): Writes {
-    return this.#outgoing.writes
+    return this.outgoing.writes
   }
 
   get transactions(): Transactions {
-    return this.#outgoing.transactions
+    return this.outgoing.transactions
   }
 
   get drops(): Drops {
-    return this.#outgoing.drops
+    return this.outgoing.drops
   }
 
   get handlers(): Outgoing['handlers'] {
-    return this.#outgoing.handlers
+    return this.outgoing.handlers
   }
 
   get identity(): DataDir['identity'] {
@@ -233,7 +236,7 @@ export class NodeCore {
       case 'dropRejected':
       case 'commitRejected':
       case 'handle':
-        this.#outgoing.heard(message)
+        this.outgoing.heard(message)
         break
       case 'reply':
         this.#requests.answered(message.id, message.value, optionalError(message.error))
@@ -297,14 +300,13 @@ export class NodeCore {
   #fromStorage(message: StorageToUser): void {
     switch (message.kind) {
       case 'results':
-        this.#outgoing.answered(message.bytes)
+      case 'drops':
+      case 'endedLeases':
+        this.outgoing.heard(message)
         break
       case 'applied':
         this.reads.applied(message.index)
         this.#options.emit('applied', { index: message.index })
-        break
-      case 'drops':
-        this.drops.answered(message.drops)
         break
       case 'halted':
         this.#haltedReason = message.reason
@@ -316,7 +318,7 @@ export class NodeCore {
         this.#options.emit('warning', { code: message.code, message: message.message })
         break
       case 'installed':
-        this.#outgoing.jumpedOver(message.sequences)
+        this.outgoing.jumpedOver(message.sequences)
         this.reads.applied(message.index)
         break
       case 'status':
@@ -350,7 +352,7 @@ export class NodeCore {
     const { electionTimeoutMs } = this.config
     this.#state = 'closing'
     // What was called before has a fair chance to end well; nothing new is taken.
-    await settlesWithin(this.writes.drained(), electionTimeoutMs, signal)
+    await settlesWithin(this.outgoing.drained(), electionTimeoutMs, signal)
     if (this.#state !== 'closing') return
     // Before the writers close: whoever is last takes the write-ahead files in.
     this.#readers?.close()
@@ -379,7 +381,7 @@ export class NodeCore {
 
   #settleAll(): void {
     const error = closedError(this.#failure)
-    this.#outgoing.failAll(this.#failure)
+    this.outgoing.failAll(this.#failure)
     this.reads.failAll(error)
     this.#requests.failAll(closedError(this.#failure, 'unknown'))
     this.leaders.failAll(error)

@@ -34,6 +34,8 @@ export {
 } from './handler.ts'
 export type { DatabaseCopy } from './isolated-reads.ts'
 export type { Leader, WaitOptions } from './leader-watch.ts'
+export type { Fence, Lease, LockOptions, OnceOptions } from './lease-options.ts'
+export type { Lock } from './lock.ts'
 export type { NodeMetrics } from './metrics.ts'
 export type { MigrateOptions } from './migration.ts'
 export type { Migration, MigrationDone, MigrationsOptions } from './numbered-migrations.ts'

@@ -1,7 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import { decodeCommandResult } from '../command/command.ts'
-import { decodeResults, type OwnSequence } from '../database/database.ts'
+import { decodeResults, type OwnSequence, type StorageToUser } from '../database/database.ts'
 import type { EngineRequest, EngineToUser } from '../engine/engine.ts'
 import type { CallCounts } from './call-counts.ts'
 import type { OpenConfig } from './config.ts'
@@ -9,6 +9,8 @@ import type { Deadlines } from './deadlines.ts'
 import { Drops } from './drops.ts'
 import { closedError } from './failures.ts'
 import { Handlers } from './handlers.ts'
+import { Leases } from './leases.ts'
+import { Once } from './once.ts'
 import type { Requests } from './requests.ts'
 import type { ThreadPair } from './thread-pair.ts'
 import { Transactions } from './transactions.ts'
@@ -26,23 +28,30 @@ export interface OutgoingOptions {
   readonly haltedReason: () => string | null
   /** A `strong` read's way: a majority confirms the leader, and this node follows it. */
   readonly confirm: (signal: AbortSignal) => Promise<void> | null
+  readonly nowMs: () => number
+  /** @throws ColmenaError once this node is closed. */
+  readonly checkOpen: () => void
 }
+
+/** What becomes of something that left, or came from another's user, as other threads tell it. */
+type Heard =
+  | Extract<
+      EngineToUser,
+      { readonly kind: 'rejected' | 'dropRejected' | 'commitRejected' | 'handle' }
+    >
+  | Extract<StorageToUser, { readonly kind: 'results' | 'drops' | 'endedLeases' }>
 
 /** The number of a request whose acknowledgement nobody waits for. */
 const NO_ANSWER = 0
 
-/** What the engine says of what left this node, or came to it from another's user. */
-export type EngineOfOutgoing = Extract<
-  EngineToUser,
-  { readonly kind: 'rejected' | 'dropRejected' | 'commitRejected' | 'handle' }
->
-
-/** What leaves this node for the log, and the answers to it; what comes for its user's handlers. */
+/** What leaves this node for the log, and the answers; what comes for its user's handlers. */
 export class Outgoing {
   readonly writes: Writes
   readonly transactions: Transactions
   readonly drops: Drops
   readonly handlers: Handlers
+  readonly leases: Leases
+  readonly once: Once
 
   constructor(options: OutgoingOptions) {
     const { origin, config, deadlines, requests, threads, haltedReason } = options
@@ -88,20 +97,22 @@ export class Outgoing {
       answer: (id, bytes, error) =>
         threads().postEngine({ kind: 'handled', id, bytes, error }, bytes ?? undefined),
     })
+    const { nowMs, checkOpen } = options
+    this.leases = new Leases({ writes: this.writes, nowMs, checkOpen })
+    this.once = new Once(this.leases)
   }
 
-  /** The storage thread applied commands of ours. */
-  answered(bytes: Uint8Array): void {
-    for (const result of decodeResults(bytes)) {
-      const command = decodeCommandResult(result.bytes)
-      if (command.isTried) this.transactions.answered(command, result)
-      else this.writes.answered(command, result)
-    }
-  }
-
-  /** The engine refused something of ours, or has something for our user to do. */
-  heard(message: EngineOfOutgoing): void {
+  heard(message: Heard): void {
     switch (message.kind) {
+      case 'results':
+        this.#answered(message.bytes)
+        break
+      case 'drops':
+        this.drops.answered(message.drops)
+        break
+      case 'endedLeases':
+        this.leases.ended(message.names)
+        break
       case 'rejected':
         this.writes.rejected(message)
         break
@@ -113,7 +124,21 @@ export class Outgoing {
         break
       case 'handle':
         this.handlers.run(message)
-        break
+    }
+  }
+
+  /** Lets others have what is held here; resolves when nothing is under way any more. */
+  async drained(): Promise<void> {
+    await this.leases.releaseAll()
+    await this.writes.drained()
+  }
+
+  /** The storage thread applied commands of ours. */
+  #answered(bytes: Uint8Array): void {
+    for (const result of decodeResults(bytes)) {
+      const command = decodeCommandResult(result.bytes)
+      if (command.isTried) this.transactions.answered(command, result)
+      else this.writes.answered(command, result)
     }
   }
 
@@ -121,6 +146,7 @@ export class Outgoing {
   jumpedOver(sequences: readonly OwnSequence[]): void {
     for (const { database, sequence } of sequences) this.writes.jumpedOver(database, sequence)
     this.transactions.jumpedOver()
+    this.leases.wakeAll()
   }
 
   /** The node has ended. */
@@ -130,5 +156,6 @@ export class Outgoing {
     this.transactions.failAll(unknown)
     this.drops.failAll(unknown)
     this.handlers.close(unknown)
+    this.leases.failAll()
   }
 }

@@ -5,6 +5,7 @@ import type { QueryResult } from '../sqlite/sqlite.ts'
 import type { ReadOptions } from './database-reads.ts'
 import { readFailure, type StatementPlace } from './failures.ts'
 import { readIsolated } from './isolated-reads.ts'
+import type { Fence } from './lease-options.ts'
 import type { NodeCore } from './node-core.ts'
 import { passRead, type ReadOrigin } from './read-pass.ts'
 import { createResultSet, type ResultSet } from './result-set.ts'
@@ -21,6 +22,8 @@ export interface TransactionOptions extends ReadOptions {
   readonly mode: TransactionMode
   /** Of arguments, as for every call. */
   readonly exactNumbers?: boolean | undefined
+  /** Without that lock its commit may not apply. */
+  readonly fence?: Fence | undefined
   /**
    * Whether what it reads before it writes is read in a process of its own. No snapshot is held
    * there from one call to the next: a write in between ends the transaction.

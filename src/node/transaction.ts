@@ -166,6 +166,7 @@ export class Transaction {
           environment,
           statements,
           trial: { base, outcomes: this.#outcomes },
+          fence: this.#options.fence?.token,
         },
         this.#options.signal,
       )

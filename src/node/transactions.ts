@@ -42,6 +42,8 @@ export interface TriedTransaction extends TransactionName {
   readonly environment: Environment
   readonly statements: readonly Statement[]
   readonly trial: Trial
+  /** The token of a lease without which nothing of it may apply. */
+  readonly fence: number | undefined
 }
 
 /** One that was handed to the log. */
@@ -178,14 +180,14 @@ export class Transactions {
   }
 
   #encode(tried: TriedTransaction): Uint8Array {
-    const { database, number, doubleQuotedStrings, environment, statements, trial } = tried
+    const { database, number, doubleQuotedStrings, environment, statements, trial, fence } = tried
     const encoder = new WriteEncoder()
     encoder.add({ statements })
     const { origin, rejectsNonDeterminism } = this.#options
     const sequence = number
     const bytes = encoder.finish(
       { origin, database, sequence, doubleQuotedStrings, rejectsNonDeterminism },
-      trial,
+      { trial, fence },
     )
     patchEnvironment(bytes, environment)
     return bytes

@@ -37,6 +37,8 @@ export interface WriteCallOptions {
   readonly unit: Unit
   /** What it asks of its database, undefined for nothing. */
   readonly doubleQuotedStrings: boolean | undefined
+  /** The token of a lease without which it may not apply. */
+  readonly fence: number | undefined
   readonly sizeBytes: number
   readonly place: StatementPlace
   readonly resolve: (written: Written) => void
@@ -51,6 +53,7 @@ export interface WriteCallOptions {
 export class WriteCall extends Waiting {
   readonly unit: Unit
   readonly doubleQuotedStrings: boolean | undefined
+  readonly fence: number | undefined
   readonly sizeBytes: number
   readonly #options: WriteCallOptions
   /** The sequence of its command once that left for the engine; 0 while it waits here. */
@@ -61,6 +64,7 @@ export class WriteCall extends Waiting {
     super()
     this.unit = options.unit
     this.doubleQuotedStrings = options.doubleQuotedStrings
+    this.fence = options.fence
     this.sizeBytes = options.sizeBytes
     this.#options = options
   }

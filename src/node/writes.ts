@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts'
 import { ColmenaError, type Outcome } from '../base/errors.ts'
 import { type CommandResult, type Unit, WriteEncoder } from '../command/command.ts'
-import type { TimedResult } from '../database/database.ts'
+import { SYSTEM, type TimedResult } from '../database/database.ts'
 import type { EngineToUser } from '../engine/engine.ts'
 import type { CallCounts } from './call-counts.ts'
 import type { Deadlines } from './deadlines.ts'
@@ -75,6 +75,8 @@ export interface WriteRequest {
   readonly database: string
   /** What the call asks of its database, undefined for nothing. */
   readonly doubleQuotedStrings?: boolean | undefined
+  /** The token of a lease without which it may not apply. */
+  readonly fence?: number | undefined
   readonly unit: Unit
   readonly place: StatementPlace
   readonly signal: AbortSignal | undefined
@@ -198,7 +200,7 @@ export class Writes {
   }
 
   #take(
-    { database, doubleQuotedStrings, unit, place, signal }: WriteRequest,
+    { database, doubleQuotedStrings, fence, unit, place, signal }: WriteRequest,
     sizeBytes: number,
     resolve: (written: Written) => void,
     reject: (error: ColmenaError) => void,
@@ -208,6 +210,7 @@ export class Writes {
     const call = new WriteCall({
       unit: { ...unit, statements: unit.statements.map(keepStatement) },
       doubleQuotedStrings,
+      fence,
       sizeBytes,
       place,
       resolve,
@@ -276,7 +279,7 @@ export class Writes {
     for (; at < lane.waiting.length && calls.length < commandUnitsMax; at += 1) {
       const call = lane.waiting[at] as WriteCall
       if (call.isSettled) continue
-      if (calls[0] !== undefined && calls[0].doubleQuotedStrings !== call.doubleQuotedStrings) break
+      if (calls[0] !== undefined && !sharesCommand(calls[0], call)) break
       if (calls.length > 0 && encoder.sizeBytes + call.sizeBytes > commandBytesMax) break
       encoder.add(call.unit)
       call.unit.statements.forEach(releaseStatement)
@@ -290,9 +293,12 @@ export class Writes {
     lane.inflight.set(sequence, { calls, outcome: null })
     const { origin, rejectsNonDeterminism, post } = this.#options
     const { database } = lane
-    const doubleQuotedStrings = calls[0]?.doubleQuotedStrings
-    const header = { origin, database, sequence, doubleQuotedStrings, rejectsNonDeterminism }
-    post(database, sequence, encoder.finish(header))
+    const { doubleQuotedStrings, fence } = calls[0] as WriteCall
+    // What the cluster keeps for itself is no SQL of a user's.
+    const kind = database === SYSTEM ? 'leases' : 'write'
+    const settings = { doubleQuotedStrings, rejectsNonDeterminism }
+    const header = { kind, origin, database, sequence, ...settings } as const
+    post(database, sequence, encoder.finish(header, { fence }))
   }
 
   /** Takes a command out of flight and lets the next one go. */
@@ -341,6 +347,11 @@ export class Writes {
     this.#drained = []
     for (const resolve of drained) resolve()
   }
+}
+
+/** What a command asks and needs holds for all its units. */
+function sharesCommand(first: WriteCall, call: WriteCall): boolean {
+  return first.doubleQuotedStrings === call.doubleQuotedStrings && first.fence === call.fence
 }
 
 export function lostResult(): ColmenaError {

@@ -11,6 +11,7 @@ const APPLIED: GroupOutcome = {
   results: [],
   ownSequences: [],
   drops: [],
+  endedLeases: [],
   confIndex: null,
   ownOrigin: 'registered',
   originsChanged: false,

@@ -8,6 +8,8 @@ import {
   encodeDropDatabase,
   encodeMemberRecords,
   encodeRegisterOrigin,
+  type LeaseRequest,
+  leaseUnit,
   type MemberRecord,
   patchEnvironment,
   type SqlValue,
@@ -68,6 +70,8 @@ export class LogMaker {
   wallMs: number = 1_700_000_000_000
   /** What the next writes ask of their databases. */
   doubleQuotedStrings: boolean | undefined
+  /** The token that the next writes need. */
+  fence: number | undefined
 
   get lastIndex(): number {
     return this.entries.length + 1
@@ -111,6 +115,11 @@ export class LogMaker {
     return this.writeAt(sequence, database, units, origin)
   }
 
+  /** Requests to the cluster's own database. */
+  leases(requests: readonly LeaseRequest[], origin: string = ORIGIN): Entry {
+    return this.write('system', requests.map(leaseUnit), origin)
+  }
+
   writeAt(
     sequence: number,
     database: string,
@@ -119,8 +128,10 @@ export class LogMaker {
   ): Entry {
     const encoder = new WriteEncoder()
     for (const unit of units) encoder.add(toUnit(unit))
-    const { doubleQuotedStrings } = this
-    const bytes = encoder.finish({ origin, database, sequence, doubleQuotedStrings })
+    const { doubleQuotedStrings, fence } = this
+    const kind = database === 'system' ? 'leases' : 'write'
+    const header = { kind, origin, database, sequence, doubleQuotedStrings } as const
+    const bytes = encoder.finish(header, { fence: kind === 'write' ? fence : undefined })
     this.wallMs += 7
     const seedLow = this.lastIndex
     patchEnvironment(bytes, { wallMs: this.wallMs, seedHigh: 42, seedLow })

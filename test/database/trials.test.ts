@@ -67,7 +67,7 @@ function commit(
   const encoder = new WriteEncoder()
   encoder.add({ statements: recorded.map(statement) })
   const header = { origin: ORIGIN, database: 'app', sequence: number }
-  const bytes = encoder.finish(header, { base: answer.base, outcomes })
+  const bytes = encoder.finish(header, { trial: { base: answer.base, outcomes } })
   patchEnvironment(bytes, answer.environment)
   return log.push(bytes)
 }

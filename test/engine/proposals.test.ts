@@ -154,7 +154,7 @@ describe('proposals', () => {
     const encoder = new WriteEncoder()
     encoder.add({ statements: [] })
     const header = { origin: 'ab'.repeat(16), database: 'main', sequence: 9 }
-    proposals.gather(3, encoder.finish(header, { base: 1, outcomes: [] }), false)
+    proposals.gather(3, encoder.finish(header, { trial: { base: 1, outcomes: [] } }), false)
     proposals.flush()
     assert.deepEqual(proposed.map(sequences), [[9]])
     assert.deepEqual(tried, [`main ${'ab'.repeat(16)}/9`])

@@ -46,6 +46,16 @@ const handlers: Handlers = {
       .execute(sql, args as never, options)
     return { rows: rows as unknown as Executed['rows'], rowsAffected, index, consistency }
   },
+  lock: async (key, options) => (await node().lock(key, options)).token,
+  once: ({ key, callers, isEndless = false, ...options }) => {
+    const work = async (): Promise<unknown> => {
+      const run = 'INSERT INTO runs (node) VALUES (?) RETURNING id'
+      const { rows } = await node().database().execute(run, [node().nodeId])
+      if (isEndless) await new Promise(() => {})
+      return rows[0]
+    }
+    return Promise.all(Array.from({ length: callers }, () => node().once(key, options, work)))
+  },
   batch: async (statements) => {
     const results = await node()
       .database()

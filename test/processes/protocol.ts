@@ -3,11 +3,13 @@ import type {
   CallOptions,
   Consistency,
   Leader,
+  LockOptions,
   MemberStatus,
   Migration,
   MigrationDone,
   NodeEvents,
   NodeStatus,
+  OnceOptions,
   OpenOptions,
 } from '../../src/index.ts'
 
@@ -18,6 +20,10 @@ export type HandlerKey = 'place' | 'hang'
 export interface NodeCalls {
   open(options: OpenOptions, threads?: Threads): Opened
   execute(sql: string, args?: readonly unknown[], options?: CallOptions): Executed
+  /** Its token; it is held until this process ends. */
+  lock(key: string, options: LockOptions): number
+  /** Each caller's result; the work notes its run in the table `runs`. */
+  once(options: OnceCallers): readonly unknown[]
   batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
   status(): NodeStatus
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
@@ -59,6 +65,13 @@ export interface Executed {
   readonly rowsAffected: number
   readonly index: number
   readonly consistency: Consistency | undefined
+}
+
+export interface OnceCallers extends OnceOptions {
+  readonly key: string
+  readonly callers: number
+  /** Whether the work never ends once it has noted its run. */
+  readonly isEndless?: boolean | undefined
 }
 
 export interface WritersOptions {
