@@ -95,7 +95,8 @@ const ARGS_NAMED = 1
 const DOUBLE_QUOTED_STRINGS = [undefined, false, true]
 const DOUBLE_QUOTED_STRINGS_BITS = 0b11
 const TRIED = 0b100
-const FENCED = 0b1000
+const FENCED = 0b10000
+const KNOWN_FLAGS = DOUBLE_QUOTED_STRINGS_BITS | TRIED | FENCED
 const STATEMENT_FAILED = 0
 const STATEMENT_DONE = 1
 
@@ -226,7 +227,7 @@ function readWriteHeader(reader: ByteReader): RoutedWrite {
   if (!isSequenced(kind)) throw unsupportedFormat(`${kind} command where a write belongs`)
   const flags = reader.u32()
   const strings = flags & DOUBLE_QUOTED_STRINGS_BITS
-  if (flags > (strings | TRIED | FENCED) || strings >= DOUBLE_QUOTED_STRINGS.length) {
+  if ((flags & ~KNOWN_FLAGS) !== 0 || strings >= DOUBLE_QUOTED_STRINGS.length) {
     throw unsupportedFormat(`write command with flags ${flags}`)
   }
   const doubleQuotedStrings = DOUBLE_QUOTED_STRINGS[strings]
