@@ -108,7 +108,7 @@ const DOUBLE_QUOTED_STRINGS_BITS = 0b11
 const TRIED = 0b100
 const REJECTS_NON_DETERMINISM = 0b1000
 const FENCED = 0b10000
-const FLAGS = DOUBLE_QUOTED_STRINGS_BITS | TRIED | REJECTS_NON_DETERMINISM | FENCED
+const KNOWN_FLAGS = DOUBLE_QUOTED_STRINGS_BITS | TRIED | REJECTS_NON_DETERMINISM | FENCED
 const STATEMENT_FAILED = 0
 const STATEMENT_DONE = 1
 
@@ -234,7 +234,7 @@ function readWriteHeader(reader: ByteReader): RoutedWrite {
   if (!isSequenced(kind)) throw unsupportedFormat(`${kind} command where a write belongs`)
   const flags = reader.u32()
   const strings = flags & DOUBLE_QUOTED_STRINGS_BITS
-  if (flags > FLAGS || strings >= DOUBLE_QUOTED_STRINGS.length) {
+  if ((flags & ~KNOWN_FLAGS) !== 0 || strings >= DOUBLE_QUOTED_STRINGS.length) {
     throw unsupportedFormat(`write command with flags ${flags}`)
   }
   const doubleQuotedStrings = DOUBLE_QUOTED_STRINGS[strings]

@@ -1,10 +1,14 @@
 import { EventEmitter } from 'node:events'
 import { ColmenaError } from '../base/errors.ts'
-import { isDatabaseName, SYSTEM } from '../database/database.ts'
 import type { EngineMetrics, EngineStatus, MemberStatus } from '../engine/engine.ts'
 import { formatHostPort } from './address.ts'
-import { type Consistency, checkConsistency } from './consistency.ts'
 import { Database } from './database-client.ts'
+import {
+  checkDatabaseName,
+  checkDatabaseOptions,
+  type DatabaseOptions,
+} from './database-options.ts'
+import { logEvent } from './event-log.ts'
 import type { Emit, NodeEvents, NodeListener } from './events.ts'
 import { checkNotAborted } from './failures.ts'
 import { type ForwardOptions, forward } from './forwarding.ts'
@@ -20,7 +24,6 @@ import {
 } from './lease-options.ts'
 import type { Lock } from './lock.ts'
 import { createMetrics, type NodeMetrics } from './metrics.ts'
-import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
 import {
   checkMigrationsOptions,
@@ -29,35 +32,7 @@ import {
   type MigrationsOptions,
   runMigrations,
 } from './numbered-migrations.ts'
-import type { Logger } from './options.ts'
-import { INT_MODES, type IntMode } from './result-set.ts'
 import { createStatus, type NodeStatus } from './status.ts'
-
-export interface DatabaseOptions {
-  /**
-   * The level of reads that name none.
-   *
-   * @defaultValue that of `open`
-   */
-  readonly consistency?: Consistency | undefined
-  /**
-   * Whether `"text"` that names no column is a string, as in programs from before SQLite advised
-   * against it. The write that makes the database decides, for good and on all nodes; asking for
-   * the other value later is ERR_INVALID_OPTION. Left out, the database is taken as it is.
-   *
-   * @defaultValue false for a database that is made
-   */
-  readonly doubleQuotedStrings?: boolean | undefined
-  /**
-   * How integers are read, as libsql's option of the name: 'number', and one beyond 2^53 is
-   * ERR_TOO_LARGE; 'bigint'; 'string'; or 'auto', a number where that is exact, else a bigint.
-   *
-   * @defaultValue 'auto'
-   */
-  readonly intMode?: IntMode | undefined
-}
-
-const DATABASE_OPTIONS = ['consistency', 'doubleQuotedStrings', 'intMode']
 
 /** What calls that only wait take. */
 export interface SignalOptions {
@@ -122,13 +97,8 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   database(name = 'main', options: DatabaseOptions = {}): Database {
     this.#core.checkOpen()
     checkDatabaseName(name)
-    checkKeys(options, DATABASE_OPTIONS, invalidOption, ' of a database')
-    const consistency = options.consistency ?? this.#core.config.consistency
-    const { doubleQuotedStrings, intMode = 'auto' } = options
-    checkDoubleQuotedStrings(doubleQuotedStrings)
-    checkIntMode(intMode)
-    checkConsistency(consistency, 'consistency')
-    return new Database(this.#core, name, { consistency, doubleQuotedStrings, intMode })
+    const config = checkDatabaseOptions(options, this.#core.config.consistency)
+    return new Database(this.#core, name, config)
   }
 
   /** The names of the databases that exist here. */
@@ -374,54 +344,5 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
-  }
-}
-
-function checkDatabaseName(name: unknown): void {
-  if (typeof name === 'string' && isDatabaseName(name) && name !== SYSTEM) return
-  throw new ColmenaError(
-    'ERR_INVALID_ARGUMENT',
-    `a database can't be called ${JSON.stringify(name)}: use 1 to 64 of a-z, 0-9, _ and -, and ` +
-      `not '${SYSTEM}', which is the cluster's own`,
-  )
-}
-
-function checkDoubleQuotedStrings(value: unknown): void {
-  if (value === undefined || typeof value === 'boolean') return
-  throw invalidOption(`doubleQuotedStrings is ${JSON.stringify(value)}; it can be true or false`)
-}
-
-function checkIntMode(value: unknown): void {
-  if (INT_MODES.includes(value as IntMode)) return
-  const modes = INT_MODES.map((mode) => `'${mode}'`).join(', ')
-  throw invalidOption(`intMode is ${JSON.stringify(value)}; it can be ${modes}`)
-}
-
-function invalidOption(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_OPTION', message)
-}
-
-function logEvent(logger: Logger, name: keyof NodeEvents, [event]: readonly unknown[]): void {
-  switch (name) {
-    case 'applied':
-      logger.debug?.('applied', event)
-      break
-    case 'warning':
-      logger.warn?.((event as NodeEvents['warning'][0]).message, event)
-      break
-    case 'slow': {
-      const { kind, database, durationMs, sql } = event as NodeEvents['slow'][0]
-      const tookMs = Math.round(durationMs)
-      logger.warn?.(`a ${kind} of database '${database}' took ${tookMs} ms: ${sql}`, event)
-      break
-    }
-    case 'closed': {
-      const closed = event as NodeEvents['closed'][0]
-      if (closed.reason === 'failed') logger.error?.('this node has failed', event)
-      else logger.info?.('this node is closed', event)
-      break
-    }
-    default:
-      logger.info?.(`${name} changed`, event)
   }
 }

@@ -11,9 +11,10 @@ export type { StatementDescription } from '../sqlite/sqlite.ts'
 export type { BatchMode, BatchOptions } from './batch-options.ts'
 export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
 export type { CallOptions } from './call-options.ts'
-export type { ColmenaNode, DatabaseOptions, SignalOptions } from './colmena-node.ts'
+export type { ColmenaNode, SignalOptions } from './colmena-node.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
 export type { Database, TransactionCallOptions } from './database-client.ts'
+export type { DatabaseOptions } from './database-options.ts'
 export type {
   DatabaseReader,
   PrepareOptions,
