@@ -4,13 +4,15 @@
  */
 import { Session } from 'node:inspector/promises'
 import { BroadcastChannel, isMainThread, Worker } from 'node:worker_threads'
-import { type StartThread, type ThreadName, watchWorker } from '../src/node/threads.ts'
+import type { StartThread, ThreadName } from '../src/node/threads.ts'
 import type { ProfiledThread } from './protocol.ts'
 
 const ENTRIES: Readonly<Record<ThreadName, string>> = {
   engine: new URL('../dist/engine/engine-thread.js', import.meta.url).href,
   storage: new URL('../dist/database/storage-thread.js', import.meta.url).href,
 }
+/** As the package is built; only the types are the sources'. */
+const THREADS = new URL('../dist/node/threads.js', import.meta.url).href
 const CHANNEL = 'colmena-bench-profile'
 const SAMPLING_MICROSECONDS = 200
 
@@ -25,6 +27,7 @@ interface Answer {
   readonly profile: string
 }
 
+const { watchWorker } = (await import(THREADS)) as typeof import('../src/node/threads.ts')
 const session = new Session()
 
 if (!isMainThread) {

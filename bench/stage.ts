@@ -18,6 +18,7 @@ const PROGRAM: readonly string[] = [
   'profiled-thread.ts',
   'raw.ts',
   'reading.ts',
+  'transactions.ts',
 ]
 
 export class Stage {
