@@ -190,7 +190,7 @@ describe('the package is loaded', () => {
     write(consumer, { 'load.cjs': program })
     const { stdout, stderr } = await runNode(process.execPath, consumer, ['load.cjs'])
     assert.equal(stderr, '')
-    assert.equal(stdout, 'true ColmenaError SqlError isColmenaError open withConsistency\n')
+    assert.equal(stdout, 'true ColmenaError SqlError handler isColmenaError open withConsistency\n')
   })
 
   it('with its server, which is not loaded without being asked for', async () => {
