@@ -36,13 +36,22 @@ export interface StorageView {
   readonly walBytes: number
 }
 
+/** Which statement of which entry; 0 for none yet. */
+export interface RunningStatement {
+  readonly index: number
+  /** From 0 on, as the statement in its unit. */
+  readonly unit: number
+  readonly statement: number
+}
+
 const ENGINE_FIELDS = 9
 const STORAGE_FIELDS = 5
 const ENGINE_AT = 1
 const STORAGE_AT = ENGINE_AT + ENGINE_FIELDS + 1
 const WAIT_AT = STORAGE_AT + STORAGE_FIELDS
 const COMMITS_AT = WAIT_AT + 1
-const LENGTH = COMMITS_AT + 1
+const RUNNING_AT = COMMITS_AT + 1
+const LENGTH = RUNNING_AT + 3
 const NO_WAIT = 2n ** 62n
 
 export class SharedState {
@@ -145,6 +154,21 @@ export class SharedState {
   /** Even, and the same as before: no database has changed in between. */
   commits(): number {
     return Number(Atomics.load(this.#cells, COMMITS_AT))
+  }
+
+  /** For the storage thread alone: it begins to run a statement of an entry. */
+  setRunning({ index, unit, statement }: RunningStatement): void {
+    Atomics.store(this.#cells, RUNNING_AT, BigInt(index))
+    Atomics.store(this.#cells, RUNNING_AT + 1, BigInt(unit))
+    Atomics.store(this.#cells, RUNNING_AT + 2, BigInt(statement))
+  }
+
+  /** The statement that runs, or ran last. No lock: what matters has stood there for seconds. */
+  running(): RunningStatement {
+    const [index, unit, statement] = [0, 1, 2].map((cell) =>
+      Number(Atomics.load(this.#cells, RUNNING_AT + cell)),
+    ) as [number, number, number]
+    return { index, unit, statement }
   }
 
   /** Asks the storage thread to send a message once `index` is applied; null asks for none. */

@@ -70,6 +70,7 @@ export function runUnit(
   if (hasSavepoint) writer.savepoint()
   writer.resetUnit(environment, ordinal, rejectsNonDeterminism)
   const results: StatementResult[] = []
+  watch?.enters(placed.index, ordinal)
   try {
     for (const statement of statements) {
       watch?.starts(statement.sql)

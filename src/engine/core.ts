@@ -57,7 +57,7 @@ export class Core {
   readonly decisions: Decisions
   readonly #parts: CoreParts
   readonly #compaction: Compaction
-  readonly #applyWatch: ApplyWatch
+  readonly applyWatch: ApplyWatch
   readonly #removalWatch: RemovalWatch
   readonly #saving: Saving
   readonly #view: View
@@ -111,7 +111,7 @@ export class Core {
     })
     this.mix = createMix(parts, this.membership)
     this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership)
-    this.#applyWatch = this.#createApplyWatch()
+    this.applyWatch = this.#createApplyWatch()
     this.#saving = new Saving({
       raft: this.raft,
       log: parts.log,
@@ -221,7 +221,10 @@ export class Core {
     return new ApplyWatch({
       clock,
       applyMsMax: APPLY_MS_MAX,
-      oldest: () => this.applying.oldestAfter(shared.applied()),
+      // Many entries are applied together: the one whose statements run is the one that lasts.
+      oldest: () =>
+        this.applying.oldestAfter(Math.max(shared.applied(), shared.running().index - 1)),
+      running: () => shared.running(),
       warning: (code, message) => this.#warn(code, message),
       stuck: () => {
         if (this.raft.role === 'leader') this.transferAway()
@@ -251,7 +254,7 @@ export class Core {
     this.membership.tick()
     this.snapshots.tick()
     this.#compaction.tick()
-    this.#applyWatch.tick()
+    this.applyWatch.tick()
     this.#removalWatch.tick()
     this.mix.tick()
     this.#yieldToMajority()

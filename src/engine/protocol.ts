@@ -217,6 +217,16 @@ export interface EngineStatus {
   readonly snapshotsReceived: number
   readonly terms: readonly TermStatus[]
   readonly engineMix: 'uniform' | 'mixed'
+  readonly slowApply: SlowApply | null
+}
+
+/** An entry whose apply takes long. */
+export interface SlowApply {
+  readonly index: number
+  /** Null for what is no write. */
+  readonly database: string | null
+  /** The beginning of the statement that runs; or what the entry is instead. */
+  readonly sql: string
 }
 
 /** The engine worker's `workerData`. */

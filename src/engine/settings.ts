@@ -11,7 +11,7 @@ export const FORMATS = { formatMin: 1, formatMax: 1 }
 export const TICKS_PER_HEARTBEAT = 2
 
 /** An entry that takes longer to apply is reported, in milliseconds. */
-export const APPLY_MS_MAX = 10_000
+export const APPLY_MS_MAX = 5_000
 
 /** The consensus core's settings, out of the node's. */
 export function raftConfig(

@@ -43,6 +43,9 @@ const handlers: Handlers = {
       .execute(sql, args as never, options)
     return { rows: rows as unknown as Executed['rows'], rowsAffected, index }
   },
+  copyTo: async (path) => {
+    await node().database().copyTo(path, { consistency: 'none' })
+  },
   batch: async (statements) => {
     const results = await node()
       .database()

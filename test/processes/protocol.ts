@@ -13,6 +13,7 @@ export interface NodeCalls {
   /** `hasFaultyThreads`: its threads can be broken by {@link NodeCalls.breakThread}. */
   open(options: OpenOptions, hasFaultyThreads?: boolean): Opened
   execute(sql: string, args?: readonly unknown[], options?: CallOptions): Executed
+  copyTo(path: string): void
   batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
   status(): NodeStatus
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
