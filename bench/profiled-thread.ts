@@ -4,7 +4,7 @@
  */
 import { Session } from 'node:inspector/promises'
 import { BroadcastChannel, isMainThread, Worker } from 'node:worker_threads'
-import type { StartThread, ThreadName } from '../src/node/threads.ts'
+import { type StartThread, type ThreadName, watchWorker } from '../src/node/threads.ts'
 import type { ProfiledThread } from './protocol.ts'
 
 const ENTRIES: Readonly<Record<ThreadName, string>> = {
@@ -50,16 +50,7 @@ export const startProfiledWorker: StartThread = (name, workerData, transfer, han
     // As the product has it: collecting garbage is a part of what is measured.
     resourceLimits: { maxYoungGenerationSizeMb: 16 },
   })
-  worker.on('message', handlers.message)
-  worker.on('messageerror', handlers.failed)
-  worker.on('error', handlers.failed)
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-  return {
-    post: (message, list) => worker.postMessage(message, list ?? []),
-    terminate: () => void worker.terminate(),
-    unref: () => worker.unref(),
-    exited,
-  }
+  return watchWorker(worker, handlers)
 }
 
 export async function startProfile(thread: ProfiledThread): Promise<void> {

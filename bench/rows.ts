@@ -76,6 +76,30 @@ export const ROWS: readonly Row[] = [
     atLeast: 150_000,
   },
   {
+    id: 'read.lease.leader.perSecond',
+    unit: '/s',
+    title: "execute at 'lease' on the leader",
+    raw: RAW_GET,
+  },
+  {
+    id: 'read.lease.leader.ratioToNone',
+    unit: 'x',
+    title: "'lease' on the leader beside 'none'",
+    atLeast: 0.8,
+  },
+  {
+    id: 'read.lease.follower.perSecond',
+    unit: '/s',
+    title: "execute at 'lease' on a follower",
+    raw: RAW_GET,
+  },
+  {
+    id: 'read.lease.follower.ratioToNone',
+    unit: 'x',
+    title: "'lease' on a follower beside 'none' there",
+    atLeast: 0.8,
+  },
+  {
     id: 'read.weak.leader.perSecond',
     unit: '/s',
     title: "execute at 'weak' on the leader",

@@ -17,14 +17,18 @@ export async function measureReadGroup({ stage, report }: GroupContext): Promise
   await leader.call('prepareReads', stage.createFolder())
   await cluster.untilLevel()
 
-  const onLeader = await readInTurns(leader, ['raw', 'reader', 'none', 'weak', 'strong'])
+  const onLeader = await readInTurns(leader, ['raw', 'reader', 'none', 'lease', 'weak', 'strong'])
   report('read.raw.perSecond', perSecondOf(onLeader.raw))
   report('read.reader.perSecond', perSecondOf(onLeader.reader))
   report('read.reader.ratioToRaw', ratioOf(onLeader.reader, onLeader.raw))
   report('read.none.perSecond', perSecondOf(onLeader.none))
+  report('read.lease.leader.perSecond', perSecondOf(onLeader.lease))
+  report('read.lease.leader.ratioToNone', ratioOf(onLeader.lease, onLeader.none))
   report('read.weak.leader.perSecond', perSecondOf(onLeader.weak))
   report('read.weak.leader.ratioToNone', ratioOf(onLeader.weak, onLeader.none))
-  const onFollower = await readInTurns(follower, ['weak', 'strong'])
+  const onFollower = await readInTurns(follower, ['none', 'lease', 'weak', 'strong'])
+  report('read.lease.follower.perSecond', perSecondOf(onFollower.lease))
+  report('read.lease.follower.ratioToNone', ratioOf(onFollower.lease, onFollower.none))
   report('read.weak.follower.p50Ms', median(onFollower.weak.map(({ p50Ms }) => p50Ms)))
   report('read.strong.leader.p50Ms', median(onLeader.strong.map(({ p50Ms }) => p50Ms)))
   report('read.strong.follower.p50Ms', median(onFollower.strong.map(({ p50Ms }) => p50Ms)))
@@ -33,7 +37,7 @@ export async function measureReadGroup({ stage, report }: GroupContext): Promise
 
 /** Turn by turn, so that a slow spell of the machine meets all of them; the first turn warms up. */
 async function readInTurns(member: MemberHandle, ways: readonly How[]): Promise<Results> {
-  const results: Results = { raw: [], reader: [], none: [], weak: [], strong: [] }
+  const results: Results = { raw: [], reader: [], none: [], lease: [], weak: [], strong: [] }
   for (let turn = 0; turn <= TURNS; turn += 1) {
     for (const how of ways) {
       const result = await member.call('read', { how, durationMs: DURATION_MS })

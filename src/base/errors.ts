@@ -1,3 +1,5 @@
+import { nameSqliteCode } from './sqlite-code.ts'
+
 /** Every failure that Colmena reports, in one table: `docs/errors.md` explains each code. */
 export type ErrorCode =
   | 'ERR_ABORTED'
@@ -18,6 +20,7 @@ export type ErrorCode =
   | 'ERR_LAGGING'
   | 'ERR_LOCKED'
   | 'ERR_LOG_CORRUPT'
+  | 'ERR_MISSING_PACKAGE'
   | 'ERR_NODE_ID_TAKEN'
   | 'ERR_NON_DETERMINISTIC_SQL'
   | 'ERR_NOT_FOUND'
@@ -28,6 +31,7 @@ export type ErrorCode =
   | 'ERR_REMOVED'
   | 'ERR_RESULT_LOST'
   | 'ERR_SQL'
+  | 'ERR_STALE'
   | 'ERR_TIMEOUT'
   | 'ERR_TOO_LARGE'
   | 'ERR_UNAUTHORIZED'
@@ -84,6 +88,10 @@ export class SqlError extends ColmenaError {
   override readonly name: string = 'SqlError'
   /** SQLite's extended result code, such as 2067 for SQLITE_CONSTRAINT_UNIQUE. */
   readonly sqliteCode: number
+  /** The same under the name that libsql's errors have for it. */
+  readonly rawCode: number
+  /** Its name, as in libsql's errors: 'SQLITE_CONSTRAINT_UNIQUE'. */
+  readonly extendedCode: string
   /** SQLite's words, without ours around them. */
   readonly sqliteMessage: string
   /** The failing statement's position in its batch, from 0. */
@@ -92,6 +100,8 @@ export class SqlError extends ColmenaError {
   constructor(message: string, options: SqlErrorOptions) {
     super('ERR_SQL', message, options)
     this.sqliteCode = options.sqliteCode
+    this.rawCode = options.sqliteCode
+    this.extendedCode = nameSqliteCode(options.sqliteCode)
     this.sqliteMessage = options.sqliteMessage
     this.statementIndex = options.statementIndex
   }

@@ -1,5 +1,5 @@
 /**
- * The few numbers that all three threads of a node see without a message. Two regions, each with
+ * The few numbers that all three threads of a node see without a message. Three regions, each with
  * one writing thread and a sequence lock: a reader never sees half of an update, and what was
  * published before a message was sent is seen by whoever received it.
  */
@@ -44,13 +44,27 @@ export interface RunningStatement {
   readonly statement: number
 }
 
+/**
+ * One moment on this node's own clocks, and an index that holds every write that was acknowledged
+ * anywhere before that moment. It can't become false, only old.
+ */
+export interface FreshMark {
+  readonly index: number
+  /** Clock milliseconds, never later than the moment was. */
+  readonly atMs: number
+  /** The same moment in milliseconds since 1970: that clock goes on while a machine sleeps. */
+  readonly wallMs: number
+}
+
 const ENGINE_FIELDS = 9
 const STORAGE_FIELDS = 5
 const ENGINE_AT = 1
 const STORAGE_AT = ENGINE_AT + ENGINE_FIELDS + 1
 const WAIT_AT = STORAGE_AT + STORAGE_FIELDS
 const COMMITS_AT = WAIT_AT + 1
-const RUNNING_AT = COMMITS_AT + 1
+const MARKS_AT = COMMITS_AT + 2
+const MARK_FIELDS = 3
+const RUNNING_AT = MARKS_AT + 2 * MARK_FIELDS
 const LENGTH = RUNNING_AT + 3
 const NO_WAIT = 2n ** 62n
 
@@ -169,6 +183,34 @@ export class SharedState {
       Number(Atomics.load(this.#cells, RUNNING_AT + cell)),
     ) as [number, number, number]
     return { index, unit, statement }
+  }
+
+  /** For the engine thread alone: what is applied, and what will be next. */
+  publishMarks(first: FreshMark | undefined, second: FreshMark | undefined): void {
+    const values = [first, second].flatMap((mark) => {
+      // Cells start at 0: the index is one higher, so that 0 is none.
+      return mark === undefined ? [0, 0, 0] : [mark.index + 1, mark.atMs, mark.wallMs]
+    })
+    this.#publish(MARKS_AT - 1, values)
+  }
+
+  /** The latest mark whose index is no higher than `index`; null if there is none. */
+  markWithin(index: number): FreshMark | null {
+    const cells = this.#cells
+    for (;;) {
+      const before = Atomics.load(cells, MARKS_AT - 1)
+      const mark = this.#markWithin(MARKS_AT + MARK_FIELDS, index)
+      const latest = mark ?? this.#markWithin(MARKS_AT, index)
+      if (before % 2n === 0n && Atomics.load(cells, MARKS_AT - 1) === before) return latest
+    }
+  }
+
+  #markWithin(at: number, index: number): FreshMark | null {
+    const cells = this.#cells
+    const marked = Number(Atomics.load(cells, at)) - 1
+    if (marked < 0 || marked > index) return null
+    const atMs = Number(Atomics.load(cells, at + 1))
+    return { index: marked, atMs, wallMs: Number(Atomics.load(cells, at + 2)) }
   }
 
   /** Asks the storage thread to send a message once `index` is applied; null asks for none. */

@@ -10,6 +10,9 @@ export interface CliResult {
   readonly lastInsertRowid: string | null
 }
 
+/** Of reads, from the weakest to the strongest. */
+export const LEVELS: readonly string[] = ['none', 'lease', 'weak', 'strong']
+
 export interface ClientOptions {
   /** Of a node's HTTP server. */
   readonly url: string

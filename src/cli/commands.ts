@@ -1,6 +1,6 @@
 import { type Command, Option } from 'commander'
 import { runBench } from './bench.ts'
-import { ApiClient } from './client.ts'
+import { ApiClient, LEVELS } from './client.ts'
 import { runDemoCommand } from './demo.ts'
 import { runExec } from './exec.ts'
 import { runExport } from './export.ts'
@@ -14,7 +14,6 @@ import { runStatus } from './status.ts'
 
 const URL_DEFAULT = 'http://127.0.0.1:8080'
 const MEMBER_COMMANDS = 'it is list, add, promote, demote or remove'
-const LEVELS = ['none', 'weak', 'strong']
 
 interface RemoteOptions {
   readonly url: string

@@ -1,5 +1,5 @@
 import type { ApiClient, CliResult, WireValue } from './client.ts'
-import { toWireValue } from './client.ts'
+import { LEVELS, toWireValue } from './client.ts'
 import { CliError } from './failure.ts'
 import {
   escapeControls,
@@ -10,14 +10,13 @@ import {
   toJsonText,
 } from './table.ts'
 
-const LEVELS = ['none', 'weak', 'strong']
 const MODES = ['table', 'json', 'list', 'csv']
 
 const HELP = `.tables                    names of tables and views
 .schema [NAME]             how they were made
 .databases                 the cluster's databases
 .use NAME                  goes on with another one
-.consistency LEVEL         of reads: none, weak or strong
+.consistency LEVEL         of reads: none, lease, weak or strong
 .timer on|off              how long each statement took
 .mode table|json|list|csv  how rows are shown
 .quit                      or Ctrl-D`

@@ -51,7 +51,7 @@ function query(
       const rows = snapshot.query(sql, args, budget)
       results.push({ ...rows, durationMs: performance.now() - beganMs })
     }
-    return { kind: 'rows', results }
+    return { kind: 'rows', results, lastWrite: snapshot.lastWrite() }
   } catch (error) {
     return { kind: 'failed', statementIndex: results.length, failure: toReaderFailure(error) }
   }

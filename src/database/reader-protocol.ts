@@ -40,7 +40,12 @@ export interface CopiedDatabase {
 export type ReaderAnswer =
   /** Work can be sent, one at a time. */
   | { readonly kind: 'ready' }
-  | { readonly kind: 'rows'; readonly results: readonly TimedRows[] }
+  | {
+      readonly kind: 'rows'
+      readonly results: readonly TimedRows[]
+      /** As `ReadSnapshot.lastWrite` of the snapshot that they were read on. */
+      readonly lastWrite: number | null
+    }
   | { readonly kind: 'copied'; readonly copied: CopiedDatabase }
   | { readonly kind: 'failed'; readonly statementIndex: number; readonly failure: ReaderFailure }
 

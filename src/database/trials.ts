@@ -66,6 +66,7 @@ export class Trials {
   step({ database, key, begins, statements }: TrialStep): TrialAnswer {
     const file = this.#file(database)
     if (file === undefined) {
+      if (begins === null) throw aborted('its database was dropped')
       throw new ColmenaError('ERR_NOT_FOUND', `there is no database '${database}' yet`)
     }
     try {
@@ -141,8 +142,9 @@ function tryStatement(file: DatabaseFile, statement: Statement): TriedStatement 
   const { writer } = file
   const isLook = isRead(writer, statement)
   try {
+    const budget = { bytesMax: ANSWER_BYTES_MAX, bytesLeft: ANSWER_BYTES_MAX }
     const result = isLook
-      ? writer.look(statement.sql, statement.args)
+      ? writer.look(statement.sql, statement.args, budget)
       : runInTransaction(writer, statement)
     return { isLook, result: { ok: true, statements: [result] } }
   } catch (error) {

@@ -1,7 +1,7 @@
 import type { Consistency, Database } from '../index.ts'
 import type { LevelFigure } from './protocol.ts'
 
-const LEVELS = ['none', 'weak', 'strong'] as const satisfies readonly Consistency[]
+const LEVELS = ['none', 'lease', 'weak', 'strong'] as const satisfies readonly Consistency[]
 const READS = 15
 /** Under load fewer have to do. */
 const MEASURE_MS_MAX = 500

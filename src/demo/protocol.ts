@@ -93,7 +93,7 @@ export interface Notice {
 
 /** Latency of one level, measured here and now on a follower; null where it needs a leader. */
 export interface LevelFigure {
-  readonly level: 'none' | 'weak' | 'strong'
+  readonly level: 'none' | 'lease' | 'weak' | 'strong'
   readonly p50Ms: number | null
 }
 

@@ -1,5 +1,5 @@
 import type { Clock } from '../base/ports.ts'
-import type { RunningStatement } from '../base/shared-state.ts'
+import type { RunningStatement, SharedState } from '../base/shared-state.ts'
 import { shortenSql } from '../base/short-sql.ts'
 import { commandKind, decodeWrite } from '../command/command.ts'
 import type { Entry } from '../raft/raft.ts'
@@ -9,10 +9,9 @@ export interface ApplyWatchOptions {
   readonly clock: Clock
   /** A longer apply is reported. */
   readonly applyMsMax: number
-  /** The first entry that is handed out and not applied, null for none. */
-  readonly oldest: () => Entry | null
-  /** The statement that runs, or ran last. */
-  readonly running: () => RunningStatement
+  readonly shared: Pick<SharedState, 'applied' | 'running'>
+  /** The first entry behind an index that is handed out and not applied, null for none. */
+  readonly oldestAfter: (index: number) => Entry | null
   readonly warning: (code: string, message: string) => void
   /** Said once for an entry: this node is not the one to wait for. */
   readonly stuck: () => void
@@ -36,8 +35,10 @@ export class ApplyWatch {
   }
 
   tick(): void {
-    const { clock, applyMsMax, oldest, running, warning, stuck } = this.#options
-    const entry = oldest()
+    const { clock, applyMsMax, shared, oldestAfter, warning, stuck } = this.#options
+    // Many entries are applied together: the one whose statements run is the one that lasts.
+    const running = shared.running()
+    const entry = oldestAfter(Math.max(shared.applied(), running.index - 1))
     if (entry === null || entry.index !== this.#index) {
       this.#index = entry?.index ?? 0
       this.#sinceMs = clock.nowMs()
@@ -47,7 +48,7 @@ export class ApplyWatch {
     }
     if (this.#isTold || clock.nowMs() - this.#sinceMs < applyMsMax) return
     this.#isTold = true
-    const { database, sql } = describe(entry, running())
+    const { database, sql } = describe(entry, running)
     this.slow = { index: entry.index, database, sql }
     const where = database === null ? '' : `in database '${database}': `
     warning(

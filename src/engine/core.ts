@@ -11,6 +11,8 @@ import {
   createCommands,
   createDecisions,
   createFailover,
+  createFormats,
+  createFreshness,
   createMembership,
   createMix,
   createRaft,
@@ -24,6 +26,8 @@ import { Compaction } from './compaction.ts'
 import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
 import type { Failover } from './failover.ts'
+import type { Formats } from './formats.ts'
+import type { Freshness } from './freshness.ts'
 import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
 import type { AppliedReport, ReplicaState } from './ports.ts'
@@ -47,12 +51,14 @@ export class Core {
   readonly raft: Raft
   readonly commands: Commands
   readonly reads: ReadRequests
+  readonly freshness: Freshness
   readonly membership: Membership
   readonly snapshots: Snapshots
   readonly applying: Applying
   readonly failover: Failover
   readonly amnesia: Amnesia
   readonly mix: EngineMix
+  readonly formats: Formats
   readonly terms: Terms
   readonly decisions: Decisions
   readonly #parts: CoreParts
@@ -82,6 +88,7 @@ export class Core {
     this.terms = createTerms(parts, this.raft, nodeId)
     this.#view = new View(ports.shared, ports.clock, this.raft)
     this.reads = createReads(parts, this.raft)
+    this.freshness = createFreshness(parts, this.raft)
     this.membership = createMembership(parts, this.raft, {
       transferAway: () => this.transferAway(),
       changed: () => this.#membersChanged(),
@@ -95,7 +102,10 @@ export class Core {
       warning: (code, message) => this.#warn(code, message),
       decided: (what, details) => this.decisions.say(what, details),
     })
-    this.commands = createCommands(parts, this.raft, this.membership, () => this.schedule())
+    this.formats = createFormats(parts, this.raft, this.membership)
+    this.commands = createCommands(parts, this.raft, this.membership, this.formats, () =>
+      this.schedule(),
+    )
     this.failover = createFailover(parts, this.raft, () => this.schedule())
     this.applying = new Applying({
       raft: this.raft,
@@ -179,6 +189,7 @@ export class Core {
   applied(report: AppliedReport): void {
     if (this.#isClosed) return
     this.commands.applied(report)
+    this.formats.applied(report.format)
     if (report.fingerprints !== null) this.membership.fingerprintsChanged(report.fingerprints)
     this.applying.applied(report.applied)
     this.schedule()
@@ -221,10 +232,8 @@ export class Core {
     return new ApplyWatch({
       clock,
       applyMsMax: APPLY_MS_MAX,
-      // Many entries are applied together: the one whose statements run is the one that lasts.
-      oldest: () =>
-        this.applying.oldestAfter(Math.max(shared.applied(), shared.running().index - 1)),
-      running: () => shared.running(),
+      shared,
+      oldestAfter: (index) => this.applying.oldestAfter(index),
       warning: (code, message) => this.#warn(code, message),
       stuck: () => {
         if (this.raft.role === 'leader') this.transferAway()
@@ -251,12 +260,14 @@ export class Core {
     this.raft.tick()
     this.commands.tick()
     this.reads.tick()
+    this.freshness.tick()
     this.membership.tick()
     this.snapshots.tick()
     this.#compaction.tick()
     this.applyWatch.tick()
     this.#removalWatch.tick()
     this.mix.tick()
+    this.formats.tick()
     this.#yieldToMajority()
     // Whoever can't store or apply should not be the one that all wait for.
     if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
@@ -275,6 +286,7 @@ export class Core {
 
   #publish(): void {
     this.#view.publish(this.#isClosed, this.reads.isDoubtful)
+    this.freshness.publish()
   }
 
   #turn(): void {
@@ -295,7 +307,9 @@ export class Core {
       else if (message.type === 'snapshot') this.snapshots.send(message)
       else this.#send(message)
     }
-    if (ready.readStates.length > 0) this.reads.readStates(ready.readStates)
+    if (ready.readStates.length > 0) {
+      this.reads.readStates(this.freshness.takeConfirmed(ready.readStates))
+    }
   }
 
   #takeFrame(from: MemberId, kind: number, body: Uint8Array): void {
@@ -321,6 +335,12 @@ export class Core {
       case FRAMES.commitAnswer:
         this.reads.queryAnswered(from, body)
         break
+      case FRAMES.stamp:
+        this.freshness.stamped(from, body)
+        return
+      case FRAMES.freshMark:
+        this.freshness.marked(body)
+        break
       default:
         throw new DecodeError(`unknown frame kind ${kind}`)
     }
@@ -336,6 +356,7 @@ export class Core {
   #installed(state: ReplicaState): void {
     this.decisions.say('snapshotInstalled', { snapshotIndex: state.applied })
     this.applying.installed(state.confIndex)
+    this.formats.applied(state.format)
     this.commands.applied(state)
     this.membership.replaced(state)
   }
@@ -348,6 +369,7 @@ export class Core {
     if (role !== 'leader') this.membership.leadershipLost()
     this.commands.leaderChanged()
     this.reads.leaderChanged()
+    this.freshness.leaderChanged()
     this.#parts.ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
     this.schedule()
   }

@@ -18,6 +18,9 @@ export const FRAMES = {
   commitAnswer: 5,
   /** As `forward`, and the leader expects this origin's next command after this one. */
   forwardRestart: 6,
+  /** A member's own clocks, for the leader to send back; and how they come back, with an index. */
+  stamp: 10,
+  freshMark: 11,
 } as const
 
 /** Kinds of calls, which processes that are no members yet make too. */

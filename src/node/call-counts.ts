@@ -88,7 +88,7 @@ export class CallCounts {
 }
 
 function perLevel<T>(make: (level: Consistency) => T): Record<Consistency, T> {
-  return { none: make('none'), weak: make('weak'), strong: make('strong') }
+  return { none: make('none'), lease: make('lease'), weak: make('weak'), strong: make('strong') }
 }
 
 function countError(counts: Map<string, number>, error: unknown): void {

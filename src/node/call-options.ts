@@ -12,6 +12,16 @@ export interface CallOptions {
   /** The level of this read; it wins over `withConsistency` and the database's own. */
   readonly consistency?: Consistency | undefined
   /**
+   * Reads at level `none`, and fails with ERR_STALE where what this node has applied may be older
+   * than this: it needs no leader, only one that was there so long ago.
+   */
+  readonly maxStalenessMs?: number | undefined
+  /**
+   * The read waits until this node has applied that log index, at any level: of a write's `index`,
+   * it sees that write on every node. At the deadline it fails with ERR_TIMEOUT.
+   */
+  readonly after?: number | undefined
+  /**
    * Numbers as SQLite tells them apart, in arguments and in rows: a `bigint` is an integer, a
    * `number` a double. Without it whole numbers are integers, and integers numbers where they fit.
    *
@@ -27,7 +37,7 @@ export interface CallOptions {
   readonly isolated?: boolean | undefined
 }
 
-const KEYS = ['signal', 'consistency', 'exactNumbers', 'isolated']
+const KEYS = ['signal', 'consistency', 'exactNumbers', 'isolated', 'maxStalenessMs', 'after']
 const NONE: CallOptions = Object.freeze({})
 
 /** @throws ColmenaError ERR_INVALID_ARGUMENT: a misspelt level must not be a weaker one. */
@@ -42,6 +52,7 @@ export function checkCallOptions(options: unknown): CallOptions {
     throw invalid('signal must be an AbortSignal')
   }
   if (consistency !== undefined) checkConsistency(consistency, 'consistency')
+  checkBounds(options)
   if (exactNumbers !== undefined && typeof exactNumbers !== 'boolean') {
     throw invalid('exactNumbers must be true or false')
   }
@@ -49,6 +60,28 @@ export function checkCallOptions(options: unknown): CallOptions {
     throw invalid('isolated must be true or false')
   }
   return options
+}
+
+/** What a read asks of its answer's age and place. */
+function checkBounds({ consistency, maxStalenessMs, after }: CallOptions): void {
+  const hasBound = maxStalenessMs !== undefined
+  if (hasBound && !(Number.isFinite(maxStalenessMs) && maxStalenessMs >= 0)) {
+    throw invalid(`maxStalenessMs is ${show(maxStalenessMs)}; it must be a number, not below 0`)
+  }
+  if (hasBound && consistency !== undefined && consistency !== 'none') {
+    throw invalid(
+      `maxStalenessMs bounds reads at level 'none', and this one asks for '${consistency}': ` +
+        'leave one of the two out',
+    )
+  }
+  if (after !== undefined && !(Number.isSafeInteger(after) && after >= 0)) {
+    throw invalid(`after is ${show(after)}; it must be a log index, such as the index of a write`)
+  }
+}
+
+/** Also what JSON has no text for. */
+function show(value: unknown): string {
+  return typeof value === 'string' ? JSON.stringify(value) : String(value)
 }
 
 function invalid(message: string): ColmenaError {

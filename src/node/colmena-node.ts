@@ -12,6 +12,7 @@ import { createMetrics, type NodeMetrics } from './metrics.ts'
 import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
 import type { Logger } from './options.ts'
+import { INT_MODES, type IntMode } from './result-set.ts'
 import { createStatus, type NodeStatus } from './status.ts'
 
 export interface DatabaseOptions {
@@ -29,9 +30,16 @@ export interface DatabaseOptions {
    * @defaultValue false for a database that is made
    */
   readonly doubleQuotedStrings?: boolean | undefined
+  /**
+   * How integers are read, as libsql's option of the name: 'number', and one beyond 2^53 is
+   * ERR_TOO_LARGE; 'bigint'; 'string'; or 'auto', a number where that is exact, else a bigint.
+   *
+   * @defaultValue 'auto'
+   */
+  readonly intMode?: IntMode | undefined
 }
 
-const DATABASE_OPTIONS = ['consistency', 'doubleQuotedStrings']
+const DATABASE_OPTIONS = ['consistency', 'doubleQuotedStrings', 'intMode']
 
 /** What calls that only wait take. */
 export interface SignalOptions {
@@ -98,10 +106,11 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
     checkDatabaseName(name)
     checkKeys(options, DATABASE_OPTIONS, invalidOption, ' of a database')
     const consistency = options.consistency ?? this.#core.config.consistency
-    const { doubleQuotedStrings } = options
+    const { doubleQuotedStrings, intMode = 'auto' } = options
     checkDoubleQuotedStrings(doubleQuotedStrings)
+    checkIntMode(intMode)
     checkConsistency(consistency, 'consistency')
-    return new Database(this.#core, name, { consistency, doubleQuotedStrings })
+    return new Database(this.#core, name, { consistency, doubleQuotedStrings, intMode })
   }
 
   /** The names of the databases that exist here. */
@@ -238,6 +247,12 @@ function checkDatabaseName(name: unknown): void {
 function checkDoubleQuotedStrings(value: unknown): void {
   if (value === undefined || typeof value === 'boolean') return
   throw invalidOption(`doubleQuotedStrings is ${JSON.stringify(value)}; it can be true or false`)
+}
+
+function checkIntMode(value: unknown): void {
+  if (INT_MODES.includes(value as IntMode)) return
+  const modes = INT_MODES.map((mode) => `'${mode}'`).join(', ')
+  throw invalidOption(`intMode is ${JSON.stringify(value)}; it can be ${modes}`)
 }
 
 function invalidOption(message: string): ColmenaError {

@@ -5,19 +5,22 @@ import { ColmenaError } from '../base/errors.ts'
  * What must be true before a read runs on this node's own file.
  *
  * - `none`: nothing; works without a leader.
+ * - `lease`: what this node has applied is at most `electionTimeoutMs` old, as a majority
+ *   confirmed; works without a leader for that long. Where it is older, the read is `weak`.
  * - `weak`: all that the leader had committed when asked is applied here.
  * - `strong`: the same, after a majority confirmed the leader: linearizable.
  */
-export type Consistency = 'none' | 'weak' | 'strong'
+export type Consistency = 'none' | 'lease' | 'weak' | 'strong'
 
 /** From the weakest to the strongest. */
-export const CONSISTENCY_LEVELS: readonly Consistency[] = ['none', 'weak', 'strong']
+export const CONSISTENCY_LEVELS: readonly Consistency[] = ['none', 'lease', 'weak', 'strong']
 
 const scope = new AsyncLocalStorage<Consistency>()
 
 /**
  * Runs `work` with `level` for every read that is called inside it, also by libraries that know
- * nothing of it. A level given to one call wins over the scope, the scope over the database's own.
+ * nothing of it. A level given to one call wins over the scope, and so does a handle that
+ * `db.withConsistency` made; the scope wins over what `open` and `database` were given.
  *
  * It follows the asynchronous context: work that a pool or a batching loader runs for somebody
  * else keeps that one's level; use `db.withConsistency(level)` there.
@@ -39,6 +42,6 @@ export function checkConsistency(level: unknown, what: string): Consistency {
   if (CONSISTENCY_LEVELS.includes(level as Consistency)) return level as Consistency
   throw new ColmenaError(
     'ERR_INVALID_ARGUMENT',
-    `${what} is ${JSON.stringify(level)}; it can be 'none', 'weak' or 'strong'`,
+    `${what} is ${JSON.stringify(level)}; it can be 'none', 'lease', 'weak' or 'strong'`,
   )
 }

@@ -1,21 +1,25 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Statement, Unit } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
-import {
-  type Classification,
-  type StatementDescription,
-  splitStatements,
-} from '../sqlite/sqlite.ts'
+import { type StatementDescription, splitStatements } from '../sqlite/sqlite.ts'
 import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-options.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
 import { DatabaseReader } from './database-reader.ts'
 import { DatabaseReads, type ReadOptions } from './database-reads.ts'
-import { checkNotAborted, readFailure, type StatementPlace } from './failures.ts'
+import { ALONE, checkNotAborted, readFailure, type StatementPlace } from './failures.ts'
 import { checkTarget, copyIsolated, type DatabaseCopy } from './isolated-reads.ts'
 import { type MigrateOptions, toMigration } from './migration.ts'
 import type { NodeCore } from './node-core.ts'
-import { createResultSet, type ResultSet, type Row } from './result-set.ts'
+import { catchUp, enterRead } from './read-pass.ts'
+import {
+  createResultSet,
+  type IntMode,
+  type Replicated,
+  type ResultSet,
+  type Row,
+} from './result-set.ts'
+import { readsHere } from './route.ts'
 import { runScript } from './script.ts'
 import {
   type BatchStatement,
@@ -25,24 +29,25 @@ import {
   toStatements,
 } from './statement.ts'
 import { traced, tracingApi } from './tracing.ts'
-import { Transaction, type TransactionMode } from './transaction.ts'
+import { Transaction } from './transaction.ts'
+import type { TransactionMode } from './transaction-reads.ts'
 import { checkMode, refuseNested, runTransaction } from './transaction-scope.ts'
 import type { Written } from './write-call.ts'
 
 /** What a handle is made with, checked and complete. */
 export interface DatabaseConfig {
+  /** Of reads for which nothing else names a level. */
   readonly consistency: Consistency
+  /** It wins over any scope; undefined where a scope may say. */
+  readonly pinned?: Consistency | undefined
   readonly doubleQuotedStrings: boolean | undefined
+  readonly intMode: IntMode
 }
 
 /** A call's options for a transaction that runs to its end by itself. */
 export interface TransactionCallOptions extends CallOptions {
   readonly mode?: TransactionMode | undefined
 }
-
-const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
-/** What begins so can only read, whatever tables there are. */
-const READING_WORD = /^\s*(select|values|explain)\b/i
 
 /**
  * One database of a node. Writes go through the log and are answered by this node's own apply, so
@@ -55,7 +60,9 @@ export class Database {
   readonly protocol: 'file' = 'file'
   readonly #core: NodeCore
   readonly #consistency: Consistency
+  readonly #pinned: Consistency | undefined
   readonly #doubleQuotedStrings: boolean | undefined
+  readonly #intMode: IntMode
   readonly #tracing = tracingApi()
   readonly #reads: DatabaseReads
   #reader: DatabaseReader | undefined
@@ -65,7 +72,9 @@ export class Database {
     this.#core = core
     this.name = name
     this.#consistency = config.consistency
+    this.#pinned = config.pinned
     this.#doubleQuotedStrings = config.doubleQuotedStrings
+    this.#intMode = config.intMode
     const asked = { database: name, doubleQuotedStrings: config.doubleQuotedStrings }
     this.#reads = new DatabaseReads(core, asked)
   }
@@ -140,7 +149,7 @@ export class Database {
     const files = this.#enter(options)
     const place = { index: 0, count: converted.length }
     const writing = converted.findIndex(
-      ({ sql }, index) => !reads(files.classify(sql), sql, { ...place, index }),
+      ({ sql }, index) => !readsHere(files.classify(sql), sql, { ...place, index }),
     )
     if (writing < 0) {
       return options.isolated
@@ -181,8 +190,7 @@ export class Database {
     const checked = checkCallOptions(options)
     const statement = toStatement(sql, undefined)
     const files = this.#enter(checked)
-    const gate = this.#core.enterRead(this.#level(checked), checked.signal)
-    if (gate !== null) await gate
+    await enterRead(this.#core, this.#reading(checked))
     try {
       return files.describe(statement.sql)
     } catch (error) {
@@ -221,7 +229,7 @@ export class Database {
     const checked = checkCallOptions(options)
     this.#enter(checked)
     checkTarget(this.#core, path)
-    await this.#core.enterRead(this.#level(checked), checked.signal)
+    await enterRead(this.#core, this.#reading(checked))
     const asked = { database: this.name, doubleQuotedStrings: this.#doubleQuotedStrings }
     return copyIsolated(this.#core, path, { asked, signal: checked.signal })
   }
@@ -264,22 +272,45 @@ export class Database {
         doubleQuotedStrings: this.#doubleQuotedStrings,
         files: () => this.#files(),
       },
-      { mode, ...checked, consistency: this.#level(checked) },
+      { mode, ...checked, ...this.#reading(checked) },
     )
     if (work === null) return transaction
     return runTransaction(this.#core, this.name, transaction, work)
   }
 
-  /** The same database with another level for reads that name none. */
+  /**
+   * The same database with this level for reads that name none, wherever they are called: it wins
+   * over a scope, which may be somebody else's.
+   */
   withConsistency(level: Consistency): Database {
-    const consistency = checkConsistency(level, 'the level of withConsistency')
+    const pinned = checkConsistency(level, 'the level of withConsistency')
     const doubleQuotedStrings = this.#doubleQuotedStrings
-    return new Database(this.#core, this.name, { consistency, doubleQuotedStrings })
+    const config = { consistency: pinned, pinned, doubleQuotedStrings, intMode: this.#intMode }
+    return new Database(this.#core, this.name, config)
+  }
+
+  /**
+   * Resolves once this node has applied all that the leader had committed when asked; at level
+   * `strong` once a majority confirmed the leader as well. A read at `none` then sees all of it.
+   *
+   * @returns the log index that this node is at, and how many entries of the log it came on by.
+   * @throws as {@link execute} for a read.
+   */
+  async sync(options?: CallOptions | undefined): Promise<Replicated> {
+    const checked = checkCallOptions(options)
+    this.#enter(checked)
+    return catchUp(this.#core, this.#reading(checked))
   }
 
   /** Closes this handle alone; the node and other handles go on. */
   close(): void {
     this.#isClosed = true
+  }
+
+  /** Opens this handle again. @throws ColmenaError ERR_CLOSED where the node itself is closed. */
+  reconnect(): void {
+    this.#core.checkOpen()
+    this.#isClosed = false
   }
 
   [Symbol.dispose](): void {
@@ -301,7 +332,7 @@ export class Database {
     options: CallOptions,
   ): Promise<ResultSet<TRow>> {
     const files = this.#enter(options)
-    if (reads(files.classify(statement.sql), statement.sql, place)) {
+    if (readsHere(files.classify(statement.sql), statement.sql, place)) {
       const reading = this.#reading(options)
       if (!options.isolated) return this.#reads.one<TRow>(files, statement, place, reading)
       const [result] = await this.#reads.isolated<TRow>([statement], place, reading)
@@ -311,13 +342,15 @@ export class Database {
     const { place: written, statements } = await this.#write(unit, place, options)
     const [result] = statements
     if (result === undefined) throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
-    return createResultSet<TRow>(result, written, options.exactNumbers)
+    return createResultSet<TRow>(result, written, this.#integers(options))
   }
 
   async #writeAll<TRow>(unit: Unit, options: CallOptions): Promise<ResultSet<TRow>[]> {
     const place = { index: 0, count: unit.statements.length }
     const { place: written, statements } = await this.#write(unit, place, options)
-    return statements.map((result) => createResultSet<TRow>(result, written, options.exactNumbers))
+    return statements.map((result) =>
+      createResultSet<TRow>(result, written, this.#integers(options)),
+    )
   }
 
   /** As one unit: all or nothing. */
@@ -333,8 +366,9 @@ export class Database {
   }
 
   #reading(options: CallOptions): ReadOptions {
-    const { signal, exactNumbers } = options
-    return { level: this.#level(options), signal, exactNumbers }
+    const { after, maxStalenessMs, signal } = options
+    const intMode = this.#integers(options)
+    return { level: this.#level(options), after, maxStalenessMs, signal, intMode }
   }
 
   /** Every call begins here: nothing is done for a caller that can't have an answer. */
@@ -350,20 +384,16 @@ export class Database {
     return this.#core.readers.database(this.name, this.#doubleQuotedStrings)
   }
 
-  /** Bound when the call is made: later, other contexts are at work. */
-  #level({ consistency }: CallOptions): Consistency {
-    return consistency ?? scopedConsistency() ?? this.#consistency
+  /** A caller who tells integers from doubles gets them told apart. */
+  #integers({ exactNumbers }: CallOptions): IntMode {
+    return exactNumbers ? 'bigint' : this.#intMode
   }
-}
 
-/**
- * Whether a statement is for this node's file. One that can't be prepared here may be right on the
- * leader, whose schema may be newer, so it goes into the log, unless it can be nothing but a read.
- */
-function reads(facts: Classification, sql: string, place: StatementPlace): boolean {
-  if (facts.kind !== 'unknown') return facts.kind === 'read'
-  if (facts.error.code === 'ERR_REFUSED_SQL') throw readFailure(facts.error, place)
-  return READING_WORD.test(sql)
+  /** Bound when the call is made: later, other contexts are at work. */
+  #level({ consistency, maxStalenessMs }: CallOptions): Consistency {
+    if (maxStalenessMs !== undefined) return 'none'
+    return consistency ?? this.#pinned ?? scopedConsistency() ?? this.#consistency
+  }
 }
 
 function invalid(message: string): ColmenaError {

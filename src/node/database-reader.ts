@@ -1,7 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { DatabaseReader as Files, ReadStatement } from '../database/database.ts'
 import { scopedConsistency } from './consistency.ts'
-import { readFailure } from './failures.ts'
+import { ALONE, readFailure } from './failures.ts'
 import type { NodeCore } from './node-core.ts'
 import { type InputArgs, toArgs } from './statement.ts'
 
@@ -19,8 +19,6 @@ export interface PrepareOptions {
    */
   readonly bigints?: boolean | undefined
 }
-
-const ALONE = { index: 0, count: 1 }
 
 /** Prepared reads of one database: `db.reader`. */
 export class DatabaseReader {

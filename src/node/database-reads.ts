@@ -1,18 +1,17 @@
 import type { Statement } from '../command/command.ts'
 import type { AskedDatabase, DatabaseReader as Files } from '../database/database.ts'
 import type { QueryResult } from '../sqlite/sqlite.ts'
-import type { Consistency } from './consistency.ts'
 import { readFailure, type StatementPlace } from './failures.ts'
 import { readIsolated } from './isolated-reads.ts'
 import type { NodeCore } from './node-core.ts'
-import { createResultSet, type ResultSet } from './result-set.ts'
+import { passRead } from './read-pass.ts'
+import type { AskedRead } from './reads.ts'
+import { createResultSet, type IntMode, type ResultSet } from './result-set.ts'
 import { keepStatement } from './statement.ts'
 
 /** How a read runs, its level settled. */
-export interface ReadOptions {
-  readonly level: Consistency
-  readonly signal: AbortSignal | undefined
-  readonly exactNumbers: boolean | undefined
+export interface ReadOptions extends AskedRead {
+  readonly intMode: IntMode | undefined
 }
 
 /** Reads of one database on this node's own file, once their level is satisfied. */
@@ -30,18 +29,23 @@ export class DatabaseReads {
     files: Files,
     statement: Statement,
     place: StatementPlace,
-    { level, signal, exactNumbers }: ReadOptions,
+    options: ReadOptions,
   ): Promise<ResultSet<TRow>> {
-    const { calls, shared } = this.#core
+    const { calls, slow } = this.#core
     const sinceMs = performance.now()
+    let { sql, args } = statement
     try {
-      const gate = this.#core.enterRead(level, signal)
-      const { sql, args } = gate === null ? statement : keepStatement(statement)
-      if (gate !== null) await gate
-      const origin = { index: shared.applied(), level }
-      const rows = this.#core.slow.read(this.#asked.database, sql, () => files.query(sql, args))
-      const result = createResultSet<TRow>(rows, origin, exactNumbers)
-      calls.readAnswered(level, sinceMs)
+      const passed = passRead<ResultSet<TRow>>(this.#core, options, {
+        keep: () => {
+          ;({ sql, args } = keepStatement({ sql, args }))
+        },
+        read: (origin) => {
+          const rows = slow.read(this.#asked.database, sql, () => files.query(sql, args))
+          return createResultSet(rows, origin, options.intMode)
+        },
+      })
+      const result = passed instanceof Promise ? await passed : passed
+      calls.readAnswered(options.level, sinceMs)
       return result
     } catch (error) {
       throw calls.readFailed(readFailure(error, place))
@@ -52,24 +56,28 @@ export class DatabaseReads {
   async all<TRow>(
     files: Files,
     statements: readonly Statement[],
-    { level, signal, exactNumbers }: ReadOptions,
+    options: ReadOptions,
   ): Promise<ResultSet<TRow>[]> {
-    const { calls, shared } = this.#core
+    const { calls, slow } = this.#core
     const sinceMs = performance.now()
     const place = { index: 0, count: statements.length }
+    let kept = statements
     try {
-      const gate = this.#core.enterRead(level, signal)
-      const kept = gate === null ? statements : statements.map(keepStatement)
-      if (gate !== null) await gate
-      const origin = { index: shared.applied(), level }
-      using snapshot = files.snapshot()
-      const results = kept.map(({ sql, args }, index) => {
-        place.index = index
-        const query = (): QueryResult => snapshot.query(sql, args)
-        const result = this.#core.slow.read(this.#asked.database, sql, query)
-        return createResultSet<TRow>(result, origin, exactNumbers)
+      const results = await passRead<ResultSet<TRow>[]>(this.#core, options, {
+        keep: () => {
+          kept = kept.map(keepStatement)
+        },
+        read: (origin) => {
+          using snapshot = files.snapshot()
+          return kept.map(({ sql, args }, index) => {
+            place.index = index
+            const query = (): QueryResult => snapshot.query(sql, args)
+            const result = slow.read(this.#asked.database, sql, query)
+            return createResultSet<TRow>(result, origin, options.intMode)
+          })
+        },
       })
-      calls.readAnswered(level, sinceMs)
+      calls.readAnswered(options.level, sinceMs)
       return results
     } catch (error) {
       throw calls.readFailed(readFailure(error, place))
@@ -80,17 +88,22 @@ export class DatabaseReads {
   async isolated<TRow>(
     statements: readonly Statement[],
     place: StatementPlace,
-    { level, signal, exactNumbers }: ReadOptions,
+    options: ReadOptions,
   ): Promise<ResultSet<TRow>[]> {
-    const { calls, shared } = this.#core
+    const { calls } = this.#core
     const kept = statements.map(keepStatement)
     const sinceMs = performance.now()
+    const asked = { asked: this.#asked, signal: options.signal }
     try {
-      await this.#core.enterRead(level, signal)
-      const index = shared.applied()
-      const results = await readIsolated(this.#core, kept, place, { asked: this.#asked, signal })
-      calls.readAnswered(level, sinceMs)
-      return results.map((result) => createResultSet<TRow>(result, { index, level }, exactNumbers))
+      const results = await passRead<ResultSet<TRow>[]>(this.#core, options, {
+        keep: () => {},
+        read: async (origin) => {
+          const { results } = await readIsolated(this.#core, kept, place, asked)
+          return results.map((rows) => createResultSet(rows, origin, options.intMode))
+        },
+      })
+      calls.readAnswered(options.level, sinceMs)
+      return results
     } catch (error) {
       throw calls.readFailed(error)
     }

@@ -31,6 +31,9 @@ export interface StatementPlace {
   readonly count: number
 }
 
+/** Of a statement that is all that its caller passed. */
+export const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
+
 /**
  * The error of a failed unit, as its caller gets it. `place` counts what the caller passed before
  * this unit.

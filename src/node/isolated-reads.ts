@@ -2,12 +2,7 @@ import { resolve, sep } from 'node:path'
 import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Statement } from '../command/command.ts'
-import {
-  type AskedDatabase,
-  fromReaderFailure,
-  type ReaderAnswer,
-  type TimedRows,
-} from '../database/database.ts'
+import { type AskedDatabase, fromReaderFailure, type ReaderAnswer } from '../database/database.ts'
 import { checkCopyTarget, withCopyTarget } from './copy-target.ts'
 import { readFailure, type StatementPlace } from './failures.ts'
 import type { NodeCore } from './node-core.ts'
@@ -30,13 +25,16 @@ export interface IsolatedOptions {
   readonly signal: AbortSignal | undefined
 }
 
+/** What isolated reads answer. */
+export type IsolatedRows = Pick<Extract<ReaderAnswer, { kind: 'rows' }>, 'results' | 'lastWrite'>
+
 /** Runs reads on one snapshot, in a process of their own. */
 export async function readIsolated(
   core: NodeCore,
   statements: readonly Statement[],
   place: StatementPlace,
   options: IsolatedOptions,
-): Promise<readonly TimedRows[]> {
+): Promise<IsolatedRows> {
   const work = { kind: 'query', statements, resultBytesMax: RESULT_BYTES_MAX } as const
   const { database } = options.asked
   const timeoutMs = core.config.statementTimeoutMs
@@ -51,7 +49,7 @@ export async function readIsolated(
   for (const [index, { durationMs }] of answer.results.entries()) {
     core.slow.readTook(database, statements[index]?.sql ?? '', durationMs)
   }
-  return answer.results
+  return answer
 }
 
 /** Copies a database in a process of its own, at what this node has applied. */

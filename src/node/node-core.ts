@@ -10,7 +10,6 @@ import {
 import type { EngineOpening, EngineRequest, EngineToUser } from '../engine/engine.ts'
 import { CallCounts } from './call-counts.ts'
 import type { OpenConfig } from './config.ts'
-import type { Consistency } from './consistency.ts'
 import type { DataDir } from './data-dir.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Drops } from './drops.ts'
@@ -110,6 +109,7 @@ export class NodeCore {
       deadlines: this.#deadlines,
       electionTimeoutMs,
       nowMs: processNowMs,
+      wallMs: () => Date.now(),
       haltedReason: () => this.#haltedReason,
       ask: (id, level) => this.#threads.postEngine({ kind: 'read', id, level }),
     })
@@ -188,12 +188,6 @@ export class NodeCore {
   /** @throws ColmenaError ERR_CLOSED after close, and after a failure with that as its cause. */
   checkOpen(): void {
     if (this.#state !== 'open') throw closedError(this.#failure)
-  }
-
-  /** null: read at once; else when the promise resolves. */
-  enterRead(level: Consistency, signal: AbortSignal | undefined): Promise<void> | null {
-    this.calls.readBegan(level)
-    return this.reads.enter(level, signal)
   }
 
   /** Asks the engine. */

@@ -6,7 +6,7 @@
  */
 export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
-export type { MemberStatus, SlowApply, TermStatus } from '../engine/engine.ts'
+export type { FormatStatus, MemberStatus, SlowApply, TermStatus } from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
 export type { BatchMode, BatchOptions } from './batch-options.ts'
 export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
@@ -28,7 +28,7 @@ export type { NodeMetrics } from './metrics.ts'
 export type { MigrateOptions } from './migration.ts'
 export { open, openNode } from './open.ts'
 export { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
-export type { ResultSet, Row, Value } from './result-set.ts'
+export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'
 export {
@@ -38,5 +38,6 @@ export {
   type ThreadHandlers,
   type ThreadName,
 } from './threads.ts'
-export type { Transaction, TransactionMode } from './transaction.ts'
+export type { Transaction } from './transaction.ts'
+export type { TransactionMode } from './transaction-reads.ts'
 export type { WriteTiming } from './write-call.ts'

@@ -4,7 +4,28 @@ import type { Consistency } from './consistency.ts'
 import { type Deadlines, Waiting } from './deadlines.ts'
 import { abortedError } from './failures.ts'
 
-type AskedLevel = Exclude<Consistency, 'none'>
+type AskedLevel = 'weak' | 'strong'
+
+/** What a read asks for, its level settled. */
+export interface AskedRead {
+  readonly level: Consistency
+  /** An index that must be applied here, whatever the level; undefined for none. */
+  readonly after: number | undefined
+  /** Of level `none` alone. */
+  readonly maxStalenessMs: number | undefined
+  readonly signal: AbortSignal | undefined
+}
+
+/** How a read is let through. */
+export interface ReadPass {
+  /** The level that its answer has: `weak` where a `lease` is over. */
+  readonly level: Consistency
+  /** null: read at once. Otherwise the read may run when the promise resolves. */
+  readonly gate: Promise<void> | null
+}
+
+/** Of an election timeout: so a clock that runs a tenth too slow still keeps a lease within one. */
+const LEASE_PART = 0.9
 
 export interface ReadsOptions {
   readonly shared: SharedState
@@ -12,6 +33,7 @@ export interface ReadsOptions {
   readonly electionTimeoutMs: number
   /** The clock that the engine stamps the shared state with. */
   readonly nowMs: () => number
+  readonly wallMs: () => number
   /** Why this machine applies nothing, null while it does. */
   readonly haltedReason: () => string | null
   /** Asks the engine for the index that satisfies `level`. */
@@ -30,12 +52,17 @@ class ReadWait extends Waiting {
   /** The index that must be applied; 0 until it is known. */
   index = 0
 
+  /** An index that it needs whatever the leader answers. */
+  readonly after: number
+
   constructor(
+    after: number,
     timeoutMs: number,
     haltedReason: () => string | null,
     settled: (wait: ReadWait) => void,
   ) {
     super()
+    this.after = after
     this.#timeoutMs = timeoutMs
     this.#haltedReason = haltedReason
     this.#settled = settled
@@ -74,6 +101,12 @@ class ReadWait extends Waiting {
   }
 }
 
+const AT_ONCE = Object.freeze({
+  none: { level: 'none', gate: null },
+  lease: { level: 'lease', gate: null },
+  weak: { level: 'weak', gate: null },
+} satisfies Record<string, ReadPass>)
+
 /** Reads that share one question to the leader: all of them began before it was asked. */
 interface Round {
   readonly id: number
@@ -105,21 +138,40 @@ export class Reads {
     this.#options = options
   }
 
-  /** null: read at once. Otherwise the read may run when the promise resolves. */
-  enter(level: Consistency, signal: AbortSignal | undefined): Promise<void> | null {
-    if (level === 'none') return null
-    if (level === 'weak') {
-      const commit = this.#leaderCommit()
-      if (commit !== null) {
-        if (this.#options.shared.applied() >= commit) return null
-        const wait = this.#createWait(signal)
-        this.#awaitApplied([wait], commit)
-        return wait.promise
-      }
+  /** @throws ColmenaError ERR_STALE where this node's state is known to be too old by now. */
+  enter(asked: AskedRead): ReadPass {
+    const { level } = asked
+    const applied = this.#options.shared.applied()
+    const isBehind = applied < (asked.after ?? 0)
+    if (level === 'none') {
+      if (isBehind) return { level, gate: this.#awaitIndex(asked, 0) }
+      this.#checkStaleness(asked, applied)
+      return AT_ONCE.none
     }
-    const wait = this.#createWait(signal)
-    this.#join(level === 'weak' ? this.#weak : this.#strong, wait)
-    return wait.promise
+    if (level === 'lease') {
+      if (!isBehind && this.#isWithinLease(applied)) return AT_ONCE.lease
+    } else if (level === 'strong') {
+      return { level, gate: this.#join(this.#strong, this.#createWait(asked)) }
+    }
+    const commit = this.#leaderCommit()
+    if (commit === null) {
+      return { level: 'weak', gate: this.#join(this.#weak, this.#createWait(asked)) }
+    }
+    if (!isBehind && applied >= commit) return AT_ONCE.weak
+    return { level: 'weak', gate: this.#awaitIndex(asked, commit) }
+  }
+
+  /**
+   * To be called once an answer is there that contains `index`: null where it is what was asked
+   * for, and else how to read again. Meanwhile a lease may have ended: a statement can take long,
+   * and a process can sleep between two instructions.
+   *
+   * @throws ColmenaError ERR_STALE where there is nothing else to do.
+   */
+  leave(asked: AskedRead, { level }: ReadPass, index: number): ReadPass | null {
+    if (level === 'none') this.#checkStaleness(asked, index)
+    if (level !== 'lease' || this.#isWithinLease(index)) return null
+    return this.enter({ ...asked, level: 'weak' })
   }
 
   /** The engine's answer to `ask`; an answer that nobody waits for any more is nothing. */
@@ -170,10 +222,38 @@ export class Reads {
     return nowMs() - view.stampMs < electionTimeoutMs ? view.commit : null
   }
 
-  #createWait(signal: AbortSignal | undefined): ReadWait {
+  #isWithinLease(index: number): boolean {
+    return this.#stalenessMs(index) <= this.#options.electionTimeoutMs * LEASE_PART
+  }
+
+  #checkStaleness({ maxStalenessMs }: AskedRead, index: number): void {
+    if (maxStalenessMs === undefined) return
+    const stalenessMs = this.#stalenessMs(index)
+    if (stalenessMs <= maxStalenessMs) return
+    const age = stalenessMs === Infinity ? 'of unknown age' : `up to ${stalenessMs} ms old`
+    throw new ColmenaError(
+      'ERR_STALE',
+      `what this node has applied is ${age}, and maxStalenessMs is ${maxStalenessMs}: read ` +
+        "again, on another node, or at level 'weak', which asks the leader",
+      { retryable: true },
+    )
+  }
+
+  /**
+   * How old a state that contains `index` can be: Infinity where nothing is known. The clock that
+   * moved further counts, since one of them stands still while a machine sleeps.
+   */
+  #stalenessMs(index: number): number {
+    const { shared, nowMs, wallMs } = this.#options
+    const mark = shared.markWithin(index)
+    if (mark === null) return Infinity
+    return Math.ceil(Math.max(nowMs() - mark.atMs, wallMs() - mark.wallMs))
+  }
+
+  #createWait({ after, signal }: AskedRead): ReadWait {
     const { deadlines, haltedReason } = this.#options
     let abort: (() => void) | null = null
-    const wait = new ReadWait(deadlines.timeoutMs, haltedReason, () => {
+    const wait = new ReadWait(after ?? 0, deadlines.timeoutMs, haltedReason, () => {
       deadlines.remove(wait)
       if (abort !== null) signal?.removeEventListener('abort', abort)
       this.#dropEmptyRounds()
@@ -186,15 +266,22 @@ export class Reads {
     return wait
   }
 
-  #join(asking: Asking, wait: ReadWait): void {
+  #join(asking: Asking, wait: ReadWait): Promise<void> {
     if (asking.next !== null) {
       asking.next.waits.push(wait)
-      return
+      return wait.promise
     }
     asking.next = { id: this.#nextId, waits: [wait] }
     this.#nextId += 1
     // Asked in a microtask, so that the reads of one turn share the question.
     if (asking.asked === null) queueMicrotask(() => this.#askNext(asking))
+    return wait.promise
+  }
+
+  #awaitIndex(asked: AskedRead, index: number): Promise<void> {
+    const wait = this.#createWait(asked)
+    this.#awaitApplied([wait], index)
+    return wait.promise
   }
 
   #askNext(asking: Asking): void {
@@ -220,7 +307,7 @@ export class Reads {
   #awaitApplied(waits: readonly ReadWait[], index: number): void {
     for (const wait of waits) {
       if (wait.isSettled) continue
-      wait.index = index
+      wait.index = Math.max(index, wait.after)
       this.#behind.push(wait)
     }
     // Published first and looked at afterwards: the storage thread does it the other way round, so

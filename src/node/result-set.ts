@@ -1,8 +1,17 @@
+import { ColmenaError } from '../base/errors.ts'
 import type { SqlValue } from '../command/command.ts'
 import type { Consistency } from './consistency.ts'
 import type { WriteTiming, WrittenPlace } from './write-call.ts'
 
-/** A value as it is read: an integer is a number where that is exact, else a bigint. */
+/**
+ * How integers are read: `number`, and one that no number holds exactly is ERR_TOO_LARGE; `bigint`;
+ * `string`, of decimal digits; or `auto`: a number where that is exact, else a bigint.
+ */
+export type IntMode = 'auto' | 'number' | 'bigint' | 'string'
+
+export const INT_MODES: readonly IntMode[] = ['auto', 'number', 'bigint', 'string']
+
+/** A value as it is read. */
 export type Value = null | string | number | bigint | ArrayBuffer
 
 /**
@@ -37,6 +46,12 @@ export interface ResultSet<TRow = Row> {
   toJSON(): unknown
 }
 
+/** What `sync` came to, named as in libsql's client. */
+export interface Replicated {
+  readonly frame_no: number
+  readonly frames_synced: number
+}
+
 /** What a result tells of where it comes from: a write's place in the log, or a read's level. */
 export type ResultOrigin =
   | WrittenPlace
@@ -63,10 +78,10 @@ class Result implements ResultSet {
   readonly term: number | undefined
   readonly timing: WriteTiming | undefined
 
-  constructor(source: ResultSource, origin: ResultOrigin, exactNumbers: boolean) {
+  constructor(source: ResultSource, origin: ResultOrigin, intMode: IntMode) {
     this.columns = [...source.columns]
     this.columnTypes = [...source.columnTypes]
-    this.rows = source.rows.map((values) => toRow(this.columns, values, exactNumbers))
+    this.rows = source.rows.map((values) => toRow(this.columns, values, intMode))
     this.rowsAffected = source.rowsAffected ?? 0
     this.lastInsertRowid = source.lastInsertRowid ?? undefined
     this.index = origin.index
@@ -86,23 +101,27 @@ class Result implements ResultSet {
   }
 }
 
+/** @throws ColmenaError ERR_TOO_LARGE for an integer that intMode 'number' can't hold. */
 export function createResultSet<TRow>(
   source: ResultSource,
   origin: ResultOrigin,
-  exactNumbers = false,
+  intMode: IntMode = 'auto',
 ): ResultSet<TRow> {
-  return new Result(source, origin, exactNumbers) as unknown as ResultSet<TRow>
+  try {
+    return new Result(source, origin, intMode) as unknown as ResultSet<TRow>
+  } catch (error) {
+    // What a write answers can't be read so, but it is written.
+    if ('level' in origin || !(error instanceof ColmenaError)) throw error
+    const { index } = origin
+    throw new ColmenaError(error.code, error.message, { outcome: 'committed', index })
+  }
 }
 
-function toRow(
-  columns: readonly string[],
-  values: readonly SqlValue[],
-  exactNumbers: boolean,
-): Row {
+function toRow(columns: readonly string[], values: readonly SqlValue[], intMode: IntMode): Row {
   const row = {} as Row
   Object.defineProperty(row, 'length', { value: values.length })
   for (let i = 0; i < values.length; i += 1) {
-    const value = toValue(values[i] as SqlValue, exactNumbers)
+    const value = toValue(values[i] as SqlValue, intMode)
     const column = columns[i] as string
     Object.defineProperty(row, i, { value })
     // Of two columns with one name the first is had by name, both by position.
@@ -119,15 +138,22 @@ function toRow(
   return row
 }
 
-export function toValue(value: SqlValue, exactNumbers = false): Value {
-  if (typeof value === 'bigint') {
-    if (exactNumbers) return value
-    return value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER
-      ? Number(value)
-      : value
-  }
+export function toValue(value: SqlValue, intMode: IntMode = 'auto'): Value {
+  if (typeof value === 'bigint') return toInteger(value, intMode)
   if (!(value instanceof Uint8Array)) return value
   return value.buffer.slice(value.byteOffset, value.byteOffset + value.length) as ArrayBuffer
+}
+
+function toInteger(value: bigint, intMode: IntMode): Value {
+  if (intMode === 'bigint') return value
+  if (intMode === 'string') return String(value)
+  if (value >= Number.MIN_SAFE_INTEGER && value <= Number.MAX_SAFE_INTEGER) return Number(value)
+  if (intMode === 'auto') return value
+  throw new ColmenaError(
+    'ERR_TOO_LARGE',
+    `the integer ${value} is beyond 2^53, where numbers are not exact: open the database with ` +
+      `intMode 'bigint', 'string' or 'auto'`,
+  )
 }
 
 function toJsonValue(value: Value): unknown {

@@ -71,15 +71,21 @@ export function locateEntry(name: keyof typeof ENTRIES): URL {
 const YOUNG_MIB_MAX = 16
 
 /** A real worker thread. */
-export const startWorker: StartThread = (name, workerData, transfer, handlers) => {
-  const worker = new Worker(locateEntry(name), {
-    name: `colmena-${name}`,
-    workerData,
-    transferList: [...transfer],
-    // The host's own flags (test runners, loaders, inspectors) are not meant for our threads.
-    execArgv: [],
-    resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB_MAX },
-  })
+export const startWorker: StartThread = (name, workerData, transfer, handlers) =>
+  watchWorker(
+    new Worker(locateEntry(name), {
+      name: `colmena-${name}`,
+      workerData,
+      transferList: [...transfer],
+      // The host's own flags (test runners, loaders, inspectors) are not meant for our threads.
+      execArgv: [],
+      resourceLimits: { maxYoungGenerationSizeMb: YOUNG_MIB_MAX },
+    }),
+    handlers,
+  )
+
+/** A worker that has just been started, as a thread of a node. */
+export function watchWorker(worker: Worker, handlers: ThreadHandlers): Thread {
   worker.on('message', handlers.message)
   worker.on('messageerror', handlers.failed)
   worker.on('error', handlers.failed)

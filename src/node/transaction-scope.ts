@@ -1,7 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { ColmenaError } from '../base/errors.ts'
 import type { NodeCore } from './node-core.ts'
-import type { Transaction, TransactionMode } from './transaction.ts'
+import type { Transaction } from './transaction.ts'
+import type { TransactionMode } from './transaction-reads.ts'
 
 /** The transaction that the present work runs in. */
 interface Scope {

@@ -1,12 +1,16 @@
 import { setTimeout } from 'node:timers/promises'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import type { Environment, Statement } from '../command/command.ts'
-import type { DatabaseReader as Files, ReadSnapshot } from '../database/database.ts'
 import { splitStatements } from '../sqlite/sqlite.ts'
-import type { Consistency } from './consistency.ts'
-import { abortedError, errorFromUnit, readFailure, type StatementPlace } from './failures.ts'
+import { ALONE, abortedError, errorFromUnit, type StatementPlace } from './failures.ts'
 import type { NodeCore } from './node-core.ts'
-import { createResultSet, type ResultSet, type Row } from './result-set.ts'
+import {
+  createResultSet,
+  type ResultOrigin,
+  type ResultSet,
+  type ResultSource,
+  type Row,
+} from './result-set.ts'
 import {
   type BatchStatement,
   type InputArgs,
@@ -17,32 +21,14 @@ import {
   toStatements,
   transactionWord,
 } from './statement.ts'
+import {
+  type TransactionMode,
+  type TransactionOptions,
+  type TransactionPlace,
+  TransactionReads,
+} from './transaction-reads.ts'
 import type { TransactionName } from './transactions.ts'
 import { WRITE_LIMITS } from './writes.ts'
-
-/**
- * What a transaction may do. `write`: read and write, on the leader, while the other writes of the
- * database wait. `read`: reads alone, on one snapshot of this node's file. `deferred`: begins as
- * `read`, and goes over to `write` with its first write, if nobody wrote in between.
- */
-export type TransactionMode = 'write' | 'read' | 'deferred'
-
-export interface TransactionOptions {
-  readonly mode: TransactionMode
-  readonly signal?: AbortSignal | undefined
-  readonly exactNumbers?: boolean | undefined
-  /** Of what it reads before it writes. */
-  readonly consistency: Consistency
-}
-
-/** What a transaction is opened on. */
-export interface TransactionPlace {
-  readonly core: NodeCore
-  readonly database: string
-  readonly doubleQuotedStrings: boolean | undefined
-  /** This node's files, for what only reads. */
-  readonly files: () => Files
-}
 
 /** A trial that is under way on the leader. */
 interface OpenTrial {
@@ -50,7 +36,6 @@ interface OpenTrial {
   readonly environment: Environment
 }
 
-const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
 /** Between two looks for a leader. */
 const LOOK_AGAIN_MS = 20
 
@@ -69,8 +54,7 @@ export class Transaction {
   readonly #outcomes: (number | null)[] = []
   #recordedBytes = 0
   #trial: OpenTrial | null = null
-  #snapshot: ReadSnapshot | null = null
-  #readIndex = 0
+  readonly #reads: TransactionReads
   #state: 'open' | 'ending' | 'over' = 'open'
   /** Why it was over before its owner ended it. */
   #endedBy: unknown
@@ -86,6 +70,7 @@ export class Transaction {
     this.#options = options
     const { core, database } = place
     this.#name = { database, number: core.transactions.nextNumber() }
+    this.#reads = new TransactionReads(place, options)
   }
 
   /** Whether it was committed, rolled back or ended. */
@@ -237,36 +222,22 @@ export class Transaction {
     const isRead = statements.every(({ sql }) => files.classify(sql).kind === 'read')
     if (isRead) return this.#read(statements, place)
     if (this.mode === 'read') throw invalid("a transaction of mode 'read' writes nothing")
-    const base = this.#snapshot?.lastWrite() ?? null
-    const results = await this.#try(statements, place, base)
-    this.#snapshot?.close()
-    this.#snapshot = null
+    const results = await this.#try(statements, place, this.#reads.base)
+    this.#reads.close()
     return results
   }
 
-  /** On the snapshot of this node's file that the first read took. */
+  /** On this node's file, always in the state that the first read found. */
   async #read(
     statements: readonly Statement[],
     place: StatementPlace,
   ): Promise<ResultSet<unknown>[]> {
-    const { core } = this.#place
-    const { consistency: level, signal } = this.#options
-    if (this.#snapshot === null) {
-      await core.enterRead(level, signal)
-      this.#checkOpen()
-      this.#readIndex = core.shared.applied()
-      this.#snapshot = this.#place.files().snapshot()
+    try {
+      return await this.#reads.run(statements, place)
+    } catch (error) {
+      if (isColmenaError(error) && error.code === 'ERR_TX_ABORTED') this.#end(error)
+      throw error
     }
-    const snapshot = this.#snapshot
-    const origin = { index: this.#readIndex, level }
-    return statements.map(({ sql, args }, at) => {
-      try {
-        const rows = core.slow.read(this.#name.database, sql, () => snapshot.query(sql, args))
-        return createResultSet(rows, origin, this.#options.exactNumbers)
-      } catch (error) {
-        throw readFailure(error, { ...place, index: at })
-      }
-    })
   }
 
   /** On the leader, which begins the trial with the first step. */
@@ -277,7 +248,7 @@ export class Transaction {
   ): Promise<ResultSet<unknown>[]> {
     this.#refuseTooLarge(statements)
     const { core } = this.#place
-    const { signal, exactNumbers } = this.#options
+    const { signal, intMode } = this.#options
     const isFirst = this.#trial === null
     let answer: Awaited<ReturnType<typeof core.transactions.step>>
     try {
@@ -290,7 +261,7 @@ export class Transaction {
       throw error
     }
     this.#trial ??= { base: answer.base, environment: answer.environment }
-    const results: ResultSet<unknown>[] = []
+    const sources: [ResultSource, ResultOrigin][] = []
     for (const [at, { isLook, result }] of answer.tried.entries()) {
       const changed = result.ok ? (result.statements[0]?.rowsAffected ?? 0) : null
       if (!isLook) this.#record(statements[at] as Statement, changed)
@@ -299,9 +270,10 @@ export class Transaction {
       if (source === undefined)
         throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
       const level = isLook ? ('strong' as const) : undefined
-      results.push(createResultSet(source, { index: answer.base, level }, exactNumbers))
+      sources.push([source, { index: answer.base, level }])
     }
-    return results
+    // Last, because it may throw: what was tried is recorded by then.
+    return sources.map(([source, origin]) => createResultSet(source, origin, intMode))
   }
 
   /** Failed statements too: some keep a part of what they did. */
@@ -329,13 +301,13 @@ export class Transaction {
     if (this.#state === 'over') return
     this.#state = 'over'
     this.#endedBy = endedBy
-    this.#snapshot?.close()
-    this.#snapshot = null
+    this.#reads.close()
     const hasLeft = this.mode === 'write' ? this.#trial !== null || this.#underWay > 0 : this.#trial
     if (hasLeft && this.#place.core.isOpen) this.#place.core.transactions.end(this.#name)
   }
 
   #checkOpen(): void {
+    this.#place.core.checkOpen()
     if (this.#state === 'open') return
     const { message } = isColmenaError(this.#endedBy) ? this.#endedBy : { message: 'it was ended' }
     throw new ColmenaError('ERR_CLOSED', `the transaction is over: ${message}`)

@@ -8,7 +8,7 @@ import { type Source, streamBody } from './streamed-body.ts'
 
 type Version = HranaContext['version']
 
-const LEVELS: readonly unknown[] = ['none', 'weak', 'strong']
+const LEVELS: readonly unknown[] = ['none', 'lease', 'weak', 'strong']
 const DATABASE = 'main'
 
 /** libsql's remote protocol, for the database `main` and below `/db/<database>` for each. */
@@ -79,10 +79,15 @@ export class Pipeline {
   }
 
   #context({ right, request, query, param, signal }: Call, version: Version): HranaContext {
-    const asked = request.headers.get('x-colmena-consistency') ?? query('consistency')
+    const asked = (header: string, parameter: string): string | undefined =>
+      request.headers.get(`x-colmena-${header}`) ?? query(parameter)
     return {
       database: this.#node.database(param('database') || DATABASE),
-      consistency: checkLevel(asked),
+      reading: {
+        consistency: checkLevel(asked('consistency', 'consistency')),
+        maxStalenessMs: checkCount('maxStalenessMs', asked('max-staleness-ms', 'maxStalenessMs')),
+        after: checkCount('after', asked('after', 'after')),
+      },
       foreignKeyCheck: checkSwitch('foreignKeyCheck', query('foreignKeyCheck')),
       mayWrite: includesRight(right, 'write'),
       signal,
@@ -95,8 +100,15 @@ function checkLevel(asked: string | undefined): Consistency | undefined {
   if (asked === undefined || LEVELS.includes(asked)) return asked as Consistency | undefined
   throw new ColmenaError(
     'ERR_INVALID_ARGUMENT',
-    `the consistency asked for is '${asked}'; it can be none, weak or strong`,
+    `the consistency asked for is '${asked}'; it can be none, lease, weak or strong`,
   )
+}
+
+function checkCount(name: string, asked: string | undefined): number | undefined {
+  if (asked === undefined) return undefined
+  const count = /^\d+$/.test(asked) ? Number(asked) : Number.NaN
+  if (Number.isSafeInteger(count)) return count
+  throw new ColmenaError('ERR_INVALID_ARGUMENT', `${name} is '${asked}'; it is a whole number`)
 }
 
 function checkSwitch(name: string, asked: string | undefined): boolean | undefined {

@@ -7,7 +7,9 @@ import {
   type ConnectionSettings,
   OwnStatements,
   openDatabase,
+  type RowBudget,
   readRows,
+  readRowsWithin,
   refreshSchema,
   runBound,
 } from './connection.ts'
@@ -204,11 +206,13 @@ export class Writer {
   /**
    * Runs a statement that only reads, amid a unit that is tried first: what comes after it draws
    * the random numbers that it will draw where this one does not run.
+   *
+   * @throws StatementFailure ERR_TOO_LARGE for rows beyond the budget; else as {@link run}.
    */
-  look(sql: string, args: StatementArgs): StatementResult {
+  look(sql: string, args: StatementArgs, budget?: RowBudget): StatementResult {
     assert(this.facts(sql).kind === 'read', 'what is only looked at is a read')
     this.#lookOrdinal += 1
-    return this.#run(sql, args, this.#lookOrdinal)
+    return this.#run(sql, args, this.#lookOrdinal, budget)
   }
 
   /** A savepoint of the user's, inside a unit. @throws StatementFailure */
@@ -264,7 +268,7 @@ export class Writer {
     this.#db.close()
   }
 
-  #run(sql: string, args: StatementArgs, ordinal: number): StatementResult {
+  #run(sql: string, args: StatementArgs, ordinal: number, budget?: RowBudget): StatementResult {
     const cached = this.#cache.get(sql) ?? this.#prepare(sql)
     if (this.#storedTime.isStale && !cached.shape.isSchemaStatement) {
       this.#storedTime.install(this.#currentSchema().timeColumns())
@@ -283,7 +287,8 @@ export class Writer {
     let changes = 0n
     let rowid = 0n
     try {
-      if (columns.length > 0) rows = readRows(cached.statement, bindings)
+      if (columns.length > 0 && budget) rows = readRowsWithin(cached.statement, bindings, budget)
+      else if (columns.length > 0) rows = readRows(cached.statement, bindings)
       else ({ changes, rowid } = runBound(cached.statement, bindings))
     } catch (error) {
       this.#guard.disarm()

@@ -156,6 +156,8 @@ describe('the cluster page', () => {
     await page.getByText('Statements may write.').waitFor()
     await run(page, "INSERT INTO birds (name) VALUES ('cuckoo')")
     await page.getByText(/^1 row changed in/).waitFor()
+    await page.getByRole('link', { name: 'Metrics' }).click()
+    await page.getByText('colmena_raft_term').first().waitFor()
     await page.context().close()
   })
 

@@ -50,6 +50,7 @@ export const whole: DemoState = {
   notice: null,
   levels: [
     { level: 'none', p50Ms: 0.04 },
+    { level: 'lease', p50Ms: 0.05 },
     { level: 'weak', p50Ms: 0.61 },
     { level: 'strong', p50Ms: 0.93 },
   ],
@@ -103,6 +104,7 @@ export const twoDown: DemoState = {
   },
   levels: [
     { level: 'none', p50Ms: 0.04 },
+    { level: 'lease', p50Ms: null },
     { level: 'weak', p50Ms: null },
     { level: 'strong', p50Ms: null },
   ],

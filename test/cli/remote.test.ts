@@ -41,7 +41,7 @@ describe('exec', () => {
       [
         ['exec', 'SELECT 1', '--consistency', 'storng'],
         2,
-        /Allowed choices are none, weak, strong/,
+        /Allowed choices are none, lease, weak, strong/,
       ],
       [['stauts'], 2, /Did you mean status/],
     ]

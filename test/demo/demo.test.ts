@@ -207,7 +207,7 @@ describe('the demo', () => {
     })
     assert.deepEqual(
       page.state.levels.map(({ level }) => level),
-      ['none', 'weak', 'strong'],
+      ['none', 'lease', 'weak', 'strong'],
     )
   })
 

@@ -4,13 +4,13 @@ import { fileURLToPath } from 'node:url'
 
 export const root: string = fileURLToPath(new URL('../../', import.meta.url))
 
-/** README.md, ARCHITECTURE.md, CHANGELOG.md and every page in docs/. */
+/** README.md, ARCHITECTURE.md, CHANGELOG.md and every page in docs/ and examples/. */
 export function listPages(): string[] {
   const names = (folder: string): string[] =>
     readdirSync(root + folder)
       .filter((name) => name.endsWith('.md'))
       .map((name) => folder + name)
-  return [...names(''), ...names('docs/')].sort()
+  return [...names(''), ...names('docs/'), ...names('examples/')].sort()
 }
 
 export function readPage(path: string): string {

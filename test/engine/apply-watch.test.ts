@@ -21,8 +21,8 @@ class Fixture {
   readonly watch: ApplyWatch = new ApplyWatch({
     clock: { nowMs: () => this.atMs, wallMs: () => 0, setTimer: () => () => {} },
     applyMsMax: 5_000,
-    oldest: () => this.oldest,
-    running: () => this.running,
+    shared: { applied: () => 0, running: () => this.running },
+    oldestAfter: (index) => ((this.oldest?.index ?? 0) > index ? this.oldest : null),
     warning: (_code, message) => this.warnings.push(message),
     stuck: () => {
       this.stuck += 1

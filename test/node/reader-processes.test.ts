@@ -32,7 +32,7 @@ class FakeChild {
   }
 
   answer(): void {
-    this.handlers.said({ kind: 'rows', results: [] })
+    this.handlers.said({ kind: 'rows', results: [], lastWrite: null })
   }
 }
 
@@ -247,7 +247,7 @@ suite('reader processes', () => {
     const diverged = new ColmenaError('ERR_APPLY_HALTED', 'they differ')
     const core = {
       config: { statementTimeoutMs: 1 },
-      processes: { run: async () => ({ kind: 'rows', results: [] }) },
+      processes: { run: async () => ({ kind: 'rows', results: [], lastWrite: null }) },
       get readers(): never {
         throw diverged
       },

@@ -30,6 +30,7 @@ const FOLLOWER: EngineStatus = {
   terms: [],
   engineMix: 'uniform',
   slowApply: null,
+  format: { local: 1, effective: 1, behind: [] },
 }
 
 /** A follower that is ready, whose threads then say whatever a test wants. */

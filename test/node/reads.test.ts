@@ -1,73 +1,8 @@
 import assert from 'node:assert/strict'
-import { suite, type TestContext, test } from 'node:test'
+import { suite, test } from 'node:test'
 import { ColmenaError } from '../../src/base/errors.ts'
-import { type EngineView, SharedState } from '../../src/base/shared-state.ts'
-import { Deadlines } from '../../src/node/deadlines.ts'
-import { Reads } from '../../src/node/reads.ts'
-
-const LEADING: EngineView = {
-  isLeader: true,
-  term: 2,
-  leader: 1,
-  commit: 10,
-  ownTermCommitted: true,
-  stampMs: 0,
-  applyLagMs: 0,
-  isClosed: false,
-  epoch: 1,
-}
-
-class Rig {
-  readonly shared = new SharedState()
-  readonly asked: { id: number; level: string }[] = []
-  nowMs = 0
-  haltedReason: string | null = null
-  readonly reads: Reads
-
-  constructor(t: TestContext, timeoutMs = 60_000) {
-    const deadlines = new Deadlines(timeoutMs, () => performance.now())
-    t.after(() => deadlines.close())
-    this.reads = new Reads({
-      shared: this.shared,
-      deadlines,
-      electionTimeoutMs: 1000,
-      nowMs: () => this.nowMs,
-      haltedReason: () => this.haltedReason,
-      ask: (id, level) => this.asked.push({ id, level }),
-    })
-  }
-
-  enter(level: 'none' | 'weak' | 'strong', signal?: AbortSignal): Promise<void> | null {
-    const gate = this.reads.enter(level, signal)
-    // Judged later, when the test looks at it.
-    gate?.catch(() => {})
-    return gate
-  }
-
-  apply(applied: number): void {
-    const storage = { generation: 1, databasesEpoch: 1, isDivergent: false, walBytes: 0 }
-    this.shared.publishStorage({ applied, ...storage })
-    if (this.shared.waitedIndex() <= applied) this.reads.applied(applied)
-  }
-
-  answer(at: number, index: number, error: ColmenaError | null = null): void {
-    this.reads.answered(this.asked[at]?.id ?? -1, index, error)
-  }
-}
-
-async function turn(): Promise<void> {
-  await new Promise((resolve) => setImmediate(resolve))
-}
-
-async function isSettled(gate: Promise<void> | null): Promise<boolean> {
-  let settled = false
-  const note = (): void => {
-    settled = true
-  }
-  gate?.then(note, note)
-  await turn()
-  return settled
-}
+import type { EngineView } from '../../src/base/shared-state.ts'
+import { isSettled, LEADING, Rig, turn } from './reads-rig.ts'
 
 suite('reads at level none', () => {
   test('never wait, whoever leads', (t) => {

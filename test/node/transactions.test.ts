@@ -235,6 +235,51 @@ suite('a transaction that reads', () => {
   })
 })
 
+suite('a transaction that reads in a process of its own', () => {
+  test('sees one state, and is over when that is gone', async (t) => {
+    const { db } = await openHere(t)
+    const tx = await db.transaction('deferred', { isolated: true })
+    assert.equal((await tx.execute('SELECT * FROM t')).rows.length, 1)
+    assert.equal((await tx.execute('SELECT * FROM t')).rows.length, 1)
+    await tx.execute('INSERT INTO t (n) VALUES (20)')
+    await tx.commit()
+    const reading = await db.transaction('read', { isolated: true })
+    assert.equal((await reading.execute('SELECT * FROM t')).rows.length, 2)
+    await db.execute('INSERT INTO t (n) VALUES (30)')
+    const gone = { code: 'ERR_TX_ABORTED', retryable: true, message: /was written to since/ }
+    await assert.rejects(reading.execute('SELECT * FROM t'), gone)
+    assert.equal(reading.closed, true)
+  })
+
+  test('is not held up by a statement without end, nor is its node', async (t) => {
+    const { db } = await openHere(t, { statementTimeoutMs: 300 })
+    const tx = await db.transaction('read', { isolated: true })
+    const endless = tx.execute(
+      'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n) SELECT count(*) FROM n',
+    )
+    await assert.rejects(endless, { code: 'ERR_TIMEOUT' })
+    assert.equal((await tx.execute('SELECT * FROM t')).rows.length, 1)
+    await tx.commit()
+  })
+})
+
+suite('a transaction whose ground is taken away', () => {
+  test('is over with its database and with its node', async (t) => {
+    const { node } = await openHere(t)
+    const db = node.database('other')
+    await db.execute('CREATE TABLE o (a)')
+    const tx = await db.transaction()
+    await tx.execute('INSERT INTO o VALUES (1)')
+    await node.dropDatabase('other')
+    await assert.rejects(tx.execute('SELECT 1'), { code: 'ERR_TX_ABORTED', message: /dropped/ })
+    const late = await node.database().transaction()
+    await late.execute('DELETE FROM t')
+    await node.close()
+    await assert.rejects(late.execute('SELECT 1'), { code: 'ERR_CLOSED' })
+    await assert.rejects(late.commit(), { code: 'ERR_CLOSED' })
+  })
+})
+
 suite('a transaction that is used wrongly', () => {
   test('is refused, with a reason, and changes nothing', async (t) => {
     const { db } = await openHere(t)
@@ -303,5 +348,11 @@ suite('a transaction that is used wrongly', () => {
     await assert.rejects(large.execute('UPDATE t SET note = ?', args), { code: 'ERR_TOO_LARGE' })
     const { rows } = await db.execute('SELECT note FROM t')
     assert.deepEqual(rows, [{ note: 'first' }])
+    const reading = await db.transaction()
+    const numbers = 'WITH n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200000)'
+    const all = reading.execute(`${numbers} SELECT i, hex(zeroblob(100)) FROM n`)
+    await assert.rejects(all, { code: 'ERR_TOO_LARGE', message: /read fewer at a time/ })
+    assert.equal((await reading.execute('SELECT 1')).rows.length, 1)
+    reading.close()
   })
 })

@@ -3,7 +3,7 @@
  * beside it for the word to fail. The product knows nothing of it.
  */
 import { BroadcastChannel, threadId, Worker } from 'node:worker_threads'
-import type { StartThread, ThreadName } from '../../src/node/threads.ts'
+import { type StartThread, type ThreadName, watchWorker } from '../../src/node/threads.ts'
 
 const ENTRIES: Readonly<Record<ThreadName, string>> = {
   engine: new URL('../../src/engine/engine-thread.ts', import.meta.url).href,
@@ -31,16 +31,7 @@ export const startFaultyWorker: StartThread = (name, workerData, transfer, handl
     execArgv: [],
     resourceLimits: { maxOldGenerationSizeMb: HEAP_MIB_MAX },
   })
-  worker.on('message', handlers.message)
-  worker.on('messageerror', handlers.failed)
-  worker.on('error', handlers.failed)
-  const exited = new Promise<void>((resolve) => worker.once('exit', () => resolve()))
-  return {
-    post: (message, list) => worker.postMessage(message, list ?? []),
-    terminate: () => void worker.terminate(),
-    unref: () => worker.unref(),
-    exited,
-  }
+  return watchWorker(worker, handlers)
 }
 
 /** Makes a thread of this process, started by {@link startFaultyWorker}, fail. */

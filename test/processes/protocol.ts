@@ -1,6 +1,7 @@
 /** What a test and the processes it starts say to each other. */
 import type {
   CallOptions,
+  Consistency,
   Leader,
   MemberStatus,
   NodeEvents,
@@ -10,8 +11,7 @@ import type {
 
 /** What a process can be asked for: each answers once, or with the error of what it did. */
 export interface NodeCalls {
-  /** `hasFaultyThreads`: its threads can be broken by {@link NodeCalls.breakThread}. */
-  open(options: OpenOptions, hasFaultyThreads?: boolean): Opened
+  open(options: OpenOptions, threads?: Threads): Opened
   execute(sql: string, args?: readonly unknown[], options?: CallOptions): Executed
   copyTo(path: string): void
   batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
@@ -19,6 +19,8 @@ export interface NodeCalls {
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
   transferLeadership(nodeId: string): void
   dropDatabase(name: string): boolean
+  /** To its log, since it was opened. */
+  appendedBytes(): number
   members(): readonly MemberStatus[]
   changeMember(change: 'promote' | 'demote' | 'remove', nodeId: string): void
   startWriters(options: WritersOptions): void
@@ -36,6 +38,9 @@ export interface NodeCalls {
   exit(): void
 }
 
+/** `faulty` ones can be broken by {@link NodeCalls.breakThread}; `newer` ones read format 2. */
+export type Threads = 'faulty' | 'newer'
+
 export interface Opened {
   readonly address: string
   readonly nodeId: string
@@ -45,6 +50,7 @@ export interface Executed {
   readonly rows: readonly Readonly<Record<string, unknown>>[]
   readonly rowsAffected: number
   readonly index: number
+  readonly consistency: Consistency | undefined
 }
 
 export interface WritersOptions {

@@ -22,7 +22,7 @@ function runBench(...args: string[]): SpawnSyncReturns<string> {
 describe('npm run bench', () => {
   const refused: readonly (readonly [string, RegExp, ...string[]])[] = [
     ['an unknown flag', /Unknown option '--fast'/, '--fast'],
-    ['an unknown part', /no part "wirte", only write, read, failover/, '--only', 'wirte'],
+    ['an unknown part', /no part "wirte", only write, transaction, read/, '--only', 'wirte'],
     ['a part that is none, after one that is', /no part "all"/, '--only', 'read', '--only', 'all'],
     ['an unknown thread', /no thread "main", only engine, storage, user/, '--profile', 'main'],
     ['a file where no folder is', /no folder for "none\/a.json"/, '--json', 'none/a.json'],

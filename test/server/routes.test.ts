@@ -158,7 +158,7 @@ describe('a node without a leader', () => {
   it('says so with 503 and when to come back, and reads at level none', async (t) => {
     const ports = await findFreePorts(3)
     const bind = ports.map((port) => `127.0.0.1:${port}`)
-    const fast = { heartbeatMs: 50, electionTimeoutMs: 300 }
+    const fast = { heartbeatMs: 50, electionTimeoutMs: 300, requestTimeoutMs: 3_000 }
     const [a, b, c] = await Promise.all(
       bind.map((address, at) =>
         openNode(t, {
@@ -191,6 +191,14 @@ describe('a node without a leader', () => {
     assert.equal((await ask(url, '/v2/pipeline', { body, ...weaker })).body.results[0].type, 'ok')
     const byQuery = await ask(url, '/db/main/v3/pipeline?consistency=none', { body })
     assert.equal(byQuery.body.results[0].type, 'ok')
+    const young = { 'x-colmena-max-staleness-ms': '0' }
+    const stale = await ask(url, '/v2/pipeline', { body, headers: young })
+    assert.equal(stale.body.results[0].error.code, 'ERR_STALE')
+    const early = await ask(url, `/v2/pipeline?consistency=none&after=${10 ** 9}`, { body })
+    assert.equal(early.body.results[0].error.code, 'ERR_TIMEOUT')
+    for (const bad of ['maxStalenessMs=-1', 'after=soon']) {
+      assertFailure(await ask(url, `/v2/pipeline?${bad}`, { body }), 400, 'ERR_INVALID_ARGUMENT')
+    }
     const misspelt = await ask(url, '/v2/pipeline?consistency=week', { body })
     assertFailure(misspelt, 400, 'ERR_INVALID_ARGUMENT')
     const unclear = await ask(url, '/v2/pipeline?foreignKeyCheck=off', { body })

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SharedState } from '../../src/base/shared-state.ts'
 import { type AnyRule, Invariants } from './invariants.ts'
-import type { SimulatedProcess } from './process.ts'
+import { type SimulatedProcess, WALL_ZERO_MS } from './process.ts'
 
 interface FakeRow {
   readonly index: number
@@ -47,6 +47,17 @@ const breaches: readonly (readonly [AnyRule, string, (invariants: Invariants) =>
     'strong reads',
     'a read that misses a write',
     (invariants) => invariants.strongRead(createProcess('n0'), 5, 4),
+  ],
+  [
+    'known age',
+    'a node that takes its state for younger than it is',
+    (invariants) => {
+      const process = createProcess('n0')
+      invariants.acknowledged('w1', 3)
+      const mark = { index: 2, atMs: 1, wallMs: WALL_ZERO_MS + 1_001 }
+      process.shared.publishMarks(mark, undefined)
+      invariants.stepped(process)
+    },
   ],
   [
     'durability',
@@ -93,7 +104,7 @@ const breaches: readonly (readonly [AnyRule, string, (invariants: Invariants) =>
 describe('the rules of lives', () => {
   for (const [rule, what, breach] of breaches) {
     it(`${rule}: find ${what}`, () => {
-      const invariants = new Invariants([])
+      const invariants = new Invariants([], () => 1_000)
       breach(invariants)
       assert.deepEqual(
         invariants.violations.map((violation) => violation.split(':')[0]),
@@ -103,7 +114,7 @@ describe('the rules of lives', () => {
   }
 
   it('are content with writes that are there once', () => {
-    const invariants = new Invariants([])
+    const invariants = new Invariants([], () => 1_000)
     invariants.acknowledged('w1', 1)
     const rows = [{ index: 1, text: 'w1' }]
     invariants.judge([createProcess('n0', rows), createProcess('n1', rows)])

@@ -1,14 +1,19 @@
 import { crc32 } from 'node:zlib'
+import type { FreshMark } from '../../src/base/shared-state.ts'
 import type { Entry, Message } from '../../src/raft/types.ts'
 import { Consensus, type ConsensusState, type Rule } from './consensus.ts'
-import type { ProcessWatcher, SimulatedProcess } from './process.ts'
+import { type ProcessWatcher, type SimulatedProcess, WALL_ZERO_MS } from './process.ts'
 
 interface Published {
   readonly shared: unknown
   readonly term: number
   readonly commit: number
   readonly applied: number
+  readonly mark: FreshMark | null
 }
+
+/** As `reads.ts` has it, of the election timeout that processes here have. */
+const LEASE_MS = 900
 
 /** Rules of consensus, of what processes show, and of what writers and readers were told. */
 export type AnyRule =
@@ -16,6 +21,7 @@ export type AnyRule =
   | 'published state'
   | 'state-machine safety'
   | 'strong reads'
+  | 'known age'
   | 'durability'
   | 'answers'
   | 'equal databases'
@@ -27,13 +33,17 @@ export type ReachedState =
   | ConsensusState
   | 'a leader lost power'
   | 'a follower answered a strong read'
+  | 'a lease was good without a leader'
 
 /** What must hold after every event, and what must hold at the end. */
 export class Invariants implements ProcessWatcher {
   readonly #consensus: Consensus
   readonly #applied = new Map<number, number>()
   readonly #published = new Map<SimulatedProcess, Published>()
+  readonly #nowMs: () => number
   readonly #acknowledged = new Map<string, number>()
+  /** When the highest acknowledged index rose, and to what. */
+  readonly #acknowledgments: { readonly atMs: number; readonly index: number }[] = []
   readonly #rejected = new Set<string>()
   readonly #reached = new Set<ReachedState>()
   /** Of each rule that broke, how it first did. */
@@ -44,7 +54,8 @@ export class Invariants implements ProcessWatcher {
   acknowledgedIndex = 0
   snapshots = 0
 
-  constructor(processes: readonly SimulatedProcess[]) {
+  constructor(processes: readonly SimulatedProcess[], nowMs: () => number) {
+    this.#nowMs = nowMs
     this.#consensus = new Consensus(processes, (rule, message) => this.broke(rule, message))
   }
 
@@ -89,8 +100,9 @@ export class Invariants implements ProcessWatcher {
   stepped(process: SimulatedProcess): void {
     this.#consensus.stepped(process)
     const { shared, name } = process
-    const { term, commit } = shared.readEngine()
-    const now = { shared, term, commit, applied: shared.applied() }
+    const { term, commit, leader, isClosed } = shared.readEngine()
+    const mark = shared.markWithin(Number.MAX_SAFE_INTEGER)
+    const now = { shared, term, commit, applied: shared.applied(), mark }
     const before = this.#published.get(process)
     if (before !== undefined && before.shared === shared) {
       for (const what of ['term', 'commit', 'applied'] as const) {
@@ -99,6 +111,20 @@ export class Invariants implements ProcessWatcher {
       }
     }
     this.#published.set(process, now)
+    if (mark === null) return
+    if (mark.atMs !== before?.mark?.atMs) this.#checkMark(process, mark)
+    const isLease = mark.index <= now.applied && this.#nowMs() - toMs(mark) < LEASE_MS
+    if (isLease && leader === 0 && !isClosed) this.reach('a lease was good without a leader')
+  }
+
+  /** What a process calls the age of its state is never too young: a write would be missed. */
+  #checkMark({ name }: SimulatedProcess, mark: FreshMark): void {
+    const atMs = toMs(mark)
+    const acknowledged = this.#acknowledgments.findLast((before) => before.atMs < atMs)
+    if (acknowledged === undefined || acknowledged.index <= mark.index) return
+    const { index } = acknowledged
+    const what = `as of ${atMs} ms all is at ${mark.index}, but ${index} was acknowledged`
+    this.broke('known age', `${name} holds that ${what}`)
   }
 
   sent(process: SimulatedProcess, message: Message): void {
@@ -121,7 +147,9 @@ export class Invariants implements ProcessWatcher {
 
   acknowledged(text: string, index: number): void {
     this.#acknowledged.set(text, index)
-    this.acknowledgedIndex = Math.max(this.acknowledgedIndex, index)
+    if (index <= this.acknowledgedIndex) return
+    this.acknowledgedIndex = index
+    this.#acknowledgments.push({ atMs: this.#nowMs(), index })
   }
 
   wasAcknowledged(text: string): boolean {
@@ -179,4 +207,9 @@ export class Invariants implements ProcessWatcher {
       this.broke('answers', `${name} has ${text}, which was refused for good`)
     }
   }
+}
+
+/** On the simulation's own clock. */
+function toMs({ wallMs }: FreshMark): number {
+  return wallMs - WALL_ZERO_MS
 }

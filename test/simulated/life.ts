@@ -54,7 +54,7 @@ export class Life {
     this.#options = options
     this.#random = new SeededRandom(options.seed)
     const shape = this.#random.stream('shape')
-    this.#invariants = new Invariants(this.#processes)
+    this.#invariants = new Invariants(this.#processes, () => this.#timeline.nowMs)
     this.#network = new SimulatedNetwork(this.#timeline, this.#random.stream('network'), {
       latencyMsMin: 0.2,
       latencyMsMax: shape.pick([1, 5, 40]),

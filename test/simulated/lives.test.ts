@@ -25,6 +25,7 @@ const AIMS: readonly ReachedState[] = [
   'a follower answered a strong read',
   'a joint configuration',
   'a leader lost power',
+  'a lease was good without a leader',
   'a snapshot took the place of a log',
   'an old leader was overwritten',
 ]

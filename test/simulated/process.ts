@@ -47,6 +47,9 @@ export interface ProcessOptions {
   readonly skipsSync: boolean
 }
 
+/** What every machine's calendar shows when a simulation begins. */
+export const WALL_ZERO_MS = 1_700_000_000_000
+
 /** As many unanswered writes as a node lets out at once, and some more. */
 const PENDING_MAX = 16
 
@@ -221,7 +224,7 @@ export class SimulatedProcess implements ConsensusNode {
     return {
       clock: {
         nowMs: () => network.timeline.nowMs * this.clockRate,
-        wallMs: () => 1_700_000_000_000 + network.timeline.nowMs,
+        wallMs: () => WALL_ZERO_MS + network.timeline.nowMs,
         setTimer: (delayMs, fire) => plan(delayMs / this.clockRate, fire),
       },
       random: random.stream(`engine/${life}`),

@@ -2,6 +2,7 @@
  * Compiled, never run: what must type-check and what must not. A line that must not has an
  * expectation above it, so the compiler fails when it begins to.
  */
+import type * as libsql from '@libsql/client'
 import type {
   CallOptions,
   ColmenaNode,
@@ -14,36 +15,6 @@ import type {
 } from '../../src/index.ts'
 import { ColmenaError, type ErrorCode, open, SqlError, withConsistency } from '../../src/index.ts'
 
-/** The part of libsql's client that a database has too, in its own terms. */
-interface ForeignRow {
-  length: number
-  [index: number]: null | string | number | bigint | ArrayBuffer
-  [name: string]: null | string | number | bigint | ArrayBuffer
-}
-interface ForeignResultSet {
-  columns: Array<string>
-  columnTypes: Array<string>
-  rows: Array<ForeignRow>
-  rowsAffected: number
-  lastInsertRowid: bigint | undefined
-  toJSON(): unknown
-}
-type ForeignValue = null | string | number | bigint | ArrayBuffer | boolean | Uint8Array | Date
-type ForeignArgs = Array<ForeignValue> | Record<string, ForeignValue>
-type ForeignStatement = { sql: string; args?: ForeignArgs } | string
-interface ForeignClient {
-  execute(statement: ForeignStatement): Promise<ForeignResultSet>
-  execute(sql: string, args?: ForeignArgs): Promise<ForeignResultSet>
-  batch(
-    statements: Array<ForeignStatement | [string, ForeignArgs?]>,
-    mode?: 'write' | 'read' | 'deferred',
-  ): Promise<Array<ForeignResultSet>>
-  executeMultiple(sql: string): Promise<void>
-  close(): void
-  closed: boolean
-  protocol: string
-}
-
 declare const db: Database
 declare const node: ColmenaNode
 
@@ -51,7 +22,12 @@ declare const node: ColmenaNode
 type Same<A, B> = (<T>() => T extends A ? 1 : 2) extends <T>() => T extends B ? 1 : 2 ? true : false
 function same<A, B>(_proof: Same<A, B>): void {}
 
-export const client: ForeignClient = db
+/** What takes libsql's client takes a database: the whole of it, against libsql's own types. */
+export const client: libsql.Client = db
+export const transaction: Promise<libsql.Transaction> = db.transaction('deferred')
+export const result: Promise<libsql.ResultSet> = db.execute('SELECT 1')
+declare const failure: SqlError
+export const error: libsql.LibsqlBatchError = failure
 
 export async function rowTypes(): Promise<void> {
   const plain = await db.execute('SELECT 1')

@@ -1,7 +1,7 @@
 /** How the cluster page speaks with the node that serves it; relative, so any prefix will do. */
 
 export type Right = 'read' | 'write' | 'admin'
-export type Level = 'none' | 'weak' | 'strong'
+export type Level = 'none' | 'lease' | 'weak' | 'strong'
 
 const tokenKey = 'colmena-token'
 
@@ -22,6 +22,13 @@ export function makeHeaders(token: string | null): Record<string, string> {
 export async function readRight(token: string | null): Promise<Right | null> {
   const response = await fetch('status', { headers: makeHeaders(token) })
   return response.ok ? (response.headers.get('x-colmena-right') as Right | null) : null
+}
+
+/** A page of its own for what a plain link could not show: no link carries a token. */
+export async function openMetrics(token: string): Promise<void> {
+  const response = await fetch('metrics', { headers: makeHeaders(token) })
+  const text = new Blob([await response.text()], { type: 'text/plain' })
+  location.assign(URL.createObjectURL(text))
 }
 
 /** A value as the libSQL protocol writes it. */

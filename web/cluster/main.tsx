@@ -8,7 +8,7 @@ import type { NodeStatus } from '../../src/index.ts'
 import { formatSpan } from '../shared/format.ts'
 import { RoleMark } from '../shared/marks.tsx'
 import { Head, type Report, reportLink, Strip } from '../shared/parts.tsx'
-import { keepToken, type Right, readRight, readToken } from './api.ts'
+import { keepToken, openMetrics, type Right, readRight, readToken } from './api.ts'
 import { Members, Terms } from './members.tsx'
 import { QueryBox } from './query.tsx'
 import { Databases, LogState, Slow, Warnings } from './state.tsx'
@@ -38,7 +38,9 @@ function Page(): JSX.Element {
       <Head>
         {status !== null && <span class="soft">version {status.version}</span>}
         <nav aria-label="More">
-          <a href="metrics">Metrics</a>
+          <a href="metrics" onClick={(event) => showMetrics(event, token)}>
+            Metrics
+          </a>
           <a href="README.md">Docs</a>
         </nav>
       </Head>
@@ -72,6 +74,12 @@ function Page(): JSX.Element {
       </main>
     </>
   )
+}
+
+function showMetrics(event: Event, token: string | null): void {
+  if (token === null) return
+  event.preventDefault()
+  void openMetrics(token)
 }
 
 function useRight(token: string | null, state: ClusterView['link']['state']): Right | null {
@@ -110,7 +118,7 @@ function describe({ link, lastHeard, status }: ClusterView): Report {
     return { kind: 'broken', title: 'This node applies nothing.', text: status.haltedReason }
   }
   if (status.leader === null) {
-    const text = 'Writes wait, and so do reads of level weak and strong. Level none works.'
+    const text = 'Writes wait, and so do reads of all levels but none, lease after a moment.'
     return { kind: 'broken', title: 'No leader is known here.', text }
   }
   if (status.notReadyReason !== null) {

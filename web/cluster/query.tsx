@@ -21,6 +21,7 @@ type Outcome =
 
 const levels: Readonly<Record<Level, string>> = {
   none: 'none: what this node has',
+  lease: 'lease: the same, if it is young',
   weak: 'weak: what the leader has',
   strong: 'strong: linearizable',
 }

@@ -41,6 +41,11 @@ const levelRows = [
     sees: 'what this node has, at least all that was written through it',
   },
   {
+    level: 'lease',
+    withoutLeader: 'for one election timeout',
+    sees: 'what this node has, at most one election timeout old; else as weak',
+  },
+  {
     level: 'weak',
     withoutLeader: 'no: ERR_NO_LEADER',
     sees: 'all that the leader had committed when asked; the default',

@@ -43,8 +43,9 @@ export async function runControl(control: Control, run: Run): Promise<StatementR
   if (control.kind === 'begin') {
     if (transaction !== null) throw refused('cannot start a transaction within a transaction')
     const mode = mayWrite ? control.mode : 'read'
-    const { consistency, exactNumbers } = options
-    stream.transaction = await database.transaction(mode, { consistency, exactNumbers })
+    // It outlives this request, and so its signal.
+    const { signal: _, ...asked } = options
+    stream.transaction = await database.transaction(mode, asked)
     return NOTHING
   }
   if (transaction === null) throw refused(`cannot ${control.kind} - no transaction is active`)

@@ -8,21 +8,6 @@ export interface HranaError {
   readonly outcome: Outcome
 }
 
-/** SQLite's primary result codes by number, as libsql's client knows them. */
-const SQLITE_CODES: ReadonlyMap<number, string> = new Map([
-  [1, 'SQLITE_ERROR'],
-  [5, 'SQLITE_BUSY'],
-  [7, 'SQLITE_NOMEM'],
-  [8, 'SQLITE_READONLY'],
-  [9, 'SQLITE_INTERRUPT'],
-  [13, 'SQLITE_FULL'],
-  [18, 'SQLITE_TOOBIG'],
-  [19, 'SQLITE_CONSTRAINT'],
-  [20, 'SQLITE_MISMATCH'],
-  [23, 'SQLITE_AUTH'],
-  [25, 'SQLITE_RANGE'],
-])
-
 /** A client that knows the protocol alone sees only the message: it must say what to do. */
 const WORDS: Readonly<Record<Outcome, string>> = {
   'not-applied': 'retryable: nothing was applied',
@@ -48,8 +33,9 @@ export function toHranaError(error: unknown): HranaError {
   }
   if (!isColmenaError(error)) throw error
   const { retryable, outcome } = error
-  if ('sqliteCode' in error && 'sqliteMessage' in error) {
-    const code = SQLITE_CODES.get(Number(error.sqliteCode) & 0xff) ?? 'SQLITE_UNKNOWN'
+  if ('extendedCode' in error && 'sqliteMessage' in error) {
+    // The protocol has the first two words of the name: SQLITE_CONSTRAINT.
+    const code = String(error.extendedCode).split('_', 2).join('_')
     return { message: `SQLite error: ${error.sqliteMessage}`, code, retryable, outcome }
   }
   const isPlain = outcome === 'not-applied' && !retryable

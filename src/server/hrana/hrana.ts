@@ -5,7 +5,7 @@
  * and time. Leaves to its caller: HTTP, tokens, the size and JSON of bodies, and stopping long
  * statements.
  */
-import { type CallOptions, ColmenaError, type Consistency, type Database } from '../../index.ts'
+import { type CallOptions, ColmenaError, type Database } from '../../index.ts'
 import { batchLines, line, runBatch } from './batch.ts'
 import { type HranaError, invalid, toHranaError } from './failure.ts'
 import { HRANA_LIMITS, type HranaLimits } from './limits.ts'
@@ -15,11 +15,14 @@ import { describeStatement, runSequence, runStatement } from './statement.ts'
 import { type Stream, StreamTable } from './streams.ts'
 import { findTransaction } from './transaction.ts'
 
+/** The options of a call that say what a read must see. */
+export type ReadingOptions = Pick<CallOptions, 'consistency' | 'maxStalenessMs' | 'after'>
+
 /** Who asks, of which database, and how. */
 export interface HranaContext {
   readonly database: Database
-  /** The level of its reads; undefined leaves it to the handle. */
-  readonly consistency?: Consistency | undefined
+  /** What its reads ask for; what is left out is for the handle to say. */
+  readonly reading?: ReadingOptions | undefined
   /** Whether all foreign keys must hold after a batch that runs without them. */
   readonly foreignKeyCheck?: boolean | undefined
   /** Without it every statement that writes is refused. */
@@ -115,8 +118,8 @@ export class HranaStreams {
 
   #start(baton: string | null, context: HranaContext): Run {
     if (this.#isClosed) throw new ColmenaError('ERR_CLOSED', 'this server is closed')
-    const { database, consistency, foreignKeyCheck, mayWrite, signal } = context
-    const options: CallOptions = { consistency, signal, exactNumbers: true, isolated: true }
+    const { database, reading, foreignKeyCheck, mayWrite, signal } = context
+    const options: CallOptions = { ...reading, signal, exactNumbers: true, isolated: true }
     const budget = new AnswerBudget(this.#limits.answerBytesMax)
     const stream = this.#streams.open(baton, database.name)
     const { nowMs } = this.#options
