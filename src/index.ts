@@ -63,6 +63,7 @@ export {
   type ResultSet,
   type Row,
   type SignalOptions,
+  type SlowApply,
   type SlowStatement,
   type StatementDescription,
   type TermStatus,

@@ -36,6 +36,14 @@ export interface StorageView {
   readonly walBytes: number
 }
 
+/** Which statement of which entry; 0 for none yet. */
+export interface RunningStatement {
+  readonly index: number
+  /** From 0 on, as the statement in its unit. */
+  readonly unit: number
+  readonly statement: number
+}
+
 /**
  * One moment on this node's own clocks, and an index that holds every write that was acknowledged
  * anywhere before that moment. It can't become false, only old.
@@ -56,7 +64,8 @@ const WAIT_AT = STORAGE_AT + STORAGE_FIELDS
 const COMMITS_AT = WAIT_AT + 1
 const MARKS_AT = COMMITS_AT + 2
 const MARK_FIELDS = 3
-const LENGTH = MARKS_AT + 2 * MARK_FIELDS
+const RUNNING_AT = MARKS_AT + 2 * MARK_FIELDS
+const LENGTH = RUNNING_AT + 3
 const NO_WAIT = 2n ** 62n
 
 export class SharedState {
@@ -159,6 +168,21 @@ export class SharedState {
   /** Even, and the same as before: no database has changed in between. */
   commits(): number {
     return Number(Atomics.load(this.#cells, COMMITS_AT))
+  }
+
+  /** For the storage thread alone: it begins to run a statement of an entry. */
+  setRunning({ index, unit, statement }: RunningStatement): void {
+    Atomics.store(this.#cells, RUNNING_AT, BigInt(index))
+    Atomics.store(this.#cells, RUNNING_AT + 1, BigInt(unit))
+    Atomics.store(this.#cells, RUNNING_AT + 2, BigInt(statement))
+  }
+
+  /** The statement that runs, or ran last. No lock: what matters has stood there for seconds. */
+  running(): RunningStatement {
+    const [index, unit, statement] = [0, 1, 2].map((cell) =>
+      Number(Atomics.load(this.#cells, RUNNING_AT + cell)),
+    ) as [number, number, number]
+    return { index, unit, statement }
   }
 
   /** For the engine thread alone: what is applied, and what will be next. */

@@ -28,3 +28,8 @@ export class ApplyCounts {
     return { entries: this.#entries, groupMs: this.#groupMs.value() }
   }
 }
+
+/** Of a node that has applied nothing. */
+export function emptyApplyMetrics(): ApplyMetrics {
+  return new ApplyCounts().value()
+}

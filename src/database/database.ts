@@ -6,7 +6,7 @@
  * Leaves to others: what is committed and when (`engine/`), the log, the network, and what SQL may
  * say (`sqlite/`).
  */
-export type { ApplyMetrics } from './apply-metrics.ts'
+export { type ApplyMetrics, emptyApplyMetrics } from './apply-metrics.ts'
 export type { CopiedFile } from './generation.ts'
 export { isDatabaseName, SYSTEM } from './generation.ts'
 export type { ExpectedSnapshot } from './generation-files.ts'

@@ -1,3 +1,4 @@
+import type { RunningStatement } from '../base/shared-state.ts'
 import { shortenSql } from '../base/short-sql.ts'
 
 /** A write statement that took long, failed or not. */
@@ -18,12 +19,20 @@ const SHARING_MAX = 16
 export class StatementWatch {
   readonly #slowMs: number
   readonly #nowMs: () => number
+  readonly #running: (statement: RunningStatement) => void
+  #place = { index: 0, unit: 0, statement: -1 }
   #sinceMs = 0
   /** Started since the last look. */
   #unseen: string[] = []
   #slow: SlowWrite[] = []
 
-  constructor(slowMs: number, nowMs: () => number) {
+  /** `running` is told of each statement before it runs: it may never end. */
+  constructor(
+    slowMs: number,
+    nowMs: () => number,
+    running: (statement: RunningStatement) => void = () => {},
+  ) {
+    this.#running = running
     this.#slowMs = slowMs
     this.#nowMs = nowMs
   }
@@ -34,7 +43,14 @@ export class StatementWatch {
     this.#sinceMs = this.#nowMs()
   }
 
+  /** The statements of a unit of an entry begin. */
+  enters(index: number, unit: number): void {
+    this.#place = { index, unit, statement: -1 }
+  }
+
   starts(sql: string): void {
+    this.#place.statement += 1
+    this.#running(this.#place)
     this.#unseen.push(sql)
   }
 

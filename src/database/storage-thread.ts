@@ -84,7 +84,8 @@ class StorageThread {
     this.#shared = new SharedState(data.shared)
     this.#walBounds = data.walBounds ?? WAL_BOUNDS
     const { dataDir, generation, ownOrigin, writer, genesis } = data
-    this.#statements = new StatementWatch(data.slowMs, () => performance.now())
+    const running = this.#shared.setRunning.bind(this.#shared)
+    this.#statements = new StatementWatch(data.slowMs, () => performance.now(), running)
     const directory = join(dataDir, 'db')
     const options = { directory, generation, ownOrigin, writer, watch: this.#statements }
     this.#replica = genesis ? Replica.create(options, genesis) : Replica.open(options)

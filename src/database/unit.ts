@@ -76,6 +76,7 @@ export function runUnit(
     return verdict
   }
   const results: StatementResult[] = []
+  watch?.enters(placed.index, ordinal)
   try {
     for (const statement of statements) {
       watch?.starts(statement.sql)

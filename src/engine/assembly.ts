@@ -179,7 +179,8 @@ export function createApplyWatch(
   return new ApplyWatch({
     clock,
     applyMsMax: APPLY_MS_MAX,
-    oldest: () => applying.oldestAfter(shared.applied()),
+    shared,
+    oldestAfter: (index) => applying.oldestAfter(index),
     warning: (code, message) => toUser({ kind: 'warning', code, message }),
     stuck: () => {
       if (raft.role === 'leader') transferAway()

@@ -67,7 +67,7 @@ export class Core {
   readonly handling: Handling
   readonly #parts: CoreParts
   readonly #compaction: Compaction
-  readonly #applyWatch: ApplyWatch
+  readonly applyWatch: ApplyWatch
   readonly #removalWatch: RemovalWatch
   readonly #saving: Saving
   readonly #view: View
@@ -123,7 +123,7 @@ export class Core {
     this.amnesia = createAmnesia(parts, this.raft, (id) => nodeId(id) ?? String(id))
     this.mix = createMix(parts, this.membership)
     this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership)
-    this.#applyWatch = createApplyWatch(parts, this.raft, this.applying, () => this.transferAway())
+    this.applyWatch = createApplyWatch(parts, this.raft, this.applying, () => this.transferAway())
     this.#saving = new Saving({
       raft: this.raft,
       log: parts.log,
@@ -252,7 +252,7 @@ export class Core {
     this.membership.tick()
     this.snapshots.tick()
     this.#compaction.tick()
-    this.#applyWatch.tick()
+    this.applyWatch.tick()
     this.#removalWatch.tick()
     this.mix.tick()
     this.formats.tick()

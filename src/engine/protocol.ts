@@ -234,6 +234,7 @@ export interface EngineStatus {
   readonly snapshotsReceived: number
   readonly terms: readonly TermStatus[]
   readonly engineMix: 'uniform' | 'mixed'
+  readonly slowApply: SlowApply | null
   readonly format: FormatStatus
 }
 
@@ -245,6 +246,15 @@ export interface FormatStatus {
   readonly effective: number
   /** Node ids of members that read less than this node, as they last said. */
   readonly behind: readonly string[]
+}
+
+/** An entry whose apply takes long. */
+export interface SlowApply {
+  readonly index: number
+  /** Null for what is no write. */
+  readonly database: string | null
+  /** The beginning of the statement that runs; or what the entry is instead. */
+  readonly sql: string
 }
 
 /** The engine worker's `workerData`. */

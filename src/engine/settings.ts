@@ -15,7 +15,7 @@ export const FORMATS: { readonly formatMin: number; readonly formatMax: number }
 export const TICKS_PER_HEARTBEAT = 2
 
 /** An entry that takes longer to apply is reported, in milliseconds. */
-export const APPLY_MS_MAX = 10_000
+export const APPLY_MS_MAX = 5_000
 
 /** The consensus core's settings, out of the node's. */
 export function raftConfig(

@@ -38,6 +38,7 @@ export function engineStatus(parts: StatusParts): EngineStatus {
     snapshotsReceived: snapshots.receivedCount,
     terms: core.terms.list(),
     engineMix: core.mix.isMixed ? 'mixed' : 'uniform',
+    slowApply: core.applyWatch.slow,
     format: formatStatus(core, transport),
   }
 }

@@ -1,5 +1,5 @@
 import type { DatabaseStatus } from '../database/database.ts'
-import type { EngineStatus, FormatStatus, TermStatus } from '../engine/engine.ts'
+import type { EngineStatus, FormatStatus, SlowApply, TermStatus } from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
 import { notReadyReason, refusalOfWrites } from './readiness.ts'
 import { packageVersion } from './version.ts'
@@ -46,6 +46,8 @@ export interface NodeStatus {
     /** Of the write-ahead file alone: it grows while an open read holds an old snapshot. */
     readonly walBytes: number
   }[]
+  /** The log entry whose statements have run for more than 5 s, null while there is none. */
+  readonly slowApply: SlowApply | null
   readonly logBytes: number
   readonly counters: {
     readonly writes: number
@@ -99,6 +101,7 @@ export function createStatus(
     staleReason: refusalOfWrites(applying)?.message ?? null,
     haltedReason,
     databases: databases.map(({ name, sizeBytes, walBytes }) => ({ name, sizeBytes, walBytes })),
+    slowApply: engine.slowApply,
     logBytes: engine.logBytes,
     counters: {
       writes: core.writes.count,

@@ -1,4 +1,5 @@
-import { type StorageStatus, SYSTEM } from '../database/database.ts'
+import { isColmenaError } from '../base/errors.ts'
+import { emptyApplyMetrics, type StorageStatus, SYSTEM } from '../database/database.ts'
 import { settlesWithin } from './patience.ts'
 import type { Requests } from './requests.ts'
 
@@ -11,7 +12,7 @@ export interface StorageQueriesOptions {
 
 /**
  * What the storage thread says of itself. While a statement keeps that thread, just when one wants
- * to know how a node is, it is what it said last.
+ * to know how a node is, it is what it said last, or nothing if it never did.
  */
 export class StorageQueries {
   readonly #options: StorageQueriesOptions
@@ -25,7 +26,7 @@ export class StorageQueries {
   async status(signal: AbortSignal | undefined): Promise<StorageStatus> {
     const asking = this.#ask(signal)
     const lastSaid = this.#lastSaid
-    if (lastSaid === null) return asking
+    if (lastSaid === null) return asking.catch(nothingSaid)
     // The answer may come when nobody waits for it any more, and so may its failure.
     asking.catch(() => {})
     return (await settlesWithin(asking, this.#options.patienceMs)) ?? lastSaid
@@ -38,4 +39,10 @@ export class StorageQueries {
     this.#lastSaid = { ...status, databases }
     return this.#lastSaid
   }
+}
+
+/** A node that is stuck from its start on must still be able to say so. */
+function nothingSaid(error: unknown): StorageStatus {
+  if (!isColmenaError(error) || error.code !== 'ERR_TIMEOUT') throw error
+  return { databases: [], apply: emptyApplyMetrics() }
 }

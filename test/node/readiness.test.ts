@@ -29,6 +29,7 @@ const FOLLOWER: EngineStatus = {
   snapshotsReceived: 0,
   terms: [],
   engineMix: 'uniform',
+  slowApply: null,
   format: { local: 1, effective: 1, behind: [] },
 }
 

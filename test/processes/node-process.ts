@@ -56,6 +56,9 @@ const handlers: Handlers = {
     }
     return Promise.all(Array.from({ length: callers }, () => node().once(key, options, work)))
   },
+  copyTo: async (path) => {
+    await node().database().copyTo(path, { consistency: 'none' })
+  },
   batch: async (statements) => {
     const results = await node()
       .database()

@@ -24,6 +24,7 @@ export interface NodeCalls {
   lock(key: string, options: LockOptions): number
   /** Each caller's result; the work notes its run in the table `runs`. */
   once(options: OnceCallers): readonly unknown[]
+  copyTo(path: string): void
   batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
   status(): NodeStatus
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
