@@ -183,13 +183,11 @@ suite('schema', () => {
       view.as(knex('pet').where({ kind: 'cat' }))
     })
     assert.equal((await knex('cats')).length, 2)
-    await knex.schema.dropView('cats')
   })
 
   test('renames and drops tables', async (t) => {
     const { knex } = await withPeople(t)
     await knex.schema.renameTable('pet', 'animal')
-    assert.equal((await knex('animal')).length, 3)
     await knex.schema.dropTable('animal')
     await knex.schema.dropTableIfExists('animal')
     assert.equal(await knex.schema.hasTable('animal'), false)
@@ -575,6 +573,18 @@ suite('migrations', () => {
     assert.equal(await knex.schema.hasTable('post'), false)
     const [completed] = await knex.migrate.list(sourceOf())
     assert.deepEqual(completed, [])
+  })
+
+  test('make a table anew that others refer to, outside of a transaction', async (t) => {
+    const { knex } = await withPeople(t)
+    const alone = {
+      up: (db: Knex.Knex) => db.schema.alterTable('person', (table) => table.dropColumn('age')),
+      down: async () => {},
+      config: { transaction: false },
+    }
+    await knex.migrate.latest(sourceOf({ '1_alone': alone }))
+    assert.equal(await knex.schema.hasColumn('person', 'age'), false)
+    assert.equal((await knex('pet')).length, 3)
   })
 
   test('leave our own tables alone, and out of sight', async (t) => {

@@ -57,6 +57,8 @@ function compileBlocks(folderName: string, blocks: ReadonlyMap<string, string>):
       paths: {
         colmena: ['../../../src/index.ts'],
         'colmena/server': ['../../../src/server/server.ts'],
+        'colmena/kysely': ['../../../src/dialects/kysely.ts'],
+        'colmena/knex': ['../../../src/dialects/knex.ts'],
       },
       // A reader's snippet may leave a variable for the reader.
       noUnusedLocals: false,

@@ -208,6 +208,24 @@ describe('the package is loaded', () => {
     assert.equal(stdout, 'true 0\ncreateHandler createServer true\n')
   })
 
+  it('with its dialects, which want their tools only when they are used', async () => {
+    const program = `
+      const { ColmenaDialect } = require('colmena/kysely')
+      const { knexClient } = require('colmena/knex')
+      for (const use of [() => new ColmenaDialect({}), () => knexClient({})]) {
+        try {
+          use()
+        } catch ({ code, message }) {
+          console.log(code, message.split(': ').at(-1))
+        }
+      }`
+    write(consumer, { 'dialects.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['dialects.cjs'])
+    assert.equal(stderr, '')
+    const missing = ['kysely', 'knex'].map((name) => `ERR_MISSING_PACKAGE npm install ${name}\n`)
+    assert.equal(stdout, missing.join(''))
+  })
+
   it('brings the command', async () => {
     const bin = join(consumer, 'node_modules/.bin/colmena')
     assert.ok(existsSync(bin), 'npm links it')
