@@ -384,15 +384,14 @@ export class Database {
     return this.#core.readers.database(this.name, this.#doubleQuotedStrings)
   }
 
-  /** A caller who tells integers from doubles gets them told apart. */
   #integers({ exactNumbers }: CallOptions): IntMode {
     return exactNumbers ? 'bigint' : this.#intMode
   }
 
   /** Bound when the call is made: later, other contexts are at work. */
-  #level({ consistency, maxStalenessMs }: CallOptions): Consistency {
-    if (maxStalenessMs !== undefined) return 'none'
-    return consistency ?? this.#pinned ?? scopedConsistency() ?? this.#consistency
+  #level({ consistency, maxStalenessMs: bound }: CallOptions): Consistency {
+    const own = bound === undefined ? consistency : 'none'
+    return own ?? this.#pinned ?? scopedConsistency() ?? this.#consistency
   }
 }
 
