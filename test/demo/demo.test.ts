@@ -203,7 +203,7 @@ describe('the demo', () => {
 
   it('measures the levels on a follower', async () => {
     await page.untilState('all are measured', ({ levels }) => {
-      return levels.length === 3 && levels.every(({ p50Ms }) => (p50Ms ?? 0) > 0)
+      return levels.length === 4 && levels.every(({ p50Ms }) => (p50Ms ?? 0) > 0)
     })
     assert.deepEqual(
       page.state.levels.map(({ level }) => level),

@@ -58,7 +58,7 @@ suite('metrics', () => {
     checkHistogram(writes.committedMs)
     checkHistogram(writes.appliedMs)
     assert.equal(writes.appliedMs.count, 3)
-    assert.deepEqual(reads.counts, { none: 2, weak: 1, strong: 1 })
+    assert.deepEqual(reads.counts, { none: 2, lease: 0, weak: 1, strong: 1 })
     assert.deepEqual(reads.errors, { ERR_SQL: 1 })
     assert.deepEqual(
       [reads.latencyMs.none.count, reads.latencyMs.weak.count, reads.latencyMs.strong.count],
