@@ -35,8 +35,13 @@ export type CommandKind = keyof typeof COMMAND_KINDS
 const KIND_NAMES = new Map<number, CommandKind>(
   Object.entries(COMMAND_KINDS)
     .map(([name, number]): [number, CommandKind] => [number, name as CommandKind])
-    .filter(([, name]) => SINCE[name] <= COMMAND_FORMAT),
+    .filter(([, name]) => hasKind(COMMAND_FORMAT, name)),
 )
+
+/** Whether all who read that format read a payload of that kind. */
+export function hasKind(format: number, kind: CommandKind): boolean {
+  return SINCE[kind] <= format
+}
 
 /** Four bytes: magic, kind, and the oldest format that has it. */
 export function writeEnvelope(writer: ByteWriter, kind: CommandKind): void {

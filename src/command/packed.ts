@@ -1,6 +1,8 @@
 import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
-import { readEnvelope, writeEnvelope } from './envelope.ts'
+import { hasKind, readEnvelope, writeEnvelope } from './envelope.ts'
+import { commandKind } from './kind.ts'
+import { decodeWriteHeader, type RoutedWrite } from './write.ts'
 
 /** Less is not worth the time. */
 const PACKED_BYTES_MIN = 4_096
@@ -10,10 +12,10 @@ const FASTEST = 1
 
 /**
  * A write command, deflated: large ones take less of the log and of the network. The bytes as they
- * are where that gains nothing. Members read it from format 2 on.
+ * are where that gains nothing, or where not all members read it: `format` is what they all do.
  */
-export function packWrite(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-  if (bytes.length < PACKED_BYTES_MIN) return bytes
+export function packWrite(bytes: Uint8Array<ArrayBuffer>, format: number): Uint8Array<ArrayBuffer> {
+  if (bytes.length < PACKED_BYTES_MIN || !hasKind(format, 'packedWrite')) return bytes
   const deflated = deflateRawSync(bytes, { level: FASTEST })
   const writer = new ByteWriter(16 + deflated.length)
   writeEnvelope(writer, 'packedWrite')
@@ -31,5 +33,18 @@ export function unpackWrite(packed: Uint8Array): Uint8Array {
     return inflateRawSync(deflated, { maxOutputLength: UNPACKED_BYTES_MAX })
   } catch (error) {
     throw new DecodeError(`a packed write does not unpack: ${String(error)}`)
+  }
+}
+
+/** What an entry's payload says where it is a write, packed or not; null for any other. */
+export function routedWrite(data: Uint8Array): RoutedWrite | null {
+  switch (commandKind(data)) {
+    case 'write':
+    case 'leases':
+      return decodeWriteHeader(data)
+    case 'packedWrite':
+      return decodeWriteHeader(unpackWrite(data))
+    default:
+      return null
   }
 }

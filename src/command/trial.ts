@@ -1,4 +1,5 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ColmenaError } from '../base/errors.ts'
 import { readUnitResults, type UnitResult, writeUnitResults } from './result.ts'
 import type { Environment } from './write.ts'
 
@@ -41,4 +42,10 @@ export function decodeTrialAnswer(bytes: Uint8Array): TrialAnswer {
   const tried = results.map((result) => ({ result, isLook: reader.u8() === 1 }))
   reader.end()
   return { base, environment, tried }
+}
+
+/** What its caller is told of a transaction that can't go on, wherever that was noticed. */
+export function transactionEnded(why: string, cause?: unknown): ColmenaError {
+  const message = `the transaction was ended: ${why}. Nothing of it was applied; begin it again`
+  return new ColmenaError('ERR_TX_ABORTED', message, { retryable: true, cause })
 }

@@ -47,6 +47,12 @@ export interface Part {
   readonly results: readonly UnitResult[] | null
 }
 
+/** The transaction that is tried on a file, and what it runs with. */
+export interface OpenTrial {
+  readonly key: string
+  readonly environment: Environment
+}
+
 interface State {
   applied: number
   term: number
@@ -84,7 +90,7 @@ export class DatabaseFile {
   #wasUntouched = false
   #checkpointAtBytes = 0
   /** The transaction that is tried here: open on the writer, and to be rolled back. */
-  #trial: string | null = null
+  #trial: OpenTrial | null = null
 
   private constructor(name: string, writer: Writer) {
     this.name = name
@@ -234,15 +240,14 @@ export class DatabaseFile {
    */
   beginTrial(key: string, environment: Environment, rejects = false): Environment {
     this.begin()
-    this.#trial = key
     const wallMs = Math.max(this.clockMs, environment.wallMs)
     const effective = { ...environment, wallMs }
+    this.#trial = { key, environment: effective }
     this.#own(() => this.writer.resetUnit(effective, 0, rejects))
     return effective
   }
 
-  /** The key of the transaction that is tried here. */
-  get trial(): string | null {
+  get trial(): OpenTrial | null {
     return this.#trial
   }
 

@@ -1,4 +1,3 @@
-import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
 import {
   decodeWrite,
@@ -7,6 +6,7 @@ import {
   type Statement,
   type TrialAnswer,
   type TriedStatement,
+  transactionEnded,
 } from '../command/command.ts'
 import { classifyFailure, parseSavepoint, type Writer } from '../sqlite/sqlite.ts'
 import type { DatabaseFile } from './database-file.ts'
@@ -50,8 +50,6 @@ export interface TrialStep {
  */
 export class Trials {
   readonly #file: (database: string) => DatabaseFile | undefined
-  /** Of the trials that are open, what they run with. */
-  readonly #environments = new Map<string, Environment>()
 
   constructor(file: (database: string) => DatabaseFile | undefined) {
     this.#file = file
@@ -66,58 +64,23 @@ export class Trials {
   step({ database, key, begins, statements }: TrialStep): TrialAnswer {
     const file = this.#file(database)
     if (file === undefined) {
-      if (begins === null) throw aborted('its database was dropped')
+      if (begins === null) throw transactionEnded('its database was dropped')
       throw new ColmenaError('ERR_NOT_FOUND', `there is no database '${database}' yet`)
     }
     try {
-      const environment = begins === null ? this.#environmentOf(file, key) : null
-      return this.#run(file, statements, environment ?? this.#begin(file, key, begins))
+      const environment = begins === null ? underWay(file, key) : begin(file, key, begins)
+      return tryAll(file, statements, environment)
     } catch (error) {
       if (!(error instanceof TrialOver)) throw error
       this.end(database, key)
-      throw aborted(error.message, error.cause)
+      throw transactionEnded(error.message, error.cause)
     }
   }
 
   /** Leaves nothing of a trial; one that is over already is nothing. */
   end(database: string, key: string): void {
-    this.#environments.delete(key)
     const file = this.#file(database)
-    if (file?.trial === key) file.endTrial()
-  }
-
-  #environmentOf(file: DatabaseFile, key: string): Environment {
-    const environment = this.#environments.get(key)
-    if (file.trial === key && environment !== undefined) return environment
-    throw new TrialOver('another write to the database came first')
-  }
-
-  #begin(file: DatabaseFile, key: string, begins: TrialStep['begins']): Environment {
-    assert(begins !== null, 'a transaction begins once')
-    if (begins.base !== null && begins.base !== file.lastWrite) {
-      throw new TrialOver('the database was written to since the transaction read from it')
-    }
-    try {
-      const environment = file.beginTrial(key, begins.environment, begins.rejectsNonDeterminism)
-      this.#environments.set(key, environment)
-      return environment
-    } catch (error) {
-      throw troubled(error)
-    }
-  }
-
-  #run(
-    file: DatabaseFile,
-    statements: readonly Statement[],
-    environment: Environment,
-  ): TrialAnswer {
-    const tried: TriedStatement[] = []
-    for (const statement of statements) {
-      const one = tryStatement(file, statement)
-      tried.push(one)
-      if (!one.result.ok) break
-    }
-    return { base: file.lastWrite, environment, tried }
+    if (file?.trial?.key === key) file.endTrial()
   }
 }
 
@@ -137,6 +100,40 @@ export function answerStep(trials: Trials, { key, bytes, begins, base }: TrialRe
 
 /** The transaction can't go on: its caller is to begin it again. */
 class TrialOver extends Error {}
+
+function underWay({ trial }: DatabaseFile, key: string): Environment {
+  if (trial?.key === key) return trial.environment
+  throw new TrialOver('another write to the database came first')
+}
+
+function begin(
+  file: DatabaseFile,
+  key: string,
+  { environment, base, rejectsNonDeterminism }: NonNullable<TrialStep['begins']>,
+): Environment {
+  if (base !== null && base !== file.lastWrite) {
+    throw new TrialOver('the database was written to since the transaction read from it')
+  }
+  try {
+    return file.beginTrial(key, environment, rejectsNonDeterminism)
+  } catch (error) {
+    throw troubled(error)
+  }
+}
+
+function tryAll(
+  file: DatabaseFile,
+  statements: readonly Statement[],
+  environment: Environment,
+): TrialAnswer {
+  const tried: TriedStatement[] = []
+  for (const statement of statements) {
+    const one = tryStatement(file, statement)
+    tried.push(one)
+    if (!one.result.ok) break
+  }
+  return { base: file.lastWrite, environment, tried }
+}
 
 function tryStatement(file: DatabaseFile, statement: Statement): TriedStatement {
   const { writer } = file
@@ -173,9 +170,4 @@ function troubled(error: unknown): unknown {
   return new TrialOver(`the leader's machine can't go on with it: ${error.message}`, {
     cause: error,
   })
-}
-
-export function aborted(why: string, cause?: unknown): ColmenaError {
-  const message = `the transaction was ended: ${why}. Nothing of it was applied; begin it again`
-  return new ColmenaError('ERR_TX_ABORTED', message, { retryable: true, cause })
 }

@@ -1,3 +1,4 @@
+import { routedWrite } from '../command/command.ts'
 import {
   type ConfChange,
   decodeConfChange,
@@ -5,7 +6,6 @@ import {
   type Message,
   type Raft,
 } from '../raft/raft.ts'
-import { routedWrite } from './formats.ts'
 import type { Applier } from './ports.ts'
 
 /** A storage message whose entries are on their way through the databases. */

@@ -1,18 +1,8 @@
 import type { Clock } from '../base/ports.ts'
-import {
-  commandKind,
-  decodeWriteHeader,
-  encodeRaiseFormat,
-  packWrite,
-  type RoutedWrite,
-  unpackWrite,
-} from '../command/command.ts'
+import { encodeRaiseFormat, packWrite } from '../command/command.ts'
 import type { Raft } from '../raft/raft.ts'
 import type { PeerHello, Refusal } from '../transport/transport.ts'
 import { FORMATS } from './settings.ts'
-
-/** The first format that has packed writes. */
-const PACKED_SINCE = 2
 
 export interface FormatsOptions {
   readonly raft: Pick<Raft, 'role' | 'propose' | 'committedInOwnTerm'>
@@ -63,7 +53,7 @@ export class Formats {
 
   /** A write as it goes into the log. */
   pack(bytes: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
-    return this.#format >= PACKED_SINCE ? packWrite(bytes) : bytes
+    return packWrite(bytes, this.#format)
   }
 
   /** Why a process that reads less than is written can't be a member; null if it can. */
@@ -73,18 +63,5 @@ export class Formats {
       `node '${nodeId}' reads formats up to ${formatMax}, and this cluster writes format ` +
       `${this.#format} already: update colmena on it`
     return { code: 'ERR_UNSUPPORTED_FORMAT', message }
-  }
-}
-
-/** What an entry's payload says where it is a write, packed or not; null for any other. */
-export function routedWrite(data: Uint8Array): RoutedWrite | null {
-  switch (commandKind(data)) {
-    case 'write':
-    case 'leases':
-      return decodeWriteHeader(data)
-    case 'packedWrite':
-      return decodeWriteHeader(unpackWrite(data))
-    default:
-      return null
   }
 }

@@ -1,4 +1,5 @@
 import { ColmenaError } from '../base/errors.ts'
+import { transactionEnded } from '../command/command.ts'
 import { NO_MEMBER } from '../raft/raft.ts'
 import { trialKey } from './proposals.ts'
 import type { TrialStep } from './protocol.ts'
@@ -55,6 +56,5 @@ function asColmena(error: Error | null): ColmenaError | null {
 
 function unreachable({ begins }: TrialStep, why: string): ColmenaError {
   if (begins) return new ColmenaError('ERR_NO_LEADER', why, { retryable: true })
-  const message = `the transaction was ended: ${why}. Nothing of it was applied; begin it again`
-  return new ColmenaError('ERR_TX_ABORTED', message, { retryable: true })
+  return transactionEnded(why)
 }

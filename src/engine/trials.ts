@@ -1,6 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Clock, Random } from '../base/ports.ts'
-import { decodeWriteHeader, patchEnvironment } from '../command/command.ts'
+import { decodeWriteHeader, patchEnvironment, transactionEnded } from '../command/command.ts'
 import type { MemberId, Raft } from '../raft/raft.ts'
 import type { Applier } from './ports.ts'
 import { type Proposals, trialKey } from './proposals.ts'
@@ -78,7 +78,8 @@ export class Trials {
     const holder = this.#holders.get(database)
     if (!step.begins) {
       if (holder?.key === key && holder.first === null) this.#run(holder, waiting)
-      else done(aborted(this.#ended.get(key) ?? 'its leader does not know it any more'), null)
+      else
+        done(transactionEnded(this.#ended.get(key) ?? 'its leader does not know it any more'), null)
       return
     }
     if (holder === undefined) {
@@ -169,7 +170,7 @@ export class Trials {
 
   #stop(holder: Holder, why: string): void {
     this.#noteEnd(holder.key, why)
-    holder.first?.done(aborted(why), null)
+    holder.first?.done(transactionEnded(why), null)
     this.#release(holder)
   }
 
@@ -202,13 +203,8 @@ export class Trials {
   }
 }
 
-function aborted(why: string): ColmenaError {
-  const message = `the transaction was ended: ${why}. Nothing of it was applied; begin it again`
-  return new ColmenaError('ERR_TX_ABORTED', message, { retryable: true })
-}
-
 /** One that has not begun can still begin elsewhere. */
 function noLongerLeader(begins: boolean): ColmenaError {
-  if (!begins) return aborted('its leader leads no more')
+  if (!begins) return transactionEnded('its leader leads no more')
   return new ColmenaError('ERR_NO_LEADER', 'this node does not lead', { retryable: true })
 }

@@ -45,6 +45,7 @@ export class TransactionReads {
   readonly #place: TransactionPlace
   readonly #options: TransactionOptions
   #snapshot: ReadSnapshot | null = null
+  #isClosed = false
   /** The last write in the state that was read; null before the first read. */
   #base: number | null = null
   /** Where that state comes from; null before the first read. */
@@ -102,18 +103,25 @@ export class TransactionReads {
   }
 
   #forget(): void {
-    this.close()
+    this.#release()
     this.#base = null
     this.#origin = null
   }
 
+  /** A read that waits for its turn finds no snapshot then, and opens none. */
   close(): void {
+    this.#isClosed = true
+    this.#release()
+  }
+
+  #release(): void {
     this.#snapshot?.close()
     this.#snapshot = null
   }
 
   #local(statements: readonly Statement[], place: StatementPlace): QueryResult[] {
     const { core, database, files } = this.#place
+    if (this.#isClosed) throw new ColmenaError('ERR_CLOSED', 'the transaction is over')
     this.#snapshot ??= files().snapshot()
     const snapshot = this.#snapshot
     this.#base ??= snapshot.lastWrite()

@@ -335,7 +335,8 @@ async function beginTrial(
         const place = { index: 0, count: 0 }
         await core.writes.submit({ database, doubleQuotedStrings, unit, place, signal })
       } else if (error.code === 'ERR_NO_LEADER' && performance.now() < untilMs) {
-        await setTimeout(LOOK_AGAIN_MS, undefined, { signal })
+        // The next try notices the signal.
+        await setTimeout(LOOK_AGAIN_MS)
       } else {
         throw error
       }

@@ -118,8 +118,8 @@ function transportFamilies({ transport, formats }: NodeMetrics): Family[] {
     }),
     counter('transport_reconnects_total', 'Connections made anew', transport.reconnects),
     gauge('format_skew', 'Whether members can write different formats', Number(formats.isSkewed)),
-    gauge('command_format_local', 'The newest format that this node writes', formats.local),
-    gauge('command_format_effective', 'The newest that all members read', formats.effective),
+    gauge('command_format_local', 'The newest format that this node reads', formats.local),
+    gauge('command_format_effective', 'The newest that the cluster writes', formats.effective),
     counter('format_rejects_total', 'Connections without a format in common', formats.rejects),
   ]
 }

@@ -30,9 +30,9 @@ async function untilLeased(db: Database): Promise<void> {
 }
 
 /** From now on the calendar is so much later, as after a sleep of the machine. */
-function sleep(t: TestContext, sleptMs: number): void {
+function moveCalendar(t: TestContext, byMs: number): void {
   const { now } = Date
-  t.mock.method(Date, 'now', () => now() + sleptMs)
+  t.mock.method(Date, 'now', () => now() + byMs)
 }
 
 suite('the level of a read', () => {
@@ -91,7 +91,7 @@ suite('the level of a read', () => {
   test('is told by the result, also where a lease had to ask', async (t) => {
     const db = (await openHere(t)).database('main', { consistency: 'lease' })
     await untilLeased(db)
-    sleep(t, 3_600_000)
+    moveCalendar(t, 3_600_000)
     assert.equal(await levelOf(db), 'weak')
     assert.equal(await levelOf(db, { isolated: true }), 'weak')
   })
@@ -118,7 +118,7 @@ suite('a bound on the age of an answer', () => {
     const node = await openHere(t)
     const db = node.database()
     await untilLeased(db)
-    sleep(t, 3_600_000)
+    moveCalendar(t, 3_600_000)
     const bounded = { maxStalenessMs: 60_000 }
     const stale = { code: 'ERR_STALE', retryable: true, outcome: 'not-applied' }
     await assert.rejects(levelOf(db, bounded), stale)

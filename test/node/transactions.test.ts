@@ -2,12 +2,15 @@
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
 import {
+  ColmenaError,
   type ColmenaNode,
   type Database,
   type OpenOptions,
   open,
-  type Transaction,
 } from '../../src/index.ts'
+import { abortedError } from '../../src/node/failures.ts'
+import type { NodeCore } from '../../src/node/node-core.ts'
+import { Transaction } from '../../src/node/transaction.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 interface Opened {
@@ -207,6 +210,17 @@ suite('a transaction that reads', () => {
     assert.equal((await db.execute('SELECT * FROM t')).rows.length, 2)
   })
 
+  test('reads nothing, and keeps no snapshot, where it is closed while a read waits', async (t) => {
+    const { db } = await openHere(t)
+    const tx = await db.transaction('read', { consistency: 'strong' })
+    const waiting = assert.rejects(tx.execute('SELECT * FROM t'), { code: 'ERR_CLOSED' })
+    // The read has begun by then, and no answer of the engine's thread can have come.
+    await null
+    await null
+    tx.close()
+    await waiting
+  })
+
   test('goes over to writing where it is deferred and nobody wrote meanwhile', async (t) => {
     const { db } = await openHere(t)
     const change = async (tx: Transaction): Promise<void> => {
@@ -333,6 +347,34 @@ suite('a transaction that is used wrongly', () => {
     const ended = { code: 'ERR_TX_ABORTED', message: /not done within 300 ms/ }
     await assert.rejects(busy(), ended)
     await db.execute('INSERT INTO t (n) VALUES (20)')
+  })
+
+  test('is ended by its signal while it waits for a leader', async () => {
+    const controller = new AbortController()
+    const step = async (...[, , , signal]: Parameters<NodeCore['transactions']['step']>) => {
+      if (signal?.aborted) throw abortedError(signal)
+      setImmediate(() => controller.abort())
+      throw new ColmenaError('ERR_NO_LEADER', 'there is no leader just now', { retryable: true })
+    }
+    const core = {
+      isOpen: true,
+      checkOpen: () => {},
+      config: { electionTimeoutMs: 10_000 },
+      transactions: { nextNumber: () => 1, step, end: () => {} },
+      writes: { checkAccepted: () => {} },
+    } as unknown as NodeCore
+    const files = (): never => assert.fail('it reads no file')
+    const place = { core, database: 'main', doubleQuotedStrings: false, files }
+    const tx = new Transaction(place, {
+      mode: 'write',
+      level: 'weak',
+      after: undefined,
+      maxStalenessMs: undefined,
+      intMode: 'number',
+      signal: controller.signal,
+    })
+    await assert.rejects(tx.execute('SELECT 1'), { code: 'ERR_ABORTED', outcome: 'not-applied' })
+    assert.ok(tx.closed)
   })
 
   test('is ended by its signal, and by more than the log takes at once', async (t) => {
