@@ -8,7 +8,7 @@ import { toFailureBody } from './failures.ts'
 const REFUSALS: Readonly<Record<string, readonly [status: string, message: string]>> = {
   ERR_HTTP_REQUEST_TIMEOUT: [
     '408 Request Timeout',
-    'the request was sent too slowly (headersTimeoutMs, requestTimeoutMs)',
+    'the request was sent too slowly (headersTimeoutMs, requestTimeoutMs, idleTimeoutMs)',
   ],
   HPE_HEADER_OVERFLOW: [
     '431 Request Header Fields Too Large',
@@ -29,7 +29,8 @@ export class Connections {
     // Raw sockets, so that those which never get through TLS are ended too.
     server.on('connection', (socket: Socket) => this.#add(socket))
     server.on('secureConnection', (socket: Socket) => this.#add(socket))
-    server.on('clientError', (error: Error, socket: Socket) => this.#refuse(error, socket))
+    server.on('clientError', (error: Error, socket: Socket) => this.#refuse(codeOf(error), socket))
+    server.on('timeout', (socket: Socket) => this.#rested(socket))
     // Node.js by itself says nothing to the first, and not why to the second.
     server.on('connect', (_request, socket) =>
       endWith(socket, '405 Method Not Allowed', 'CONNECT is for proxies, and this is none'),
@@ -66,17 +67,28 @@ export class Connections {
     })
   }
 
-  #refuse(error: Error, socket: Socket): void {
+  /** Whoever rests amid a request gets to know why it ends. */
+  #rested(socket: Socket): void {
+    const answer = this.#answers.get(socket)
+    const isAmidRequest = answer?.headersSent === false && !answer.req.complete
+    if (isAmidRequest) this.#refuse('ERR_HTTP_REQUEST_TIMEOUT', socket)
+    else socket.destroy()
+  }
+
+  #refuse(code: string, socket: Socket): void {
     const answer = this.#answers.get(socket)
     const isAmidAnswer = answer?.headersSent === true && !answer.writableFinished
     if (!socket.writable || isAmidAnswer) {
       socket.destroy()
       return
     }
-    const { code = '' } = error as { readonly code?: string }
     const [status, message] = REFUSALS[code] ?? ['400 Bad Request', 'this is no HTTP request']
     endWith(socket, status, message)
   }
+}
+
+function codeOf(error: Error): string {
+  return (error as { readonly code?: string }).code ?? ''
 }
 
 /** For what never becomes a request that the handler sees. */

@@ -99,6 +99,15 @@ describe('a slow client', () => {
     await assertUnharmed(server)
   })
 
+  it('that rests amid its body for as long as a client may is told so too', async (t) => {
+    const server = await serve(t, await openNode(t), { idleTimeoutMs: 1_000 })
+    const socket = await dial(t, server.port)
+    const answer = readAll(socket)
+    socket.write(`${HEAD}content-length: 100\r\n\r\n{"requests"`)
+    assert.equal(parseAnswer(await answer).status, 408)
+    await assertUnharmed(server)
+  })
+
   it('that does not take its answer is cut off', async (t) => {
     const node = await openNode(t)
     const server = await serve(t, node, { idleTimeoutMs: 1_000, connectionsMax: 1 })
