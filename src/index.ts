@@ -24,6 +24,7 @@ export {
   type DatabaseOptions,
   type DatabaseReader,
   type ErrorCounts,
+  type FormatStatus,
   type HistogramValue,
   type InputArgs,
   type InputStatement,

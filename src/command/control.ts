@@ -13,6 +13,13 @@ export interface RegisterOrigin {
   readonly previous: string
   /** What this open runs SQL with: members with equal ones compute the same bytes. */
   readonly fingerprint: string
+  /** The newest format that this open reads. */
+  readonly formatMax: number
+}
+
+/** Lets commands of a newer format into the log, if every member reads it when this applies. */
+export interface RaiseFormat {
+  readonly format: number
 }
 
 export interface DropDatabase {
@@ -29,6 +36,7 @@ export function encodeRegisterOrigin(command: RegisterOrigin): Uint8Array<ArrayB
   writeEnvelope(writer, 'registerOrigin')
   writer.u53(command.memberId).raw(originBytes(command.origin))
   writer.raw(originBytes(command.previous || NO_ORIGIN)).text(command.fingerprint)
+  writer.u32(command.formatMax)
   return writer.finish()
 }
 
@@ -39,8 +47,24 @@ export function decodeRegisterOrigin(bytes: Uint8Array): RegisterOrigin {
   const origin = originText(reader.raw(16))
   const previous = originText(reader.raw(16))
   const fingerprint = reader.text()
+  const formatMax = reader.u32()
   reader.end()
-  return { memberId, origin, previous: previous === NO_ORIGIN ? '' : previous, fingerprint }
+  const known = previous === NO_ORIGIN ? '' : previous
+  return { memberId, origin, previous: known, fingerprint, formatMax }
+}
+
+export function encodeRaiseFormat({ format }: RaiseFormat): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter()
+  writeEnvelope(writer, 'raiseFormat')
+  return writer.u32(format).finish()
+}
+
+export function decodeRaiseFormat(bytes: Uint8Array): RaiseFormat {
+  const reader = new ByteReader(bytes)
+  if (readEnvelope(reader) !== 'raiseFormat') throw new DecodeError('not a raised format')
+  const format = reader.u32()
+  reader.end()
+  return { format }
 }
 
 export function encodeDropDatabase(command: DropDatabase): Uint8Array<ArrayBuffer> {

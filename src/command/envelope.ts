@@ -1,3 +1,4 @@
+import { NEWEST_FORMAT } from '../base/build.ts'
 import type { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
@@ -5,22 +6,39 @@ import { ColmenaError } from '../base/errors.ts'
 /** The first byte of every payload that this room makes. */
 const MAGIC = 0xc0
 
-/** The newest payload format this code writes, and the range it reads. */
-export const COMMAND_FORMAT = 1
+/** The range of payload formats that this code reads. */
+export const COMMAND_FORMAT: number = NEWEST_FORMAT
 export const COMMAND_FORMAT_MIN = 1
 
 /** What a payload is. Numbers are on disk: never reuse one. */
-export const COMMAND_KINDS = { write: 1, registerOrigin: 2, dropDatabase: 3 } as const
+export const COMMAND_KINDS = {
+  write: 1,
+  registerOrigin: 2,
+  dropDatabase: 3,
+  raiseFormat: 12,
+  packedWrite: 13,
+} as const
+
+/** The format in which each kind came: who reads that, reads it. */
+const SINCE: Readonly<Record<CommandKind, number>> = {
+  write: 1,
+  registerOrigin: 1,
+  dropDatabase: 1,
+  raiseFormat: 1,
+  packedWrite: 2,
+}
 
 export type CommandKind = keyof typeof COMMAND_KINDS
 
 const KIND_NAMES = new Map<number, CommandKind>(
-  Object.entries(COMMAND_KINDS).map(([name, number]) => [number, name as CommandKind]),
+  Object.entries(COMMAND_KINDS)
+    .map(([name, number]): [number, CommandKind] => [number, name as CommandKind])
+    .filter(([, name]) => SINCE[name] <= COMMAND_FORMAT),
 )
 
-/** Four bytes: magic, kind, format version. */
+/** Four bytes: magic, kind, and the oldest format that has it. */
 export function writeEnvelope(writer: ByteWriter, kind: CommandKind): void {
-  writer.u8(MAGIC).u8(COMMAND_KINDS[kind]).u16(COMMAND_FORMAT)
+  writer.u8(MAGIC).u8(COMMAND_KINDS[kind]).u16(SINCE[kind])
 }
 
 /**

@@ -3,10 +3,12 @@ import {
   type DropDatabase,
   decodeDropDatabase,
   decodeMemberRecords,
+  decodeRaiseFormat,
   decodeRegisterOrigin,
   decodeWrite,
   encodeCommandResult,
   type UnitResult,
+  unpackWrite,
   type WriteCommand,
 } from '../command/command.ts'
 import { applyConfChangeToState, decodeConfChange } from '../raft/raft.ts'
@@ -40,7 +42,7 @@ export interface GroupContext {
 type PlannedEntry =
   | { readonly kind: 'nothing' }
   | { readonly kind: 'confChange' }
-  | { readonly kind: 'registerOrigin' }
+  | { readonly kind: 'registerOrigin' | 'raiseFormat' }
   | { readonly kind: 'write'; readonly command: WriteCommand }
   | { readonly kind: 'drop'; readonly command: DropDatabase }
 
@@ -84,6 +86,10 @@ function planEntry(entry: Entry): PlannedEntry {
   switch (commandKind(entry.data)) {
     case 'write':
       return { kind: 'write', command: decodeWrite(entry.data) }
+    case 'packedWrite':
+      return { kind: 'write', command: decodeWrite(unpackWrite(entry.data)) }
+    case 'raiseFormat':
+      return { kind: 'raiseFormat' }
     case 'registerOrigin':
       return { kind: 'registerOrigin' }
     case 'dropDatabase':
@@ -151,6 +157,8 @@ function runSegmentSystem(context: GroupContext, segment: readonly Planned[], la
       } else if (plan.kind === 'registerOrigin') {
         system.registerOrigin(entry.index, decodeRegisterOrigin(entry.data))
         originsChanged = true
+      } else if (plan.kind === 'raiseFormat') {
+        system.raiseFormat(decodeRaiseFormat(entry.data).format)
       } else if (plan.kind === 'write' && createsDatabase(context, plan.command, entry.index)) {
         const { database: name, doubleQuotedStrings = false } = plan.command
         const place = { createdIndex: entry.index, droppedIndex: null }

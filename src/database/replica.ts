@@ -169,6 +169,11 @@ export class Replica {
     return this.#system.fingerprints
   }
 
+  /** The newest format that commands in the log may have. */
+  get format(): number {
+    return this.#system.format
+  }
+
   get ownOrigin(): OwnOriginState {
     const record = this.#system.origins.get(this.#options.ownOrigin ?? '')
     if (record === undefined) return 'unregistered'

@@ -48,6 +48,8 @@ export interface ReplicaState {
   readonly origin: string
   /** What each member runs SQL with, as its open told the cluster. */
   readonly fingerprints: ReadonlyMap<number, string>
+  /** The newest format that commands in the log may have. */
+  readonly format: number
   /** What the databases have of this node's own origin. */
   readonly sequences: readonly OwnSequence[]
 }
@@ -60,6 +62,7 @@ export interface AppliedReport {
   readonly origin: string | null
   /** As in {@link ReplicaState}, where they may have changed, else null. */
   readonly fingerprints: ReadonlyMap<number, string> | null
+  readonly format: number
   /** The last configuration change, null where there was none. */
   readonly confIndex: number | null
   readonly members: readonly MemberRecord[] | null

@@ -205,6 +205,7 @@ class StorageThread {
         sequences: ownSequences,
         origin: isNewOrigin ? origin : null,
         fingerprints: outcome.originsChanged ? this.#replica.fingerprints : null,
+        format: this.#replica.format,
         confIndex,
         members: confIndex === null ? null : this.#replica.members,
       },
@@ -353,11 +354,11 @@ class StorageThread {
   }
 
   #state(): ReplicaState {
-    const { highestApplied, confState, confIndex, members, fingerprints } = this.#replica
+    const { highestApplied, confState, confIndex, members, fingerprints, format } = this.#replica
     const applied = this.#replica.appliedIndex
     const origin = this.#replica.originOf(this.#data.memberId)
     const sequences = this.#replica.ownSequences()
-    const cluster = { confState, confIndex, members, fingerprints }
+    const cluster = { confState, confIndex, members, fingerprints, format }
     return { applied, highestApplied, ...cluster, origin, sequences }
   }
 

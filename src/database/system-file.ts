@@ -1,6 +1,10 @@
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
-import type { MemberRecord, RegisterOrigin } from '../command/command.ts'
+import {
+  COMMAND_FORMAT,
+  COMMAND_FORMAT_MIN,
+  type MemberRecord,
+  type RegisterOrigin,
+} from '../command/command.ts'
 import { isMember } from '../raft/raft.ts'
 import type { ConfState } from '../raft/types.ts'
 import {
@@ -9,21 +13,24 @@ import {
   type DatabaseLimits,
   type Writer,
 } from '../sqlite/sqlite.ts'
+import { decodeConfState, encodeConfState } from './conf-state.ts'
 import { DatabaseFile, type FileBirth } from './database-file.ts'
 import { SYSTEM } from './generation.ts'
 import { readLimits } from './settings.ts'
+import { checkFormat, newerFormat, PUT_FORMAT } from './state-format.ts'
 import { guardOwn } from './trouble.ts'
 
 const CREATE = [
   `CREATE TABLE IF NOT EXISTS _colmena_conf (
     id INTEGER PRIMARY KEY CHECK (id = 1), cluster TEXT NOT NULL, conf_index INTEGER NOT NULL,
-    conf_state BLOB NOT NULL) STRICT`,
+    conf_state BLOB NOT NULL, format INTEGER NOT NULL) STRICT`,
   `CREATE TABLE IF NOT EXISTS _colmena_members (
     member_id INTEGER PRIMARY KEY, node_id TEXT NOT NULL, address TEXT NOT NULL,
     wanted_role TEXT NOT NULL) STRICT`,
   `CREATE TABLE IF NOT EXISTS _colmena_origins (
     origin TEXT PRIMARY KEY, member_id INTEGER NOT NULL, registered_index INTEGER NOT NULL,
-    retired_index INTEGER, last_drop INTEGER NOT NULL, fingerprint TEXT NOT NULL)
+    retired_index INTEGER, last_drop INTEGER NOT NULL, fingerprint TEXT NOT NULL,
+    format_max INTEGER NOT NULL)
     STRICT, WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS _colmena_databases (
     name TEXT PRIMARY KEY, created_index INTEGER NOT NULL, dropped_index INTEGER,
@@ -34,24 +41,17 @@ const CREATE = [
   `CREATE TABLE IF NOT EXISTS _colmena_limits (
     name TEXT PRIMARY KEY, value INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
 ]
-/**
- * What this code writes, and the newest that it reads: the tables of Colmena's own in all files of
- * a generation. SQLite's user_version of the system database is nobody else's.
- */
-const STATE_FORMAT = 1
-const PUT_FORMAT = `PRAGMA user_version = ${STATE_FORMAT}`
-const SELECT_FORMAT = 'PRAGMA user_version'
 const HAS_CONF = "SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = '_colmena_conf'"
-const SELECT_CONF = 'SELECT cluster, conf_index, conf_state FROM _colmena_conf'
-const PUT_CONF = 'REPLACE INTO _colmena_conf VALUES (1, ?, ?, ?)'
+const SELECT_CONF = 'SELECT cluster, conf_index, conf_state, format FROM _colmena_conf'
+const PUT_CONF = 'REPLACE INTO _colmena_conf VALUES (1, ?, ?, ?, ?)'
 const SELECT_MEMBERS =
   'SELECT member_id, node_id, address, wanted_role FROM _colmena_members ORDER BY member_id'
 const PUT_MEMBER = 'REPLACE INTO _colmena_members VALUES (?, ?, ?, ?)'
 const DELETE_MEMBER = 'DELETE FROM _colmena_members WHERE member_id = ?'
 const SELECT_ORIGINS =
-  'SELECT origin, member_id, registered_index, retired_index, last_drop, fingerprint ' +
+  'SELECT origin, member_id, registered_index, retired_index, last_drop, fingerprint, format_max ' +
   'FROM _colmena_origins'
-const PUT_ORIGIN = 'REPLACE INTO _colmena_origins VALUES (?, ?, ?, ?, ?, ?)'
+const PUT_ORIGIN = 'REPLACE INTO _colmena_origins VALUES (?, ?, ?, ?, ?, ?, ?)'
 const DELETE_ORIGIN = 'DELETE FROM _colmena_origins WHERE origin = ?'
 const SELECT_DATABASES =
   'SELECT name, created_index, dropped_index, double_quoted_strings FROM _colmena_databases ' +
@@ -72,6 +72,8 @@ export interface OriginRecord {
   readonly lastDrop: number
   /** What that open runs SQL with. */
   readonly fingerprint: string
+  /** The newest format that it reads. */
+  readonly formatMax: number
 }
 
 export interface DatabaseRecord {
@@ -104,6 +106,8 @@ export class SystemFile {
   readonly file: DatabaseFile
   clusterId = ''
   confIndex = 0
+  /** The newest format that commands in the log may have. */
+  format: number = COMMAND_FORMAT_MIN
   confState: ConfState = {
     voters: [],
     learners: [],
@@ -129,7 +133,7 @@ export class SystemFile {
     guardOwn(writer, writer.path, () => {
       writer.begin()
       for (const sql of [...CREATE, PUT_FORMAT]) writer.own(sql).run()
-      writer.own(PUT_CONF).run(clusterId, index, encodeConfState(confState))
+      writer.own(PUT_CONF).run(clusterId, index, encodeConfState(confState), COMMAND_FORMAT_MIN)
       for (const member of genesis.members) putMember(writer, member)
       for (const [name, value] of Object.entries({ ...DATABASE_LIMITS, ...genesis.limits })) {
         writer.own(PUT_LIMIT).run(name, value)
@@ -197,19 +201,19 @@ export class SystemFile {
 
   /** Compare-and-set: see {@link RegisterOrigin}. Only members have origins. */
   registerOrigin(index: number, command: RegisterOrigin): void {
-    const { memberId, origin, previous, fingerprint } = command
+    const { memberId, origin, previous, fingerprint, formatMax } = command
     if (this.origins.has(origin) || !isMember(this.confState, memberId)) return
     const current = this.currentOrigin(memberId)
     if ((current?.origin ?? '') !== previous) return
     if (current !== undefined) this.putOrigin({ ...current, retiredIndex: index })
     const place = { registeredIndex: index, retiredIndex: null, lastDrop: 0 }
-    this.putOrigin({ origin, memberId, ...place, fingerprint })
+    this.putOrigin({ origin, memberId, ...place, fingerprint, formatMax })
   }
 
   setConf(index: number, confState: ConfState, records: readonly MemberRecord[]): void {
     this.confIndex = index
     this.confState = confState
-    this.#run(PUT_CONF, this.clusterId, index, encodeConfState(confState))
+    this.#putConf()
     for (const record of records) {
       this.members.set(record.memberId, record)
       this.#own((writer) => putMember(writer, record))
@@ -226,10 +230,22 @@ export class SystemFile {
     }
   }
 
+  /** Does nothing unless every member reads that format, by what it told when it was opened. */
+  raiseFormat(format: number): void {
+    const { voters, learners, votersOutgoing, learnersNext } = this.confState
+    const members = [...voters, ...learners, ...votersOutgoing, ...learnersNext]
+    const isRead = members.every((id) => (this.currentOrigin(id)?.formatMax ?? 0) >= format)
+    if (!isRead || format <= this.format) return
+    this.format = format
+    this.#putConf()
+  }
+
   putOrigin(record: OriginRecord): void {
-    const { origin, memberId, registeredIndex, retiredIndex, lastDrop, fingerprint } = record
+    const { origin, memberId, registeredIndex, retiredIndex, lastDrop } = record
+    const { fingerprint, formatMax } = record
     this.origins.set(origin, record)
-    this.#run(PUT_ORIGIN, origin, memberId, registeredIndex, retiredIndex, lastDrop, fingerprint)
+    const place = [registeredIndex, retiredIndex, lastDrop]
+    this.#run(PUT_ORIGIN, origin, memberId, ...place, fingerprint, formatMax)
   }
 
   putDatabase(record: DatabaseRecord): void {
@@ -283,13 +299,14 @@ export class SystemFile {
       this.#loadConf(writer)
       this.limits = readLimits(writer)
       for (const row of rows(writer, SELECT_ORIGINS)) {
-        const [origin, memberId, registered, retired, lastDrop, fingerprint] = row as [
+        const [origin, memberId, registered, retired, lastDrop, fingerprint, formatMax] = row as [
           string,
           bigint,
           bigint,
           bigint | null,
           bigint,
           string,
+          bigint,
         ]
         this.origins.set(origin, {
           origin,
@@ -298,6 +315,7 @@ export class SystemFile {
           retiredIndex: retired === null ? null : Number(retired),
           lastDrop: Number(lastDrop),
           fingerprint,
+          formatMax: Number(formatMax),
         })
       }
       for (const row of rows(writer, SELECT_DATABASES)) {
@@ -318,20 +336,28 @@ export class SystemFile {
   }
 
   #loadConf(writer: Writer): void {
-    const [cluster, confIndex, confState] = rows(writer, SELECT_CONF)[0] as [
+    const [cluster, confIndex, confState, format] = rows(writer, SELECT_CONF)[0] as [
       string,
       bigint,
       Uint8Array,
+      bigint,
     ]
     this.clusterId = cluster
     this.confIndex = Number(confIndex)
     this.confState = decodeConfState(confState)
+    this.format = Number(format)
+    if (this.format > COMMAND_FORMAT) throw newerFormat(writer.path, this.format, COMMAND_FORMAT)
     for (const row of rows(writer, SELECT_MEMBERS)) {
       const [memberId, nodeId, address, role] = row as [bigint, string, string, string]
       const wantedRole = role === 'voter' ? 'voter' : 'learner'
       const record: MemberRecord = { memberId: Number(memberId), nodeId, address, wantedRole }
       this.members.set(record.memberId, record)
     }
+  }
+
+  #putConf(): void {
+    const { clusterId, confIndex, confState, format } = this
+    this.#run(PUT_CONF, clusterId, confIndex, encodeConfState(confState), format)
   }
 
   #run(sql: string, ...args: readonly (string | number | null | Uint8Array)[]): void {
@@ -355,41 +381,7 @@ function rows(writer: Writer, sql: string): readonly unknown[] {
   return writer.own(sql).all()
 }
 
-function checkFormat(writer: Writer): void {
-  const row = guardOwn(writer, writer.path, () => writer.own(SELECT_FORMAT).get())
-  const [format] = row as unknown as [bigint]
-  if (format <= STATE_FORMAT) return
-  throw new ColmenaError(
-    'ERR_UNSUPPORTED_FORMAT',
-    `${writer.path} and the databases beside it are of format ${format}; this version of colmena ` +
-      `reads format ${STATE_FORMAT}. Update colmena on this node`,
-  )
-}
-
 function putMember(writer: Writer, member: MemberRecord): void {
   const { memberId, nodeId, address, wantedRole } = member
   writer.own(PUT_MEMBER).run(memberId, nodeId, address, wantedRole)
-}
-
-const CONF_STATE_FORMAT = 1
-
-function encodeConfState(confState: ConfState): Uint8Array {
-  const writer = new ByteWriter().u8(CONF_STATE_FORMAT).u8(confState.autoLeave ? 1 : 0)
-  const { voters, learners, votersOutgoing, learnersNext } = confState
-  for (const ids of [voters, learners, votersOutgoing, learnersNext]) {
-    writer.u32(ids.length)
-    for (const id of ids) writer.u53(id)
-  }
-  return writer.finish()
-}
-
-function decodeConfState(bytes: Uint8Array): ConfState {
-  const reader = new ByteReader(bytes)
-  reader.u8()
-  const autoLeave = reader.u8() === 1
-  const [voters = [], learners = [], votersOutgoing = [], learnersNext = []] = [1, 2, 3, 4].map(
-    () => Array.from({ length: reader.count(8) }, () => reader.u53()),
-  )
-  reader.end()
-  return { voters, learners, votersOutgoing, learnersNext, autoLeave }
 }

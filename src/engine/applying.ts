@@ -1,4 +1,3 @@
-import { commandKind, decodeWriteHeader } from '../command/command.ts'
 import {
   type ConfChange,
   decodeConfChange,
@@ -6,6 +5,7 @@ import {
   type Message,
   type Raft,
 } from '../raft/raft.ts'
+import { routedWrite } from './formats.ts'
 import type { Applier } from './ports.ts'
 
 /** A storage message whose entries are on their way through the databases. */
@@ -71,8 +71,8 @@ export class Applying {
     for (const { entries } of this.#works) {
       for (const { index, type, data } of entries) {
         if (type !== 'normal' || data.length === 0) continue
-        if (commandKind(data) !== 'write') continue
-        const header = decodeWriteHeader(data)
+        const header = routedWrite(data)
+        if (header === null) continue
         const isIt = header.database === database && header.sequence === sequence && !header.isTried
         if (isIt && header.origin === origin) return index
       }

@@ -5,6 +5,7 @@ import { Commands } from './commands.ts'
 import { Decisions, type Details } from './decisions.ts'
 import { EngineMix } from './engine-mix.ts'
 import { Failover } from './failover.ts'
+import { Formats } from './formats.ts'
 import { Membership } from './membership.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
@@ -106,10 +107,12 @@ export function createCommands(
   { config, ports, transport, applier, replica }: CoreParts,
   raft: Raft,
   membership: Membership,
+  formats: Formats,
   schedule: () => void,
 ): Commands {
   return new Commands({
     raft,
+    formats,
     config,
     ports,
     transport,
@@ -118,6 +121,26 @@ export function createCommands(
     isMember: () => membership.record(raft.id) !== undefined,
     nodeId: (id) => membership.nodeId(id) ?? String(id),
     schedule,
+  })
+}
+
+/** Members that were never heard, or not since this start, are not known to read anything. */
+export function createFormats(
+  { config, ports, transport, replica }: CoreParts,
+  raft: Raft,
+  membership: Membership,
+): Formats {
+  return new Formats({
+    raft,
+    clock: ports.clock,
+    askAgainMs: config.electionTimeoutMs,
+    format: replica.format,
+    others: () => {
+      const heard = new Map(transport.peers().map(({ id, hello }) => [id, hello?.formatMax]))
+      return [...membership.records()]
+        .filter(({ memberId }) => memberId !== raft.id)
+        .map(({ memberId }) => heard.get(memberId) ?? null)
+    },
   })
 }
 

@@ -1,5 +1,6 @@
 import { type MemberId, NO_MEMBER, type Raft } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
+import type { Formats } from './formats.ts'
 import { Outbox, type Sending, type Way } from './outbox.ts'
 import type { AppliedReport, Applier, EnginePorts } from './ports.ts'
 import { Proposals } from './proposals.ts'
@@ -17,6 +18,7 @@ export interface CommandsOptions {
   /** This member's origin in the databases, '' for none. */
   readonly registered: string
   readonly applier: Applier
+  readonly formats: Formats
   /** Whether the configuration names this node. */
   readonly isMember: () => boolean
   readonly nodeId: (id: MemberId) => string
@@ -53,6 +55,7 @@ export class Commands {
       clock,
       random,
       refuse: (to, refusal) => this.#refuse(to, refusal),
+      pack: (bytes) => options.formats.pack(bytes),
       tried: (database, key) => this.trials.end(database, key),
     })
     this.trials = new Trials({

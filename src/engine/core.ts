@@ -11,6 +11,7 @@ import {
   createCommands,
   createDecisions,
   createFailover,
+  createFormats,
   createMembership,
   createMix,
   createRaft,
@@ -24,6 +25,7 @@ import { Compaction } from './compaction.ts'
 import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
 import type { Failover } from './failover.ts'
+import type { Formats } from './formats.ts'
 import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
 import type { AppliedReport, ReplicaState } from './ports.ts'
@@ -53,6 +55,7 @@ export class Core {
   readonly failover: Failover
   readonly amnesia: Amnesia
   readonly mix: EngineMix
+  readonly formats: Formats
   readonly terms: Terms
   readonly decisions: Decisions
   readonly #parts: CoreParts
@@ -95,7 +98,10 @@ export class Core {
       warning: (code, message) => this.#warn(code, message),
       decided: (what, details) => this.decisions.say(what, details),
     })
-    this.commands = createCommands(parts, this.raft, this.membership, () => this.schedule())
+    this.formats = createFormats(parts, this.raft, this.membership)
+    this.commands = createCommands(parts, this.raft, this.membership, this.formats, () =>
+      this.schedule(),
+    )
     this.failover = createFailover(parts, this.raft, () => this.schedule())
     this.applying = new Applying({
       raft: this.raft,
@@ -179,6 +185,7 @@ export class Core {
   applied(report: AppliedReport): void {
     if (this.#isClosed) return
     this.commands.applied(report)
+    this.formats.applied(report.format)
     if (report.fingerprints !== null) this.membership.fingerprintsChanged(report.fingerprints)
     this.applying.applied(report.applied)
     this.schedule()
@@ -254,6 +261,7 @@ export class Core {
     this.#applyWatch.tick()
     this.#removalWatch.tick()
     this.mix.tick()
+    this.formats.tick()
     this.#yieldToMajority()
     // Whoever can't store or apply should not be the one that all wait for.
     if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
@@ -333,6 +341,7 @@ export class Core {
   #installed(state: ReplicaState): void {
     this.decisions.say('snapshotInstalled', { snapshotIndex: state.applied })
     this.applying.installed(state.confIndex)
+    this.formats.applied(state.format)
     this.commands.applied(state)
     this.membership.replaced(state)
   }

@@ -313,7 +313,8 @@ export class Engine {
 
   #networkHandlers(): TransportHandlers {
     return {
-      peerHello: (hello) => this.#core?.amnesia.greet(hello) ?? null,
+      peerHello: (hello) =>
+        this.#core?.formats.refusal(hello) ?? this.#core?.amnesia.greet(hello) ?? null,
       frame: (from, _lane, kind, body) => this.#core?.frame(from, kind, body),
       connected: (peer, hello) => this.#peerConnected(peer, hello),
       disconnected: (peer, cause) => {

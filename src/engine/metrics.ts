@@ -1,7 +1,6 @@
 import type { HistogramValue } from '../base/histogram.ts'
 import type { TrafficValue } from '../transport/transport.ts'
 import type { EngineStatus } from './protocol.ts'
-import { FORMATS } from './settings.ts'
 import { engineStatus, type StatusParts } from './status.ts'
 
 /** A link to another member. */
@@ -31,8 +30,6 @@ export interface EngineMetrics {
   }
   readonly snapshots: { readonly sentBytes: number; readonly receivedBytes: number }
   readonly traffic: TrafficValue
-  /** The newest format that this node reads. */
-  readonly formatMax: number
   readonly peers: readonly PeerMetrics[]
 }
 
@@ -47,7 +44,6 @@ export function engineMetrics(parts: StatusParts): EngineMetrics {
     proposals: core.commands.proposals,
     log: { appendedEntries, appendedBytes: writtenBytes, writes: writeCount, syncMs: log.syncMs },
     snapshots: { sentBytes, receivedBytes },
-    formatMax: FORMATS.formatMax,
     traffic: transport.traffic(),
     peers: transport.peers().map(({ id, isConnected, lastContactMs, rttMs, hello }) => ({
       nodeId: core.membership.nodeId(id) ?? hello?.nodeId ?? String(id),

@@ -12,6 +12,8 @@ export interface ProposalsOptions {
   readonly random: Random
   /** Tells the origin's engine, this node's included, from where to send again. */
   readonly refuse: (to: MemberId, refusal: Refusal) => void
+  /** A write as it goes into the log, once it is frozen. */
+  readonly pack: (bytes: Uint8Array<ArrayBuffer>) => Uint8Array<ArrayBuffer>
   /** A transaction that was tried is on its way into the log. */
   readonly tried: (database: string, key: string) => void
 }
@@ -88,7 +90,7 @@ export class Proposals {
     }
     const { origin, database, sequence, isTried } = decodeWriteHeader(bytes)
     if (isTried) {
-      this.#gathered.push({ from, bytes, slot: null })
+      this.#gathered.push({ from, bytes: this.#pack(bytes), slot: null })
       this.#options.tried(database, trialKey(origin, sequence))
       return
     }
@@ -109,7 +111,8 @@ export class Proposals {
       expected.sequence += 1
       expected.isRefused = false
       this.#freeze(bytes)
-      this.#gathered.push({ from, bytes, slot: { key, database, sequence } })
+      const slot = { key, database, sequence }
+      this.#gathered.push({ from, bytes: this.#pack(bytes), slot })
     } else if (sequence > expected.sequence) {
       this.#refuse(from, expected, database)
     }
@@ -149,6 +152,10 @@ export class Proposals {
     if (expected.isRefused) return
     expected.isRefused = true
     this.#options.refuse(from, { database, sequence: expected.sequence })
+  }
+
+  #pack(bytes: Uint8Array): Uint8Array {
+    return this.#options.pack(bytes as Uint8Array<ArrayBuffer>)
   }
 
   /** Frozen time never goes back from entry to entry; apply holds the rule across leaders. */

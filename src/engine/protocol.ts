@@ -217,6 +217,17 @@ export interface EngineStatus {
   readonly snapshotsReceived: number
   readonly terms: readonly TermStatus[]
   readonly engineMix: 'uniform' | 'mixed'
+  readonly format: FormatStatus
+}
+
+/** Which formats of commands are read and written. */
+export interface FormatStatus {
+  /** The newest that this node reads. */
+  readonly local: number
+  /** The newest that the cluster writes: all its members read that. */
+  readonly effective: number
+  /** Node ids of members that read less than this node, as they last said. */
+  readonly behind: readonly string[]
 }
 
 /** The engine worker's `workerData`. */

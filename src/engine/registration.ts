@@ -1,5 +1,6 @@
 import type { Clock } from '../base/ports.ts'
 import { encodeRegisterOrigin } from '../command/command.ts'
+import { FORMATS } from './settings.ts'
 
 export interface RegistrationOptions {
   readonly memberId: number
@@ -50,6 +51,7 @@ export class Registration {
     if (this.isDone || clock.nowMs() - this.#askedMs < askAgainMs) return
     this.#askedMs = clock.nowMs()
     const previous = this.#registered
-    send(encodeRegisterOrigin({ memberId, origin, previous, fingerprint }))
+    const formatMax = FORMATS.formatMax
+    send(encodeRegisterOrigin({ memberId, origin, previous, fingerprint, formatMax }))
   }
 }

@@ -1,11 +1,15 @@
 import type { Random } from '../base/ports.ts'
+import { COMMAND_FORMAT, COMMAND_FORMAT_MIN } from '../command/command.ts'
 import type { RaftConfig, RaftStorage } from '../raft/raft.ts'
 import type { EngineConfig } from './protocol.ts'
 
 const MIB = 1024 * 1024
 
-/** The oldest and the newest format that this node can read; it writes the newest. */
-export const FORMATS = { formatMin: 1, formatMax: 1 }
+/** The oldest and the newest format that this node reads. */
+export const FORMATS: { readonly formatMin: number; readonly formatMax: number } = {
+  formatMin: COMMAND_FORMAT_MIN,
+  formatMax: COMMAND_FORMAT,
+}
 
 /** Ticks are half a heartbeat: fine enough that two followers rarely draw the same time-out. */
 export const TICKS_PER_HEARTBEAT = 2

@@ -2,7 +2,8 @@ import type { Log } from '../log/log.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Core } from './core.ts'
 import type { EnginePorts } from './ports.ts'
-import type { EngineConfig, EngineStatus } from './protocol.ts'
+import type { EngineConfig, EngineStatus, FormatStatus } from './protocol.ts'
+import { FORMATS } from './settings.ts'
 
 export interface StatusParts {
   readonly core: Core
@@ -13,7 +14,8 @@ export interface StatusParts {
 }
 
 /** The engine's part of `status()`: plain numbers and names, ready to cross threads. */
-export function engineStatus({ core, config, ports, log }: StatusParts): EngineStatus {
+export function engineStatus(parts: StatusParts): EngineStatus {
+  const { core, config, ports, log, transport } = parts
   const { raft, membership, snapshots } = core
   const { isFull: isLogFull, retainedBytes } = log.status()
   const leader = membership.record(raft.leader)
@@ -36,5 +38,15 @@ export function engineStatus({ core, config, ports, log }: StatusParts): EngineS
     snapshotsReceived: snapshots.receivedCount,
     terms: core.terms.list(),
     engineMix: core.mix.isMixed ? 'mixed' : 'uniform',
+    format: formatStatus(core, transport),
   }
+}
+
+function formatStatus({ formats, membership }: Core, transport: Transport): FormatStatus {
+  const local = FORMATS.formatMax
+  const behind = transport
+    .peers()
+    .filter(({ hello }) => hello !== null && hello.formatMax < local)
+    .map(({ id }) => membership.nodeId(id) ?? String(id))
+  return { local, effective: formats.effective, behind }
 }

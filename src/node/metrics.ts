@@ -66,9 +66,9 @@ export interface NodeMetrics {
     }[]
   }
   readonly formats: {
-    /** The newest format that this node can write. */
+    /** The newest format that this node reads. */
     readonly local: number
-    /** The newest one that this node and all members it has met can read. */
+    /** The newest one that the cluster writes: all its members read it. */
     readonly effective: number
     readonly isSkewed: boolean
     /** Connections that failed because the two sides share no format. */
@@ -152,12 +152,9 @@ function raftMetrics(core: NodeCore, engine: EngineMetrics): NodeMetrics['raft']
   }
 }
 
-function formatMetrics({ peers, traffic, formatMax }: EngineMetrics): NodeMetrics['formats'] {
+function formatMetrics({ peers, traffic, status }: EngineMetrics): NodeMetrics['formats'] {
+  const { local, effective } = status.format
   const others = peers.flatMap((peer) => (peer.formatMax === null ? [] : [peer.formatMax]))
-  return {
-    local: formatMax,
-    effective: Math.min(formatMax, ...others),
-    isSkewed: others.some((other) => other !== formatMax),
-    rejects: traffic.formatRejects,
-  }
+  const isSkewed = others.some((other) => other !== local)
+  return { local, effective, isSkewed, rejects: traffic.formatRejects }
 }

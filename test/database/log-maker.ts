@@ -88,8 +88,10 @@ export class LogMaker {
     origin: string = ORIGIN,
     previous: string = '',
     fingerprint: string = 'one',
+    formatMax = 1,
   ): Entry {
-    return this.push(encodeRegisterOrigin({ memberId, origin, previous, fingerprint }))
+    const open = { memberId, origin, previous, fingerprint, formatMax }
+    return this.push(encodeRegisterOrigin(open))
   }
 
   change(change: Omit<ConfChange, 'context'>, records: readonly MemberRecord[] = []): Entry {

@@ -39,6 +39,7 @@ function createProposals(): {
     raft,
     clock: { nowMs: () => 0, wallMs: () => core.wallMs, setTimer: () => () => {} },
     random: { u32: () => (drawn += 1) },
+    pack: (bytes) => bytes,
     tried: (database, key) => void tried.push(`${database} ${key}`),
     refuse: (to, refusal) => refusals.push({ to, ...refusal }),
   })
@@ -136,6 +137,7 @@ describe('proposals', () => {
       origin: ORIGIN,
       previous: '',
       fingerprint: 'one',
+      formatMax: 1,
     })
     proposals.gather(2, bytes, true)
     proposals.flush()

@@ -29,6 +29,7 @@ const FOLLOWER: EngineStatus = {
   snapshotsReceived: 0,
   terms: [],
   engineMix: 'uniform',
+  format: { local: 1, effective: 1, behind: [] },
 }
 
 /** A follower that is ready, whose threads then say whatever a test wants. */

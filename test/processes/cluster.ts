@@ -8,7 +8,7 @@ import { type Content, readContent } from './content.ts'
 import { findFreePorts } from './free-port.ts'
 import { Ledger } from './ledger.ts'
 import { NodeHandle } from './node-handle.ts'
-import type { WritersOptions } from './protocol.ts'
+import type { Threads, WritersOptions } from './protocol.ts'
 import { until } from './wait.ts'
 import { LEDGER_SCHEMA } from './writers.ts'
 
@@ -94,9 +94,9 @@ export class Cluster {
     return node
   }
 
-  async startNode(at: number, hasFaultyThreads = false): Promise<NodeHandle> {
+  async startNode(at: number, threads?: Threads): Promise<NodeHandle> {
     const node = this.startProcess(at)
-    await node.call('open', this.optionsOf(at), hasFaultyThreads)
+    await node.call('open', this.optionsOf(at), threads)
     return node
   }
 

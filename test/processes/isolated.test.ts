@@ -26,7 +26,7 @@ async function openNode(t: TestContext): Promise<{ node: NodeHandle; dataDir: st
     await node.kill()
     rmSync(dataDir, { recursive: true, force: true })
   })
-  await node.call('open', { dataDir, statementTimeoutMs: 600_000 }, false)
+  await node.call('open', { dataDir, statementTimeoutMs: 600_000 })
   return { node, dataDir }
 }
 
@@ -61,7 +61,7 @@ it('a node that closes leaves no reader, and its files whole', async (t) => {
 it('a node that fails leaves no reader', async (t) => {
   const { node, dataDir } = await openNode(t)
   await node.call('close')
-  await node.call('open', { dataDir, statementTimeoutMs: 600_000 }, true)
+  await node.call('open', { dataDir, statementTimeoutMs: 600_000 }, 'faulty')
   await occupy(node, dataDir)
   await node.call('breakThread', 'storage', 'throw')
   await until('all are gone', () => readersOf(dataDir).length === 0)

@@ -1,13 +1,15 @@
 /** One node in a process of its own, told over IPC what to do. Ends with the test that began it. */
-import { type ColmenaNode, open } from '../../src/index.ts'
+import { type ColmenaNode, type OpenOptions, open } from '../../src/index.ts'
 import { openNode } from '../../src/node/open.ts'
 import { breakThread, startFaultyWorker } from './faulty-thread.ts'
 import { Flood } from './flood.ts'
+import { startNewerWorker } from './newer-build.ts'
 import {
   type EventName,
   type Executed,
   type FromProcess,
   type NodeCalls,
+  type Threads,
   type ToProcess,
   toProcessError,
 } from './protocol.ts'
@@ -26,8 +28,8 @@ let writers: Writers | null = null
 let flood: Flood | null = null
 
 const handlers: Handlers = {
-  open: async (options, hasFaultyThreads) => {
-    opened = await (hasFaultyThreads ? openNode(options, startFaultyWorker) : open(options))
+  open: async (options, threads) => {
+    opened = await openWith(options, threads)
     for (const name of EVENTS) {
       opened.on(name, (event: unknown) => {
         const plain = JSON.parse(JSON.stringify(event, describeErrors))
@@ -53,6 +55,7 @@ const handlers: Handlers = {
   leader: () => ({ isLeader: node().isLeader, leader: node().leader }),
   transferLeadership: (nodeId) => node().transferLeadership(nodeId),
   dropDatabase: (name) => node().dropDatabase(name),
+  appendedBytes: async () => (await node().metrics()).log.appendedBytes,
   members: () => node().members(),
   changeMember: (change, nodeId) =>
     change === 'remove' ? node().removeMember(nodeId) : node()[change](nodeId),
@@ -74,6 +77,11 @@ const handlers: Handlers = {
 process.on('message', (message: ToProcess) => void answer(message))
 // Whoever started this process is gone: nobody would ever end it.
 process.on('disconnect', () => process.exit())
+
+function openWith(options: OpenOptions, threads: Threads | undefined): Promise<ColmenaNode> {
+  if (threads === undefined) return open(options)
+  return openNode(options, threads === 'faulty' ? startFaultyWorker : startNewerWorker)
+}
 
 async function answer({ id, method, args }: ToProcess): Promise<void> {
   try {

@@ -10,14 +10,15 @@ import type {
 
 /** What a process can be asked for: each answers once, or with the error of what it did. */
 export interface NodeCalls {
-  /** `hasFaultyThreads`: its threads can be broken by {@link NodeCalls.breakThread}. */
-  open(options: OpenOptions, hasFaultyThreads?: boolean): Opened
+  open(options: OpenOptions, threads?: Threads): Opened
   execute(sql: string, args?: readonly unknown[], options?: CallOptions): Executed
   batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
   status(): NodeStatus
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
   transferLeadership(nodeId: string): void
   dropDatabase(name: string): boolean
+  /** To its log, since it was opened. */
+  appendedBytes(): number
   members(): readonly MemberStatus[]
   changeMember(change: 'promote' | 'demote' | 'remove', nodeId: string): void
   startWriters(options: WritersOptions): void
@@ -34,6 +35,9 @@ export interface NodeCalls {
   /** Ends the process without closing anything. */
   exit(): void
 }
+
+/** `faulty` ones can be broken by {@link NodeCalls.breakThread}; `newer` ones read format 2. */
+export type Threads = 'faulty' | 'newer'
 
 export interface Opened {
   readonly address: string

@@ -6,6 +6,16 @@ import { runKills } from './scenarios/kills.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
 import { runStalls } from './scenarios/stalls.ts'
 import { runTransactions } from './scenarios/transactions.ts'
+import { runUpgrade } from './scenarios/upgrade.ts'
+
+const ORDERS = [
+  [0, 1, 2],
+  [0, 2, 1],
+  [1, 0, 2],
+  [1, 2, 0],
+  [2, 0, 1],
+  [2, 1, 0],
+] as const
 
 export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
   kills: () => runKills({ durationMs: 60_000, killsMin: 20 }),
@@ -16,6 +26,11 @@ export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
     ...(await runFlood({ durationMs: 60_000, through: 'leader' })),
     ...(await runFlood({ durationMs: 60_000, through: 'follower' })),
   ],
+  upgrades: async () => {
+    const lines: string[] = []
+    for (const order of ORDERS) lines.push(await runUpgrade(order))
+    return lines
+  },
   transactions: () => runTransactions({ changes: 1_000 }),
   demo: () =>
     runDemoForm({

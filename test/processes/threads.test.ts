@@ -11,7 +11,7 @@ describe('a thread that dies', () => {
     cluster = await Cluster.start()
     await cluster.makeLedger()
     await cluster.node(1).kill()
-    await cluster.startNode(1, true)
+    await cluster.startNode(1, 'faulty')
     for (const at of [0, 2]) await cluster.startWriters(at, 2)
   })
 
@@ -53,7 +53,7 @@ describe('a thread that dies', () => {
           outcome: 'not-applied',
         })
 
-        await node.call('open', cluster.optionsOf(1), true)
+        await node.call('open', cluster.optionsOf(1), 'faulty')
         await node.call('execute', 'SELECT count(*) FROM writes', [], { consistency: 'strong' })
       })
     }

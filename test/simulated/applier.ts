@@ -208,6 +208,7 @@ export class SimulatedApplier implements Applier {
       sequences: [...sequences].map(([database, sequence]) => ({ database, sequence })),
       origin: origin === before ? null : origin,
       fingerprints,
+      format: 1,
       confIndex: null,
       members: null,
     })
@@ -291,6 +292,7 @@ export class SimulatedApplier implements Applier {
       members: system.members,
       origin: currentOrigin(system, this.#options.memberId),
       fingerprints: currentFingerprints(system),
+      format: 1,
     }
   }
 
