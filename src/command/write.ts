@@ -43,6 +43,8 @@ export interface WriteHeader {
    * it is. The command that makes the database decides.
    */
   readonly doubleQuotedStrings?: boolean | undefined
+  /** Whether all nodes must keep the rows that change in the database; as above. */
+  readonly changes?: boolean | undefined
 }
 
 /** What those see who only route a command. */
@@ -84,10 +86,12 @@ const FOREIGN_KEYS_UNCHECKED = 2
 const UNIT_FLAGS = [0, FOREIGN_KEYS_OFF, FOREIGN_KEYS_OFF | FOREIGN_KEYS_UNCHECKED]
 const ARGS_POSITIONAL = 0
 const ARGS_NAMED = 1
-/** What a command's flags say of double-quoted strings. Their places are on disk. */
-const DOUBLE_QUOTED_STRINGS = [undefined, false, true]
-const DOUBLE_QUOTED_STRINGS_BITS = 0b11
+/** What a command's flags say of a setting that it asks for. Their places are on disk. */
+const ASKED = [undefined, false, true]
+const ASKED_BITS = 0b11
 const TRIED = 0b100
+/** Double-quoted strings have the lowest bits of the flags, changes these. */
+const CHANGES_FACTOR = 0b1000
 const STATEMENT_FAILED = 0
 const STATEMENT_DONE = 1
 
@@ -127,9 +131,10 @@ export class WriteEncoder {
   finish(header: WriteHeader, trial?: Trial): Uint8Array<ArrayBuffer> {
     const writer = new ByteWriter(128 + this.sizeBytes)
     writeEnvelope(writer, 'write')
-    const strings = DOUBLE_QUOTED_STRINGS.indexOf(header.doubleQuotedStrings)
+    const strings = ASKED.indexOf(header.doubleQuotedStrings)
+    const changes = ASKED.indexOf(header.changes) * CHANGES_FACTOR
     writer
-      .u32(trial === undefined ? strings : strings | TRIED)
+      .u32(strings | changes | (trial === undefined ? 0 : TRIED))
       .u53(0)
       .u32(0)
       .u32(0)
@@ -211,16 +216,17 @@ function readWriteHeader(reader: ByteReader): RoutedWrite {
   const kind = readEnvelope(reader)
   if (kind !== 'write') throw unsupportedFormat(`${kind} command where a write belongs`)
   const flags = reader.u32()
-  const strings = flags & DOUBLE_QUOTED_STRINGS_BITS
-  if (flags > (strings | TRIED) || strings >= DOUBLE_QUOTED_STRINGS.length) {
+  const strings = flags & ASKED_BITS
+  const kept = Math.floor(flags / CHANGES_FACTOR)
+  if (kept >= ASKED.length || strings >= ASKED.length) {
     throw unsupportedFormat(`write command with flags ${flags}`)
   }
-  const doubleQuotedStrings = DOUBLE_QUOTED_STRINGS[strings]
+  const settings = { doubleQuotedStrings: ASKED[strings], changes: ASKED[kept] }
   const environment = { wallMs: reader.u53(), seedHigh: reader.u32(), seedLow: reader.u32() }
   const origin = originText(reader.raw(16))
   const sequence = reader.u53()
   const isTried = (flags & TRIED) !== 0
-  return { environment, origin, sequence, database: reader.text(), doubleQuotedStrings, isTried }
+  return { environment, origin, sequence, database: reader.text(), ...settings, isTried }
 }
 
 function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {

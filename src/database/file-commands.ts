@@ -245,7 +245,7 @@ function startCommand(
   { index, command }: PlacedCommand,
   options: FileCommandsOptions,
 ): Environment {
-  file.writer.recordChanges(options.isMixedAt(index))
+  file.startCommand(options.isMixedAt(index))
   // Transactions that are tried meanwhile count on it: only what counts as a write moves it.
   if (command.units.length > 0) file.clockMs = Math.max(file.clockMs, command.environment.wallMs)
   return { ...command.environment, wallMs: file.clockMs }

@@ -18,6 +18,7 @@ import type { DatabaseFile } from './database-file.ts'
 import { applyToFile } from './file-commands.ts'
 import { databasePath, hasFile, isDatabaseName, removeDatabase, syncWal } from './generation.ts'
 import { type OpenWriter, openOrCreate } from './generation-files.ts'
+import type { ApplyHooks } from './hooks.ts'
 import type { OutcomeGatherer } from './outcome.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import type { SystemFile } from './system-file.ts'
@@ -34,6 +35,7 @@ export interface GroupContext {
   readonly watch: StatementWatch | undefined
   readonly ownOrigin: string
   readonly gatherer: OutcomeGatherer
+  readonly hooks: ApplyHooks
   readonly openWriter: OpenWriter
   readonly onFilesChanged: () => void
 }
@@ -123,14 +125,28 @@ function runSegment(
   for (const [file, list] of commands) {
     if (!checked.has(file)) file.refuseForeignWrites()
     checked.add(file)
+    arrangeHooks(context, file)
     applyToFile(file, list, last, {
       note: context.note,
       watch: context.watch,
       isRegistered: (origin, index) => system.isRegistered(origin, index),
       isMixedAt: (index) => system.isMixedAt(index),
-      onApplied: (placed, units) => gather(context, placed, units),
+      onApplied: (placed, units) => {
+        gather(context, placed, units)
+        context.hooks.applied(placed, units)
+      },
     })
   }
+}
+
+/** What listeners of this node, and the database itself, want kept and told of its commands. */
+function arrangeHooks({ hooks, system }: GroupContext, file: DatabaseFile): void {
+  const isSetting = system.databases.get(file.name)?.changes ?? false
+  const isKept = isSetting || hooks.isKept(file.name)
+  file.feed.want(isKept ? hooks.changesBytesMax : null, isSetting)
+  file.writer.onTouched = hooks.isWatched(file.name)
+    ? (tables, isSchemaChanged) => hooks.touched(file.name, tables, isSchemaChanged)
+    : null
 }
 
 /**
@@ -160,9 +176,9 @@ function runSegmentSystem(context: GroupContext, segment: readonly Planned[], la
       } else if (plan.kind === 'raiseFormat') {
         system.raiseFormat(decodeRaiseFormat(entry.data).format)
       } else if (plan.kind === 'write' && createsDatabase(context, plan.command, entry.index)) {
-        const { database: name, doubleQuotedStrings = false } = plan.command
+        const { database: name, doubleQuotedStrings = false, changes = false } = plan.command
         const place = { createdIndex: entry.index, droppedIndex: null }
-        system.putDatabase({ name, ...place, doubleQuotedStrings })
+        system.putDatabase({ name, ...place, doubleQuotedStrings, changes })
       }
     }
     file.commit(last.index, last.term)

@@ -68,6 +68,7 @@ export class LogMaker {
   wallMs: number = 1_700_000_000_000
   /** What the next writes ask of their databases. */
   doubleQuotedStrings: boolean | undefined
+  changes: boolean | undefined
 
   get lastIndex(): number {
     return this.entries.length + 1
@@ -119,8 +120,9 @@ export class LogMaker {
   ): Entry {
     const encoder = new WriteEncoder()
     for (const unit of units) encoder.add(toUnit(unit))
-    const { doubleQuotedStrings } = this
-    const bytes = encoder.finish({ origin, database, sequence, doubleQuotedStrings })
+    const { doubleQuotedStrings, changes } = this
+    const settings = { doubleQuotedStrings, changes }
+    const bytes = encoder.finish({ origin, database, sequence, ...settings })
     this.wallMs += 7
     const seedLow = this.lastIndex
     patchEnvironment(bytes, { wallMs: this.wallMs, seedHigh: 42, seedLow })
