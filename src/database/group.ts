@@ -18,7 +18,7 @@ import type { DatabaseFile } from './database-file.ts'
 import { applyToFile } from './file-commands.ts'
 import { databasePath, hasFile, isDatabaseName, removeDatabase, syncWal } from './generation.ts'
 import { type OpenWriter, openOrCreate } from './generation-files.ts'
-import type { ApplyHooks } from './hooks.ts'
+import { ApplyHooks } from './hooks.ts'
 import type { OutcomeGatherer } from './outcome.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import type { SystemFile } from './system-file.ts'
@@ -35,7 +35,7 @@ export interface GroupContext {
   readonly watch: StatementWatch | undefined
   readonly ownOrigin: string
   readonly gatherer: OutcomeGatherer
-  readonly hooks: ApplyHooks
+  readonly hooks: ApplyHooks | undefined
   readonly openWriter: OpenWriter
   readonly onFilesChanged: () => void
 }
@@ -133,14 +133,16 @@ function runSegment(
       isMixedAt: (index) => system.isMixedAt(index),
       onApplied: (placed, units) => {
         gather(context, placed, units)
-        context.hooks.applied(placed, units)
+        context.hooks?.applied(placed, units)
       },
     })
   }
 }
 
+const NO_HOOKS = new ApplyHooks()
+
 /** What listeners of this node, and the database itself, want kept and told of its commands. */
-function arrangeHooks({ hooks, system }: GroupContext, file: DatabaseFile): void {
+function arrangeHooks({ hooks = NO_HOOKS, system }: GroupContext, file: DatabaseFile): void {
   const isSetting = system.databases.get(file.name)?.changes ?? false
   const isKept = isSetting || hooks.isKept(file.name)
   file.feed.want(isKept ? hooks.changesBytesMax : null, isSetting)
@@ -295,6 +297,7 @@ function dropDatabase(context: GroupContext, entry: Entry, command: DropDatabase
   file.close()
   syncWal(system.file.writer.walPath)
   removeDatabase(context.path, database)
+  context.hooks?.dropped(database)
   context.onFilesChanged()
 }
 

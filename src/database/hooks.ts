@@ -31,7 +31,7 @@ export interface AppliedWrite {
 export interface HookNews {
   readonly touched: readonly TouchedDatabase[]
   readonly writes: readonly AppliedWrite[]
-  /** Of the last write that was not told, as listeners were too slow; null for none. */
+  /** Of the last write that was left out, as listeners were too slow; null for none. */
   readonly untoldIndex: number | null
 }
 
@@ -40,7 +40,7 @@ interface Touched {
   isSchemaChanged: boolean
 }
 
-/** What waits for slow listeners at most: beyond it, writes are not told, but for that they were. */
+/** What waits for slow listeners at most; writes beyond it are left out, and that is told. */
 const WRITES_BYTES_MAX = 16 * 1024 * 1024
 
 /**
@@ -91,6 +91,16 @@ export class ApplyHooks {
     this.#touched.set(database, known)
     for (const table of tables) known.tables.add(table)
     known.isSchemaChanged ||= isSchemaChanged
+  }
+
+  /** A database was dropped. */
+  dropped(database: string): void {
+    if (this.#watched.has(database)) this.touched(database, [], true)
+  }
+
+  /** Files were replaced: whoever watches any is to look again. */
+  touchedAll(): void {
+    for (const database of this.#watched) this.touched(database, [], true)
   }
 
   /** A command was applied and committed; `units` null where what it answered is not known. */

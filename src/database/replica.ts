@@ -27,7 +27,6 @@ import {
   writerOpener,
 } from './generation-files.ts'
 import { type GroupContext, runGroup } from './group.ts'
-import { ApplyHooks } from './hooks.ts'
 import {
   asHalted,
   type GroupOutcome,
@@ -48,8 +47,6 @@ export interface ReplicaOptions extends WriterSource {
   readonly generation: number
   /** The origin whose results are wanted: 32 hexadecimal digits; none by default. */
   readonly ownOrigin?: string | undefined
-  /** What is told and kept for listeners; nothing by default. */
-  readonly hooks?: ApplyHooks | undefined
 }
 
 export interface DatabaseStatus {
@@ -70,7 +67,6 @@ export interface DatabaseStatus {
 export class Replica {
   readonly #options: ReplicaOptions
   readonly #open: OpenWriter
-  readonly #hooks: ApplyHooks
   #generation: number
   #path: string
   #system: SystemFile
@@ -89,7 +85,6 @@ export class Replica {
   private constructor(options: ReplicaOptions) {
     this.#options = options
     this.#open = writerOpener(options)
-    this.#hooks = options.hooks ?? new ApplyHooks()
     this.#generation = options.generation
     this.#path = requireGeneration(options.directory, options.generation)
     const { system, files } = openGeneration(this.#path, this.#open)
@@ -372,7 +367,7 @@ export class Replica {
       watch: this.#options.watch,
       ownOrigin: this.#options.ownOrigin ?? '',
       gatherer: this.#gatherer,
-      hooks: this.#hooks,
+      hooks: this.#options.hooks,
       openWriter: this.#open,
       onFilesChanged: () => {
         this.#mustSyncDirectory = true

@@ -7,7 +7,7 @@ import { guardOwn } from './trouble.ts'
  * a generation. SQLite's user_version of the system database is nobody else's.
  */
 const STATE_FORMAT = 1
-export const PUT_FORMAT = `PRAGMA user_version = ${STATE_FORMAT}`
+export const PUT_FORMAT: string = `PRAGMA user_version = ${STATE_FORMAT}`
 const SELECT_FORMAT = 'PRAGMA user_version'
 
 /** @throws ColmenaError ERR_UNSUPPORTED_FORMAT */

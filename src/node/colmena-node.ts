@@ -29,9 +29,16 @@ export interface DatabaseOptions {
    * @defaultValue false for a database that is made
    */
   readonly doubleQuotedStrings?: boolean | undefined
+  /**
+   * Whether all nodes keep the rows that change, so that `changes()` can be gone on with on any of
+   * them, and after a restart. The write that makes the database decides, as above.
+   *
+   * @defaultValue false for a database that is made
+   */
+  readonly changes?: boolean | undefined
 }
 
-const DATABASE_OPTIONS = ['consistency', 'doubleQuotedStrings']
+const DATABASE_OPTIONS = ['consistency', 'doubleQuotedStrings', 'changes']
 
 /** What calls that only wait take. */
 export interface SignalOptions {
@@ -51,7 +58,10 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
         this.#emitter.emit(name, ...event)
       })
     })
-    const watch = (): void => this.#core.reads.watchAll(this.listenerCount('applied') > 0)
+    const watch = (): void => {
+      this.#core.reads.watchAll(this.listenerCount('progress') > 0)
+      this.#core.hooks.tellWrites(this.listenerCount('applied') > 0)
+    }
     this.#emitter.on('newListener', () => queueMicrotask(watch))
     this.#emitter.on('removeListener', watch)
   }
@@ -98,10 +108,11 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
     checkDatabaseName(name)
     checkKeys(options, DATABASE_OPTIONS, invalidOption, ' of a database')
     const consistency = options.consistency ?? this.#core.config.consistency
-    const { doubleQuotedStrings } = options
-    checkDoubleQuotedStrings(doubleQuotedStrings)
+    const { doubleQuotedStrings, changes } = options
+    checkSetting('doubleQuotedStrings', doubleQuotedStrings)
+    checkSetting('changes', changes)
     checkConsistency(consistency, 'consistency')
-    return new Database(this.#core, name, { consistency, doubleQuotedStrings })
+    return new Database(this.#core, name, { consistency, doubleQuotedStrings, changes })
   }
 
   /** The names of the databases that exist here. */
@@ -235,9 +246,9 @@ function checkDatabaseName(name: unknown): void {
   )
 }
 
-function checkDoubleQuotedStrings(value: unknown): void {
+function checkSetting(name: string, value: unknown): void {
   if (value === undefined || typeof value === 'boolean') return
-  throw invalidOption(`doubleQuotedStrings is ${JSON.stringify(value)}; it can be true or false`)
+  throw invalidOption(`${name} is ${JSON.stringify(value)}; it can be true or false`)
 }
 
 function invalidOption(message: string): ColmenaError {
@@ -246,8 +257,10 @@ function invalidOption(message: string): ColmenaError {
 
 function logEvent(logger: Logger, name: keyof NodeEvents, [event]: readonly unknown[]): void {
   switch (name) {
-    case 'applied':
+    case 'progress':
       logger.debug?.('applied', event)
+      break
+    case 'applied':
       break
     case 'warning':
       logger.warn?.((event as NodeEvents['warning'][0]).message, event)

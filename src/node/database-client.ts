@@ -1,13 +1,10 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Statement, Unit } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
-import {
-  type Classification,
-  type StatementDescription,
-  splitStatements,
-} from '../sqlite/sqlite.ts'
+import { type StatementDescription, splitStatements } from '../sqlite/sqlite.ts'
 import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-options.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
+import { Changes, type ChangesOptions } from './changes.ts'
 import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
 import { DatabaseReader } from './database-reader.ts'
 import { DatabaseReads, type ReadOptions } from './database-reads.ts'
@@ -21,19 +18,21 @@ import {
   type BatchStatement,
   type InputArgs,
   type InputStatement,
+  keepStatement,
   toStatement,
   toStatements,
 } from './statement.ts'
+import { reads } from './statement-kind.ts'
 import { traced, tracingApi } from './tracing.ts'
 import { Transaction } from './transaction.ts'
 import type { TransactionMode } from './transaction-reads.ts'
 import { checkMode, refuseNested, runTransaction } from './transaction-scope.ts'
-import type { Written } from './write-call.ts'
+import { Watch } from './watch.ts'
+import type { AskedSettings, Written } from './write-call.ts'
 
 /** What a handle is made with, checked and complete. */
-export interface DatabaseConfig {
+export interface DatabaseConfig extends AskedSettings {
   readonly consistency: Consistency
-  readonly doubleQuotedStrings: boolean | undefined
 }
 
 /** A call's options for a transaction that runs to its end by itself. */
@@ -42,8 +41,6 @@ export interface TransactionCallOptions extends CallOptions {
 }
 
 const ALONE: StatementPlace = Object.freeze({ index: 0, count: 1 })
-/** What begins so can only read, whatever tables there are. */
-const READING_WORD = /^\s*(select|values|explain)\b/i
 
 /**
  * One database of a node. Writes go through the log and are answered by this node's own apply, so
@@ -56,7 +53,7 @@ export class Database {
   readonly protocol: 'file' = 'file'
   readonly #core: NodeCore
   readonly #consistency: Consistency
-  readonly #doubleQuotedStrings: boolean | undefined
+  readonly #asked: AskedSettings
   readonly #tracing = tracingApi()
   readonly #reads: DatabaseReads
   #reader: DatabaseReader | undefined
@@ -66,9 +63,9 @@ export class Database {
     this.#core = core
     this.name = name
     this.#consistency = config.consistency
-    this.#doubleQuotedStrings = config.doubleQuotedStrings
-    const asked = { database: name, doubleQuotedStrings: config.doubleQuotedStrings }
-    this.#reads = new DatabaseReads(core, asked)
+    const { doubleQuotedStrings, changes } = config
+    this.#asked = { doubleQuotedStrings, changes }
+    this.#reads = new DatabaseReads(core, { database: name, doubleQuotedStrings })
   }
 
   /** Whether this handle or its node was closed. */
@@ -223,7 +220,8 @@ export class Database {
     this.#enter(checked)
     checkTarget(this.#core, path)
     await this.#core.enterRead(this.#level(checked), checked.signal)
-    const asked = { database: this.name, doubleQuotedStrings: this.#doubleQuotedStrings }
+    const { doubleQuotedStrings } = this.#asked
+    const asked = { database: this.name, doubleQuotedStrings }
     return copyIsolated(this.#core, path, { asked, signal: checked.signal })
   }
 
@@ -262,7 +260,7 @@ export class Database {
       {
         core: this.#core,
         database: this.name,
-        doubleQuotedStrings: this.#doubleQuotedStrings,
+        ...this.#asked,
         files: () => this.#files(),
       },
       { mode, ...checked, consistency: this.#level(checked) },
@@ -271,11 +269,49 @@ export class Database {
     return runTransaction(this.#core, this.name, transaction, work)
   }
 
+  /**
+   * The rows that change, before and after, and changes of the schema, in the order of the log.
+   * With `from` it goes on behind what was dealt with, and misses nothing. A database that was
+   * made with `changes: true` keeps them on all nodes, others here while somebody iterates.
+   *
+   * @throws ColmenaError ERR_INVALID_OPTION at once, else as {@link Changes.next}.
+   * @example
+   * for await (const change of db.changes({ tables: ['notes'], from: 0 })) {
+   *   if (change.kind !== 'schema') console.log(change.table, change.before, change.after)
+   * }
+   */
+  changes<TRow = Row>(options?: ChangesOptions | undefined): Changes<TRow> {
+    this.#files()
+    const place = { core: this.#core, database: this.name, files: () => this.#files() }
+    return new Changes<TRow>(place, options)
+  }
+
+  /**
+   * A query's answer, and its answer anew whenever a table that it reads was written to.
+   *
+   * @throws as {@link Watch.next}
+   * @example
+   * for await (const { rows } of db.watch('SELECT * FROM notes')) show(rows)
+   */
+  watch<TRow = Row>(
+    sql: string,
+    args?: InputArgs | undefined,
+    options?: CallOptions | undefined,
+  ): Watch<TRow> {
+    const checked = checkCallOptions(options)
+    const statement = keepStatement(toStatement(sql, args, checked.exactNumbers))
+    this.#enter(checked)
+    const consistency = this.#level(checked)
+    const read = (isFirst: boolean): Promise<ResultSet<TRow>> =>
+      this.#run(statement, ALONE, { ...checked, consistency: isFirst ? consistency : 'none' })
+    const place = { core: this.#core, database: this.name, files: () => this.#files() }
+    return new Watch({ ...place, sql: statement.sql, signal: checked.signal, read })
+  }
+
   /** The same database with another level for reads that name none. */
   withConsistency(level: Consistency): Database {
     const consistency = checkConsistency(level, 'the level of withConsistency')
-    const doubleQuotedStrings = this.#doubleQuotedStrings
-    return new Database(this.#core, this.name, { consistency, doubleQuotedStrings })
+    return new Database(this.#core, this.name, { consistency, ...this.#asked })
   }
 
   /** Closes this handle alone; the node and other handles go on. */
@@ -326,7 +362,7 @@ export class Database {
     refuseNested(this.#core, this.name)
     return this.#core.writes.submit({
       database: this.name,
-      doubleQuotedStrings: this.#doubleQuotedStrings,
+      ...this.#asked,
       unit,
       place,
       signal,
@@ -348,23 +384,13 @@ export class Database {
     if (this.#isClosed) {
       throw new ColmenaError('ERR_CLOSED', `this handle of database '${this.name}' is closed`)
     }
-    return this.#core.readers.database(this.name, this.#doubleQuotedStrings)
+    return this.#core.readers.database(this.name, this.#asked.doubleQuotedStrings)
   }
 
   /** Bound when the call is made: later, other contexts are at work. */
   #level({ consistency }: CallOptions): Consistency {
     return consistency ?? scopedConsistency() ?? this.#consistency
   }
-}
-
-/**
- * Whether a statement is for this node's file. One that can't be prepared here may be right on the
- * leader, whose schema may be newer, so it goes into the log, unless it can be nothing but a read.
- */
-function reads(facts: Classification, sql: string, place: StatementPlace): boolean {
-  if (facts.kind !== 'unknown') return facts.kind === 'read'
-  if (facts.error.code === 'ERR_REFUSED_SQL') throw readFailure(facts.error, place)
-  return READING_WORD.test(sql)
 }
 
 function invalid(message: string): ColmenaError {

@@ -25,6 +25,7 @@ import {
   optionalError,
   threadFailure,
 } from './failures.ts'
+import { Hooks } from './hooks.ts'
 import { LeaderWatch } from './leader-watch.ts'
 import { Outgoing } from './outgoing.ts'
 import { settlesWithin } from './patience.ts'
@@ -32,6 +33,7 @@ import { ReaderProcesses } from './reader-processes.ts'
 import { Reads } from './reads.ts'
 import { Requests } from './requests.ts'
 import { SlowStatements } from './slow-statements.ts'
+import { hearStorage } from './storage-messages.ts'
 import { StorageQueries } from './storage-queries.ts'
 import { ThreadPair } from './thread-pair.ts'
 import type { StartThread } from './threads.ts'
@@ -67,6 +69,7 @@ export class NodeCore {
   /** Where isolated reads run. */
   readonly processes: ReaderProcesses
   readonly slow: SlowStatements
+  readonly hooks: Hooks
   readonly #options: NodeCoreOptions
   readonly #threads: ThreadPair
   readonly #deadlines: Deadlines
@@ -125,6 +128,15 @@ export class NodeCore {
     })
     const directory = join(options.dataDir.path, 'db')
     this.processes = new ReaderProcesses(directory, this.shared, this.#deadlines)
+    this.hooks = new Hooks({
+      ask: (asked) =>
+        this.#requests.ask({
+          what: 'listening',
+          post: (id) => this.#threads.postStorage({ kind: 'listen', id, asked }),
+        }),
+      taken: () => this.#threads.postStorage({ kind: 'hooksTaken' }),
+      emit: options.emit,
+    })
     this.slow = new SlowStatements(config.slowMs, (statement) => options.emit('slow', statement))
   }
 
@@ -275,6 +287,7 @@ export class NodeCore {
           generation: message.generation,
           genesis: message.genesis,
           slowMs: this.config.slowMs,
+          changesBytesMax: this.config.changesBytesMax,
           memberId: dataDir.identity.memberId,
           ownOrigin: origin,
           shared: this.shared.buffer,
@@ -298,34 +311,16 @@ export class NodeCore {
   }
 
   #fromStorage(message: StorageToUser): void {
-    switch (message.kind) {
-      case 'results':
-        this.#outgoing.answered(message.bytes)
-        break
-      case 'applied':
-        this.reads.applied(message.index)
-        this.#options.emit('applied', { index: message.index })
-        break
-      case 'drops':
-        this.drops.answered(message.drops)
-        break
-      case 'halted':
-        this.#haltedReason = message.reason
-        break
-      case 'slow':
-        for (const write of message.writes) this.slow.took({ kind: 'write', ...write })
-        break
-      case 'warning':
-        this.#options.emit('warning', { code: message.code, message: message.message })
-        break
-      case 'installed':
-        this.#outgoing.jumpedOver(message.sequences)
-        this.reads.applied(message.index)
-        break
-      case 'status':
-        this.#requests.answered(message.id, message.status, null)
-        break
-    }
+    const { reads, drops, hooks, slow } = this
+    hearStorage(message, {
+      ...{ reads, drops, hooks, slow },
+      outgoing: this.#outgoing,
+      requests: this.#requests,
+      emit: this.#options.emit,
+      halted: (reason) => {
+        this.#haltedReason = reason
+      },
+    })
   }
 
   /** False, and the node fails, where the identity can't be kept. */
@@ -386,6 +381,7 @@ export class NodeCore {
     this.reads.failAll(error)
     this.#requests.failAll(error)
     this.leaders.failAll(error)
+    this.hooks.failAll(error)
     this.#deadlines.close()
     this.#readers?.close()
     void this.processes.close(error)

@@ -40,6 +40,8 @@ export interface ResultSet<TRow = Row> {
 /** What a result tells of where it comes from: a write's place in the log, or a read's level. */
 export type ResultOrigin =
   | WrittenPlace
+  /** Of a write whose time nobody took. */
+  | { readonly index: number; readonly term: number; readonly timing: undefined }
   /** The level is undefined for a write that is only tried. */
   | { readonly index: number; readonly level: Consistency | undefined }
 
@@ -94,7 +96,7 @@ export function createResultSet<TRow>(
   return new Result(source, origin, exactNumbers) as unknown as ResultSet<TRow>
 }
 
-function toRow(
+export function toRow(
   columns: readonly string[],
   values: readonly SqlValue[],
   exactNumbers: boolean,

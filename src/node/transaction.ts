@@ -310,7 +310,7 @@ export class Transaction {
 
 /** A new leader is waited for; a database that there is not yet is made first. */
 async function beginTrial(
-  { core, database, doubleQuotedStrings }: TransactionPlace,
+  { core, database, doubleQuotedStrings, changes }: TransactionPlace,
   name: TransactionName,
   statements: readonly Statement[],
   base: number | null,
@@ -326,7 +326,8 @@ async function beginTrial(
       if (error.code === 'ERR_NOT_FOUND' && base === null) {
         const unit = { statements: [] }
         const place = { index: 0, count: 0 }
-        await core.writes.submit({ database, doubleQuotedStrings, unit, place, signal })
+        const asked = { doubleQuotedStrings, changes }
+        await core.writes.submit({ database, ...asked, unit, place, signal })
       } else if (error.code === 'ERR_NO_LEADER' && performance.now() < untilMs) {
         await setTimeout(LOOK_AGAIN_MS, undefined, { signal })
       } else {

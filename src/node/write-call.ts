@@ -32,11 +32,17 @@ export interface AppliedEntry {
   readonly appliedMs: number
 }
 
+/** What a database must be made with, undefined for whatever it is. */
+export interface AskedSettings {
+  readonly doubleQuotedStrings: boolean | undefined
+  readonly changes: boolean | undefined
+}
+
 /** What a call wants written, and who is told. */
 export interface WriteCallOptions {
   readonly unit: Unit
   /** What it asks of its database, undefined for nothing. */
-  readonly doubleQuotedStrings: boolean | undefined
+  readonly asked: AskedSettings
   readonly sizeBytes: number
   readonly place: StatementPlace
   readonly resolve: (written: Written) => void
@@ -50,7 +56,7 @@ export interface WriteCallOptions {
 /** A caller's unit on its way through the log: settled once, by whoever comes first. */
 export class WriteCall extends Waiting {
   readonly unit: Unit
-  readonly doubleQuotedStrings: boolean | undefined
+  readonly asked: AskedSettings
   readonly sizeBytes: number
   readonly #options: WriteCallOptions
   /** The sequence of its command once that left for the engine; 0 while it waits here. */
@@ -60,7 +66,7 @@ export class WriteCall extends Waiting {
   constructor(options: WriteCallOptions) {
     super()
     this.unit = options.unit
-    this.doubleQuotedStrings = options.doubleQuotedStrings
+    this.asked = options.asked
     this.sizeBytes = options.sizeBytes
     this.#options = options
   }

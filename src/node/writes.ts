@@ -74,6 +74,7 @@ export interface WriteRequest {
   readonly database: string
   /** What the call asks of its database, undefined for nothing. */
   readonly doubleQuotedStrings?: boolean | undefined
+  readonly changes?: boolean | undefined
   readonly unit: Unit
   readonly place: StatementPlace
   readonly signal: AbortSignal | undefined
@@ -197,7 +198,7 @@ export class Writes {
   }
 
   #take(
-    { database, doubleQuotedStrings, unit, place, signal }: WriteRequest,
+    { database, doubleQuotedStrings, changes, unit, place, signal }: WriteRequest,
     sizeBytes: number,
     resolve: (written: Written) => void,
     reject: (error: ColmenaError) => void,
@@ -206,7 +207,7 @@ export class Writes {
     let abort: (() => void) | null = null
     const call = new WriteCall({
       unit: { ...unit, statements: unit.statements.map(keepStatement) },
-      doubleQuotedStrings,
+      asked: { doubleQuotedStrings, changes },
       sizeBytes,
       place,
       resolve,
@@ -275,7 +276,7 @@ export class Writes {
     for (; at < lane.waiting.length && calls.length < commandUnitsMax; at += 1) {
       const call = lane.waiting[at] as WriteCall
       if (call.isSettled) continue
-      if (calls[0] !== undefined && calls[0].doubleQuotedStrings !== call.doubleQuotedStrings) break
+      if (calls[0] !== undefined && !asksAlike(calls[0], call)) break
       if (calls.length > 0 && encoder.sizeBytes + call.sizeBytes > commandBytesMax) break
       encoder.add(call.unit)
       call.unit.statements.forEach(releaseStatement)
@@ -289,8 +290,8 @@ export class Writes {
     lane.inflight.set(sequence, { calls, outcome: null })
     const { origin, post } = this.#options
     const { database } = lane
-    const doubleQuotedStrings = calls[0]?.doubleQuotedStrings
-    post(database, sequence, encoder.finish({ origin, database, sequence, doubleQuotedStrings }))
+    const asked = calls[0]?.asked
+    post(database, sequence, encoder.finish({ origin, database, sequence, ...asked }))
   }
 
   /** Takes a command out of flight and lets the next one go. */
@@ -348,4 +349,9 @@ export function lostResult(): ColmenaError {
       'write was decided in them, but what it answered is not known here. Read before repeating it',
     { outcome: 'unknown' },
   )
+}
+
+/** Whether two calls ask the same of their database, so that one command can ask it for both. */
+function asksAlike({ asked: a }: WriteCall, { asked: b }: WriteCall): boolean {
+  return a.doubleQuotedStrings === b.doubleQuotedStrings && a.changes === b.changes
 }

@@ -13,6 +13,7 @@ import type { OwnStatements } from './connection.ts'
 import type { Schema } from './schema.ts'
 import { quoteName } from './token.ts'
 
+const ORDER: readonly RowChangeKind[] = ['delete', 'update', 'insert']
 /** A table that is never there: its session sees nothing, and costs nothing. */
 const NO_TABLE = '_colmena_no_table'
 // Generated columns are not stored, and sessions don't tell them.
@@ -149,7 +150,7 @@ export class ChangeRecorder {
     const where = keys.map((name) => `${quoteName(name)} = ?`).join(' AND ')
     const names = columns.map(quoteName).join(', ')
     const select = `SELECT ${names} FROM main.${quoteName(table)} WHERE ${where}`
-    const completed = rows.map((row) => {
+    const completed = [...rows].sort(byKind).map((row) => {
       if (row.kind !== 'update') return row as RowChange
       const key = (row.before as PartialRow).filter((_, at) => isKey[at]) as SqlValue[]
       const isWhole = (row.after as PartialRow).every(
@@ -168,6 +169,11 @@ export interface RecordedUnit {
   readonly changes: readonly UnitChange[] | null
   /** 64 bits of a hash over the changed rows. */
   readonly hash: bigint
+}
+
+/** Values that must be unique are given up before they are taken; else in the session's order. */
+function byKind(a: ChangesetRow, b: ChangesetRow): number {
+  return ORDER.indexOf(a.kind) - ORDER.indexOf(b.kind)
 }
 
 function completeUpdate(

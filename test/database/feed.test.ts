@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { WriteEncoder } from '../../src/command/command.ts'
 import { Replica } from '../../src/database/database.ts'
@@ -33,8 +34,8 @@ interface Feed {
 }
 
 /** All pages of a database's feed after an index. */
-function feedOf(directory: string, after = 0): Feed {
-  const reader = new Reader(databasePath(directory, 'app'))
+function feedOf(directory: string, after = 0, generation = 1): Feed {
+  const reader = new Reader(databasePath(directory, 'app', generation))
   try {
     const entries: EntryChanges[] = []
     for (let from = after; ; ) {
@@ -136,6 +137,9 @@ test('what fails, what is refused and what is rolled back is not in the feed', (
   const { replica, directory } = createReplica(context)
   applyAll(replica, log)
   assert.deepEqual(shortOf(feedOf(directory)), ['3 schema', '4 insert t 1', '4 insert t 4'])
+  // What was run and taken back is in no count either.
+  const counted = 'SELECT changes_bytes - (SELECT sum(length(bytes)) FROM _colmena_changes)'
+  assert.deepEqual(readRows(directory, 'app', `${counted} FROM _colmena_state`), [[0n]])
 })
 
 test('the parts of an entry are read when the last of them is applied', (context) => {
@@ -204,7 +208,7 @@ test('a unit that can not be told whole begins the feed anew behind it', (contex
   assert.deepEqual(shortOf(feedOf(directory, trial.index)), [`${trial.index + 1} insert t 2`])
 })
 
-test('a database that was not made to keep changes keeps them while somebody listens', (context) => {
+test('a database that was not made for it keeps changes while somebody listens', (context) => {
   const log = startLog(false)
   const hooks = new ApplyHooks()
   const { replica, directory } = createReplica(context, { hooks })
@@ -305,3 +309,31 @@ function keepsEveryRow(context: TestContext, tables: readonly string[]): void {
   applyAll(replica, log)
   assert.deepEqual(shortOf(feedOf(directory, from)), [`${from + 1} insert rowid_key 1`])
 }
+
+test('a snapshot brings the feed along, or what it jumped over is lost', async (context) => {
+  for (const keepsChanges of [true, false]) {
+    const log = startLog(keepsChanges)
+    const hooks = new ApplyHooks()
+    hooks.ask({ watched: ['app'], kept: ['app'], writes: false })
+    const behind = createReplica(context, { hooks })
+    log.write('app', ['INSERT INTO t VALUES (1, 1)'])
+    applyAll(behind.replica, log)
+    const position = log.lastIndex
+    for (const id of [2, 3]) log.write('app', [`INSERT INTO t VALUES (${id}, 1)`])
+    const ahead = createReplica(context)
+    applyAll(ahead.replica, log)
+    const snapshot = ahead.replica.pinSnapshot()
+    assert.ok(snapshot)
+    await snapshot.copyTo(join(behind.directory, '2'))
+    snapshot.release()
+    behind.replica.installGeneration(2, { index: snapshot.index })
+    const received = feedOf(behind.directory, position, 2)
+    if (keepsChanges) assert.deepEqual(received, feedOf(ahead.directory, position))
+    else assert.equal(received.entries, null)
+    const { index } = log.write('app', ['INSERT INTO t VALUES (4, 1)'])
+    applyAll(behind.replica, log)
+    assert.deepEqual(shortOf(feedOf(behind.directory, snapshot.index, 2)), [`${index} insert t 4`])
+    const later = feedOf(behind.directory, position, 2)
+    assert.equal(later.entries?.length, keepsChanges ? 3 : undefined)
+  }
+})
