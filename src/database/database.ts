@@ -7,9 +7,11 @@
  * say (`sqlite/`).
  */
 export { type ApplyMetrics, emptyApplyMetrics } from './apply-metrics.ts'
+export type { EntryChanges } from './feed-reader.ts'
 export type { CopiedFile } from './generation.ts'
 export { isDatabaseName, SYSTEM } from './generation.ts'
 export type { ExpectedSnapshot } from './generation-files.ts'
+export type { AppliedWrite, AskedHooks, HookNews, TouchedDatabase } from './hooks.ts'
 export { leaseName } from './leases.ts'
 export { migrationConflict, type RunMigration } from './migrations.ts'
 export type {

@@ -368,6 +368,7 @@ export class Replica {
       watch: this.#options.watch,
       ownOrigin: this.#options.ownOrigin ?? '',
       gatherer: this.#gatherer,
+      hooks: this.#options.hooks,
       openWriter: this.#open,
       onFilesChanged: () => {
         this.#mustSyncDirectory = true

@@ -3,6 +3,7 @@ import type { MemberRecord } from '../command/command.ts'
 import type { ConfState, Entry, EntryType } from '../raft/types.ts'
 import type { ConnectionSettings } from '../sqlite/sqlite.ts'
 import type { ApplyMetrics } from './apply-metrics.ts'
+import type { AskedHooks, HookNews } from './hooks.ts'
 import type { DropAnswer, OwnSequence } from './outcome.ts'
 import type { DatabaseStatus } from './replica.ts'
 import type { SlowWrite } from './statement-watch.ts'
@@ -31,6 +32,8 @@ export interface StorageWorkerData {
   readonly writer?: ConnectionSettings | undefined
   /** Statements that take longer are told. */
   readonly slowMs: number
+  /** What a database that keeps its changed rows keeps of them. */
+  readonly changesBytesMax?: number | undefined
   /** Milliseconds between two tries of a group that this machine could not apply; 1000. */
   readonly retryPauseMs?: number | undefined
   readonly walBounds?: WalBounds | undefined
@@ -117,7 +120,12 @@ export interface StorageStatus {
   readonly apply: ApplyMetrics
 }
 
-export type UserToStorage = { readonly kind: 'status'; readonly id: number }
+export type UserToStorage =
+  | { readonly kind: 'status'; readonly id: number }
+  /** What listeners want from here on, in place of what was asked before. */
+  | { readonly kind: 'listen'; readonly id: number; readonly asked: AskedHooks }
+  /** The listeners have the last `hooks`. */
+  | { readonly kind: 'hooksTaken' }
 
 export type StorageToUser =
   /** Answers to own commands, as {@link decodeResults} reads them. */
@@ -139,6 +147,10 @@ export type StorageToUser =
       readonly sequences: readonly OwnSequence[]
     }
   | { readonly kind: 'status'; readonly id: number; readonly status: StorageStatus }
+  /** `listen` counts from here on. */
+  | { readonly kind: 'listening'; readonly id: number }
+  /** For listeners; the next one leaves after `hooksTaken`. */
+  | { readonly kind: 'hooks'; readonly news: HookNews }
 
 // Numbers of the entry types on this wire, which never leaves the process.
 const ENTRY_TYPES: readonly EntryType[] = ['normal', 'confChange', 'confChangeV2']

@@ -1,12 +1,14 @@
 import { join } from 'node:path'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
-import { release } from '../base/bytes.ts'
 import { processNowMs } from '../base/process-clock.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { Entry } from '../raft/types.ts'
 import { ApplyCounts } from './apply-metrics.ts'
+import { firstGroup } from './first-group.ts'
+import { ApplyHooks } from './hooks.ts'
 import type { GroupOutcome, Halted, OwnResult } from './outcome.ts'
+import { ReceivedMessages } from './received.ts'
 import { Replica } from './replica.ts'
 import { SnapshotCopies } from './snapshot-copies.ts'
 import { StatementWatch } from './statement-watch.ts'
@@ -24,21 +26,11 @@ import { answerStep } from './trials.ts'
 import { asFailure } from './trouble.ts'
 import { largeWalMessage, restMsAt, WAL_BOUNDS, type WalBounds } from './wal-bounds.ts'
 
-/** How much of what waits goes into one group: it bounds how long an answer can wait for others. */
-const GROUP_ENTRIES_MAX = 1024
-const GROUP_BYTES_MAX = 4 * 1024 * 1024
 const BUSY_PAUSE_MS = 5
 const TROUBLE_PAUSE_MS = 1000
 const WATCH_MS = 1000
 
 type Request = Exclude<EngineToStorage, { readonly kind: 'apply' }>
-
-/** The bytes of entries up to `lastIndex`, and when the engine learned that they are committed. */
-interface Received {
-  readonly lastIndex: number
-  readonly bytes: Uint8Array
-  readonly committedMs: number
-}
 
 /** A request, and the entry that must be applied before it is served. */
 interface WaitingRequest {
@@ -59,11 +51,11 @@ class StorageThread {
   readonly #replica: Replica
   readonly #copies: SnapshotCopies
   readonly #statements: StatementWatch
+  readonly #hooks: ApplyHooks
   readonly #walBounds: WalBounds
   readonly #counts = new ApplyCounts()
   #entries: Entry[] = []
-  /** The messages that entries are views of, the oldest first. */
-  readonly #received: Received[] = []
+  readonly #received = new ReceivedMessages()
   readonly #requests: WaitingRequest[] = []
   #databasesEpoch = 1
   /** What apply stands still for and was told, until a group applies again. */
@@ -87,7 +79,9 @@ class StorageThread {
     const running = this.#shared.setRunning.bind(this.#shared)
     this.#statements = new StatementWatch(data.slowMs, () => performance.now(), running)
     const directory = join(dataDir, 'db')
-    const options = { directory, generation, ownOrigin, writer, watch: this.#statements }
+    this.#hooks = new ApplyHooks(data.changesBytesMax)
+    const told = { watch: this.#statements, hooks: this.#hooks }
+    const options = { directory, generation, ownOrigin, writer, ...told }
     this.#replica = genesis ? Replica.create(options, genesis) : Replica.open(options)
     this.#copies = new SnapshotCopies(dataDir, () => this.#replica.pinSnapshot())
     this.#origin = this.#replica.originOf(data.memberId)
@@ -119,18 +113,7 @@ class StorageThread {
 
   #take(bytes: Uint8Array, committedMs: number): void {
     for (const entry of decodeEntries(bytes)) this.#entries.push(entry)
-    this.#received.push({ lastIndex: this.#lastReceived(), bytes, committedMs })
-  }
-
-  /** What is applied was bound and decoded: nothing reads its bytes any more. */
-  #releaseApplied(): void {
-    const applied = this.#replica.appliedIndex
-    for (;;) {
-      const [first] = this.#received
-      if (first === undefined || first.lastIndex > applied) return
-      this.#received.shift()
-      release(first.bytes)
-    }
+    this.#received.add({ lastIndex: this.#lastReceived(), bytes, committedMs })
   }
 
   #lastReceived(): number {
@@ -148,7 +131,7 @@ class StorageThread {
       this.#requests.shift()
       this.#serve(first.request)
     } else if (!isResting && this.#entries.length > 0) {
-      this.#apply(this.#group(first?.after ?? Number.POSITIVE_INFINITY))
+      this.#apply(firstGroup(this.#entries, first?.after ?? Number.POSITIVE_INFINITY))
     } else if (!isResting && this.#walBytes > this.#walBounds.bytesMax) {
       // Nothing is left to apply, but open reads end as long as this is said to be out of bounds.
       this.#checkpoint()
@@ -159,19 +142,6 @@ class StorageThread {
     setImmediate(() => this.#turn())
   }
 
-  /** The entries of one group, which stay in the queue until they are applied. */
-  #group(last: number): readonly Entry[] {
-    let count = 0
-    let sizeBytes = 0
-    for (const { index, data } of this.#entries) {
-      sizeBytes += data.length
-      if (index > last || count === GROUP_ENTRIES_MAX) break
-      if (count > 0 && sizeBytes > GROUP_BYTES_MAX) break
-      count += 1
-    }
-    return this.#entries.slice(0, count)
-  }
-
   #apply(entries: readonly Entry[]): void {
     const outcome = this.#counts.measure(entries.length, () =>
       this.#shared.whileCommitting(() => this.#replica.apply(entries)),
@@ -179,6 +149,7 @@ class StorageThread {
     const slow = this.#statements.take()
     if (slow.length > 0) this.#tellUser({ kind: 'slow', writes: slow })
     if (outcome.halted !== null) {
+      this.#tellHooks()
       this.#pause(outcome.halted)
       return
     }
@@ -187,7 +158,8 @@ class StorageThread {
     this.#resume()
     this.#publish()
     this.#tell(outcome)
-    this.#releaseApplied()
+    this.#tellHooks()
+    this.#received.releaseUpTo(this.#replica.appliedIndex)
     this.#checkpoint()
   }
 
@@ -218,9 +190,7 @@ class StorageThread {
   #tellResults(results: readonly OwnResult[]): void {
     const appliedMs = processNowMs()
     const timed = results.map(({ index, bytes }) => {
-      const received = this.#received.find(({ lastIndex }) => index <= lastIndex)
-      assert(received !== undefined, 'what was applied was received')
-      return { bytes, committedMs: received.committedMs, appliedMs }
+      return { bytes, committedMs: this.#received.committedMsOf(index), appliedMs }
     })
     const bytes = encodeResults(timed)
     this.#tellUser({ kind: 'results', bytes }, [bytes.buffer])
@@ -229,6 +199,14 @@ class StorageThread {
   #tellWaiting(): void {
     const index = this.#replica.appliedIndex
     if (this.#shared.waitedIndex() <= index) this.#tellUser({ kind: 'applied', index })
+  }
+
+  /** What listeners want to know, if they have what they were told before. */
+  #tellHooks(): void {
+    const news = this.#hooks.take()
+    if (news === null) return
+    const bytes = news.writes.flatMap(({ command, result }) => [command.buffer, result.buffer])
+    this.#tellUser({ kind: 'hooks', news }, bytes)
   }
 
   /** A WAL out of bounds is local trouble: this node slows down, and the cluster has others. */
@@ -323,7 +301,7 @@ class StorageThread {
   #install(generation: number, index: number): ReplicaState {
     this.#replica.installGeneration(generation, { index })
     this.#entries = this.#entries.filter((entry) => entry.index > index)
-    this.#releaseApplied()
+    this.#received.releaseUpTo(this.#replica.appliedIndex)
     if (this.#restTimer !== null) clearTimeout(this.#restTimer)
     this.#restTimer = null
     this.#databasesEpoch += 1
@@ -333,6 +311,8 @@ class StorageThread {
     this.#publish()
     this.#tellUser({ kind: 'installed', index, sequences: this.#replica.ownSequences() })
     this.#tellWaiting()
+    this.#hooks.touchedAll()
+    this.#tellHooks()
     const state = this.#state()
     this.#origin = state.origin
     return state
@@ -351,6 +331,16 @@ class StorageThread {
   }
 
   #answerUser(message: UserToStorage): void {
+    if (message.kind === 'listen') {
+      this.#hooks.ask(message.asked)
+      this.#tellUser({ kind: 'listening', id: message.id })
+      return
+    }
+    if (message.kind === 'hooksTaken') {
+      this.#hooks.taken()
+      this.#tellHooks()
+      return
+    }
     const databases = this.#isClosed ? [] : this.#replica.databases()
     const status = { databases, apply: this.#counts.value() }
     this.#tellUser({ kind: 'status', id: message.id, status })

@@ -52,7 +52,10 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
         this.#emitter.emit(name, ...event)
       })
     })
-    const watch = (): void => this.#core.reads.watchAll(this.listenerCount('applied') > 0)
+    const watch = (): void => {
+      this.#core.reads.watchAll(this.listenerCount('progress') > 0)
+      this.#core.hooks.tellWrites(this.listenerCount('applied') > 0)
+    }
     this.#emitter.on('newListener', () => queueMicrotask(watch))
     this.#emitter.on('removeListener', watch)
   }

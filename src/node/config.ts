@@ -28,6 +28,7 @@ export interface OpenConfig {
   readonly transactionIdleMs: number
   readonly transactionMs: number
   readonly slowMs: number
+  readonly changesBytesMax: number
   readonly joinTimeoutMs: number
   readonly logRetainBytes: number
   readonly logSegmentBytes: number
@@ -78,6 +79,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     transactionIdleMs: checkInteger(options, 'transactionIdleMs', 1, TIMER_MS_MAX),
     transactionMs: checkInteger(options, 'transactionMs', 1, TIMER_MS_MAX),
     slowMs: checkInteger(options, 'slowMs', 1, TIMER_MS_MAX),
+    changesBytesMax: checkInteger(options, 'changesBytesMax', 2 ** 16, 2 ** 28),
     joinTimeoutMs: checkInteger(options, 'joinTimeoutMs', 1, TIMER_MS_MAX),
     logRetainBytes: checkInteger(options, 'logRetainBytes', 0, Number.MAX_SAFE_INTEGER),
     logSegmentBytes: checkInteger(options, 'logSegmentBytes', 65_536, 2 ** 30),

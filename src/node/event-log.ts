@@ -8,8 +8,10 @@ export function logEvent(
   [event]: readonly unknown[],
 ): void {
   switch (name) {
-    case 'applied':
+    case 'progress':
       logger.debug?.('applied', event)
+      break
+    case 'applied':
       break
     case 'warning':
       logger.warn?.((event as NodeEvents['warning'][0]).message, event)

@@ -1,4 +1,5 @@
 import type { MemberStatus } from '../engine/engine.ts'
+import type { AppliedEvent } from './applied-events.ts'
 
 /** A statement that took long. */
 export interface SlowStatement {
@@ -16,8 +17,10 @@ export interface SlowStatement {
 export interface NodeEvents {
   /** The leader or the term changed; `id` is the leader's node id, null while there is none. */
   leader: [event: { readonly id: string | null; readonly term: number }]
+  /** A write was applied on this node; told in the order of the log. */
+  applied: [event: AppliedEvent]
   /** This node applied the log up to `index`; several steps may be told as one. */
-  applied: [event: { readonly index: number }]
+  progress: [event: { readonly index: number }]
   /** Members, their roles or addresses changed. */
   membership: [event: { readonly members: readonly MemberStatus[] }]
   /** Something in the background went wrong and is dealt with; `code` as in `docs/errors.md`. */

@@ -24,6 +24,7 @@ import {
   optionalError,
   threadFailure,
 } from './failures.ts'
+import { Hooks } from './hooks.ts'
 import { LeaderWatch } from './leader-watch.ts'
 import { Outgoing } from './outgoing.ts'
 import { settlesWithin } from './patience.ts'
@@ -31,6 +32,7 @@ import { ReaderProcesses } from './reader-processes.ts'
 import { Reads } from './reads.ts'
 import { Requests } from './requests.ts'
 import { SlowStatements } from './slow-statements.ts'
+import { hearStorage } from './storage-messages.ts'
 import { StorageQueries } from './storage-queries.ts'
 import { ThreadPair } from './thread-pair.ts'
 import type { StartThread } from './threads.ts'
@@ -68,6 +70,7 @@ export class NodeCore {
   readonly slow: SlowStatements
   /** All that leaves this node for the log. */
   readonly outgoing: Outgoing
+  readonly hooks: Hooks
   readonly #options: NodeCoreOptions
   readonly #threads: ThreadPair
   readonly #deadlines: Deadlines
@@ -132,6 +135,15 @@ export class NodeCore {
     })
     const directory = join(options.dataDir.path, 'db')
     this.processes = new ReaderProcesses(directory, this.shared, this.#deadlines)
+    this.hooks = new Hooks({
+      ask: (asked) =>
+        this.#requests.ask({
+          what: 'listening',
+          post: (id) => this.#threads.postStorage({ kind: 'listen', id, asked }),
+        }),
+      taken: () => this.#threads.postStorage({ kind: 'hooksTaken' }),
+      emit: options.emit,
+    })
     this.slow = new SlowStatements(config.slowMs, (statement) => options.emit('slow', statement))
   }
 
@@ -275,6 +287,7 @@ export class NodeCore {
           generation: message.generation,
           genesis: message.genesis,
           slowMs: this.config.slowMs,
+          changesBytesMax: this.config.changesBytesMax,
           memberId: dataDir.identity.memberId,
           ownOrigin: origin,
           shared: this.shared.buffer,
@@ -298,33 +311,15 @@ export class NodeCore {
   }
 
   #fromStorage(message: StorageToUser): void {
-    switch (message.kind) {
-      case 'results':
-      case 'drops':
-      case 'endedLeases':
-        this.outgoing.heard(message)
-        break
-      case 'applied':
-        this.reads.applied(message.index)
-        this.#options.emit('applied', { index: message.index })
-        break
-      case 'halted':
-        this.#haltedReason = message.reason
-        break
-      case 'slow':
-        for (const write of message.writes) this.slow.took({ kind: 'write', ...write })
-        break
-      case 'warning':
-        this.#options.emit('warning', { code: message.code, message: message.message })
-        break
-      case 'installed':
-        this.outgoing.jumpedOver(message.sequences)
-        this.reads.applied(message.index)
-        break
-      case 'status':
-        this.#requests.answered(message.id, message.status, null)
-        break
-    }
+    const { reads, hooks, slow, outgoing } = this
+    hearStorage(message, {
+      ...{ reads, hooks, slow, outgoing },
+      requests: this.#requests,
+      emit: this.#options.emit,
+      halted: (reason) => {
+        this.#haltedReason = reason
+      },
+    })
   }
 
   /** False, and the node fails, where the identity can't be kept. */
@@ -385,6 +380,7 @@ export class NodeCore {
     this.reads.failAll(error)
     this.#requests.failAll(closedError(this.#failure, 'unknown'))
     this.leaders.failAll(error)
+    this.hooks.failAll(error)
     this.#deadlines.close()
     this.#readers?.close()
     void this.processes.close(error)

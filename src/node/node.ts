@@ -8,9 +8,17 @@ export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
 export type { FormatStatus, MemberStatus, SlowApply, TermStatus } from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
+export type { AppliedEvent, AppliedStatement } from './applied-events.ts'
 export type { BatchMode, BatchOptions } from './batch-options.ts'
 export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
 export type { CallOptions } from './call-options.ts'
+export type {
+  Change,
+  Changes,
+  ChangesOptions,
+  RowChangeEvent,
+  SchemaChangeEvent,
+} from './changes.ts'
 export type { ColmenaNode, SignalOptions } from './colmena-node.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
 export type { Database, TransactionCallOptions } from './database-client.ts'
@@ -54,4 +62,5 @@ export {
 } from './threads.ts'
 export type { Transaction } from './transaction.ts'
 export type { TransactionMode } from './transaction-reads.ts'
+export type { Watch } from './watch.ts'
 export type { WriteTiming } from './write-call.ts'

@@ -103,6 +103,13 @@ export interface OpenOptions {
    */
   readonly slowMs?: number | undefined
   /**
+   * Bytes of changed rows that each database keeps on this node for `db.changes()`, if it was made
+   * with `changes: true` or somebody listens. Older ones go first.
+   *
+   * @defaultValue 67108864
+   */
+  readonly changesBytesMax?: number | undefined
+  /**
    * How long a first `open` with `join` tries to get in, in milliseconds.
    *
    * @defaultValue 60000
@@ -168,6 +175,7 @@ export const OPTION_DEFAULTS: Required<{
   transactionIdleMs: 5_000,
   transactionMs: 8_000,
   slowMs: 1_000,
+  changesBytesMax: 67_108_864,
   joinTimeoutMs: 60_000,
   logRetainBytes: 67_108_864,
   logSegmentBytes: 16_777_216,

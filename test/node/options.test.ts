@@ -41,6 +41,7 @@ suite('options of open', () => {
       transactionIdleMs: 5_000,
       transactionMs: 8_000,
       slowMs: 1_000,
+      changesBytesMax: 67_108_864,
       joinTimeoutMs: 60_000,
       logRetainBytes: 64 * 1024 * 1024,
       logSegmentBytes: 16 * 1024 * 1024,

@@ -73,6 +73,10 @@ const handlers: Handlers = {
   members: () => node().members(),
   changeMember: (change, nodeId) =>
     change === 'remove' ? node().removeMember(nodeId) : node()[change](nodeId),
+  makeKept: async (sql) => {
+    await node().database('main', { changes: true }).execute(sql)
+  },
+  startChanges: (table, from) => void readChanges(table, from),
   startWriters: (options) => (writers as Writers).start(options),
   stopWriters: () => (writers as Writers).stop(),
   startFlood: (options) => {
@@ -95,6 +99,22 @@ const handlers: Handlers = {
 process.on('message', (message: ToProcess) => void answer(message))
 // Whoever started this process is gone: nobody would ever end it.
 process.on('disconnect', () => process.exit())
+
+async function readChanges(table: string, from: number): Promise<void> {
+  const nothing = { index: 0, isLast: false, before: null, after: null, error: undefined }
+  try {
+    for await (const { kind, ...change } of node()
+      .database()
+      .changes({ tables: [table], from })) {
+      const { index, isLast } = change
+      const rows = 'table' in change ? { before: change.before, after: change.after } : {}
+      tell({ kind: 'change', change: { ...nothing, index, isLast, kind, ...rows } })
+    }
+  } catch (error) {
+    const ended = { ...nothing, kind: 'schema', error: toProcessError(error) } as const
+    tell({ kind: 'change', change: ended })
+  }
+}
 
 function openWith(options: OpenOptions, threads: Threads | undefined): Promise<ColmenaNode> {
   if (threads === undefined) return open(options)

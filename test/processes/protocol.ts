@@ -1,6 +1,7 @@
 /** What a test and the processes it starts say to each other. */
 import type {
   CallOptions,
+  Change,
   Consistency,
   Leader,
   LockOptions,
@@ -34,6 +35,10 @@ export interface NodeCalls {
   appendedBytes(): number
   members(): readonly MemberStatus[]
   changeMember(change: 'promote' | 'demote' | 'remove', nodeId: string): void
+  /** Runs a statement on a database that is made to keep its changes. */
+  makeKept(sql: string): void
+  /** Tells the changes of a table after an index, until the process ends. */
+  startChanges(table: string, from: number): void
   startWriters(options: WritersOptions): void
   /** Answers when no write is under way any more. */
   stopWriters(): void
@@ -131,7 +136,18 @@ export type ToProcess = {
   readonly args: readonly unknown[]
 }
 
+/** A change as it crosses processes, or the error that ended them. */
+export interface ReadChange {
+  readonly index: number
+  readonly isLast: boolean
+  readonly kind: Change['kind']
+  readonly before: Readonly<Record<string, unknown>> | null
+  readonly after: Readonly<Record<string, unknown>> | null
+  readonly error: ProcessError | undefined
+}
+
 export type FromProcess =
+  | { readonly kind: 'change'; readonly change: ReadChange }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'failure'; readonly id: number; readonly error: ProcessError }
   | { readonly kind: 'fates'; readonly fates: readonly WriteFate[] }

@@ -1,4 +1,5 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
+import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
 import { runFlood } from './scenarios/flood.ts'
@@ -32,6 +33,7 @@ export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
     return lines
   },
   transactions: () => runTransactions({ changes: 1_000 }),
+  changes: () => runChanges({ kills: 500 }),
   demo: () =>
     runDemoForm({
       durationMs: 600_000,
