@@ -281,6 +281,8 @@ export class DatabaseFile {
     const wallMs = Math.max(this.clockMs, environment.wallMs)
     const effective = { ...environment, wallMs }
     this.#trial = { key, environment: effective }
+    // Nobody hears of it: what comes to apply arranges anew who is told of what it writes.
+    this.writer.onTouched = null
     this.#own(() => this.writer.resetUnit(effective, 0, rejects))
     return effective
   }

@@ -8,8 +8,6 @@ export interface AskedHooks {
   readonly watched: readonly string[]
   /** Databases that keep their changed rows on this node while somebody listens. */
   readonly kept: readonly string[]
-  /** Whether every write is told with what it did. */
-  readonly writes: boolean
 }
 
 /** A database that was written to since it was told last. */
@@ -43,39 +41,42 @@ interface Touched {
 /** What waits for slow listeners at most; writes beyond it are left out, and that is told. */
 const WRITES_BYTES_MAX = 16 * 1024 * 1024
 
+export interface ApplyHooksOptions {
+  /** What each database keeps of its changed rows. */
+  readonly changesBytesMax?: number | undefined
+  readonly writesBytesMax?: number | undefined
+  /** Whether every write is told with what it did; asked at each. */
+  readonly tellsWrites?: (() => boolean) | undefined
+}
+
 /**
  * Gathers what listeners want to know while entries are applied, which never waits for them: one
  * message is on its way at a time, and what comes meanwhile is merged, within a bound.
  */
 export class ApplyHooks {
-  /** What each database keeps of its changed rows. */
   readonly changesBytesMax: number
-  readonly #bytesMax: number
+  readonly #writesBytesMax: number
+  readonly #tellsWrites: () => boolean
   #watched: ReadonlySet<string> = new Set()
   #kept: ReadonlySet<string> = new Set()
-  #tellsWrites = false
   #isOnItsWay = false
   #touched = new Map<string, Touched>()
   #writes: AppliedWrite[] = []
   #writesBytes = 0
   #untoldIndex: number | null = null
 
-  constructor(changesBytesMax: number = CHANGES_BYTES_MAX, bytesMax: number = WRITES_BYTES_MAX) {
-    this.changesBytesMax = changesBytesMax
-    this.#bytesMax = bytesMax
+  constructor(options: ApplyHooksOptions = {}) {
+    this.changesBytesMax = options.changesBytesMax ?? CHANGES_BYTES_MAX
+    this.#writesBytesMax = options.writesBytesMax ?? WRITES_BYTES_MAX
+    this.#tellsWrites = options.tellsWrites ?? (() => false)
   }
 
-  ask({ watched, kept, writes }: AskedHooks): void {
+  ask({ watched, kept }: AskedHooks): void {
     this.#watched = new Set(watched)
     this.#kept = new Set(kept)
-    this.#tellsWrites = writes
     for (const database of this.#touched.keys()) {
       if (!this.#watched.has(database)) this.#touched.delete(database)
     }
-    if (writes) return
-    this.#writes = []
-    this.#writesBytes = 0
-    this.#untoldIndex = null
   }
 
   isWatched(database: string): boolean {
@@ -105,8 +106,8 @@ export class ApplyHooks {
 
   /** A command was applied and committed; `units` null where what it answered is not known. */
   applied({ index, term, command }: PlacedCommand, units: readonly UnitResult[] | null): void {
-    if (!this.#tellsWrites || units === null || command.units.length === 0) return
-    if (this.#writesBytes > this.#bytesMax) {
+    if (units === null || command.units.length === 0 || !this.#tellsWrites()) return
+    if (this.#writesBytes > this.#writesBytesMax) {
       this.#untoldIndex = index
       return
     }
@@ -121,6 +122,7 @@ export class ApplyHooks {
 
   /** What is to be told now, null for nothing; {@link taken} must follow before the next. */
   take(): HookNews | null {
+    if (!this.#tellsWrites()) this.#forgetWrites()
     const isNothing = this.#touched.size === 0 && this.#writes.length === 0
     if (this.#isOnItsWay || (isNothing && this.#untoldIndex === null)) return null
     this.#isOnItsWay = true
@@ -131,14 +133,18 @@ export class ApplyHooks {
     }))
     const news = { touched, writes: this.#writes, untoldIndex: this.#untoldIndex }
     this.#touched = new Map()
-    this.#writes = []
-    this.#writesBytes = 0
-    this.#untoldIndex = null
+    this.#forgetWrites()
     return news
   }
 
   /** Listeners have what was told. */
   taken(): void {
     this.#isOnItsWay = false
+  }
+
+  #forgetWrites(): void {
+    this.#writes = []
+    this.#writesBytes = 0
+    this.#untoldIndex = null
   }
 }

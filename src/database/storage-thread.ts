@@ -79,7 +79,10 @@ class StorageThread {
     const running = this.#shared.setRunning.bind(this.#shared)
     this.#statements = new StatementWatch(data.slowMs, () => performance.now(), running)
     const directory = join(dataDir, 'db')
-    this.#hooks = new ApplyHooks(data.changesBytesMax)
+    this.#hooks = new ApplyHooks({
+      changesBytesMax: data.changesBytesMax,
+      tellsWrites: () => this.#shared.tellsWrites(),
+    })
     const told = { watch: this.#statements, hooks: this.#hooks }
     const options = { directory, generation, ownOrigin, writer, ...told }
     this.#replica = genesis ? Replica.create(options, genesis) : Replica.open(options)

@@ -1,5 +1,10 @@
 import type { ColmenaError } from '../base/errors.ts'
-import { decodeCommandResult, decodeWrite, type Statement } from '../command/command.ts'
+import {
+  decodeCommandResult,
+  decodeWrite,
+  type Statement,
+  type UnitResult,
+} from '../command/command.ts'
 import type { AppliedWrite } from '../database/database.ts'
 import { errorFromUnit } from './failures.ts'
 import { createResultSet, type ResultSet, type Row, toValue, type Value } from './result-set.ts'
@@ -23,22 +28,23 @@ export interface AppliedEvent {
   readonly error: ColmenaError | undefined
 }
 
-/** The events of writes that were applied, in their order. */
+/** The events of writes that were applied, in their order; none where there was nothing to run. */
 export function toAppliedEvents(writes: readonly AppliedWrite[]): AppliedEvent[] {
   return writes.flatMap(({ command, result }) => {
     const { database, units } = decodeWrite(command)
     const { index, term, units: answers } = decodeCommandResult(result)
     const place = { index, term, timing: undefined }
-    return units.map(({ statements }, ordinal): AppliedEvent => {
+    return units.flatMap(({ statements }, ordinal): AppliedEvent[] => {
       const written = { database, index, statements: statements.map(toApplied) }
-      const answer = answers[ordinal]
-      if (answer?.ok === true) {
-        const results = answer.statements.map((one) => createResultSet<Row>(one, place))
-        return { ...written, results, error: undefined }
+      const answer = answers[ordinal] as UnitResult
+      if (!answer.ok) {
+        const count = { index: 0, count: statements.length }
+        return [{ ...written, results: [], error: errorFromUnit(answer.error, count, index) }]
       }
-      const count = { index: 0, count: statements.length }
-      const error = answer === undefined ? undefined : errorFromUnit(answer.error, count, index)
-      return { ...written, results: [], error }
+      // Also of a migration that had run before.
+      if (answer.statements.length === 0) return []
+      const results = answer.statements.map((one) => createResultSet<Row>(one, place))
+      return [{ ...written, results, error: undefined }]
     })
   })
 }

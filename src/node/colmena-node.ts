@@ -54,7 +54,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
     })
     const watch = (): void => {
       this.#core.reads.watchAll(this.listenerCount('progress') > 0)
-      this.#core.hooks.tellWrites(this.listenerCount('applied') > 0)
+      this.#core.shared.setTellsWrites(this.listenerCount('applied') > 0)
     }
     this.#emitter.on('newListener', () => queueMicrotask(watch))
     this.#emitter.on('removeListener', watch)

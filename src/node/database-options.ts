@@ -71,7 +71,8 @@ export function checkDatabaseName(name: unknown): void {
   )
 }
 
-function checkSetting(name: string, value: unknown): void {
+/** @throws ColmenaError ERR_INVALID_OPTION */
+export function checkSetting(name: string, value: unknown): void {
   if (value === undefined || typeof value === 'boolean') return
   throw invalidOption(`${name} is ${JSON.stringify(value)}; it can be true or false`)
 }

@@ -71,7 +71,6 @@ export class Listener {
 export class Hooks {
   readonly #options: HooksOptions
   readonly #listeners = new Set<Listener>()
-  #tellsWrites = false
 
   constructor(options: HooksOptions) {
     this.#options = options
@@ -90,13 +89,6 @@ export class Hooks {
       throw error
     }
     return listener
-  }
-
-  /** Whether every write is emitted as an event; costs nothing while it is not. */
-  tellWrites(tellsWrites: boolean): void {
-    if (this.#tellsWrites === tellsWrites) return
-    this.#tellsWrites = tellsWrites
-    void this.#ask().catch(() => {})
   }
 
   /** The storage thread has something to tell. */
@@ -129,7 +121,6 @@ export class Hooks {
     return this.#options.ask({
       watched: [...new Set(wanted.map(({ database }) => database))],
       kept: [...new Set(kept.map(({ database }) => database))],
-      writes: this.#tellsWrites,
     })
   }
 }

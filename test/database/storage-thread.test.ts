@@ -184,6 +184,27 @@ test('entries go in, results come out on the user port, and readers see them', a
   assert.equal(storage.failure, null)
 })
 
+test('every write is told from when shared memory says so: no message can be late', async (context) => {
+  const storage = startStorage(context)
+  await storage.opened
+  const log = new LogMaker()
+  log.register()
+  log.write('app', ['CREATE TABLE t (v)'])
+  storage.client.apply(log.entries)
+  await storage.until(() => storage.results.length === 1)
+  storage.shared.setTellsWrites(true)
+  storage.client.apply([log.write('app', ['INSERT INTO t VALUES (1)'])])
+  const told = (): number[] =>
+    storage.userMessages.flatMap((message) =>
+      message.kind === 'hooks'
+        ? message.news.writes.map(({ result }) => decodeCommandResult(result).index)
+        : [],
+    )
+  await storage.until(() => told().length > 0)
+  assert.deepEqual(told(), [log.lastIndex])
+  await storage.close()
+})
+
 test('it says when the index is applied that the user thread waits for', async (context) => {
   const storage = startStorage(context)
   await storage.opened
