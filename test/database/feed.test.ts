@@ -168,7 +168,9 @@ test('beyond its bound a feed loses its oldest entries, and says so', (context) 
   const log = startLog()
   for (let id = 1; id <= 40; id += 1)
     log.write('app', [[`INSERT INTO t VALUES (?, ?)`, BigInt(id), 'x'.repeat(100)]])
-  const { replica, directory } = createReplica(context, { hooks: new ApplyHooks({ changesBytesMax: 1500 }) })
+  const { replica, directory } = createReplica(context, {
+    hooks: new ApplyHooks({ changesBytesMax: 1500 }),
+  })
   applyAll(replica, log, [7])
   const { since } = feedOf(directory)
   assert.equal(feedOf(directory, since - 1).entries, null)

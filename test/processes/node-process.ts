@@ -10,9 +10,12 @@ import {
   type Executed,
   type FromProcess,
   type NodeCalls,
+  type ProcessError,
   type Threads,
   type ToProcess,
   toProcessError,
+  type WriteWay,
+  type Written,
 } from './protocol.ts'
 import { Writers } from './writers.ts'
 
@@ -23,6 +26,11 @@ type Handlers = {
 }
 
 const EVENTS: readonly EventName[] = ['leader', 'warning', 'closed']
+
+/** The token of no lock. */
+const NEVER_GIVEN = { token: 1_000_000 }
+const NOTHING: Written = { rowsAffected: 0, index: 0 }
+const STILL_MS_MAX = 30_000
 
 let opened: ColmenaNode | null = null
 let writers: Writers | null = null
@@ -65,6 +73,7 @@ const handlers: Handlers = {
       .batch(statements as never)
     return results.length
   },
+  write: writeIn,
   status: () => node().status(),
   leader: () => ({ isLeader: node().isLeader, leader: node().leader }),
   transferLeadership: (nodeId) => node().transferLeadership(nodeId),
@@ -77,6 +86,7 @@ const handlers: Handlers = {
     await node().database('main', { changes: true }).execute(sql)
   },
   startChanges: (table, from) => void readChanges(table, from),
+  standStill,
   startWriters: (options) => (writers as Writers).start(options),
   stopWriters: () => (writers as Writers).stop(),
   startFlood: (options) => {
@@ -114,6 +124,52 @@ async function readChanges(table: string, from: number): Promise<void> {
     const ended = { ...nothing, kind: 'schema', error: toProcessError(error) } as const
     tell({ kind: 'change', change: ended })
   }
+}
+
+async function writeIn(
+  way: WriteWay,
+  statements: Parameters<NodeCalls['write']>[1],
+): Promise<Written> {
+  const db = node().database()
+  if (way === 'batch') return sumOf(await db.batch(statements as never))
+  if (way === 'execute' || way === 'fencedOff') {
+    const [sql, args] = statements[0] as (typeof statements)[number]
+    const fence = way === 'execute' ? undefined : NEVER_GIVEN
+    try {
+      return sumOf([await db.execute(sql, args as never, { fence })])
+    } catch (error) {
+      if (way === 'fencedOff' && (error as ProcessError).code === 'ERR_FENCED') return NOTHING
+      throw error
+    }
+  }
+  const tx = await db.transaction('write')
+  try {
+    const written = sumOf(await tx.batch(statements as never))
+    if (way === 'rollback') return NOTHING
+    await tx.commit()
+    return { ...written, index: tx.index ?? 0 }
+  } finally {
+    tx.close()
+  }
+}
+
+function sumOf(results: readonly Written[]): Written {
+  const rowsAffected = results.reduce((sum, result) => sum + result.rowsAffected, 0)
+  return { rowsAffected, index: results[0]?.index ?? 0 }
+}
+
+function standStill(table: string, count: number): Promise<number> {
+  const still = Promise.withResolvers<number>()
+  const rows = node().database().reader.prepare<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)
+  node().once('applied', () => {
+    let seen = 0
+    for (const untilMs = performance.now() + STILL_MS_MAX; performance.now() < untilMs; ) {
+      seen = rows.get()?.n ?? 0
+      if (seen >= count) break
+    }
+    still.resolve(seen)
+  })
+  return still.promise
 }
 
 function openWith(options: OpenOptions, threads: Threads | undefined): Promise<ColmenaNode> {

@@ -27,6 +27,8 @@ export interface NodeCalls {
   once(options: OnceCallers): readonly unknown[]
   copyTo(path: string): void
   batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
+  /** In one of several ways. */
+  write(way: WriteWay, statements: readonly (readonly [string, readonly unknown[]])[]): Written
   status(): NodeStatus
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
   transferLeadership(nodeId: string): void
@@ -39,6 +41,11 @@ export interface NodeCalls {
   makeKept(sql: string): void
   /** Tells the changes of a table after an index, until the process ends. */
   startChanges(table: string, from: number): void
+  /**
+   * Listens to writes, and stands still at the first one until so many rows are in this node's
+   * file, or for too long: how many there were then.
+   */
+  standStill(table: string, count: number): number
   startWriters(options: WritersOptions): void
   /** Answers when no write is under way any more. */
   stopWriters(): void
@@ -71,6 +78,14 @@ export interface Executed {
   readonly rowsAffected: number
   readonly index: number
   readonly consistency: Consistency | undefined
+}
+
+/** The last two leave nothing. */
+export type WriteWay = 'execute' | 'batch' | 'commit' | 'rollback' | 'fencedOff'
+
+export interface Written {
+  readonly rowsAffected: number
+  readonly index: number
 }
 
 export interface OnceCallers extends OnceOptions {
