@@ -4,7 +4,7 @@ import { Cluster } from './cluster.ts'
 import { runChanges } from './scenarios/changes.ts'
 
 it('tells every change once, in order, while readers are killed and leaders change', async (t) => {
-  t.diagnostic(await runChanges({ kills: 9, durationMsMax: 240_000 }))
+  t.diagnostic(await runChanges({ kills: 9, durationMsMax: 180_000 }))
 })
 
 it('applies what comes while a listener stands still', async () => {
