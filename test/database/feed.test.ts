@@ -129,6 +129,7 @@ test('what fails, what is refused and what is rolled back is not in the feed', (
     'INSERT INTO t VALUES (1, 1)',
     [
       { sql: 'INSERT INTO t VALUES (2, 2)', args: [] },
+      { sql: 'CREATE TABLE undone (id)', args: [] },
       { sql: 'INSERT INTO t VALUES (1, 2)', args: [] },
     ],
     'INSERT OR ROLLBACK INTO t VALUES (3, 3), (1, 1)',

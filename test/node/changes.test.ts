@@ -134,7 +134,7 @@ suite('changes', () => {
   })
 
   test('of a database that was not made to keep them come while somebody listens', async (t) => {
-    const { db } = await openHere(t, {}, {})
+    const { node, db } = await openHere(t, {}, {})
     const { index } = await db.execute('INSERT INTO t (id) VALUES (1)')
     await assert.rejects(db.changes({ from: index - 1 }).next(), { code: 'ERR_FELL_BEHIND', index })
     const changes = db.changes({ from: index })
@@ -143,6 +143,9 @@ suite('changes', () => {
     const [told] = await take(changes, 1)
     assert.equal(told?.kind === 'insert' && told.after?.['id'], 2)
     await changes.return()
+    // What another listener asks is heard after that: from then on nothing is kept.
+    await using other = node.database('other').changes()
+    await other.start()
     await db.execute('INSERT INTO t (id) VALUES (3)')
     const late = db.changes({ from: told?.index })
     await assert.rejects(late.next(), { code: 'ERR_FELL_BEHIND' })
@@ -224,10 +227,12 @@ suite('changes', () => {
       assert.throws(call, { code: 'ERR_INVALID_OPTION', message })
     }
     const other = node.database('main', { changes: false })
-    await assert.rejects(other.execute('DELETE FROM t'), {
-      code: 'ERR_INVALID_OPTION',
-      message: /changes false/,
-    })
+    const refused = { code: 'ERR_INVALID_OPTION', message: /changes false/ }
+    await assert.rejects(other.execute('DELETE FROM t'), refused)
+    await assert.rejects(
+      other.transaction((tx) => tx.execute('DELETE FROM t')),
+      refused,
+    )
   })
 })
 
@@ -259,6 +264,15 @@ suite('a watched query', () => {
     await until(4)
     await db.batch(['DROP VIEW shown', 'CREATE VIEW shown AS SELECT count(*) + 10 AS n FROM t'])
     await until(14)
+  })
+
+  test('is answered anew when the schema that it reads has changed', async (t) => {
+    const { db } = await openHere(t, {}, {})
+    await using watch = db.watch('SELECT * FROM u')
+    await watch.next()
+    const answer = watch.next()
+    await db.execute('ALTER TABLE u ADD COLUMN c DEFAULT 1')
+    assert.deepEqual((await answer).value?.columns, ['a', 'b', 'c'])
   })
 
   test('says what is wrong with it, and ends', async (t) => {

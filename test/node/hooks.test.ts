@@ -2,6 +2,9 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { type TestContext, test } from 'node:test'
+import { processNowMs } from '../../src/base/process-clock.ts'
+import { SharedState } from '../../src/base/shared-state.ts'
+import type { EngineWorkerData, UserToEngine } from '../../src/engine/engine.ts'
 import {
   type AppliedEvent,
   type Change,
@@ -11,6 +14,7 @@ import {
   open,
 } from '../../src/index.ts'
 import { findFreePorts } from '../processes/free-port.ts'
+import { openFake } from './fake-node.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 const SCHEMA = 'CREATE TABLE t (id INTEGER PRIMARY KEY)'
@@ -140,6 +144,34 @@ test('a migration that has run is no write when it is asked for again', async (t
     `main: ${insert(LAST)} -> 1`,
   ])
   assert.deepEqual(await readAll(node.database()), ['schema', 'insert 1', `insert ${LAST}`])
+})
+
+test('a watched query is read anew from what was applied here, whatever was asked', async (t) => {
+  const { node, engine, storage } = await openFake(t)
+  const shared = new SharedState((engine.data as EngineWorkerData).shared)
+  shared.publishMarks({ index: 0, atMs: Math.floor(processNowMs()), wallMs: Date.now() }, undefined)
+  storage.answers.set('listen', (message) => {
+    storage.say({ kind: 'listening', id: (message as unknown as { id: number }).id })
+  })
+  engine.answers.set('read', (message) => {
+    const { id } = message as Extract<UserToEngine, { kind: 'read' }>
+    engine.say({ kind: 'readAnswer', id, index: 0, error: null })
+  })
+  const db = node.database()
+  const young = db.watch('SELECT 1', [], { maxStalenessMs: 60_000 })
+  const strong = db.watch('SELECT 1', [], { consistency: 'strong' })
+  const levels = async (): Promise<unknown[]> => {
+    const answers = await Promise.all([young.next(), strong.next()])
+    return answers.map(({ value }) => value?.consistency)
+  }
+  assert.deepEqual(await levels(), ['none', 'strong'])
+  // Nothing is known of its age any more, and nobody may be asked.
+  shared.publishMarks(undefined, undefined)
+  engine.answers.delete('read')
+  const touched = [{ database: 'main', tables: [], isSchemaChanged: true }]
+  storage.say({ kind: 'hooks', news: { touched, writes: [], untoldIndex: null } })
+  assert.deepEqual(await levels(), ['none', 'none'])
+  await Promise.all([young.return(), strong.return()])
 })
 
 test('a watched query is not answered anew for what is only tried or refused', async (t) => {

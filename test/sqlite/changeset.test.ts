@@ -136,11 +136,10 @@ test('what a statement leaves undone, and what rolls back, is not told', (contex
 test('what was prepared while nothing was recorded is recorded all the same', (context) => {
   const writer = openWriter(context)
   writer.run('CREATE TABLE t (id INTEGER PRIMARY KEY)', [])
-  writer.run('INSERT INTO t VALUES (1)', [])
-  writer.recordChanges(true)
-  // Without any session it would clear the table in one step, then and later.
+  // Without any session it clears the table in one step, then and later.
   writer.run('DELETE FROM t', [])
   writer.run('INSERT INTO t VALUES (1)', [])
+  writer.recordChanges(true)
   writer.startRecording(true)
   writer.run('DELETE FROM t', [])
   assert.equal(writer.recorded()?.changes?.length, 1)
