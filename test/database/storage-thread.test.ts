@@ -184,7 +184,7 @@ test('entries go in, results come out on the user port, and readers see them', a
   assert.equal(storage.failure, null)
 })
 
-test('every write is told from when shared memory says so: no message can be late', async (context) => {
+test('every write is told once shared memory asks: no message can be late', async (context) => {
   const storage = startStorage(context)
   await storage.opened
   const log = new LogMaker()

@@ -36,9 +36,9 @@ const WAYS = 8
 
 /**
  * Three nodes change rows in each way that there is, while the one that reads the changes is
- * killed, over and over, and the leadership is handed on. What was read up to a kill is gone on from
- * on the next node: each change must follow from those before it, no acknowledged write may be
- * missing, and all of them together are the rows in the end.
+ * killed, over and over, and the leadership is handed on. The next node goes on from what was read
+ * up to a kill: each change must follow from those before it, no acknowledged write may be missing,
+ * and all of them together are the rows in the end.
  */
 export async function runChanges(form: ChangesForm): Promise<string> {
   const cluster = await Cluster.start({ heartbeatMs: 50, electionTimeoutMs: 400 })
