@@ -1,7 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Statement, Unit } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
-import { type StatementDescription, splitStatements } from '../sqlite/sqlite.ts'
+import type { StatementDescription } from '../sqlite/sqlite.ts'
 import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-options.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
@@ -174,11 +174,9 @@ export class Database {
     statements: readonly BatchStatement[],
     options?: MigrateOptions | undefined,
   ): Promise<ResultSet<TRow>[]> {
-    const migration = toMigration(statements, options)
-    this.#enter(migration.options)
-    return traced(this.#tracing, this.name, () =>
-      this.#writeAll<TRow>(migration.unit, migration.options),
-    )
+    const { unit, options: checked } = toMigration(statements, options)
+    this.#enter(checked)
+    return traced(this.#tracing, this.name, () => this.#writeAll<TRow>(unit, checked))
   }
 
   /**
@@ -200,18 +198,19 @@ export class Database {
 
   /**
    * Runs a script statement by statement, each on its own, up to the first that fails; the ones
-   * before it stay applied. What stands between BEGIN and COMMIT in it is one transaction, which a
-   * failure takes back, and so does an end of the script without COMMIT.
+   * before it stay applied. BEGIN … COMMIT in it is one transaction, which a failure takes back, as
+   * does the script's end. PRAGMA foreign_keys=OFF … =ON, or to the end, is one {@link migrate}.
    *
    * @throws as {@link execute}, with the failing statement's `statementIndex`.
    */
   async executeMultiple(sql: string, options?: CallOptions | undefined): Promise<void> {
     const checked = checkCallOptions(options)
-    if (typeof sql !== 'string') throw invalid('executeMultiple takes SQL text')
     this.#enter(checked)
-    await runScript(splitStatements(sql), {
+    await runScript(sql, {
       run: (statement, place) => this.#run(statement, place, checked),
       begin: () => this.transaction('write', { signal: checked.signal, fence: checked.fence }),
+      migrate: (unit, place) =>
+        traced(this.#tracing, this.name, () => this.#writeAll(unit, checked, place)),
     })
   }
 
@@ -321,8 +320,7 @@ export class Database {
     place: StatementPlace,
     options: CallOptions,
   ): Promise<ResultSet<TRow>> {
-    const work = (): Promise<ResultSet<TRow>> => this.#runOne(statement, place, options)
-    return traced(this.#tracing, this.name, work)
+    return traced(this.#tracing, this.name, () => this.#runOne<TRow>(statement, place, options))
   }
 
   async #runOne<TRow>(
@@ -344,12 +342,14 @@ export class Database {
     return createResultSet<TRow>(result, written, this.#integers(options))
   }
 
-  async #writeAll<TRow>(unit: Unit, options: CallOptions): Promise<ResultSet<TRow>[]> {
-    const place = { index: 0, count: unit.statements.length }
+  async #writeAll<TRow>(
+    unit: Unit,
+    options: CallOptions,
+    place: StatementPlace = { index: 0, count: unit.statements.length },
+  ): Promise<ResultSet<TRow>[]> {
     const { place: written, statements } = await this.#write(unit, place, options)
-    return statements.map((result) =>
-      createResultSet<TRow>(result, written, this.#integers(options)),
-    )
+    const integers = this.#integers(options)
+    return statements.map((result) => createResultSet<TRow>(result, written, integers))
   }
 
   /** As one unit: all or nothing. */
