@@ -74,8 +74,8 @@ async function tablesOf(database: ServedDatabase): Promise<unknown[]> {
 
 /** Takes the second of the offered answers: a rename, and not a new one. */
 function renaming(shown: string): string | null {
-  if (!shown.includes('❯')) return null
-  return /❯ ~/.test(shown) ? '\r' : '\u001b[B'
+  if (shown.includes('❯ ~')) return '\r'
+  return shown.includes('❯ +') && shown.includes('rename column') ? '\u001b[B' : null
 }
 
 /** Drizzle's errors have the server's as their cause. */

@@ -80,13 +80,17 @@ export class Project {
     return ended.output
   }
 
-  /** The same on a terminal; `answer` types what each question that is shown asks for. */
+  /** The same on a terminal: `answer` says what is typed at what was shown since it last did. */
   async type(command: string, answer: (shown: string) => string | null): Promise<string> {
     const preload = `data:text/javascript,${encodeURIComponent(TERMINAL)}`
     const child = this.#start(command, { NODE_OPTIONS: `--import=${preload}` })
-    const { status, output } = await untilEnd(child, (shown) => {
+    let shown = ''
+    const { status, output } = await untilEnd(child, (text) => {
+      shown += text
       const keys = answer(shown)
-      if (keys !== null) child.stdin?.write(keys)
+      if (keys === null) return
+      shown = ''
+      child.stdin?.write(keys)
     })
     assert.equal(status, 0, `${command}\n${output}`)
     return output
@@ -97,7 +101,8 @@ export class Project {
     const path = [join(this.path, 'node_modules', '.bin'), dirname(process.execPath), PATH]
     // The last one keeps Prisma from asking for news.
     const own = { PATH: path.join(delimiter), COLMENA_TOKEN: TOKEN, CHECKPOINT_DISABLE: '1' }
-    return spawn(command, {
+    // In the place of the shell, so that it is what a timeout ends.
+    return spawn(`exec ${command}`, {
       shell: true,
       cwd: this.path,
       env: { ...process.env, ...own, ...more },
