@@ -10,7 +10,12 @@ export const COMMAND_FORMAT = 1
 export const COMMAND_FORMAT_MIN = 1
 
 /** What a payload is. Numbers are on disk: never reuse one. */
-export const COMMAND_KINDS = { write: 1, registerOrigin: 2, dropDatabase: 3 } as const
+export const COMMAND_KINDS = {
+  write: 1,
+  registerOrigin: 2,
+  dropDatabase: 3,
+  hashContent: 13,
+} as const
 
 export type CommandKind = keyof typeof COMMAND_KINDS
 

@@ -12,7 +12,7 @@ export class Divergence {
   /** `path` is the generation's directory. */
   constructor(path: string) {
     this.#path = path
-    this.#reason = readDivergence(path)
+    this.#reason = readDivergence(path)?.reason ?? null
   }
 
   get isNoted(): boolean {
@@ -24,9 +24,10 @@ export class Divergence {
     if (this.#reason !== null) throw new MachineTrouble(this.#reason, { divergent: true })
   }
 
-  note(reason: string): void {
+  /** `index`: how far these files had applied. */
+  note(index: number, reason: string): void {
     if (this.#reason !== null) return
     this.#reason = reason
-    noteDivergence(this.#path, reason)
+    noteDivergence(this.#path, index, reason)
   }
 }

@@ -86,6 +86,8 @@ function planEntry(entry: Entry): PlannedEntry {
       return { kind: 'write', command: decodeWrite(entry.data) }
     case 'registerOrigin':
       return { kind: 'registerOrigin' }
+    case 'hashContent':
+      return { kind: 'nothing' }
     case 'dropDatabase':
       return { kind: 'drop', command: decodeDropDatabase(entry.data) }
   }

@@ -5,6 +5,7 @@ import type { ConfState, Entry } from '../raft/types.ts'
 import { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
 import { Divergence } from './divergence.ts'
+import { type DatabaseStatus, digestsAt, hashedDatabases, statusOf } from './file-status.ts'
 import {
   databasePath,
   generationPath,
@@ -27,6 +28,7 @@ import {
   writerOpener,
 } from './generation-files.ts'
 import { type GroupContext, runGroup } from './group.ts'
+import type { HashSource } from './hash-thread.ts'
 import {
   asHalted,
   type GroupOutcome,
@@ -47,17 +49,6 @@ export interface ReplicaOptions extends WriterSource {
   readonly generation: number
   /** The origin whose results are wanted: 32 hexadecimal digits; none by default. */
   readonly ownOrigin?: string | undefined
-}
-
-export interface DatabaseStatus {
-  readonly name: string
-  readonly createdIndex: number
-  readonly appliedIndex: number
-  /** Bytes on disk, those waiting in the WAL included. */
-  readonly sizeBytes: number
-  readonly walBytes: number
-  /** A rolling digest of what its commands did; equal on members at equal applied indexes. */
-  readonly digest: bigint
 }
 
 /**
@@ -181,14 +172,7 @@ export class Replica {
   }
 
   databases(): readonly DatabaseStatus[] {
-    return this.#all().map((file) => ({
-      name: file.name,
-      createdIndex: file.created,
-      appliedIndex: Math.max(file.applied, this.#applied),
-      sizeBytes: file.sizeBytes,
-      walBytes: file.walBytes,
-      digest: file.digest.value,
-    }))
+    return this.#all().map((file) => statusOf(file, this.#applied))
   }
 
   /** What the databases have applied of this node's own origin. */
@@ -236,6 +220,22 @@ export class Replica {
     return trouble?.isDivergent ? asHalted(trouble) : null
   }
 
+  /** The other members say that the files differ from theirs: nothing is applied to them again. */
+  diverge(reason: string): void {
+    this.#divergence.note(this.#applied, reason)
+  }
+
+  /** What the databases' digests were at `index`; nothing while that is not applied. */
+  digestsAt(index: number): ReadonlyMap<string, string> {
+    return index > this.#applied ? new Map() : digestsAt(this.#files.values(), index)
+  }
+
+  /** All users' databases at the present index, for whoever reads them while nothing is applied. */
+  hashSource(): HashSource {
+    const databases = hashedDatabases(this.#files.values(), this.#system)
+    return { index: this.#applied, generationDirectory: this.#path, databases }
+  }
+
   /** Whether that was found once, now or before the process began. */
   get isDivergent(): boolean {
     return this.#divergence.isNoted
@@ -248,7 +248,7 @@ export class Replica {
     } catch (error) {
       const trouble = haltingTrouble(error)
       if (trouble === null) throw error
-      if (trouble.isDivergent) this.#divergence.note(trouble.message)
+      if (trouble.isDivergent) this.diverge(trouble.message)
       return trouble
     }
   }
@@ -293,6 +293,8 @@ export class Replica {
    * behind ends.
    */
   pinSnapshot(): PinnedSnapshot | null {
+    // Nobody is to be given files that may be wrong.
+    this.#divergence.refuse()
     if (this.highestApplied > this.#applied) return null
     for (const file of this.#all()) if (file.applied < this.#applied) file.endTrial()
     this.bump(this.#applied)

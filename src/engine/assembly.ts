@@ -1,6 +1,7 @@
-import type { Log } from '../log/log.ts'
+import type { Log, SnapshotMark } from '../log/log.ts'
 import { type ConfState, type HardState, type MemberId, Raft, type Snapshot } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
+import { Agreement } from './agreement.ts'
 import { Commands } from './commands.ts'
 import { Decisions, type Details } from './decisions.ts'
 import { EngineMix } from './engine-mix.ts'
@@ -165,6 +166,36 @@ export function createMix(
   })
 }
 
+export function createAgreement(
+  { config, ports, applier, transport, log }: CoreParts,
+  core: {
+    readonly raft: Raft
+    readonly membership: Membership
+    readonly mix: EngineMix
+    readonly commands: Commands
+    reinstalled(state: ReplicaState): void
+    schedule(): void
+  },
+): Agreement {
+  const { raft, membership, mix } = core
+  return new Agreement({
+    raft,
+    membership,
+    mix,
+    config,
+    ports,
+    applier,
+    transport,
+    log,
+    propose: (bytes) => {
+      core.commands.propose(bytes)
+      core.schedule()
+    },
+    installed: (state) => core.reinstalled(state),
+    changed: () => core.schedule(),
+  })
+}
+
 export function createSnapshots(
   { config, ports, log, generation, applier, transport }: CoreParts,
   raft: Raft,
@@ -173,6 +204,8 @@ export function createSnapshots(
     readonly changed: () => void
     readonly warning: (code: string, message: string) => void
     readonly decided: (what: string, details: Details) => void
+    readonly takes: (index: number) => boolean
+    readonly arrived: (mark: SnapshotMark) => boolean
   },
 ): Snapshots {
   return new Snapshots({

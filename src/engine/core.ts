@@ -3,11 +3,13 @@ import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
 import type { MemberId, Message, Raft, Ready } from '../raft/raft.ts'
 import { decodeMessage, encodeMessage } from '../transport/transport.ts'
+import type { Agreement } from './agreement.ts'
 import { Amnesia } from './amnesia.ts'
 import { ApplyWatch } from './apply-watch.ts'
 import { Applying } from './applying.ts'
 import {
   type CoreParts,
+  createAgreement,
   createCommands,
   createDecisions,
   createFailover,
@@ -55,6 +57,7 @@ export class Core {
   readonly mix: EngineMix
   readonly terms: Terms
   readonly decisions: Decisions
+  readonly agreement: Agreement
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly #applyWatch: ApplyWatch
@@ -94,6 +97,8 @@ export class Core {
       },
       warning: (code, message) => this.#warn(code, message),
       decided: (what, details) => this.decisions.say(what, details),
+      takes: (index) => this.agreement.reinstall.takes(index),
+      arrived: (mark) => this.agreement.reinstall.arrived(mark),
     })
     this.commands = createCommands(parts, this.raft, this.membership, () => this.schedule())
     this.failover = createFailover(parts, this.raft, () => this.schedule())
@@ -110,6 +115,7 @@ export class Core {
       warning: (code, message) => this.#warn(code, message),
     })
     this.mix = createMix(parts, this.membership)
+    this.agreement = createAgreement(parts, this)
     this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership)
     this.#applyWatch = this.#createApplyWatch()
     this.#saving = new Saving({
@@ -181,14 +187,17 @@ export class Core {
     this.commands.applied(report)
     if (report.fingerprints !== null) this.membership.fingerprintsChanged(report.fingerprints)
     this.applying.applied(report.applied)
+    this.agreement.applied()
     this.schedule()
   }
 
   /** The databases stand still on this machine's trouble, or go on (null). */
-  halted(reason: string | null): void {
+  halted(reason: string | null, isDivergent: boolean): void {
     if (reason !== null && !this.#isHalted) this.#warn('ERR_APPLY_HALTED', reason)
     this.decisions.say(reason === null ? 'applyResumed' : 'applyHalted')
     this.#isHalted = reason !== null
+    if (isDivergent) this.snapshots.discard()
+    this.agreement.halted(reason, isDivergent)
   }
 
   /** The disk has no room for more log, or has it again. */
@@ -212,6 +221,7 @@ export class Core {
     this.#cancelTick()
     this.#saving.close()
     this.failover.close()
+    this.agreement.close()
     this.snapshots.close()
     this.#publish()
   }
@@ -254,6 +264,7 @@ export class Core {
     this.#applyWatch.tick()
     this.#removalWatch.tick()
     this.mix.tick()
+    this.agreement.tick()
     this.#yieldToMajority()
     // Whoever can't store or apply should not be the one that all wait for.
     if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
@@ -276,7 +287,7 @@ export class Core {
 
   #turn(): void {
     this.reads.wake()
-    this.commands.flush(this.#isFull)
+    this.commands.flush(this.#isFull, this.agreement.isUndecided)
     while (this.raft.hasReady()) this.#handle(this.raft.takeReady())
     this.reads.answerQueries()
     this.#publish()
@@ -318,6 +329,9 @@ export class Core {
       case FRAMES.commitAnswer:
         this.reads.queryAnswered(from, body)
         break
+      case FRAMES.comparison:
+        this.agreement.frame(from, body)
+        return
       default:
         throw new DecodeError(`unknown frame kind ${kind}`)
     }
@@ -328,6 +342,15 @@ export class Core {
     const parts = encodeMessage(message)
     if (this.#parts.transport.send(message.to, laneOf(message.type), FRAMES.raft, parts)) return
     if (message.type === 'append') this.raft.reportUnreachable(message.to)
+  }
+
+  /** The log had it all along: changes of the configuration come from there. */
+  reinstalled(state: ReplicaState): void {
+    this.decisions.say('reinstalled', { snapshotIndex: state.applied })
+    this.commands.applied(state)
+    this.membership.fingerprintsChanged(state.fingerprints)
+    this.applying.applied(state.applied)
+    this.schedule()
   }
 
   #installed(state: ReplicaState): void {
@@ -345,6 +368,7 @@ export class Core {
     if (role !== 'leader') this.membership.leadershipLost()
     this.commands.leaderChanged()
     this.reads.leaderChanged()
+    this.agreement.leaderChanged()
     this.#parts.ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
     this.schedule()
   }

@@ -36,5 +36,6 @@ export function engineStatus({ core, config, ports, log }: StatusParts): EngineS
     snapshotsReceived: snapshots.receivedCount,
     terms: core.terms.list(),
     engineMix: core.mix.isMixed ? 'mixed' : 'uniform',
+    divergence: core.agreement.status,
   }
 }

@@ -18,6 +18,8 @@ export const FRAMES = {
   commitAnswer: 5,
   /** As `forward`, and the leader expects this origin's next command after this one. */
   forwardRestart: 6,
+  /** What members hold at one index: digests, or hashes of the content. */
+  comparison: 12,
 } as const
 
 /** Kinds of calls, which processes that are no members yet make too. */
@@ -29,6 +31,10 @@ export const CALLS = {
   isMember: 5,
   tryStatements: 6,
   endTrial: 7,
+  /** About a hash of all content. */
+  verify: 13,
+  /** A member wants the leader's databases in place of its own. */
+  reinstall: 14,
 } as const
 
 /**

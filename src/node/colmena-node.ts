@@ -13,6 +13,7 @@ import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
 import type { Logger } from './options.ts'
 import { createStatus, type NodeStatus } from './status.ts'
+import { type VerifyAnswer, type VerifyOptions, verify } from './verification.ts'
 
 export interface DatabaseOptions {
   /**
@@ -212,6 +213,26 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   }
 
   /**
+   * Compares the content of all databases on all members, as it is at one index: SHA-256 over
+   * schema and rows. Nothing stands still for it. A member that does not hold what the majority of
+   * voters holds takes the leader's databases by itself, as after a `divergence` event.
+   *
+   * @throws ColmenaError ERR_BUSY while another one runs here, ERR_TIMEOUT, ERR_ABORTED
+   */
+  async verify(options: VerifyOptions = {}): Promise<VerifyAnswer> {
+    return verify(this.#core, options)
+  }
+
+  /**
+   * Takes the leader's databases in place of this node's own, which are kept aside in
+   * `db/diverged-<index>/`. It is how an operator decides where voters differ without a majority;
+   * else nodes do it by themselves. A leader hands over first.
+   */
+  async reinstall(options: SignalOptions = {}): Promise<void> {
+    await this.#core.request({ method: 'reinstall' }, options.signal)
+  }
+
+  /**
    * Ends this node: calls that are under way get at most one election timeout, a leader hands over
    * within another, then everything is closed and what still waits rejects with ERR_CLOSED.
    * `signal` cuts that short. Every caller gets the same promise. A process that never closes loses
@@ -251,6 +272,9 @@ function logEvent(logger: Logger, name: keyof NodeEvents, [event]: readonly unkn
       break
     case 'warning':
       logger.warn?.((event as NodeEvents['warning'][0]).message, event)
+      break
+    case 'divergence':
+      logger.error?.((event as NodeEvents['divergence'][0]).reason, event)
       break
     case 'slow': {
       const { kind, database, durationMs, sql } = event as NodeEvents['slow'][0]

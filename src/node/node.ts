@@ -6,7 +6,7 @@
  */
 export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
-export type { MemberStatus, TermStatus } from '../engine/engine.ts'
+export type { Divergence, DivergenceStatus, MemberStatus, TermStatus } from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
 export type { BatchMode, BatchOptions } from './batch-options.ts'
 export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
@@ -39,4 +39,5 @@ export {
   type ThreadName,
 } from './threads.ts'
 export type { Transaction, TransactionMode } from './transaction.ts'
+export type { VerifyAnswer, VerifyOptions } from './verification.ts'
 export type { WriteTiming } from './write-call.ts'

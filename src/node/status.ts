@@ -1,5 +1,5 @@
 import type { DatabaseStatus } from '../database/database.ts'
-import type { EngineStatus, TermStatus } from '../engine/engine.ts'
+import type { DivergenceStatus, EngineStatus, TermStatus } from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
 import { notReadyReason, refusalOfWrites } from './readiness.ts'
 import { packageVersion } from './version.ts'
@@ -61,6 +61,7 @@ export interface NodeStatus {
   readonly terms: readonly TermStatus[]
   /** `mixed` while members run engines that may compute differently. */
   readonly engineMix: 'uniform' | 'mixed'
+  readonly divergence: DivergenceStatus
   readonly nodejsVersion: string
   readonly sqliteVersion: string
 }
@@ -110,6 +111,7 @@ export function createStatus(
     },
     terms: engine.terms,
     engineMix: engine.engineMix,
+    divergence: engine.divergence,
     nodejsVersion: process.versions.node,
     sqliteVersion: process.versions['sqlite'] ?? 'unknown',
   }

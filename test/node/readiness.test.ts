@@ -29,6 +29,7 @@ const FOLLOWER: EngineStatus = {
   snapshotsReceived: 0,
   terms: [],
   engineMix: 'uniform',
+  divergence: { reason: null, undecided: null, found: 0, reinstalls: 0 },
 }
 
 /** A follower that is ready, whose threads then say whatever a test wants. */

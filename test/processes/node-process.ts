@@ -19,7 +19,7 @@ type Handlers = {
   ) => ReturnType<NodeCalls[Name]> | Promise<ReturnType<NodeCalls[Name]>>
 }
 
-const EVENTS: readonly EventName[] = ['leader', 'warning', 'closed']
+const EVENTS: readonly EventName[] = ['leader', 'warning', 'closed', 'divergence']
 
 let opened: ColmenaNode | null = null
 let writers: Writers | null = null
@@ -67,6 +67,8 @@ const handlers: Handlers = {
   },
   peakMemoryBytes: () => process.resourceUsage().maxRSS * 1024,
   breakThread,
+  verify: () => node().verify(),
+  reinstall: () => node().reinstall(),
   close: () => node().close(),
   exit: () => process.exit(),
 }

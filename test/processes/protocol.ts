@@ -6,6 +6,7 @@ import type {
   NodeEvents,
   NodeStatus,
   OpenOptions,
+  VerifyAnswer,
 } from '../../src/index.ts'
 
 /** What a process can be asked for: each answers once, or with the error of what it did. */
@@ -29,7 +30,9 @@ export interface NodeCalls {
   block(durationMs: number): void
   /** The most memory that this process ever had. */
   peakMemoryBytes(): number
-  breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust'): void
+  breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust' | 'misapply'): void
+  verify(): VerifyAnswer
+  reinstall(): void
   close(): void
   /** Ends the process without closing anything. */
   exit(): void
@@ -89,7 +92,7 @@ export interface WriteFate {
   readonly code: string
 }
 
-export type EventName = 'leader' | 'warning' | 'closed'
+export type EventName = 'leader' | 'warning' | 'closed' | 'divergence'
 
 export interface ProcessEvent<Name extends EventName = EventName> {
   readonly name: Name
