@@ -223,7 +223,6 @@ export class DatabaseFile {
     this.clockMs = this.#state.clockMs
     this.lastWrite = this.#state.lastWrite
     this.digest.reset(this.#state.digest)
-    this.digests.rollback(this.#state.lastWrite)
     if (!this.#wasUntouched) return
     // A full disk or a failed write that hits the page cache makes SQLite drop it, and move the
     // version as if somebody else had written.

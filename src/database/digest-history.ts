@@ -16,7 +16,7 @@ export class DigestHistory {
   readonly #begin: bigint
   #indexes: Float64Array | null = null
   #digests: BigInt64Array | null = null
-  /** Ever noted and not taken back; a write is at its number modulo {@link NOTED_MAX}. */
+  /** Ever noted; a write is at its number modulo {@link NOTED_MAX}. */
   #count = 0
 
   constructor(sinceIndex: number, begin: bigint) {
@@ -24,7 +24,7 @@ export class DigestHistory {
     this.#begin = begin
   }
 
-  /** The digest after the write at `index`, which is above all that were noted. */
+  /** The digest after the write at `index`; one that is rolled back is noted anew when it stays. */
   note(index: number, digest: Digest): void {
     // Most databases are never written to again.
     this.#indexes ??= new Float64Array(NOTED_MAX)
@@ -34,12 +34,7 @@ export class DigestHistory {
     this.#count += 1
   }
 
-  /** Takes back the writes above `index`. */
-  rollback(index: number): void {
-    while (this.#count > 0 && this.#indexOf(this.#count - 1) > index) this.#count -= 1
-  }
-
-  /** The digest as it was at `index`; null where that is forgotten. */
+  /** The digest as it was at `index`, which is applied; null where that is forgotten. */
   at(index: number): bigint | null {
     const oldest = Math.max(0, this.#count - NOTED_MAX)
     for (let number = this.#count - 1; number >= oldest; number -= 1) {

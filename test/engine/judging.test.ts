@@ -69,6 +69,7 @@ describe('members that are compared', () => {
     const silent = judgeRows({ 1: 'a', 2: null, 3: 'a' }, [1, 2, 3])
     assert.deepEqual(silent, { isClean: true, agreed: [DB], differing: [], undecided: [] })
     assert.deepEqual(judgeRows({ 1: 'a', 2: null }, [1, 2]), nothing)
+    assert.deepEqual(judgeRows({ 1: 'a', 2: 'b', 3: null }, [1, 2, 3]).undecided, [DB])
   })
 
   it('need a majority of both halves of a joint configuration', () => {
