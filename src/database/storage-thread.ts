@@ -182,9 +182,10 @@ class StorageThread {
     this.#resume()
     this.#publish()
     this.#tell(outcome)
+    // With its message's last entry go the bytes of all of them.
+    const key = hashKeyOf(entries.at(-1))
     this.#received.releaseUpTo(this.#replica.appliedIndex)
     this.#checkpoint()
-    const key = hashKeyOf(entries.at(-1))
     if (key !== null) this.#hashes.begin(key, this.#replica.hashSource())
   }
 

@@ -223,13 +223,15 @@ test('content is hashed at the entry that asks for it, and apply goes on', async
   const log = makeLog(10)
   const key = 'a'.repeat(32)
   storage.client.expectHash(key)
-  log.push(encodeHashContent(key))
+  storage.client.apply(log.entries)
+  // Alone in its message, whose bytes go once it is applied.
+  storage.client.apply([log.push(encodeHashContent(key))])
   const { lastIndex: index } = log
   for (let i = 0; i < 10; i += 1) log.write('app', ['INSERT INTO t VALUES (1)'])
   // A question that nobody here expects is no work.
   log.push(encodeHashContent('b'.repeat(32)))
   log.push(encodeHashContent(key))
-  storage.client.apply(log.entries)
+  storage.client.apply(log.after(index))
   await storage.until(() => storage.hashed.length > 0)
   await storage.until(() => storage.shared.applied() === log.lastIndex)
   const [hashed] = storage.hashed
