@@ -3,14 +3,18 @@ import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
 import type { MemberId, Message, Raft, Ready } from '../raft/raft.ts'
 import { decodeMessage, encodeMessage } from '../transport/transport.ts'
+import type { Agreement } from './agreement.ts'
 import type { Amnesia } from './amnesia.ts'
 import type { ApplyWatch } from './apply-watch.ts'
-import { Applying } from './applying.ts'
+import type { Applying } from './applying.ts'
 import {
   type CoreParts,
+  createAgreement,
   createAmnesia,
+  createApplying,
   createApplyWatch,
   createCommands,
+  createCompaction,
   createDecisions,
   createFailover,
   createFormats,
@@ -24,7 +28,7 @@ import {
   createTerms,
 } from './assembly.ts'
 import type { Commands } from './commands.ts'
-import { Compaction } from './compaction.ts'
+import type { Compaction } from './compaction.ts'
 import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
 import type { Failover } from './failover.ts'
@@ -65,6 +69,7 @@ export class Core {
   readonly terms: Terms
   readonly decisions: Decisions
   readonly handling: Handling
+  readonly agreement: Agreement
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly applyWatch: ApplyWatch
@@ -80,7 +85,7 @@ export class Core {
 
   constructor(parts: CoreParts) {
     this.#parts = parts
-    const { ports, replica, applier } = parts
+    const { ports, applier } = parts
     const nodeId = (id: MemberId): string | null => this.membership.nodeId(id)
     this.decisions = createDecisions(parts)
     this.raft = createRaft(parts, {
@@ -107,21 +112,18 @@ export class Core {
       },
       warning: (code, message) => this.#warn(code, message),
       decided: (what, details) => this.decisions.say(what, details),
+      takes: (index) => this.agreement.reinstall.takes(index),
+      arrived: (mark) => this.agreement.reinstall.arrived(mark),
     })
     this.formats = createFormats(parts, this.raft, this.membership)
     this.commands = createCommands(parts, this.raft, this.membership, this.formats, () =>
       this.schedule(),
     )
     this.failover = createFailover(parts, this.raft, () => this.schedule())
-    this.applying = new Applying({
-      raft: this.raft,
-      applier,
-      confIndex: replica.confIndex,
-      confChange: (change) =>
-        this.membership.confChanged(change, this.raft.applyConfChange(change)),
-    })
+    this.applying = createApplying(parts, this.raft, this.membership)
     this.amnesia = createAmnesia(parts, this.raft, (id) => nodeId(id) ?? String(id))
     this.mix = createMix(parts, this.membership)
+    this.agreement = createAgreement(parts, this)
     this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership)
     this.applyWatch = createApplyWatch(parts, this.raft, this.applying, () => this.transferAway())
     this.#saving = new Saving({
@@ -133,15 +135,7 @@ export class Core {
       installed: (state) => this.#installed(state),
       changed: () => this.schedule(),
     })
-    this.#compaction = new Compaction({
-      log: parts.log,
-      clock: ports.clock,
-      applier,
-      logRetainBytes: parts.config.logRetainBytes,
-      applied: () => this.raft.applied,
-      neededIndex: () => this.snapshots.neededIndex,
-      warning: (code, message) => this.#warn(code, message),
-    })
+    this.#compaction = createCompaction(parts, this.raft, this.snapshots)
   }
 
   start(): void {
@@ -194,14 +188,17 @@ export class Core {
     this.formats.applied(report.format)
     if (report.fingerprints !== null) this.membership.fingerprintsChanged(report.fingerprints)
     this.applying.applied(report.applied)
+    this.agreement.applied()
     this.schedule()
   }
 
   /** The databases stand still on this machine's trouble, or go on (null). */
-  halted(reason: string | null): void {
+  halted(reason: string | null, isDivergent: boolean): void {
     if (reason !== null && !this.#isHalted) this.#warn('ERR_APPLY_HALTED', reason)
     this.decisions.say(reason === null ? 'applyResumed' : 'applyHalted')
     this.#isHalted = reason !== null
+    if (isDivergent) this.snapshots.discard()
+    this.agreement.halted(reason, isDivergent)
   }
 
   /** The disk has no room for more log, or has it again. */
@@ -225,6 +222,7 @@ export class Core {
     this.#cancelTick()
     this.#saving.close()
     this.failover.close()
+    this.agreement.close()
     this.snapshots.close()
     this.#publish()
   }
@@ -256,6 +254,7 @@ export class Core {
     this.#removalWatch.tick()
     this.mix.tick()
     this.formats.tick()
+    this.agreement.tick()
     this.#yieldToMajority()
     // Whoever can't store or apply should not be the one that all wait for.
     if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
@@ -279,7 +278,7 @@ export class Core {
 
   #turn(): void {
     this.reads.wake()
-    this.commands.flush(this.#isFull)
+    this.commands.flush(this.#isFull, this.agreement.isUndecided)
     while (this.raft.hasReady()) this.#handle(this.raft.takeReady())
     this.reads.answerQueries()
     this.#publish()
@@ -329,6 +328,9 @@ export class Core {
       case FRAMES.freshMark:
         this.freshness.marked(body)
         break
+      case FRAMES.comparison:
+        this.agreement.frame(from, body)
+        return
       default:
         throw new DecodeError(`unknown frame kind ${kind}`)
     }
@@ -339,6 +341,16 @@ export class Core {
     const parts = encodeMessage(message)
     if (this.#parts.transport.send(message.to, laneOf(message.type), FRAMES.raft, parts)) return
     if (message.type === 'append') this.raft.reportUnreachable(message.to)
+  }
+
+  /** The log had it all along: changes of the configuration come from there. */
+  reinstalled(state: ReplicaState): void {
+    this.decisions.say('reinstalled', { snapshotIndex: state.applied })
+    this.formats.applied(state.format)
+    this.commands.applied(state)
+    this.membership.fingerprintsChanged(state.fingerprints)
+    this.applying.applied(state.applied)
+    this.schedule()
   }
 
   #installed(state: ReplicaState): void {
@@ -358,6 +370,7 @@ export class Core {
     this.commands.leaderChanged()
     this.reads.leaderChanged()
     this.freshness.leaderChanged()
+    this.agreement.leaderChanged()
     this.#parts.ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
     this.schedule()
   }

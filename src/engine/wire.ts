@@ -21,6 +21,8 @@ export const FRAMES = {
   /** A member's own clocks, for the leader to send back; and how they come back, with an index. */
   stamp: 10,
   freshMark: 11,
+  /** What members hold at one index: digests, or hashes of the content. */
+  comparison: 12,
 } as const
 
 /** Kinds of calls, which processes that are no members yet make too. */
@@ -33,6 +35,10 @@ export const CALLS = {
   tryStatements: 6,
   endTrial: 7,
   forward: 10,
+  /** About a hash of all content. */
+  verify: 13,
+  /** A member wants the leader's databases in place of its own. */
+  reinstall: 14,
 } as const
 
 /**

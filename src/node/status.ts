@@ -1,5 +1,11 @@
 import type { DatabaseStatus } from '../database/database.ts'
-import type { EngineStatus, FormatStatus, SlowApply, TermStatus } from '../engine/engine.ts'
+import type {
+  DivergenceStatus,
+  EngineStatus,
+  FormatStatus,
+  SlowApply,
+  TermStatus,
+} from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
 import { notReadyReason, refusalOfWrites } from './readiness.ts'
 import { packageVersion } from './version.ts'
@@ -64,6 +70,7 @@ export interface NodeStatus {
   /** `mixed` while members run engines that may compute differently. */
   readonly engineMix: 'uniform' | 'mixed'
   readonly format: FormatStatus
+  readonly divergence: DivergenceStatus
   readonly nodejsVersion: string
   readonly sqliteVersion: string
 }
@@ -115,6 +122,7 @@ export function createStatus(
     terms: engine.terms,
     engineMix: engine.engineMix,
     format: engine.format,
+    divergence: engine.divergence,
     nodejsVersion: process.versions.node,
     sqliteVersion: process.versions['sqlite'] ?? 'unknown',
   }

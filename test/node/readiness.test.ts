@@ -31,6 +31,7 @@ const FOLLOWER: EngineStatus = {
   engineMix: 'uniform',
   slowApply: null,
   format: { local: 1, effective: 1, behind: [] },
+  divergence: { reason: null, undecided: null, found: 0, reinstalls: 0 },
 }
 
 /** A follower that is ready, whose threads then say whatever a test wants. */

@@ -334,6 +334,9 @@ export class SimulatedProcess implements ConsensusNode {
         // No disk here forgets what it synced: nobody may be taken for one that did.
         if (message.code === 'ERR_DATA_DIR') this.options.watcher.alarmed(this, message.message)
         break
+      case 'divergence':
+        this.options.watcher.alarmed(this, message.divergence.reason)
+        break
       case 'openFailed':
       case 'fatal':
         this.#end(`it can't go on: ${message.error.code}: ${message.error.message}`)
