@@ -17,6 +17,7 @@ export {
   type BatchOptions,
   type BatchStatement,
   type CallOptions,
+  type ClockStatus,
   type ColmenaNode,
   type Consistency,
   type Database,

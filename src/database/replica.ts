@@ -236,6 +236,11 @@ export class Replica {
     return trouble?.isDivergent ? asHalted(trouble) : null
   }
 
+  /** The time of the latest entry that was given one, as all nodes have it; 0 before. */
+  get clockMs(): number {
+    return Math.max(...this.#all().map(({ clockMs }) => clockMs))
+  }
+
   /** What the databases' digests were at `index`; nothing while that is not applied. */
   digestsAt(index: number): ReadonlyMap<string, string> {
     return index > this.#applied ? new Map() : digestsAt(this.#files.values(), index)

@@ -130,6 +130,8 @@ export type StorageToEngine =
 /** What the storage thread knows of its files and its work. */
 export interface StorageStatus {
   readonly databases: readonly DatabaseStatus[]
+  /** The time of the latest entry that was given one; 0 before. */
+  readonly clockMs: number
   readonly apply: ApplyMetrics
 }
 

@@ -355,7 +355,8 @@ class StorageThread {
 
   #answerUser(message: UserToStorage): void {
     const databases = this.#isClosed ? [] : this.#replica.databases()
-    const status = { databases, apply: this.#counts.value() }
+    const clockMs = this.#isClosed ? 0 : this.#replica.clockMs
+    const status = { databases, clockMs, apply: this.#counts.value() }
     this.#tellUser({ kind: 'status', id: message.id, status })
   }
 

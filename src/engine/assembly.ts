@@ -5,6 +5,7 @@ import { Agreement } from './agreement.ts'
 import { Amnesia } from './amnesia.ts'
 import { ApplyWatch } from './apply-watch.ts'
 import { Applying } from './applying.ts'
+import { ClockSkew } from './clock-skew.ts'
 import { Commands } from './commands.ts'
 import { Compaction } from './compaction.ts'
 import { Decisions, type Details } from './decisions.ts'
@@ -89,13 +90,31 @@ export function createReads({ config, ports, transport }: CoreParts, raft: Raft)
   })
 }
 
-export function createFreshness({ ports, transport }: CoreParts, raft: Raft): Freshness {
+export function createSkew(
+  { config, ports }: CoreParts,
+  raft: Raft,
+  voters: () => readonly MemberId[],
+): ClockSkew {
+  return new ClockSkew({
+    raft,
+    voters,
+    maxClockSkewMs: config.maxClockSkewMs,
+    warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
+  })
+}
+
+export function createFreshness(
+  { ports, transport }: CoreParts,
+  raft: Raft,
+  skew: ClockSkew,
+): Freshness {
   const { clock, random, shared } = ports
   return new Freshness({
     raft,
     clock,
     random,
     shared,
+    skew,
     sendControl: (to, kind, body) => transport.send(to, 'control', kind, [body]),
   })
 }

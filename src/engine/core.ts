@@ -24,9 +24,11 @@ import {
   createRaft,
   createReads,
   createRemovalWatch,
+  createSkew,
   createSnapshots,
   createTerms,
 } from './assembly.ts'
+import type { ClockSkew } from './clock-skew.ts'
 import type { Commands } from './commands.ts'
 import type { Compaction } from './compaction.ts'
 import type { Decisions } from './decisions.ts'
@@ -46,8 +48,7 @@ import type { Snapshots } from './snapshots.ts'
 import type { Terms } from './terms.ts'
 import { View } from './view.ts'
 import { FRAMES, laneOf } from './wire.ts'
-
-const YIELD_AGAIN_MS = 10_000
+import { Yielding } from './yielding.ts'
 
 /**
  * The running engine: events come in, the core decides, and one turn does it, always in this
@@ -65,6 +66,7 @@ export class Core {
   readonly failover: Failover
   readonly amnesia: Amnesia
   readonly mix: EngineMix
+  readonly skew: ClockSkew
   readonly formats: Formats
   readonly terms: Terms
   readonly decisions: Decisions
@@ -75,12 +77,12 @@ export class Core {
   readonly applyWatch: ApplyWatch
   readonly #removalWatch: RemovalWatch
   readonly #saving: Saving
+  readonly #yielding: Yielding
   readonly #view: View
   #isTurnDue = false
   #isClosed = false
   #isHalted = false
   #isFull = false
-  #yieldAgainMs = 0
   #cancelTick: Cancel = () => {}
 
   constructor(parts: CoreParts) {
@@ -99,7 +101,8 @@ export class Core {
     this.terms = createTerms(parts, this.raft, nodeId)
     this.#view = new View(ports.shared, ports.clock, this.raft)
     this.reads = createReads(parts, this.raft)
-    this.freshness = createFreshness(parts, this.raft)
+    this.skew = createSkew(parts, this.raft, () => this.membership.confState.voters)
+    this.freshness = createFreshness(parts, this.raft, this.skew)
     this.membership = createMembership(parts, this.raft, {
       transferAway: () => this.transferAway(),
       changed: () => this.#membersChanged(),
@@ -124,6 +127,11 @@ export class Core {
     this.amnesia = createAmnesia(parts, this.raft, (id) => nodeId(id) ?? String(id))
     this.mix = createMix(parts, this.membership)
     this.agreement = createAgreement(parts, this)
+    this.#yielding = new Yielding({
+      raft: this.raft,
+      clock: ports.clock,
+      reasons: [() => this.skew.preferredLeaders(), () => this.mix.preferredLeaders()],
+    })
     this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership)
     this.applyWatch = createApplyWatch(parts, this.raft, this.applying, () => this.transferAway())
     this.#saving = new Saving({
@@ -255,20 +263,10 @@ export class Core {
     this.mix.tick()
     this.formats.tick()
     this.agreement.tick()
-    this.#yieldToMajority()
+    this.#yielding.tick()
     // Whoever can't store or apply should not be the one that all wait for.
     if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
     this.schedule()
-  }
-
-  /** Seldom, since a transfer that comes to nothing stops writes for an election timeout. */
-  #yieldToMajority(): void {
-    if (this.raft.role !== 'leader' || !this.raft.committedInOwnTerm) return
-    const preferred = this.mix.preferredLeaders()
-    const nowMs = this.#parts.ports.clock.nowMs()
-    if (preferred.length === 0 || nowMs < this.#yieldAgainMs) return
-    this.#yieldAgainMs = nowMs + YIELD_AGAIN_MS
-    transferAway(this.raft, (id) => preferred.includes(id))
   }
 
   #publish(): void {

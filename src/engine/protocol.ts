@@ -40,6 +40,7 @@ export interface EngineConfig {
   readonly requestTimeoutMs: number
   readonly transactionIdleMs: number
   readonly transactionMs: number
+  readonly maxClockSkewMs: number
   readonly logRetainBytes: number
   readonly fingerprint: string
   /** Bounds for tests and odd machines; defaults in node/options. */
@@ -245,6 +246,7 @@ export interface EngineStatus {
   readonly slowApply: SlowApply | null
   readonly format: FormatStatus
   readonly divergence: DivergenceStatus
+  readonly clock: ClockStatus
 }
 
 /** Which formats of commands are read and written. */
@@ -273,6 +275,17 @@ export interface Divergence {
   /** Up to which entry they were compared. */
   readonly index: number
   readonly reason: string
+}
+
+/** What a node knows of its wall clock. */
+export interface ClockStatus {
+  /**
+   * How many milliseconds it is ahead of the median of the voters', negative where it is behind;
+   * null before a majority of them was known to agree on a time. As a leader last said.
+   */
+  readonly skewMs: number | null
+  /** Whether that is more than `maxClockSkewMs`: then this node leaves leading to others. */
+  readonly isOff: boolean
 }
 
 /** What a node knows of databases that differ. */

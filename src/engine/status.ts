@@ -41,6 +41,7 @@ export function engineStatus(parts: StatusParts): EngineStatus {
     slowApply: core.applyWatch.slow,
     format: formatStatus(core, transport),
     divergence: core.agreement.status,
+    clock: core.skew.status,
   }
 }
 

@@ -72,6 +72,17 @@ export function encodeNumbers(...numbers: readonly number[]): Uint8Array {
   return writer.finish()
 }
 
+/** A difference that may be unknown, among numbers that are never negative. */
+export function fromDifference(value: number | null): number {
+  if (value === null) return 0
+  return value >= 0 ? 2 * value + 1 : -2 * value
+}
+
+export function toDifference(number: number): number | null {
+  if (number === 0) return null
+  return number % 2 === 1 ? (number - 1) / 2 : -number / 2
+}
+
 /** Exactly `count` numbers. @throws DecodeError */
 export function decodeNumbers(bytes: Uint8Array, count: number): number[] {
   const reader = new ByteReader(bytes)

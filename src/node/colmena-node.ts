@@ -123,11 +123,11 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
 
   /** Everything there is to know of this node, as plain JSON. */
   async status(options: SignalOptions = {}): Promise<NodeStatus> {
-    const [engine, { databases }] = await Promise.all([
+    const [engine, storage] = await Promise.all([
       this.#core.request({ method: 'status' }, options.signal),
       this.#core.storageStatus(options.signal),
     ])
-    return createStatus(this.#core, this.address, engine as EngineStatus, databases)
+    return createStatus(this.#core, this.address, engine as EngineStatus, storage)
   }
 
   /** Numbers for monitoring, as plain JSON; all counts since this node was opened. */

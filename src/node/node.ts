@@ -7,6 +7,7 @@
 export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
 export type {
+  ClockStatus,
   Divergence,
   DivergenceStatus,
   FormatStatus,

@@ -1,5 +1,6 @@
-import type { DatabaseStatus } from '../database/database.ts'
+import type { StorageStatus } from '../database/database.ts'
 import type {
+  ClockStatus,
   DivergenceStatus,
   EngineStatus,
   FormatStatus,
@@ -71,6 +72,13 @@ export interface NodeStatus {
   readonly engineMix: 'uniform' | 'mixed'
   readonly format: FormatStatus
   readonly divergence: DivergenceStatus
+  readonly clock: ClockStatus & {
+    /**
+     * How many milliseconds the time of the latest write is ahead of this node's clock; null before
+     * there was one. Usually it is negative, as time stands still between writes.
+     */
+    readonly frozenAheadMs: number | null
+  }
   readonly nodejsVersion: string
   readonly sqliteVersion: string
 }
@@ -79,7 +87,7 @@ export function createStatus(
   core: NodeCore,
   address: string,
   engine: EngineStatus,
-  databases: readonly DatabaseStatus[],
+  { databases, clockMs }: StorageStatus,
 ): NodeStatus {
   const { nodeId, memberId, clusterId } = core.identity
   const { role, isLearner, term, leader, lastIndex, commitIndex, compactedIndex } = engine
@@ -123,6 +131,7 @@ export function createStatus(
     engineMix: engine.engineMix,
     format: engine.format,
     divergence: engine.divergence,
+    clock: { ...engine.clock, frozenAheadMs: clockMs === 0 ? null : clockMs - Date.now() },
     nodejsVersion: process.versions.node,
     sqliteVersion: process.versions['sqlite'] ?? 'unknown',
   }
