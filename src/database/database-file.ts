@@ -3,6 +3,7 @@ import { ColmenaError } from '../base/errors.ts'
 import type { Environment, UnitResult } from '../command/command.ts'
 import type { Reader, Writer } from '../sqlite/sqlite.ts'
 import { Digest } from './digest.ts'
+import { DigestHistory } from './digest-history.ts'
 import { fileSizeBytes } from './generation.ts'
 import { CREATE_MIGRATIONS } from './migrations.ts'
 import { guardOwn, isSyncFailure, MachineTrouble } from './trouble.ts'
@@ -80,6 +81,7 @@ export class DatabaseFile {
   readonly created: number
   /** The frozen clock, the digest and so on, as the open transaction would leave them. */
   readonly digest: Digest
+  readonly digests: DigestHistory
   clockMs: number
   lastWrite: number
   #state: State
@@ -118,6 +120,8 @@ export class DatabaseFile {
       (sequences as unknown as [string, bigint][]).map(([origin, last]) => [origin, Number(last)]),
     )
     this.digest = new Digest(digest)
+    // What is done of a command counts in the digest already, but belongs to no index yet.
+    this.digests = new DigestHistory(part?.index ?? Number(lastWrite), digest)
     this.clockMs = this.#state.clockMs
     this.lastWrite = this.#state.lastWrite
     this.#dataVersion = writer.dataVersion()

@@ -6,7 +6,15 @@
  */
 export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
-export type { FormatStatus, MemberStatus, SlowApply, TermStatus } from '../engine/engine.ts'
+export type {
+  ClockStatus,
+  Divergence,
+  DivergenceStatus,
+  FormatStatus,
+  MemberStatus,
+  SlowApply,
+  TermStatus,
+} from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
 export type { BatchMode, BatchOptions } from './batch-options.ts'
 export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
@@ -54,4 +62,5 @@ export {
 } from './threads.ts'
 export type { Transaction } from './transaction.ts'
 export type { TransactionMode } from './transaction-reads.ts'
+export type { VerifyAnswer, VerifyOptions } from './verification.ts'
 export type { WriteTiming } from './write-call.ts'

@@ -40,6 +40,7 @@ suite('options of open', () => {
       statementTimeoutMs: 10_000,
       transactionIdleMs: 5_000,
       transactionMs: 8_000,
+      maxClockSkewMs: 5_000,
       slowMs: 1_000,
       joinTimeoutMs: 60_000,
       logRetainBytes: 64 * 1024 * 1024,

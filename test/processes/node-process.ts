@@ -22,7 +22,7 @@ type Handlers = {
   ) => ReturnType<NodeCalls[Name]> | Promise<ReturnType<NodeCalls[Name]>>
 }
 
-const EVENTS: readonly EventName[] = ['leader', 'warning', 'closed']
+const EVENTS: readonly EventName[] = ['leader', 'warning', 'closed', 'divergence']
 
 let opened: ColmenaNode | null = null
 let writers: Writers | null = null
@@ -88,6 +88,8 @@ const handlers: Handlers = {
   handle: (key) => handleHere(node(), key),
   forward: (key, request, options) =>
     node().forward(handler<unknown, unknown>(key), request, options),
+  verify: () => node().verify(),
+  reinstall: () => node().reinstall(),
   close: () => node().close(),
   exit: () => process.exit(),
 }

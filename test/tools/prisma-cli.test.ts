@@ -29,8 +29,8 @@ model Pet {
 
 /** As Prisma writes it for them. */
 const CREATION = [
-  'CREATE TABLE "Person" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "email" TEXT NOT NULL, ' +
-    '"age" INTEGER)',
+  'CREATE TABLE "Person" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, ' +
+    '"email" TEXT NOT NULL, "age" INTEGER)',
   'CREATE TABLE "Pet" ("id" INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT, "name" TEXT NOT NULL, ' +
     '"ownerId" INTEGER NOT NULL, CONSTRAINT "Pet_ownerId_fkey" FOREIGN KEY ("ownerId") ' +
     'REFERENCES "Person" ("id") ON DELETE CASCADE ON UPDATE CASCADE)',
