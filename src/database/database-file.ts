@@ -3,6 +3,7 @@ import { ColmenaError } from '../base/errors.ts'
 import type { Environment, UnitResult } from '../command/command.ts'
 import type { Reader, Writer } from '../sqlite/sqlite.ts'
 import { Digest } from './digest.ts'
+import { DigestHistory } from './digest-history.ts'
 import { CREATE_CHANGES, Feed } from './feed.ts'
 import { fileSizeBytes } from './generation.ts'
 import { CREATE_MIGRATIONS } from './migrations.ts'
@@ -87,6 +88,7 @@ export class DatabaseFile {
   /** The frozen clock, the digest and so on, as the open transaction would leave them. */
   readonly digest: Digest
   readonly feed: Feed
+  readonly digests: DigestHistory
   clockMs: number
   lastWrite: number
   #state: State
@@ -131,6 +133,8 @@ export class DatabaseFile {
     this.digest = new Digest(digest)
     this.feed = new Feed(writer)
     this.#resetFeed()
+    // What is done of a command counts in the digest already, but belongs to no index yet.
+    this.digests = new DigestHistory(part?.index ?? Number(lastWrite), digest)
     this.clockMs = this.#state.clockMs
     this.lastWrite = this.#state.lastWrite
     this.#dataVersion = writer.dataVersion()

@@ -8,6 +8,7 @@
  */
 export { type ApplyMetrics, emptyApplyMetrics } from './apply-metrics.ts'
 export type { EntryChanges } from './feed-reader.ts'
+export type { DatabaseStatus } from './file-status.ts'
 export type { CopiedFile } from './generation.ts'
 export { isDatabaseName, SYSTEM } from './generation.ts'
 export type { ExpectedSnapshot } from './generation-files.ts'
@@ -38,13 +39,14 @@ export {
   type ReadSnapshot,
   type ReadStatement,
 } from './readers.ts'
-export { type DatabaseStatus, Replica, type ReplicaOptions } from './replica.ts'
+export { Replica, type ReplicaOptions } from './replica.ts'
 export type { AskedDatabase } from './settings.ts'
 export type { PinnedSnapshot } from './snapshot.ts'
 export { StorageClient, type StorageHandlers } from './storage-client.ts'
 export {
   type AppliedReport,
   decodeResults,
+  type HashedContent,
   type ReplicaState,
   type SnapshotCopy,
   type StorageStatus,

@@ -274,5 +274,7 @@ function startCommand(
 
 function finishCommand(file: DatabaseFile, { index, command }: PlacedCommand): void {
   if (command.trial === undefined) file.setSequence(command.origin, command.sequence)
-  if (command.units.length > 0) file.lastWrite = index
+  if (command.units.length === 0) return
+  file.lastWrite = index
+  file.digests.note(index, file.digest)
 }

@@ -96,6 +96,8 @@ function planEntry(entry: Entry): PlannedEntry {
       return { kind: 'raiseFormat' }
     case 'registerOrigin':
       return { kind: 'registerOrigin' }
+    case 'hashContent':
+      return { kind: 'nothing' }
     case 'dropDatabase':
       return { kind: 'drop', command: decodeDropDatabase(entry.data) }
   }

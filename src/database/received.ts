@@ -9,14 +9,15 @@ interface Message {
 }
 
 /** The messages that entries are views of, the oldest first. */
-export class ReceivedMessages {
+export class Received {
   readonly #messages: Message[] = []
 
-  add(message: Message): void {
-    this.#messages.push(message)
+  add(lastIndex: number, bytes: Uint8Array, committedMs: number): void {
+    this.#messages.push({ lastIndex, bytes, committedMs })
   }
 
-  committedMsOf(index: number): number {
+  /** When the engine learned that an entry is committed. */
+  committedMs(index: number): number {
     const message = this.#messages.find(({ lastIndex }) => index <= lastIndex)
     assert(message !== undefined, 'what was applied was received')
     return message.committedMs

@@ -3,9 +3,9 @@ import type { MemberRecord } from '../command/command.ts'
 import type { ConfState, Entry, EntryType } from '../raft/types.ts'
 import type { ConnectionSettings } from '../sqlite/sqlite.ts'
 import type { ApplyMetrics } from './apply-metrics.ts'
+import type { DatabaseStatus } from './file-status.ts'
 import type { AskedHooks, HookNews } from './hooks.ts'
 import type { DropAnswer, OwnSequence } from './outcome.ts'
-import type { DatabaseStatus } from './replica.ts'
 import type { SlowWrite } from './statement-watch.ts'
 import type { Genesis } from './system-file.ts'
 import type { TrialRequest } from './trials.ts'
@@ -83,6 +83,15 @@ export interface SnapshotCopy {
   }[]
 }
 
+/** The content of all databases at one index, as it was asked for under `key`. */
+export interface HashedContent {
+  readonly key: string
+  readonly index: number
+  /** SHA-256 by database, hexadecimal; null where `error` says why not. */
+  readonly hashes: ReadonlyMap<string, string> | null
+  readonly error: string | null
+}
+
 export type EngineToStorage =
   /** `committedMs`: when the engine learned that they are, on the process's own clock. */
   | { readonly kind: 'apply'; readonly entries: Uint8Array; readonly committedMs: number }
@@ -100,13 +109,20 @@ export type EngineToStorage =
   /** A step of a transaction that this node, as the leader, tries; answered with bytes. */
   | ({ readonly kind: 'tryStatements'; readonly id: number } & TrialRequest)
   | { readonly kind: 'endTrial'; readonly database: string; readonly key: string }
+  /** What the digests were at an index that is applied: answered before what waits for apply. */
+  | { readonly kind: 'digests'; readonly id: number; readonly index: number }
+  /** The files differ from the other members'. */
+  | { readonly kind: 'diverge'; readonly reason: string }
+  /** The entry that names `key` is to be followed by a hash of all content, told as `hashed`. */
+  | { readonly kind: 'expectHash'; readonly key: string }
   | { readonly kind: 'close'; readonly id: number }
 
 export type StorageToEngine =
   | { readonly kind: 'opened'; readonly state: ReplicaState }
   | { readonly kind: 'applied'; readonly report: AppliedReport }
   /** Apply stands still and is tried again; null: it goes on. */
-  | { readonly kind: 'halted'; readonly reason: string | null }
+  | { readonly kind: 'halted'; readonly reason: string | null; readonly isDivergent: boolean }
+  | { readonly kind: 'hashed'; readonly hashed: HashedContent }
   | {
       readonly kind: 'reply'
       readonly id: number
@@ -117,6 +133,8 @@ export type StorageToEngine =
 /** What the storage thread knows of its files and its work. */
 export interface StorageStatus {
   readonly databases: readonly DatabaseStatus[]
+  /** The time of the latest entry that was given one; 0 before. */
+  readonly clockMs: number
   readonly apply: ApplyMetrics
 }
 

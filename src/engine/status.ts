@@ -40,6 +40,8 @@ export function engineStatus(parts: StatusParts): EngineStatus {
     engineMix: core.mix.isMixed ? 'mixed' : 'uniform',
     slowApply: core.applyWatch.slow,
     format: formatStatus(core, transport),
+    divergence: core.agreement.status,
+    clock: core.skew.status,
   }
 }
 

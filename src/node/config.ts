@@ -27,6 +27,7 @@ export interface OpenConfig {
   readonly statementTimeoutMs: number
   readonly transactionIdleMs: number
   readonly transactionMs: number
+  readonly maxClockSkewMs: number
   readonly slowMs: number
   readonly changesBytesMax: number
   readonly joinTimeoutMs: number
@@ -78,6 +79,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     statementTimeoutMs: checkInteger(options, 'statementTimeoutMs', 1, TIMER_MS_MAX),
     transactionIdleMs: checkInteger(options, 'transactionIdleMs', 1, TIMER_MS_MAX),
     transactionMs: checkInteger(options, 'transactionMs', 1, TIMER_MS_MAX),
+    maxClockSkewMs: checkInteger(options, 'maxClockSkewMs', 1, Number.MAX_SAFE_INTEGER),
     slowMs: checkInteger(options, 'slowMs', 1, TIMER_MS_MAX),
     changesBytesMax: checkInteger(options, 'changesBytesMax', 2 ** 16, 2 ** 28),
     joinTimeoutMs: checkInteger(options, 'joinTimeoutMs', 1, TIMER_MS_MAX),

@@ -1,7 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Statement } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
-import { type StatementDescription, splitStatements } from '../sqlite/sqlite.ts'
+import type { StatementDescription } from '../sqlite/sqlite.ts'
 import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-options.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { Changes, type ChangesOptions } from './changes.ts'
@@ -167,11 +167,11 @@ export class Database {
     statements: readonly BatchStatement[],
     options?: MigrateOptions | undefined,
   ): Promise<ResultSet<TRow>[]> {
-    const migration = toMigration(statements, options)
-    this.#enter(migration.options)
-    const place = { index: 0, count: migration.unit.statements.length }
+    const { unit, options: checked } = toMigration(statements, options)
+    this.#enter(checked)
+    const place = { index: 0, count: unit.statements.length }
     return traced(this.#tracing, this.name, () =>
-      this.#writes.all<TRow>(migration.unit, place, this.#writing(migration.options)),
+      this.#writes.all<TRow>(unit, place, this.#writing(checked)),
     )
   }
 
@@ -189,18 +189,21 @@ export class Database {
 
   /**
    * Runs a script statement by statement, each on its own, up to the first that fails; the ones
-   * before it stay applied. What stands between BEGIN and COMMIT in it is one transaction, which a
-   * failure takes back, and so does an end of the script without COMMIT.
+   * before it stay applied. BEGIN … COMMIT in it is one transaction, which a failure takes back, as
+   * does the script's end. PRAGMA foreign_keys=OFF … =ON, or to the end, is one {@link migrate}.
    *
    * @throws as {@link execute}, with the failing statement's `statementIndex`.
    */
   async executeMultiple(sql: string, options?: CallOptions | undefined): Promise<void> {
     const checked = checkCallOptions(options)
-    if (typeof sql !== 'string') throw invalid('executeMultiple takes SQL text')
     this.#enter(checked)
-    await runScript(splitStatements(sql), {
+    await runScript(sql, {
       run: (statement, place) => this.#run(statement, place, checked),
       begin: () => this.transaction('write', { signal: checked.signal, fence: checked.fence }),
+      migrate: (unit, place) =>
+        traced(this.#tracing, this.name, () =>
+          this.#writes.all(unit, place, this.#writing(checked)),
+        ),
     })
   }
 
@@ -339,8 +342,7 @@ export class Database {
     place: StatementPlace,
     options: CallOptions,
   ): Promise<ResultSet<TRow>> {
-    const work = (): Promise<ResultSet<TRow>> => this.#runOne(statement, place, options)
-    return traced(this.#tracing, this.name, work)
+    return traced(this.#tracing, this.name, () => this.#runOne<TRow>(statement, place, options))
   }
 
   async #runOne<TRow>(

@@ -16,6 +16,9 @@ export function logEvent(
     case 'warning':
       logger.warn?.((event as NodeEvents['warning'][0]).message, event)
       break
+    case 'divergence':
+      logger.error?.((event as NodeEvents['divergence'][0]).reason, event)
+      break
     case 'slow': {
       const { kind, database, durationMs, sql } = event as NodeEvents['slow'][0]
       const tookMs = Math.round(durationMs)

@@ -1,4 +1,4 @@
-import type { MemberStatus } from '../engine/engine.ts'
+import type { Divergence, MemberStatus } from '../engine/engine.ts'
 import type { AppliedEvent } from './applied-events.ts'
 
 /** A statement that took long. */
@@ -27,6 +27,12 @@ export interface NodeEvents {
   warning: [event: { readonly code: string; readonly message: string }]
   /** A statement took SQLite longer than `slowMs`; a write on each node that applies it. */
   slow: [event: SlowStatement]
+  /**
+   * Members whose databases are not what the majority of voters has: each takes those of the leader
+   * by itself, and serves nothing until then. Without names, voters differ without a majority:
+   * writes stop, and `reinstall()` on one of them decides.
+   */
+  divergence: [event: Divergence]
   /** The end: by `close()`, or because a part of this node failed. */
   closed: [event: { readonly reason: 'requested' | 'failed'; readonly cause?: unknown }]
 }

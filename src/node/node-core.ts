@@ -82,6 +82,7 @@ export class NodeCore {
   #failure: unknown
   #ending: Promise<void> | undefined
   #haltedReason: string | null = null
+  #undecidedReason: string | null = null
   /** The port that is really bound; 0 without network. */
   port = 0
 
@@ -114,7 +115,7 @@ export class NodeCore {
       electionTimeoutMs,
       nowMs: processNowMs,
       wallMs: () => Date.now(),
-      haltedReason: () => this.#haltedReason,
+      haltedReason: () => this.haltedReason,
       ask: (id, level) => this.#threads.postEngine({ kind: 'read', id, level }),
     })
     this.outgoing = new Outgoing({
@@ -129,7 +130,7 @@ export class NodeCore {
         const asked = { level: 'strong', after: undefined, maxStalenessMs: undefined } as const
         return this.reads.enter({ ...asked, signal }).gate
       },
-      haltedReason: () => this.#haltedReason,
+      haltedReason: () => this.haltedReason,
       nowMs: processNowMs,
       checkOpen: () => this.checkOpen(),
     })
@@ -171,9 +172,9 @@ export class NodeCore {
     return this.#state === 'open'
   }
 
-  /** Why apply stands still on this machine, null if it does not. */
+  /** Why nothing is applied on this machine, or written anywhere; null if it is. */
   get haltedReason(): string | null {
-    return this.#haltedReason
+    return this.#haltedReason ?? this.#undecidedReason
   }
 
   /** Whether this node leads, as far as it can know without asking anyone. */
@@ -197,7 +198,8 @@ export class NodeCore {
     signal?.addEventListener('abort', abort, { once: true })
     try {
       checkNotAborted(signal)
-      this.#startEngine()
+      const { config, dataDir, origin } = this.#options
+      this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
       await this.#opened.promise
     } catch (error) {
       this.#failure ??= error
@@ -233,11 +235,6 @@ export class NodeCore {
     return this.#ending ?? Promise.resolve()
   }
 
-  #startEngine(): void {
-    const { config, dataDir, origin } = this.#options
-    this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
-  }
-
   #fromEngine(message: EngineToUser): void {
     const { emit } = this.#options
     switch (message.kind) {
@@ -262,6 +259,12 @@ export class NodeCore {
         break
       case 'warning':
         emit('warning', { code: message.code, message: message.message })
+        break
+      case 'divergence':
+        emit('divergence', message.divergence)
+        break
+      case 'undecided':
+        this.#undecidedReason = message.reason
         break
       case 'fatal':
         this.#fail(errorFromMessage(message.error))
@@ -364,7 +367,11 @@ export class NodeCore {
     this.#state = state
     this.#settleAll()
     this.#threads.terminate()
-    const exited = this.#threads.exited().then(() => this.#release())
+    const exited = this.#threads.exited().then(() => {
+      // No thread is left that could write.
+      this.shared.publishEngineClosed()
+      this.#options.dataDir.close()
+    })
     await settlesWithin(exited, TERMINATE_MS_MAX)
     // A statement that runs can't be stopped; the lock is held until it has ended, the process
     // need not be.
@@ -384,11 +391,5 @@ export class NodeCore {
     this.#deadlines.close()
     this.#readers?.close()
     void this.processes.close(error)
-  }
-
-  /** No thread is left that could write. */
-  #release(): void {
-    this.shared.publishEngineClosed()
-    this.#options.dataDir.close()
   }
 }

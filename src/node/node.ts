@@ -6,7 +6,15 @@
  */
 export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
-export type { FormatStatus, MemberStatus, SlowApply, TermStatus } from '../engine/engine.ts'
+export type {
+  ClockStatus,
+  Divergence,
+  DivergenceStatus,
+  FormatStatus,
+  MemberStatus,
+  SlowApply,
+  TermStatus,
+} from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
 export type { AppliedEvent, AppliedStatement } from './applied-events.ts'
 export type { BatchMode, BatchOptions } from './batch-options.ts'
@@ -62,5 +70,6 @@ export {
 } from './threads.ts'
 export type { Transaction } from './transaction.ts'
 export type { TransactionMode } from './transaction-reads.ts'
+export type { VerifyAnswer, VerifyOptions } from './verification.ts'
 export type { Watch } from './watch.ts'
 export type { WriteTiming } from './write-call.ts'

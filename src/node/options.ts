@@ -97,6 +97,14 @@ export interface OpenOptions {
    */
   readonly transactionMs?: number | undefined
   /**
+   * How far this node's clock may be from the median of the voters' before it says so and leaves
+   * leading to others, in milliseconds: the leader's clock gives writes their time. Where voters
+   * have no majority that agrees on a time, nobody is off.
+   *
+   * @defaultValue 5000
+   */
+  readonly maxClockSkewMs?: number | undefined
+  /**
    * A statement that SQLite takes longer for is told by the `slow` event, in milliseconds.
    *
    * @defaultValue 1000
@@ -174,6 +182,7 @@ export const OPTION_DEFAULTS: Required<{
   statementTimeoutMs: 10_000,
   transactionIdleMs: 5_000,
   transactionMs: 8_000,
+  maxClockSkewMs: 5_000,
   slowMs: 1_000,
   changesBytesMax: 67_108_864,
   joinTimeoutMs: 60_000,

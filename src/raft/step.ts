@@ -39,7 +39,10 @@ export function tick(core: Core): void {
   core.electionElapsed++
   if (core.role === 'leader') {
     tickLeader(core)
-  } else if (core.isPromotable() && core.electionElapsed >= core.randomizedElectionTicks) {
+  } else if (
+    core.isPromotable() &&
+    core.electionElapsed >= core.randomizedElectionTicks * core.patience
+  ) {
     core.electionElapsed = 0
     stepMessage(core, createMessage('hup', core.id, core.id))
   }

@@ -18,7 +18,7 @@ export {
   isAnswerCode,
   StatementFailure,
 } from './failure.ts'
-export { setsForeignKeys } from './foreign-keys.ts'
+export { foreignKeysSetting } from './foreign-keys.ts'
 export { acquireFileLock, type FileLock } from './lock.ts'
 export * from './reader.ts'
 export {

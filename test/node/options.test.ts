@@ -40,6 +40,7 @@ suite('options of open', () => {
       statementTimeoutMs: 10_000,
       transactionIdleMs: 5_000,
       transactionMs: 8_000,
+      maxClockSkewMs: 5_000,
       slowMs: 1_000,
       changesBytesMax: 67_108_864,
       joinTimeoutMs: 60_000,

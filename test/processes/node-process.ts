@@ -25,7 +25,7 @@ type Handlers = {
   ) => ReturnType<NodeCalls[Name]> | Promise<ReturnType<NodeCalls[Name]>>
 }
 
-const EVENTS: readonly EventName[] = ['leader', 'warning', 'closed']
+const EVENTS: readonly EventName[] = ['leader', 'warning', 'closed', 'divergence']
 
 /** The token of no lock. */
 const NEVER_GIVEN = { token: 1_000_000 }
@@ -102,6 +102,8 @@ const handlers: Handlers = {
   handle: (key) => handleHere(node(), key),
   forward: (key, request, options) =>
     node().forward(handler<unknown, unknown>(key), request, options),
+  verify: () => node().verify(),
+  reinstall: () => node().reinstall(),
   close: () => node().close(),
   exit: () => process.exit(),
 }

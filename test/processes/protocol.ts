@@ -12,6 +12,7 @@ import type {
   NodeStatus,
   OnceOptions,
   OpenOptions,
+  VerifyAnswer,
 } from '../../src/index.ts'
 
 /** `place` answers where it runs, with its request; `hang` writes a row and never returns. */
@@ -55,11 +56,13 @@ export interface NodeCalls {
   block(durationMs: number): void
   /** The most memory that this process ever had. */
   peakMemoryBytes(): number
-  breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust'): void
   migrate(migrations: readonly Migration[]): readonly MigrationDone[]
   /** Handles a key of `handlers.ts`. */
   handle(key: HandlerKey): void
   forward(key: HandlerKey, request: unknown, options?: { readonly timeoutMs?: number }): unknown
+  breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust' | 'misapply'): void
+  verify(): VerifyAnswer
+  reinstall(): void
   close(): void
   /** Ends the process without closing anything. */
   exit(): void
@@ -138,7 +141,7 @@ export interface WriteFate {
   readonly code: string
 }
 
-export type EventName = 'leader' | 'warning' | 'closed'
+export type EventName = 'leader' | 'warning' | 'closed' | 'divergence'
 
 export interface ProcessEvent<Name extends EventName = EventName> {
   readonly name: Name

@@ -113,18 +113,18 @@ export class Invariants implements ProcessWatcher {
     this.#published.set(process, now)
     if (mark === null) return
     if (mark.atMs !== before?.mark?.atMs) this.#checkMark(process, mark)
-    const isLease = mark.index <= now.applied && this.#nowMs() - toMs(mark) < LEASE_MS
+    const isLease = mark.index <= now.applied && this.#nowMs() - toMs(process, mark) < LEASE_MS
     if (isLease && leader === 0 && !isClosed) this.reach('a lease was good without a leader')
   }
 
   /** What a process calls the age of its state is never too young: a write would be missed. */
-  #checkMark({ name }: SimulatedProcess, mark: FreshMark): void {
-    const atMs = toMs(mark)
+  #checkMark(process: SimulatedProcess, mark: FreshMark): void {
+    const atMs = toMs(process, mark)
     const acknowledged = this.#acknowledgments.findLast((before) => before.atMs < atMs)
     if (acknowledged === undefined || acknowledged.index <= mark.index) return
     const { index } = acknowledged
     const what = `as of ${atMs} ms all is at ${mark.index}, but ${index} was acknowledged`
-    this.broke('known age', `${name} holds that ${what}`)
+    this.broke('known age', `${process.name} holds that ${what}`)
   }
 
   sent(process: SimulatedProcess, message: Message): void {
@@ -210,6 +210,6 @@ export class Invariants implements ProcessWatcher {
 }
 
 /** On the simulation's own clock. */
-function toMs({ wallMs }: FreshMark): number {
-  return wallMs - WALL_ZERO_MS
+function toMs({ wallAheadMs }: SimulatedProcess, { wallMs }: FreshMark): number {
+  return wallMs - WALL_ZERO_MS - wallAheadMs
 }

@@ -84,6 +84,8 @@ export class SimulatedProcess implements ConsensusNode {
   isBroken = false
   /** Simulated milliseconds run at this rate on this machine. */
   clockRate: number
+  /** How far this machine's calendar is ahead. */
+  wallAheadMs = 0
   shared: SharedState = new SharedState()
 
   constructor(options: ProcessOptions) {
@@ -204,6 +206,7 @@ export class SimulatedProcess implements ConsensusNode {
       requestTimeoutMs: 10_000,
       transactionIdleMs: 5_000,
       transactionMs: 10_000,
+      maxClockSkewMs: 5_000,
       logRetainBytes: segmentBytes,
       fingerprint: 'simulated',
       segmentBytes,
@@ -224,7 +227,7 @@ export class SimulatedProcess implements ConsensusNode {
     return {
       clock: {
         nowMs: () => network.timeline.nowMs * this.clockRate,
-        wallMs: () => WALL_ZERO_MS + network.timeline.nowMs,
+        wallMs: () => WALL_ZERO_MS + network.timeline.nowMs + this.wallAheadMs,
         setTimer: (delayMs, fire) => plan(delayMs / this.clockRate, fire),
       },
       random: random.stream(`engine/${life}`),
@@ -333,6 +336,9 @@ export class SimulatedProcess implements ConsensusNode {
       case 'warning':
         // No disk here forgets what it synced: nobody may be taken for one that did.
         if (message.code === 'ERR_DATA_DIR') this.options.watcher.alarmed(this, message.message)
+        break
+      case 'divergence':
+        this.options.watcher.alarmed(this, message.divergence.reason)
         break
       case 'openFailed':
       case 'fatal':
