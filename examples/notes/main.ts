@@ -6,8 +6,8 @@
  *   npx node examples/notes/main.ts c 8003 127.0.0.1:9003 127.0.0.1:9001
  *
  * Then open http://127.0.0.1:8001 and http://127.0.0.1:8002 side by side, write in one, and see it
- * in the other. Kill any one of the three (kill -9 if you like): the others go on, and it catches up
- * when it is started again.
+ * in the other. Kill any one of the three (kill -9 if you like): the others go on, and it catches
+ * up when it is started again.
  */
 import { serve } from '@hono/node-server'
 import { ColmenaError, open } from '../../src/index.ts'
@@ -15,7 +15,8 @@ import { createApp } from './app.ts'
 import { MIGRATIONS } from './notes.ts'
 
 const USAGE =
-  'usage: npx node examples/notes/main.ts <name> <http port> <host:port> bootstrap | <host:port of another>'
+  'usage: npx node examples/notes/main.ts <name> <http port> <host:port> ' +
+  'bootstrap | <host:port of another>'
 
 async function main([nodeId, port, bind, how]: readonly string[]): Promise<void> {
   if (nodeId === undefined || port === undefined || bind === undefined || how === undefined) {

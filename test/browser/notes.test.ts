@@ -1,4 +1,4 @@
-/** The example with notes as its page says it: three processes, two browsers, one of which loses its node. */
+/** The example with notes as its page says it: three processes, and two browsers. */
 import assert from 'node:assert/strict'
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
