@@ -13,7 +13,8 @@ interface FakeRow {
 /** As much of a process as the rules look at. */
 function createProcess(name: string, rows: readonly FakeRow[] = []): SimulatedProcess {
   const files = new Map([['main', { rows }]])
-  const fake = { name, shared: new SharedState(), running: null, state: { files } }
+  const shared = new SharedState()
+  const fake = { name, shared, wallAheadMs: 0, running: null, state: { files } }
   return fake as unknown as SimulatedProcess
 }
 
