@@ -24,6 +24,7 @@ export {
   type DatabaseOptions,
   type DatabaseReader,
   type ErrorCounts,
+  type ExtensionOptions,
   type Fence,
   type FormatStatus,
   type ForwardOptions,

@@ -25,6 +25,7 @@ export {
   fromReaderFailure,
   type ReaderAnswer,
   type ReaderRequest,
+  type ReaderSource,
   type ReaderWork,
   type TimedRows,
 } from './reader-protocol.ts'

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import { ColmenaError } from '../base/errors.ts'
+import type { Extension } from '../sqlite/sqlite.ts'
 import { formatHostPort, type HostPort, isLoopback, isWildcard, parseHostPort } from './address.ts'
 import { CONSISTENCY_LEVELS, type Consistency } from './consistency.ts'
+import { checkExtensions } from './extension-options.ts'
 import { toLogger } from './logging.ts'
 import { checkKeys, nearestName } from './nearest.ts'
 import { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
@@ -34,6 +36,8 @@ export interface OpenConfig {
   readonly snapshotBytesPerSecond: number
   /** Newest first; empty for plaintext. */
   readonly secrets: readonly string[]
+  /** Absolute paths; in the order of loading. */
+  readonly extensions: readonly Extension[]
   readonly logger: Logger
   readonly signal: AbortSignal | undefined
 }
@@ -82,6 +86,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     logRetainBytes: checkInteger(options, 'logRetainBytes', 0, Number.MAX_SAFE_INTEGER),
     logSegmentBytes: checkInteger(options, 'logSegmentBytes', 65_536, 2 ** 30),
     snapshotBytesPerSecond: checkInteger(options, 'snapshotBytesPerSecond', 2 ** 20, 2 ** 40),
+    extensions: checkExtensions(options['extensions']),
     logger: checkLogger(options['logger']),
     signal: checkSignal(options['signal']),
   })

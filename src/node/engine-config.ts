@@ -32,7 +32,7 @@ export function toEngineConfig(
     transactionIdleMs: config.transactionIdleMs,
     transactionMs: config.transactionMs,
     logRetainBytes: config.logRetainBytes,
-    fingerprint: engineFingerprint(),
+    fingerprint: engineFingerprint(config.extensions),
     segmentBytes: config.logSegmentBytes,
     snapshotBytesPerSecond: config.snapshotBytesPerSecond,
     isDebugging: isDebugging(),
