@@ -21,6 +21,10 @@ export interface EngineView {
   readonly isClosed: boolean
   /** Bumped when the leader, the term or the role changes. */
   readonly epoch: number
+  /** Clock milliseconds until which nobody else can lead, 0 where somebody may. */
+  readonly leadsUntilMs: number
+  /** The same in milliseconds since 1970: that clock goes on while a machine sleeps. */
+  readonly leadsUntilWallMs: number
 }
 
 /** What the storage thread publishes. */
@@ -56,7 +60,7 @@ export interface FreshMark {
   readonly wallMs: number
 }
 
-const ENGINE_FIELDS = 9
+const ENGINE_FIELDS = 11
 const STORAGE_FIELDS = 5
 const ENGINE_AT = 1
 const STORAGE_AT = ENGINE_AT + ENGINE_FIELDS + 1
@@ -90,6 +94,8 @@ export class SharedState {
       Math.floor(view.applyLagMs),
       view.isClosed ? 1 : 0,
       view.epoch,
+      Math.floor(view.leadsUntilMs),
+      Math.floor(view.leadsUntilWallMs),
     ])
   }
 
@@ -110,20 +116,20 @@ export class SharedState {
   }
 
   readEngine(): EngineView {
-    const [isLeader, term, leader, commit, ownTerm, stamp, lag, closed, epoch] = this.#read(
-      ENGINE_AT - 1,
-      ENGINE_FIELDS,
-    ) as [number, number, number, number, number, number, number, number, number]
+    const values = this.#read(ENGINE_AT - 1, ENGINE_FIELDS)
+    const at = (field: number): number => values[field] as number
     return {
-      isLeader: isLeader === 1,
-      term,
-      leader,
-      commit,
-      ownTermCommitted: ownTerm === 1,
-      stampMs: stamp,
-      applyLagMs: lag,
-      isClosed: closed === 1,
-      epoch,
+      isLeader: at(0) === 1,
+      term: at(1),
+      leader: at(2),
+      commit: at(3),
+      ownTermCommitted: at(4) === 1,
+      stampMs: at(5),
+      applyLagMs: at(6),
+      isClosed: at(7) === 1,
+      epoch: at(8),
+      leadsUntilMs: at(9),
+      leadsUntilWallMs: at(10),
     }
   }
 

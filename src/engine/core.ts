@@ -22,6 +22,7 @@ import {
   createRemovalWatch,
   createSnapshots,
   createTerms,
+  createVotePromises,
 } from './assembly.ts'
 import type { Commands } from './commands.ts'
 import { Compaction } from './compaction.ts'
@@ -41,6 +42,7 @@ import { TICKS_PER_HEARTBEAT } from './settings.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Terms } from './terms.ts'
 import { View } from './view.ts'
+import type { VotePromises } from './vote-promises.ts'
 import { FRAMES, laneOf } from './wire.ts'
 
 const YIELD_AGAIN_MS = 10_000
@@ -55,6 +57,7 @@ export class Core {
   readonly commands: Commands
   readonly reads: ReadRequests
   readonly freshness: Freshness
+  readonly promises: VotePromises
   readonly membership: Membership
   readonly snapshots: Snapshots
   readonly applying: Applying
@@ -86,13 +89,15 @@ export class Core {
     this.raft = createRaft(parts, {
       latestSnapshot: () => this.snapshots.latest(),
       fetched: (error) => this.#fetched(error),
+      keepsVote: () => this.promises.keptForMs > 0,
       trace: this.decisions.trace,
     })
     this.decisions.attach(this.raft, nodeId)
     const { nodeId: own } = parts.config
     this.handling = new Handling({ raft: this.raft, own, nodeId, toUser: ports.toUser })
     this.terms = createTerms(parts, this.raft, nodeId)
-    this.#view = new View(ports.shared, ports.clock, this.raft)
+    this.promises = createVotePromises(parts, this.raft)
+    this.#view = new View(ports.shared, ports.clock, this.raft, this.promises)
     this.reads = createReads(parts, this.raft)
     this.freshness = createFreshness(parts, this.raft)
     this.membership = createMembership(parts, this.raft, {
@@ -112,7 +117,7 @@ export class Core {
     this.commands = createCommands(parts, this.raft, this.membership, this.formats, () =>
       this.schedule(),
     )
-    this.failover = createFailover(parts, this.raft, () => this.schedule())
+    this.failover = createFailover(parts, this.raft, this.promises, () => this.schedule())
     this.applying = new Applying({
       raft: this.raft,
       applier,
@@ -249,6 +254,7 @@ export class Core {
     this.commands.tick()
     this.reads.tick()
     this.freshness.tick()
+    this.promises.tick()
     this.membership.tick()
     this.snapshots.tick()
     this.#compaction.tick()
@@ -329,6 +335,12 @@ export class Core {
       case FRAMES.freshMark:
         this.freshness.marked(body)
         break
+      case FRAMES.askPromise:
+        this.promises.asked(from, body)
+        return
+      case FRAMES.promise:
+        this.promises.promised(from, body)
+        break
       default:
         throw new DecodeError(`unknown frame kind ${kind}`)
     }
@@ -358,6 +370,7 @@ export class Core {
     this.commands.leaderChanged()
     this.reads.leaderChanged()
     this.freshness.leaderChanged()
+    this.promises.leaderChanged()
     this.#parts.ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
     this.schedule()
   }

@@ -37,6 +37,10 @@ export interface EngineConfig {
   readonly secrets: readonly string[]
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
+  /** For how long this member keeps its vote for a leader that asks, 0 for not at all. */
+  readonly promiseMs: number
+  /** The longest that it may have promised in earlier opens. */
+  readonly keptPromiseMs: number
   readonly requestTimeoutMs: number
   readonly transactionIdleMs: number
   readonly transactionMs: number

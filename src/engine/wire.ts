@@ -21,6 +21,9 @@ export const FRAMES = {
   /** A member's own clocks, for the leader to send back; and how they come back, with an index. */
   stamp: 10,
   freshMark: 11,
+  /** The leader asks a voter to keep its vote; and for how long it does. */
+  askPromise: 12,
+  promise: 13,
 } as const
 
 /** Kinds of calls, which processes that are no members yet make too. */

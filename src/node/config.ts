@@ -22,6 +22,7 @@ export interface OpenConfig {
   readonly joinAddresses: readonly string[]
   readonly joinAs: 'voter' | 'learner'
   readonly consistency: Consistency
+  readonly strongReads: 'majority' | 'lease'
   readonly nonDeterminism: 'freeze' | 'reject'
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
@@ -74,6 +75,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     ...network,
     joinAs: checkChoice(options, 'joinAs', ['voter', 'learner'] as const),
     consistency: checkChoice(options, 'consistency', CONSISTENCY_LEVELS),
+    strongReads: checkChoice(options, 'strongReads', ['majority', 'lease'] as const),
     nonDeterminism: checkChoice(options, 'nonDeterminism', ['freeze', 'reject'] as const),
     heartbeatMs,
     electionTimeoutMs,

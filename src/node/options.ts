@@ -62,6 +62,14 @@ export interface OpenOptions {
    */
   readonly consistency?: Consistency | undefined
   /**
+   * How the leader makes sure of its leadership for a `strong` read: `majority` asks one for each
+   * round of reads; `lease` goes by what a majority has promised for as long as it lasts, which
+   * needs no message and trusts that clocks run alike. Give it to all nodes.
+   *
+   * @defaultValue 'majority'
+   */
+  readonly strongReads?: 'majority' | 'lease' | undefined
+  /**
    * What becomes of `random()`, 'now' and their like in this node's writes: `freeze` has every node
    * answer them alike, `reject` fails them with ERR_NON_DETERMINISTIC_SQL.
    *
@@ -178,6 +186,7 @@ export const OPTION_DEFAULTS: Required<{
   join: undefined,
   joinAs: 'voter',
   consistency: 'weak',
+  strongReads: 'majority',
   nonDeterminism: 'freeze',
   heartbeatMs: 100,
   electionTimeoutMs: 1000,

@@ -1,3 +1,4 @@
+import { processNowMs } from '../base/process-clock.ts'
 import type { DatabaseStatus } from '../database/database.ts'
 import type { EngineStatus, FormatStatus, SlowApply, TermStatus } from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
@@ -26,6 +27,8 @@ export interface NodeStatus {
   readonly lagEntries: number
   /** Milliseconds since the leader was heard; 0 on the leader, null if it never was. */
   readonly lastLeaderContactMs: number | null
+  /** For so long nobody else can lead, as members promised: `strong` asks nobody; else 0. */
+  readonly strongLeaseMs: number
   /**
    * Whether work should come here now: false while writes are refused or would only wait.
    * `notReadyReason` says why. Reads of level `none` may go on all the same.
@@ -78,7 +81,8 @@ export function createStatus(
   const { role, isLearner, term, leader, lastIndex, commitIndex, compactedIndex } = engine
   const appliedIndex = core.shared.applied()
   const { haltedReason } = core
-  const applying = { haltedReason, lagMs: core.shared.readEngine().applyLagMs }
+  const { applyLagMs: lagMs, leadsUntilMs } = core.shared.readEngine()
+  const applying = { haltedReason, lagMs }
   const reason = notReadyReason(applying, engine, core.config.electionTimeoutMs)
   return {
     version: packageVersion(),
@@ -96,6 +100,7 @@ export function createStatus(
     compactedIndex,
     lagEntries: Math.max(0, commitIndex - appliedIndex),
     lastLeaderContactMs: engine.lastLeaderContactMs,
+    strongLeaseMs: Math.max(0, Math.floor(leadsUntilMs - processNowMs())),
     ready: reason === null,
     notReadyReason: reason,
     staleReason: refusalOfWrites(applying)?.message ?? null,

@@ -33,6 +33,7 @@ suite('options of open', () => {
       secrets: [],
       joinAs: 'voter',
       consistency: 'weak',
+      strongReads: 'majority',
       nonDeterminism: 'freeze',
       heartbeatMs: 100,
       electionTimeoutMs: 1000,
@@ -87,6 +88,7 @@ suite('options of open', () => {
       /joinAs .*'voter', 'learner' \(is 'voter' meant\?\)/,
     )
     refused({ dataDir: '.', consistency: 'storng' }, /is 'strong' meant\?/)
+    refused({ dataDir: '.', strongReads: 'leases' }, /strongReads .*'lease' \(is 'lease' meant/)
     refused({ dataDir: '.', bootstrap: 'yes' }, /bootstrap is 'yes'; it must be true or false/)
     refused({ dataDir: '.', insecure: 1 }, /insecure is 1/)
     refused({ dataDir: '.', logger: console.log }, /logger must be an object/)
