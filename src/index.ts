@@ -66,6 +66,7 @@ export {
   type SignalOptions,
   type SlowApply,
   type SlowStatement,
+  type SlowTransaction,
   type StatementDescription,
   type TermStatus,
   type Transaction,

@@ -40,11 +40,13 @@ export interface StorageView {
   readonly walBytes: number
 }
 
-/** Which statement of which entry; 0 for none yet. */
+/** Which statement of which entry, or of which step of a transaction that is tried. */
 export interface RunningStatement {
+  /** The entry's; 0 for a transaction's, or for none. */
   readonly index: number
-  /** From 0 on, as the statement in its unit. */
+  /** Of an entry from 0 on; of a transaction the number of the step, 0 for none. */
   readonly unit: number
+  /** From 0 on, as it is in its unit, or in its step. */
   readonly statement: number
 }
 
@@ -176,7 +178,7 @@ export class SharedState {
     return Number(Atomics.load(this.#cells, COMMITS_AT))
   }
 
-  /** For the storage thread alone: it begins to run a statement of an entry. */
+  /** For the storage thread alone: it begins to run a statement. */
   setRunning({ index, unit, statement }: RunningStatement): void {
     Atomics.store(this.#cells, RUNNING_AT, BigInt(index))
     Atomics.store(this.#cells, RUNNING_AT + 1, BigInt(unit))

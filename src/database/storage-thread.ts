@@ -293,7 +293,7 @@ class StorageThread {
         this.#replica.deleteOtherGenerations()
         break
       case 'tryStatements':
-        this.#answer(request.id, () => answerStep(this.#replica.trials, request))
+        this.#answer(request.id, () => answerStep(this.#replica.trials, request, this.#shared))
         break
       case 'endTrial':
         this.#replica.trials.end(request.database, request.key)

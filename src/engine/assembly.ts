@@ -10,6 +10,7 @@ import { EngineMix } from './engine-mix.ts'
 import { Failover } from './failover.ts'
 import { Formats } from './formats.ts'
 import { Freshness } from './freshness.ts'
+import { transferAway } from './leadership.ts'
 import { Membership } from './membership.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
@@ -155,6 +156,10 @@ export function createCommands(
     isMember: () => membership.record(raft.id) !== undefined,
     nodeId: (id) => membership.nodeId(id) ?? String(id),
     schedule,
+    handOver: () => {
+      if (raft.role !== 'leader') return
+      if (transferAway(raft, (id) => membership.isVoter(id))) schedule()
+    },
   })
 }
 

@@ -239,6 +239,7 @@ export interface EngineStatus {
   readonly terms: readonly TermStatus[]
   readonly engineMix: 'uniform' | 'mixed'
   readonly slowApply: SlowApply | null
+  readonly slowTransaction: SlowTransaction | null
   readonly format: FormatStatus
 }
 
@@ -258,6 +259,15 @@ export interface SlowApply {
   /** Null for what is no write. */
   readonly database: string | null
   /** The beginning of the statement that runs; or what the entry is instead. */
+  readonly sql: string
+}
+
+/** A statement of a transaction that takes long on this node, as the leader that tries it. */
+export interface SlowTransaction {
+  readonly database: string
+  /** Whose transaction it is. */
+  readonly nodeId: string
+  /** The beginning of the statement. */
   readonly sql: string
 }
 

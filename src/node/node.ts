@@ -6,7 +6,13 @@
  */
 export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
-export type { FormatStatus, MemberStatus, SlowApply, TermStatus } from '../engine/engine.ts'
+export type {
+  FormatStatus,
+  MemberStatus,
+  SlowApply,
+  SlowTransaction,
+  TermStatus,
+} from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
 export type { BatchMode, BatchOptions } from './batch-options.ts'
 export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'

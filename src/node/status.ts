@@ -1,6 +1,12 @@
 import { processNowMs } from '../base/process-clock.ts'
 import type { DatabaseStatus } from '../database/database.ts'
-import type { EngineStatus, FormatStatus, SlowApply, TermStatus } from '../engine/engine.ts'
+import type {
+  EngineStatus,
+  FormatStatus,
+  SlowApply,
+  SlowTransaction,
+  TermStatus,
+} from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
 import { notReadyReason, refusalOfWrites } from './readiness.ts'
 import { packageVersion } from './version.ts'
@@ -51,6 +57,11 @@ export interface NodeStatus {
   }[]
   /** The log entry whose statements have run for more than 5 s, null while there is none. */
   readonly slowApply: SlowApply | null
+  /**
+   * The statement of a transaction that has run for more than 5 s here, where it is tried, null
+   * while there is none.
+   */
+  readonly slowTransaction: SlowTransaction | null
   readonly logBytes: number
   readonly counters: {
     readonly writes: number
@@ -107,6 +118,7 @@ export function createStatus(
     haltedReason,
     databases: databases.map(({ name, sizeBytes, walBytes }) => ({ name, sizeBytes, walBytes })),
     slowApply: engine.slowApply,
+    slowTransaction: engine.slowTransaction,
     logBytes: engine.logBytes,
     counters: {
       writes: core.writes.count,
