@@ -23,7 +23,7 @@ for (const name of wanted) {
   const startedMs = performance.now()
   process.stdout.write(`\n${name}\n`)
   try {
-    for (const line of await soaks[name]()) process.stdout.write(`  ${line}\n`)
+    for (const line of await soaks[name](print)) print(line)
   } catch (error) {
     failures += 1
     process.stdout.write(`  FAILED: ${error.stack}\n`)
@@ -32,6 +32,10 @@ for (const name of wanted) {
 }
 process.stdout.write(`\n${wanted.length - failures} of ${wanted.length} ok\n`)
 process.exit(failures === 0 ? 0 : 1)
+
+function print(line) {
+  process.stdout.write(`  ${line}\n`)
+}
 
 function readNames() {
   const { positionals } = readFlags({ allowPositionals: true }, usage)

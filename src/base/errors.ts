@@ -13,6 +13,7 @@ export type ErrorCode =
   | 'ERR_DATABASE_DROPPED'
   | 'ERR_EXTENSION_FAILED'
   | 'ERR_FAILED'
+  | 'ERR_FELL_BEHIND'
   | 'ERR_FENCED'
   | 'ERR_FORBIDDEN'
   | 'ERR_HANDLER_FAILED'
@@ -30,6 +31,7 @@ export type ErrorCode =
   | 'ERR_NOT_FOUND'
   | 'ERR_NO_HANDLER'
   | 'ERR_NO_LEADER'
+  | 'ERR_NO_PRIMARY_KEY'
   | 'ERR_OTHER_CLUSTER'
   | 'ERR_OTHER_EXTENSIONS'
   | 'ERR_READ_EXPIRED'
@@ -58,7 +60,7 @@ export interface ColmenaErrorOptions extends ErrorOptions {
   readonly retryable?: boolean | undefined
   /** 'not-applied' by default. */
   readonly outcome?: Outcome | undefined
-  /** The log index of the write, where it is known. */
+  /** The log index of the write, where it is known; of ERR_FELL_BEHIND, where to go on from. */
   readonly index?: number | undefined
 }
 

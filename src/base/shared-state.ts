@@ -71,7 +71,8 @@ const COMMITS_AT = WAIT_AT + 1
 const MARKS_AT = COMMITS_AT + 2
 const MARK_FIELDS = 3
 const RUNNING_AT = MARKS_AT + 2 * MARK_FIELDS
-const LENGTH = RUNNING_AT + 3
+const TELLS_WRITES_AT = RUNNING_AT + 3
+const LENGTH = TELLS_WRITES_AT + 1
 const NO_WAIT = 2n ** 62n
 
 export class SharedState {
@@ -229,6 +230,16 @@ export class SharedState {
   /** What the user thread waits for; the storage thread looks here after it published. */
   waitedIndex(): number {
     return Number(Atomics.load(this.#cells, WAIT_AT))
+  }
+
+  /** For the user thread alone: whether it wants to be told of every write. */
+  setTellsWrites(tellsWrites: boolean): void {
+    Atomics.store(this.#cells, TELLS_WRITES_AT, tellsWrites ? 1n : 0n)
+  }
+
+  /** Here and not in a message: a write that is made after this was set could overtake that. */
+  tellsWrites(): boolean {
+    return Atomics.load(this.#cells, TELLS_WRITES_AT) === 1n
   }
 
   #publish(lockAt: number, values: readonly number[]): void {

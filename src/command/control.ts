@@ -83,3 +83,18 @@ export function decodeDropDatabase(bytes: Uint8Array): DropDatabase {
   reader.end()
   return { origin, request, database }
 }
+
+/** Every member hashes all content as it is at this entry, under `key`: 32 hexadecimal digits. */
+export function encodeHashContent(key: string): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter()
+  writeEnvelope(writer, 'hashContent')
+  return writer.raw(originBytes(key)).finish()
+}
+
+export function decodeHashContent(bytes: Uint8Array): string {
+  const reader = new ByteReader(bytes)
+  if (readEnvelope(reader) !== 'hashContent') throw new DecodeError('not a hash of content')
+  const key = originText(reader.raw(16))
+  reader.end()
+  return key
+}

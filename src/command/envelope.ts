@@ -18,6 +18,7 @@ export const COMMAND_KINDS = {
   leases: 10,
   raiseFormat: 12,
   packedWrite: 13,
+  hashContent: 14,
 } as const
 
 /** The format in which each kind came: who reads that, reads it. */
@@ -28,6 +29,7 @@ const SINCE: Readonly<Record<CommandKind, number>> = {
   leases: 1,
   raiseFormat: 1,
   packedWrite: 2,
+  hashContent: 1,
 }
 
 export type CommandKind = keyof typeof COMMAND_KINDS

@@ -51,6 +51,8 @@ export interface WriteHeader {
   readonly doubleQuotedStrings?: boolean | undefined
   /** Whether `random()`, 'now' and their like fail instead of being frozen: as its sender asked. */
   readonly rejectsNonDeterminism?: boolean | undefined
+  /** Whether all nodes must keep the rows that change in the database; as above. */
+  readonly changes?: boolean | undefined
 }
 
 /** What those see who only route a command. */
@@ -102,13 +104,16 @@ const UNIT_FLAGS = [
 ]
 const ARGS_POSITIONAL = 0
 const ARGS_NAMED = 1
-/** What a command's flags say of double-quoted strings. Their places are on disk. */
-const DOUBLE_QUOTED_STRINGS = [undefined, false, true]
-const DOUBLE_QUOTED_STRINGS_BITS = 0b11
+/** What a command's flags say of a setting that it asks for. Their places are on disk. */
+const ASKED = [undefined, false, true]
+const ASKED_BITS = 0b11
 const TRIED = 0b100
+/** Settings have two bits each: those of double-quoted strings here, those of changes there. */
+const CHANGES_SHIFT = 5
 const REJECTS_NON_DETERMINISM = 0b1000
 const FENCED = 0b10000
-const KNOWN_FLAGS = DOUBLE_QUOTED_STRINGS_BITS | TRIED | REJECTS_NON_DETERMINISM | FENCED
+const KNOWN_FLAGS =
+  ASKED_BITS | TRIED | REJECTS_NON_DETERMINISM | FENCED | (ASKED_BITS << CHANGES_SHIFT)
 const STATEMENT_FAILED = 0
 const STATEMENT_DONE = 1
 
@@ -233,26 +238,29 @@ function readWriteHeader(reader: ByteReader): RoutedWrite {
   const kind = readEnvelope(reader)
   if (!isSequenced(kind)) throw unsupportedFormat(`${kind} command where a write belongs`)
   const flags = reader.u32()
-  const strings = flags & DOUBLE_QUOTED_STRINGS_BITS
-  if ((flags & ~KNOWN_FLAGS) !== 0 || strings >= DOUBLE_QUOTED_STRINGS.length) {
+  const strings = flags & ASKED_BITS
+  const changes = (flags >>> CHANGES_SHIFT) & ASKED_BITS
+  if ((flags & ~KNOWN_FLAGS) !== 0 || strings >= ASKED.length || changes >= ASKED.length) {
     throw unsupportedFormat(`write command with flags ${flags}`)
   }
-  const doubleQuotedStrings = DOUBLE_QUOTED_STRINGS[strings]
+  const settings = { doubleQuotedStrings: ASKED[strings], changes: ASKED[changes] }
   const environment = { wallMs: reader.u53(), seedHigh: reader.u32(), seedLow: reader.u32() }
   const origin = originText(reader.raw(16))
   const sequence = reader.u53()
   const parts = { isTried: (flags & TRIED) !== 0, isFenced: (flags & FENCED) !== 0 }
   const database = reader.text()
-  const header = { kind, environment, origin, sequence, database, doubleQuotedStrings, ...parts }
+  const header = { kind, environment, origin, sequence, database, ...settings, ...parts }
   return (flags & REJECTS_NON_DETERMINISM) === 0
     ? header
     : { ...header, rejectsNonDeterminism: true }
 }
 
 function flagsOfCommand(header: WriteHeader, { trial, fence }: WriteParts): number {
-  const strings = DOUBLE_QUOTED_STRINGS.indexOf(header.doubleQuotedStrings)
+  const strings = ASKED.indexOf(header.doubleQuotedStrings)
+  const changes = ASKED.indexOf(header.changes) << CHANGES_SHIFT
   const parts = (trial === undefined ? 0 : TRIED) | (fence === undefined ? 0 : FENCED)
-  return strings | parts | (header.rejectsNonDeterminism ? REJECTS_NON_DETERMINISM : 0)
+  const rejects = header.rejectsNonDeterminism ? REJECTS_NON_DETERMINISM : 0
+  return strings | changes | parts | rejects
 }
 
 function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {

@@ -3,6 +3,8 @@ import { ColmenaError } from '../base/errors.ts'
 import type { Environment, UnitResult } from '../command/command.ts'
 import type { Reader, Writer } from '../sqlite/sqlite.ts'
 import { Digest } from './digest.ts'
+import { DigestHistory } from './digest-history.ts'
+import { CREATE_CHANGES, Feed } from './feed.ts'
 import { fileSizeBytes } from './generation.ts'
 import { CREATE_MIGRATIONS } from './migrations.ts'
 import { guardOwn, isSyncFailure, MachineTrouble } from './trouble.ts'
@@ -12,18 +14,20 @@ const CREATE = [
   `CREATE TABLE _colmena_state (
     id INTEGER PRIMARY KEY CHECK (id = 1), created INTEGER NOT NULL, applied INTEGER NOT NULL,
     term INTEGER NOT NULL, clock_ms INTEGER NOT NULL, last_write INTEGER NOT NULL,
-    digest INTEGER NOT NULL, part_index INTEGER NOT NULL, part_units INTEGER NOT NULL) STRICT`,
+    digest INTEGER NOT NULL, part_index INTEGER NOT NULL, part_units INTEGER NOT NULL,
+    changes_since INTEGER, changes_bytes INTEGER NOT NULL) STRICT`,
   `CREATE TABLE _colmena_sequences (
     origin TEXT PRIMARY KEY, last INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
   CREATE_MIGRATIONS,
+  CREATE_CHANGES,
 ]
-const INSERT_STATE = 'INSERT INTO _colmena_state VALUES (1, ?, ?, ?, 0, 0, 0, 0, 0)'
+const INSERT_STATE = 'INSERT INTO _colmena_state VALUES (1, ?, ?, ?, 0, 0, 0, 0, 0, NULL, 0)'
 const SELECT_STATE =
-  'SELECT created, applied, term, clock_ms, last_write, digest, part_index, part_units ' +
-  'FROM _colmena_state'
+  'SELECT created, applied, term, clock_ms, last_write, digest, part_index, part_units, ' +
+  'changes_since, changes_bytes FROM _colmena_state'
 const UPDATE_STATE =
   'UPDATE _colmena_state SET applied = ?, term = ?, clock_ms = ?, last_write = ?, digest = ?, ' +
-  'part_index = ?, part_units = ?'
+  'part_index = ?, part_units = ?, changes_since = ?, changes_bytes = ?'
 const SELECT_SEQUENCES = 'SELECT origin, last FROM _colmena_sequences'
 const PUT_SEQUENCE = 'REPLACE INTO _colmena_sequences VALUES (?, ?)'
 const DELETE_SEQUENCE = 'DELETE FROM _colmena_sequences WHERE origin = ?'
@@ -52,6 +56,7 @@ export interface OpenTrial {
   readonly key: string
   readonly environment: Environment
 }
+type StateNumbers = [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint]
 
 interface State {
   applied: number
@@ -60,6 +65,8 @@ interface State {
   lastWrite: number
   digest: bigint
   part: Part | null
+  changesSince: number | null
+  changesBytes: number
 }
 
 /** What a new file begins with. */
@@ -80,6 +87,8 @@ export class DatabaseFile {
   readonly created: number
   /** The frozen clock, the digest and so on, as the open transaction would leave them. */
   readonly digest: Digest
+  readonly feed: Feed
+  readonly digests: DigestHistory
   clockMs: number
   lastWrite: number
   #state: State
@@ -89,6 +98,8 @@ export class DatabaseFile {
   /** Whether nobody else had written to the file when the open transaction took its lock. */
   #wasUntouched = false
   #checkpointAtBytes = 0
+  /** Whether engines differ at the command that runs. */
+  #isMixed = false
   /** The transaction that is tried here: open on the writer, and to be rolled back. */
   #trial: OpenTrial | null = null
 
@@ -99,8 +110,8 @@ export class DatabaseFile {
       writer.own(LIMIT_WAL).get()
       return [writer.own(SELECT_STATE).get(), writer.own(SELECT_SEQUENCES).all()] as const
     })
-    const [created, applied, term, clockMs, lastWrite, digest, partIndex, partUnits] =
-      row as unknown as [bigint, bigint, bigint, bigint, bigint, bigint, bigint, bigint]
+    const [created, applied, term, clockMs, lastWrite, digest, partIndex, partUnits, since, kept] =
+      row as unknown as [...StateNumbers, bigint | null, bigint]
     const part: Part | null =
       partIndex === 0n
         ? null
@@ -113,11 +124,17 @@ export class DatabaseFile {
       lastWrite: Number(lastWrite),
       digest,
       part,
+      changesSince: since === null ? null : Number(since),
+      changesBytes: Number(kept),
     }
     this.#sequences = new Map(
       (sequences as unknown as [string, bigint][]).map(([origin, last]) => [origin, Number(last)]),
     )
     this.digest = new Digest(digest)
+    this.feed = new Feed(writer)
+    this.#resetFeed()
+    // What is done of a command counts in the digest already, but belongs to no index yet.
+    this.digests = new DigestHistory(part?.index ?? Number(lastWrite), digest)
     this.clockMs = this.#state.clockMs
     this.lastWrite = this.#state.lastWrite
     this.#dataVersion = writer.dataVersion()
@@ -210,14 +227,17 @@ export class DatabaseFile {
           this.digest.value,
           part?.index ?? 0,
           part?.unitsDone ?? 0,
+          this.feed.since,
+          this.feed.sizeBytes,
         )
       for (const [origin, last] of this.#changed) writer.own(PUT_SEQUENCE).run(origin, last)
       writer.commit()
     })
     for (const [origin, last] of this.#changed) this.#sequences.set(origin, last)
     this.#changed.clear()
-    const { clockMs, lastWrite } = this
-    this.#state = { applied, term, clockMs, lastWrite, digest: this.digest.value, part }
+    const { clockMs, lastWrite, feed } = this
+    const changes = { changesSince: feed.since, changesBytes: feed.sizeBytes }
+    this.#state = { applied, term, clockMs, lastWrite, digest: this.digest.value, part, ...changes }
   }
 
   /** Back to what was committed last, in the file and here. */
@@ -227,11 +247,33 @@ export class DatabaseFile {
     this.clockMs = this.#state.clockMs
     this.lastWrite = this.#state.lastWrite
     this.digest.reset(this.#state.digest)
+    this.#resetFeed()
     if (!this.#wasUntouched) return
     // A full disk or a failed write that hits the page cache makes SQLite drop it, and move the
     // version as if somebody else had written.
     this.#wasUntouched = false
     this.#dataVersion = this.#own(() => this.writer.dataVersion())
+  }
+
+  /**
+   * A command, or a unit of one, is about to run: the rows that it changes join the feed where one
+   * is kept, and the digest where engines differ.
+   */
+  startCommand(isMixed: boolean): void {
+    const complete = this.part?.index ?? Math.max(this.lastWrite, this.created - 1)
+    this.#own(() => this.feed.begin(complete))
+    this.#isMixed = isMixed
+    this.writer.recordChanges(isMixed || this.feed.since !== null)
+  }
+
+  /** A unit succeeded: what it did to rows, if that is recorded. */
+  keepChanges(index: number, ordinal: number): void {
+    this.#own(() => {
+      const recorded = this.writer.recorded()
+      if (recorded === null) return
+      if (this.#isMixed) this.digest.mixBigint(recorded.hash)
+      if (this.feed.since !== null) this.feed.append(index, ordinal, recorded.changes)
+    })
   }
 
   /**
@@ -243,6 +285,8 @@ export class DatabaseFile {
     const wallMs = Math.max(this.clockMs, environment.wallMs)
     const effective = { ...environment, wallMs }
     this.#trial = { key, environment: effective }
+    // Nobody hears of it: what comes to apply arranges anew who is told of what it writes.
+    this.writer.onTouched = null
     this.#own(() => this.writer.resetUnit(effective, 0, rejects))
     return effective
   }
@@ -313,6 +357,11 @@ export class DatabaseFile {
 
   close(): void {
     this.writer.close()
+  }
+
+  #resetFeed(): void {
+    this.feed.since = this.#state.changesSince
+    this.feed.sizeBytes = this.#state.changesBytes
   }
 
   #transaction(work: () => void): void {

@@ -7,9 +7,12 @@
  * say (`sqlite/`).
  */
 export { type ApplyMetrics, emptyApplyMetrics } from './apply-metrics.ts'
+export type { EntryChanges } from './feed-reader.ts'
+export type { DatabaseStatus } from './file-status.ts'
 export type { CopiedFile } from './generation.ts'
 export { isDatabaseName, SYSTEM } from './generation.ts'
 export type { ExpectedSnapshot } from './generation-files.ts'
+export type { AppliedWrite, AskedHooks, HookNews, TouchedDatabase } from './hooks.ts'
 export { leaseName } from './leases.ts'
 export { migrationConflict, type RunMigration } from './migrations.ts'
 export type {
@@ -37,13 +40,14 @@ export {
   type ReadSnapshot,
   type ReadStatement,
 } from './readers.ts'
-export { type DatabaseStatus, Replica, type ReplicaOptions } from './replica.ts'
+export { Replica, type ReplicaOptions } from './replica.ts'
 export type { AskedDatabase } from './settings.ts'
 export type { PinnedSnapshot } from './snapshot.ts'
 export { StorageClient, type StorageHandlers } from './storage-client.ts'
 export {
   type AppliedReport,
   decodeResults,
+  type HashedContent,
   type ReplicaState,
   type SnapshotCopy,
   type StorageStatus,

@@ -24,6 +24,8 @@ export interface FileCommandsOptions {
   readonly isHeld: (token: number, index: number) => boolean
   /** Told of each command that applied, after its commit; `units` null if they are not known. */
   readonly onApplied: (placed: PlacedCommand, units: readonly UnitResult[] | null) => void
+  /** Told of each command of which nothing may run, after the commit of its place in the log. */
+  readonly onRefused: (placed: PlacedCommand, units: readonly UnitResult[]) => void
   /** Times the statements; undefined where nobody asks. */
   readonly watch?: StatementWatch | undefined
   /** Told which entries are about to run, in case one of them kills this process. */
@@ -129,15 +131,18 @@ function applyStretch(
   end: { readonly index: number; readonly term: number },
   options: FileCommandsOptions,
 ): void {
-  const applied: [PlacedCommand, readonly UnitResult[]][] = []
+  const told: (() => void)[] = []
   options.note.begin(commands[0]?.index ?? end.index, end.index)
   file.begin()
   options.watch?.begin()
   for (const placed of commands) {
     const verdict = judge(file, placed, options)
-    if (verdict === 'stale') applied.push([placed, [staleTransaction()]])
-    if (verdict === 'fenced') applied.push([placed, refuseFenced(file, placed)])
-    if (verdict !== 'run') continue
+    if (verdict === 'nothing') continue
+    if (verdict !== 'run') {
+      const refused = verdict === 'stale' ? [staleTransaction()] : refuseFenced(file, placed)
+      told.push(() => options.onRefused(placed, refused))
+      continue
+    }
     const environment = startCommand(file, placed, options)
     const results = placed.command.units.map((_, ordinal) => {
       const answer = answers.get(answerKey(placed.index, ordinal))
@@ -149,10 +154,10 @@ function applyStretch(
       return result
     })
     finishCommand(file, placed)
-    applied.push([placed, results])
+    told.push(() => options.onApplied(placed, results))
   }
   file.commit(end.index, end.term)
-  for (const [placed, results] of applied) options.onApplied(placed, results)
+  for (const tell of told) tell()
 }
 
 /**
@@ -261,7 +266,7 @@ function startCommand(
   { index, command }: PlacedCommand,
   options: FileCommandsOptions,
 ): Environment {
-  file.writer.recordChanges(options.isMixedAt(index))
+  file.startCommand(options.isMixedAt(index))
   // Transactions that are tried meanwhile count on it: only what counts as a write moves it.
   if (command.units.length > 0) file.clockMs = Math.max(file.clockMs, command.environment.wallMs)
   return { ...command.environment, wallMs: file.clockMs }
@@ -269,5 +274,7 @@ function startCommand(
 
 function finishCommand(file: DatabaseFile, { index, command }: PlacedCommand): void {
   if (command.trial === undefined) file.setSequence(command.origin, command.sequence)
-  if (command.units.length > 0) file.lastWrite = index
+  if (command.units.length === 0) return
+  file.lastWrite = index
+  file.digests.note(index, file.digest)
 }

@@ -2,6 +2,7 @@ import { ColmenaError } from '../base/errors.ts'
 import { type ConnectionSettings, Writer } from '../sqlite/sqlite.ts'
 import { DatabaseFile } from './database-file.ts'
 import { databasePath, hasFile, listDatabases, removeDatabase, SYSTEM } from './generation.ts'
+import type { ApplyHooks } from './hooks.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import { SystemFile } from './system-file.ts'
 import { isSqliteError, troubleOfOpening } from './trouble.ts'
@@ -26,6 +27,8 @@ export interface WriterSource {
   /** Opens writers; tests put failing ones in their place. */
   readonly openWriter?: ((path: string, options: ConnectionSettings) => Writer) | undefined
   readonly watch?: StatementWatch | undefined
+  /** What is told and kept for listeners; nothing by default. */
+  readonly hooks?: ApplyHooks | undefined
 }
 
 /** Opens a generation as a process left it. */

@@ -16,6 +16,8 @@ export const SYSTEM = 'system'
 const NAME = /^[a-z0-9_-]{1,64}$/
 const NOTE = 'applying'
 const DIVERGED = 'diverged'
+const ASIDE = 'diverged-'
+const ASIDE_MAX = 2
 
 /** True for a name that a user's database may have. */
 export function isDatabaseName(name: string): boolean {
@@ -34,15 +36,25 @@ export function notePath(generationDirectory: string): string {
   return join(generationDirectory, NOTE)
 }
 
-/** Why the files of a generation may differ from the other members'; null if nothing is known. */
-export function readDivergence(generationDirectory: string): string | null {
+/** That the files of a generation may differ from the other members'. */
+export interface DivergenceNote {
+  /** How far they had applied. */
+  readonly index: number
+  readonly reason: string
+}
+
+/** Null if nothing is known of a generation. */
+export function readDivergence(generationDirectory: string): DivergenceNote | null {
   const path = join(generationDirectory, DIVERGED)
-  return hasFile(path) ? fs.readFileSync(path, 'utf8') : null
+  if (!hasFile(path)) return null
+  const [index = '', ...reason] = fs.readFileSync(path, 'utf8').split('\n')
+  return { index: Number(index), reason: reason.join('\n') }
 }
 
 /** Keeps why, whatever happens to the process or the power. */
-export function noteDivergence(generationDirectory: string, reason: string): void {
-  fs.writeFileSync(join(generationDirectory, DIVERGED), reason, { flush: true, mode: 0o600 })
+export function noteDivergence(generationDirectory: string, index: number, reason: string): void {
+  const note = `${index}\n${reason}`
+  fs.writeFileSync(join(generationDirectory, DIVERGED), note, { flush: true, mode: 0o600 })
   syncDirectoryNow(generationDirectory)
 }
 
@@ -75,7 +87,11 @@ export function removeDatabase(generationDirectory: string, name: string): void 
   for (const file of [path, `${path}-wal`, `${path}-shm`]) fs.rmSync(file, { force: true })
 }
 
-/** Deletes generations that `isWanted` says no to, and returns those deleted. */
+/**
+ * Deletes generations that `isWanted` says no to, and returns those that are gone. Files that
+ * differed from the other members' are no generation any more, but are kept aside: they are all
+ * that is left to find out why, and may hold what an operator wants back.
+ */
 export function removeGenerations(
   directory: string,
   isWanted: (generation: number) => boolean,
@@ -83,10 +99,25 @@ export function removeGenerations(
   const removed: number[] = []
   for (const name of fs.readdirSync(directory)) {
     if (!/^\d+$/.test(name) || isWanted(Number(name))) continue
-    fs.rmSync(join(directory, name), { recursive: true, force: true })
+    const path = join(directory, name)
+    const diverged = readDivergence(path)
+    if (diverged !== null) keepAside(directory, path, diverged.index)
+    fs.rmSync(path, { recursive: true, force: true })
     removed.push(Number(name))
   }
   return removed.sort((a, b) => a - b)
+}
+
+/** Only the latest few: a machine that goes wrong again and again must not fill its disk. */
+function keepAside(directory: string, path: string, index: number): void {
+  const aside = join(directory, `${ASIDE}${index}`)
+  fs.rmSync(aside, { recursive: true, force: true })
+  fs.renameSync(path, aside)
+  const kept = fs
+    .readdirSync(directory)
+    .filter((name) => name.startsWith(ASIDE))
+    .sort((a, b) => Number(b.slice(ASIDE.length)) - Number(a.slice(ASIDE.length)))
+  for (const name of kept.slice(ASIDE_MAX)) removeDirectory(join(directory, name))
 }
 
 /** Bytes of a file, 0 where there is none. It asks for the name's status and opens nothing. */

@@ -19,6 +19,7 @@ import type { DatabaseFile } from './database-file.ts'
 import { applyToFile } from './file-commands.ts'
 import { databasePath, hasFile, isDatabaseName, removeDatabase, syncWal } from './generation.ts'
 import { type OpenWriter, openOrCreate } from './generation-files.ts'
+import { ApplyHooks } from './hooks.ts'
 import type { LeaseEntry } from './leases.ts'
 import type { OutcomeGatherer } from './outcome.ts'
 import type { StatementWatch } from './statement-watch.ts'
@@ -36,6 +37,7 @@ export interface GroupContext {
   readonly watch: StatementWatch | undefined
   readonly ownOrigin: string
   readonly gatherer: OutcomeGatherer
+  readonly hooks: ApplyHooks | undefined
   readonly openWriter: OpenWriter
   readonly onFilesChanged: () => void
 }
@@ -95,6 +97,8 @@ function planEntry(entry: Entry): PlannedEntry {
       return { kind: 'raiseFormat' }
     case 'registerOrigin':
       return { kind: 'registerOrigin' }
+    case 'hashContent':
+      return { kind: 'nothing' }
     case 'dropDatabase':
       return { kind: 'drop', command: decodeDropDatabase(entry.data) }
   }
@@ -131,15 +135,32 @@ function runSegment(
   for (const [file, list] of commands) {
     if (!checked.has(file)) file.refuseForeignWrites()
     checked.add(file)
+    arrangeHooks(context, file)
     applyToFile(file, list, last, {
       note: context.note,
       watch: context.watch,
       isRegistered: (origin, index) => system.isRegistered(origin, index),
       isMixedAt: (index) => system.isMixedAt(index),
       isHeld: (token, index) => system.leases.isHeld(token, index),
-      onApplied: (placed, units) => gather(context, placed, units),
+      onRefused: (placed, units) => gather(context, placed, units),
+      onApplied: (placed, units) => {
+        gather(context, placed, units)
+        context.hooks?.applied(placed, units)
+      },
     })
   }
+}
+
+const NO_HOOKS = new ApplyHooks()
+
+/** What listeners of this node, and the database itself, want kept and told of its commands. */
+function arrangeHooks({ hooks = NO_HOOKS, system }: GroupContext, file: DatabaseFile): void {
+  const isSetting = system.databases.get(file.name)?.changes ?? false
+  const isKept = isSetting || hooks.isKept(file.name)
+  file.feed.want(isKept ? hooks.changesBytesMax : null, isSetting)
+  file.writer.onTouched = hooks.isWatched(file.name)
+    ? (tables, isSchemaChanged) => hooks.touched(file.name, tables, isSchemaChanged)
+    : null
 }
 
 /**
@@ -230,13 +251,14 @@ function runLeases(
 /** What a write needs to be so before its database's file judges it. */
 function prepareWrite(context: GroupContext, command: WriteCommand, at: LeaseEntry): void {
   const { system } = context
-  const { database: name, doubleQuotedStrings = false, origin, environment } = command
-  if (command.fence !== undefined && system.isRegistered(origin, at.index)) {
-    system.leases.advance(at, environment.wallMs)
+  const { database: name, doubleQuotedStrings = false, changes = false } = command
+  if (command.fence !== undefined && system.isRegistered(command.origin, at.index)) {
+    system.leases.advance(at, command.environment.wallMs)
   }
   if (context.files.has(name) || !isDatabaseName(name)) return
   if (!createsDatabase(context, command, at.index)) return
-  system.putDatabase({ name, createdIndex: at.index, droppedIndex: null, doubleQuotedStrings })
+  const place = { createdIndex: at.index, droppedIndex: null }
+  system.putDatabase({ name, ...place, doubleQuotedStrings, changes })
 }
 
 function concernsSystem({ files }: GroupContext, plan: PlannedEntry): boolean {
@@ -344,6 +366,7 @@ function dropDatabase(context: GroupContext, entry: Entry, command: DropDatabase
   file.close()
   syncWal(system.file.writer.walPath)
   removeDatabase(context.path, database)
+  context.hooks?.dropped(database)
   context.onFilesChanged()
 }
 

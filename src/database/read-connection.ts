@@ -63,7 +63,7 @@ export function openConnection(source: ReadSource, asked: AskedDatabase): ReadCo
     })
     if (reader !== null) {
       const isSame = fileIdentity(path) === identity
-      const refused = refusedSettings(asked, reader.doubleQuotedStrings)
+      const refused = refusedSettings(asked, { doubleQuotedStrings: reader.doubleQuotedStrings })
       if (isSame && refused === null) return { reader, ...state }
       reader.close()
       if (isSame && refused !== null) throw refused

@@ -10,6 +10,7 @@ import {
   type StatementDescription,
 } from '../sqlite/sqlite.ts'
 import { readLastWrite, SELECT_APPLIED } from './database-file.ts'
+import { type FeedRead, readFeed, readTellable } from './feed-reader.ts'
 import { type RunMigration, readMigration } from './migrations.ts'
 import {
   isStale,
@@ -113,6 +114,21 @@ export class DatabaseReader {
       iterate: (args) => this.#iterate(sql, args, options),
       columns: () => this.#read((connection) => current(connection).columns()),
     }
+  }
+
+  /** The changed rows that are kept after an index; null where there is no such database. */
+  feed(after: number): FeedRead | null {
+    return this.#read(({ reader }) => readFeed(reader, after))
+  }
+
+  /** Tables in lower case, and whether every change of their rows can be told. */
+  tellableTables(): ReadonlyMap<string, boolean> {
+    return this.#read(({ reader }) => readTellable(reader))
+  }
+
+  /** As `Reader.tablesOf`. @throws StatementFailure */
+  tablesOf(sql: string): readonly string[] | null {
+    return this.#read(({ reader }) => reader.tablesOf(sql))
   }
 
   /**

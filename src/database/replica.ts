@@ -5,6 +5,7 @@ import type { ConfState, Entry } from '../raft/types.ts'
 import { ApplyingNote } from './applying-note.ts'
 import type { DatabaseFile } from './database-file.ts'
 import { Divergence } from './divergence.ts'
+import { type DatabaseStatus, digestsAt, hashedDatabases, statusOf } from './file-status.ts'
 import {
   databasePath,
   generationPath,
@@ -27,6 +28,7 @@ import {
   writerOpener,
 } from './generation-files.ts'
 import { type GroupContext, runGroup } from './group.ts'
+import type { HashSource } from './hash-thread.ts'
 import {
   asHalted,
   type GroupOutcome,
@@ -37,8 +39,8 @@ import {
 } from './outcome.ts'
 import { PinnedSnapshot } from './snapshot.ts'
 import { type Genesis, type OriginRecord, SystemFile } from './system-file.ts'
-import { Trials } from './trials.ts'
-import { haltingTrouble, type MachineTrouble, withDataDirErrors } from './trouble.ts'
+import { answerStep, type TrialRequest, Trials } from './trials.ts'
+import { type MachineTrouble, withDataDirErrors } from './trouble.ts'
 import { WAL_BOUNDS, type WalBounds } from './wal-bounds.ts'
 
 export interface ReplicaOptions extends WriterSource {
@@ -47,17 +49,6 @@ export interface ReplicaOptions extends WriterSource {
   readonly generation: number
   /** The origin whose results are wanted: 32 hexadecimal digits; none by default. */
   readonly ownOrigin?: string | undefined
-}
-
-export interface DatabaseStatus {
-  readonly name: string
-  readonly createdIndex: number
-  readonly appliedIndex: number
-  /** Bytes on disk, those waiting in the WAL included. */
-  readonly sizeBytes: number
-  readonly walBytes: number
-  /** A rolling digest of what its commands did; equal on members at equal applied indexes. */
-  readonly digest: bigint
 }
 
 /**
@@ -186,14 +177,7 @@ export class Replica {
   }
 
   databases(): readonly DatabaseStatus[] {
-    return this.#all().map((file) => ({
-      name: file.name,
-      createdIndex: file.created,
-      appliedIndex: Math.max(file.applied, this.#applied),
-      sizeBytes: file.sizeBytes,
-      walBytes: file.walBytes,
-      digest: file.digest.value,
-    }))
+    return this.#all().map((file) => statusOf(file, this.#applied))
   }
 
   /** What the databases have applied of this node's own origin. */
@@ -221,7 +205,7 @@ export class Replica {
     if (last === undefined) return this.#outcome(null)
     assert(entries[0]?.index === this.#applied + 1, 'entries follow the applied index')
     assert(last.index === this.#applied + entries.length, 'entries have no gap')
-    const trouble = this.#troubleOf(() => {
+    const trouble = this.#divergence.watch(this.#applied, () => {
       this.#divergence.refuse()
       this.#note.refuseQuarantined()
       runGroup(this.#context(), entries)
@@ -232,30 +216,40 @@ export class Replica {
     return this.#outcome(null)
   }
 
+  /** Whether the files of the present generation may differ: then they are applied to no more. */
+  get divergence(): Divergence {
+    return this.#divergence
+  }
+
+  /** A step of a transaction. @throws ColmenaError as of `answerStep`; MachineTrouble */
+  tryStatements(request: TrialRequest): Uint8Array {
+    this.#divergence.refuse()
+    return answerStep(this.trials, request, this.#options.watch)
+  }
+
   /** Between two groups: why the files may differ from the other members'; null if they do not. */
   findDivergence(): Halted | null {
-    const trouble = this.#troubleOf(() => {
+    const trouble = this.#divergence.watch(this.#applied, () => {
       this.#divergence.refuse()
       for (const file of this.#all()) file.refuseForeignWrites()
     })
     return trouble?.isDivergent ? asHalted(trouble) : null
   }
 
-  /** Whether that was found once, now or before the process began. */
-  get isDivergent(): boolean {
-    return this.#divergence.isNoted
+  /** The time of the latest entry that was given one, as all nodes have it; 0 before. */
+  get clockMs(): number {
+    return Math.max(...this.#all().map(({ clockMs }) => clockMs))
   }
 
-  #troubleOf(work: () => void): MachineTrouble | null {
-    try {
-      work()
-      return null
-    } catch (error) {
-      const trouble = haltingTrouble(error)
-      if (trouble === null) throw error
-      if (trouble.isDivergent) this.#divergence.note(trouble.message)
-      return trouble
-    }
+  /** What the databases' digests were at `index`; nothing while that is not applied. */
+  digestsAt(index: number): ReadonlyMap<string, string> {
+    return index > this.#applied ? new Map() : digestsAt(this.#files.values(), index)
+  }
+
+  /** All users' databases at the present index, for whoever reads them while nothing is applied. */
+  hashSource(): HashSource {
+    const databases = hashedDatabases(this.#files.values())
+    return { index: this.#applied, generationDirectory: this.#path, databases }
   }
 
   /** Moves the applied index of idle databases up to this replica's, once that is at `index`. */
@@ -299,6 +293,8 @@ export class Replica {
    * behind ends.
    */
   pinSnapshot(): PinnedSnapshot | null {
+    // Nobody is to be given files that may be wrong.
+    this.#divergence.refuse()
     if (this.highestApplied > this.#applied) return null
     for (const file of this.#all()) if (file.applied < this.#applied) file.endTrial()
     this.bump(this.#applied)
@@ -368,6 +364,7 @@ export class Replica {
       watch: this.#options.watch,
       ownOrigin: this.#options.ownOrigin ?? '',
       gatherer: this.#gatherer,
+      hooks: this.#options.hooks,
       openWriter: this.#open,
       onFilesChanged: () => {
         this.#mustSyncDirectory = true

@@ -16,6 +16,8 @@ export interface AskedDatabase {
   readonly database: string
   /** Undefined takes it as it is; without double-quoted strings where it does not exist yet. */
   readonly doubleQuotedStrings?: boolean | undefined
+  /** Whether all nodes keep the rows that change in it; undefined as above. */
+  readonly changes?: boolean | undefined
 }
 
 /** SQLite's limits that this cluster began with, from its system database. */
@@ -44,15 +46,34 @@ export function readSettings(generationDirectory: string, database: string): Con
   }
 }
 
-/** Why what is asked of a database can't be had, null if it can: what it was made with stays. */
+/**
+ * Why what is asked of a database can't be had, null if it can: what it was made with stays. A
+ * setting that is not known here is not looked at.
+ */
 export function refusedSettings(
-  { database, doubleQuotedStrings: asked }: AskedDatabase,
-  doubleQuotedStrings: boolean,
+  { database, doubleQuotedStrings, changes }: AskedDatabase,
+  made: Omit<AskedDatabase, 'database'>,
 ): ColmenaError | null {
-  if (asked === undefined || asked === doubleQuotedStrings) return null
+  return (
+    refusedSetting(
+      database,
+      'doubleQuotedStrings',
+      doubleQuotedStrings,
+      made.doubleQuotedStrings,
+    ) ?? refusedSetting(database, 'changes', changes, made.changes)
+  )
+}
+
+function refusedSetting(
+  database: string,
+  name: string,
+  asked: boolean | undefined,
+  made: boolean | undefined,
+): ColmenaError | null {
+  if (asked === undefined || made === undefined || asked === made) return null
   return new ColmenaError(
     'ERR_INVALID_OPTION',
-    `database '${database}' was asked for with doubleQuotedStrings ${asked}, but was made with ` +
-      `${doubleQuotedStrings}, which stays: leave the option out, or drop the database first`,
+    `database '${database}' was asked for with ${name} ${asked}, but was made with ` +
+      `${made}, which stays: leave the option out, or drop the database first`,
   )
 }

@@ -3,6 +3,7 @@ import { ColmenaError } from '../base/errors.ts'
 import { removeDirectory } from './generation.ts'
 import type { PinnedSnapshot } from './snapshot.ts'
 import type { SnapshotCopy } from './storage-protocol.ts'
+import { asFailure, type Failure } from './trouble.ts'
 
 /** Where copies are made, under the data directory. */
 const SNAPSHOTS = 'snapshot'
@@ -42,6 +43,18 @@ export class SnapshotCopies {
     } finally {
       this.#underWay.delete(directory)
       snapshot.release()
+    }
+  }
+
+  /** As {@link make}. Whatever stopped it is an answer: a copy is no part of the state. */
+  async answer(
+    directory: string,
+  ): Promise<{ readonly error: Failure | null; readonly value: SnapshotCopy | null }> {
+    try {
+      return { error: null, value: await this.make(directory) }
+    } catch (error) {
+      const failed = { code: 'ERR_FAILED', message: String(error), retryable: true }
+      return { error: asFailure(error) ?? failed, value: null }
     }
   }
 

@@ -7,6 +7,7 @@ import {
   type AppliedReport,
   type EngineToStorage,
   encodeEntries,
+  type HashedContent,
   type ReplicaState,
   type SnapshotCopy,
   type StorageToEngine,
@@ -19,7 +20,8 @@ export interface StorageHandlers {
   opened(state: ReplicaState): void
   applied(report: AppliedReport): void
   /** Apply stands still on this machine's trouble and is tried again; null: it goes on. */
-  halted(reason: string | null): void
+  halted(reason: string | null, isDivergent: boolean): void
+  hashed(hashed: HashedContent): void
 }
 
 /** The engine thread's end of the port to the storage thread. Requests are done in order. */
@@ -86,6 +88,22 @@ export class StorageClient {
     this.#post({ kind: 'endTrial', database, key })
   }
 
+  /** What the digests were at an index that is applied, by database. */
+  digests(index: number, done: (digests: ReadonlyMap<string, string>) => void): void {
+    const id = this.#await((_, value) => done(value as ReadonlyMap<string, string>))
+    this.#post({ kind: 'digests', id, index })
+  }
+
+  /** The files differ from the other members'. */
+  diverge(reason: string): void {
+    this.#post({ kind: 'diverge', reason })
+  }
+
+  /** The entry that names `key` is to be followed by a hash of all content. */
+  expectHash(key: string): void {
+    this.#post({ kind: 'expectHash', key })
+  }
+
   /** Ends the storage thread once what it has is applied. */
   close(done: Done): void {
     const id = this.#await((error) => {
@@ -114,7 +132,10 @@ export class StorageClient {
         handlers.applied(message.report)
         break
       case 'halted':
-        handlers.halted(message.reason)
+        handlers.halted(message.reason, message.isDivergent)
+        break
+      case 'hashed':
+        handlers.hashed(message.hashed)
         break
       case 'reply': {
         const done = this.#waiting.get(message.id)

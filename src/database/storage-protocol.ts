@@ -3,8 +3,9 @@ import type { MemberRecord } from '../command/command.ts'
 import type { ConfState, Entry, EntryType } from '../raft/types.ts'
 import type { ConnectionSettings } from '../sqlite/sqlite.ts'
 import type { ApplyMetrics } from './apply-metrics.ts'
+import type { DatabaseStatus } from './file-status.ts'
+import type { AskedHooks, HookNews } from './hooks.ts'
 import type { DropAnswer, OwnSequence } from './outcome.ts'
-import type { DatabaseStatus } from './replica.ts'
 import type { SlowWrite } from './statement-watch.ts'
 import type { Genesis } from './system-file.ts'
 import type { TrialRequest } from './trials.ts'
@@ -31,6 +32,8 @@ export interface StorageWorkerData {
   readonly writer?: ConnectionSettings | undefined
   /** Statements that take longer are told. */
   readonly slowMs: number
+  /** What a database that keeps its changed rows keeps of them. */
+  readonly changesBytesMax?: number | undefined
   /** Milliseconds between two tries of a group that this machine could not apply; 1000. */
   readonly retryPauseMs?: number | undefined
   readonly walBounds?: WalBounds | undefined
@@ -80,6 +83,15 @@ export interface SnapshotCopy {
   }[]
 }
 
+/** The content of all databases at one index, as it was asked for under `key`. */
+export interface HashedContent {
+  readonly key: string
+  readonly index: number
+  /** SHA-256 by database, hexadecimal; null where `error` says why not. */
+  readonly hashes: ReadonlyMap<string, string> | null
+  readonly error: string | null
+}
+
 export type EngineToStorage =
   /** `committedMs`: when the engine learned that they are, on the process's own clock. */
   | { readonly kind: 'apply'; readonly entries: Uint8Array; readonly committedMs: number }
@@ -97,13 +109,20 @@ export type EngineToStorage =
   /** A step of a transaction that this node, as the leader, tries; answered with bytes. */
   | ({ readonly kind: 'tryStatements'; readonly id: number } & TrialRequest)
   | { readonly kind: 'endTrial'; readonly database: string; readonly key: string }
+  /** What the digests were at an index that is applied: answered before what waits for apply. */
+  | { readonly kind: 'digests'; readonly id: number; readonly index: number }
+  /** The files differ from the other members'. */
+  | { readonly kind: 'diverge'; readonly reason: string }
+  /** The entry that names `key` is to be followed by a hash of all content, told as `hashed`. */
+  | { readonly kind: 'expectHash'; readonly key: string }
   | { readonly kind: 'close'; readonly id: number }
 
 export type StorageToEngine =
   | { readonly kind: 'opened'; readonly state: ReplicaState }
   | { readonly kind: 'applied'; readonly report: AppliedReport }
   /** Apply stands still and is tried again; null: it goes on. */
-  | { readonly kind: 'halted'; readonly reason: string | null }
+  | { readonly kind: 'halted'; readonly reason: string | null; readonly isDivergent: boolean }
+  | { readonly kind: 'hashed'; readonly hashed: HashedContent }
   | {
       readonly kind: 'reply'
       readonly id: number
@@ -114,10 +133,17 @@ export type StorageToEngine =
 /** What the storage thread knows of its files and its work. */
 export interface StorageStatus {
   readonly databases: readonly DatabaseStatus[]
+  /** The time of the latest entry that was given one; 0 before. */
+  readonly clockMs: number
   readonly apply: ApplyMetrics
 }
 
-export type UserToStorage = { readonly kind: 'status'; readonly id: number }
+export type UserToStorage =
+  | { readonly kind: 'status'; readonly id: number }
+  /** What listeners want from here on, in place of what was asked before. */
+  | { readonly kind: 'listen'; readonly id: number; readonly asked: AskedHooks }
+  /** The listeners have the last `hooks`. */
+  | { readonly kind: 'hooksTaken' }
 
 export type StorageToUser =
   /** Answers to own commands, as {@link decodeResults} reads them. */
@@ -139,6 +165,10 @@ export type StorageToUser =
       readonly sequences: readonly OwnSequence[]
     }
   | { readonly kind: 'status'; readonly id: number; readonly status: StorageStatus }
+  /** `listen` counts from here on. */
+  | { readonly kind: 'listening'; readonly id: number }
+  /** For listeners; the next one leaves after `hooksTaken`. */
+  | { readonly kind: 'hooks'; readonly news: HookNews }
 
 // Numbers of the entry types on this wire, which never leaves the process.
 const ENTRY_TYPES: readonly EntryType[] = ['normal', 'confChange', 'confChangeV2']

@@ -1,16 +1,21 @@
 import { join } from 'node:path'
 import { type MessagePort, parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads'
 import { assert } from '../base/assert.ts'
-import { release } from '../base/bytes.ts'
 import { processNowMs } from '../base/process-clock.ts'
 import { SharedState } from '../base/shared-state.ts'
 import type { Entry } from '../raft/types.ts'
 import { ApplyCounts } from './apply-metrics.ts'
+import { ContentHashes } from './content-hashes.ts'
+import { HookMessages } from './hook-messages.ts'
+import { hashKeyOf, nextGroup } from './next-group.ts'
 import type { GroupOutcome, Halted, OwnResult } from './outcome.ts'
+import { Received } from './received.ts'
 import { Replica } from './replica.ts'
+import { appliedReport, nothingNew, replicaState } from './replica-state.ts'
 import { SnapshotCopies } from './snapshot-copies.ts'
 import { StatementWatch } from './statement-watch.ts'
 import {
+  type AppliedReport,
   decodeEntries,
   type EngineToStorage,
   encodeResults,
@@ -20,25 +25,14 @@ import {
   type StorageWorkerData,
   type UserToStorage,
 } from './storage-protocol.ts'
-import { answerStep } from './trials.ts'
 import { asFailure } from './trouble.ts'
 import { largeWalMessage, restMsAt, WAL_BOUNDS, type WalBounds } from './wal-bounds.ts'
 
-/** How much of what waits goes into one group: it bounds how long an answer can wait for others. */
-const GROUP_ENTRIES_MAX = 1024
-const GROUP_BYTES_MAX = 4 * 1024 * 1024
 const BUSY_PAUSE_MS = 5
 const TROUBLE_PAUSE_MS = 1000
 const WATCH_MS = 1000
 
 type Request = Exclude<EngineToStorage, { readonly kind: 'apply' }>
-
-/** The bytes of entries up to `lastIndex`, and when the engine learned that they are committed. */
-interface Received {
-  readonly lastIndex: number
-  readonly bytes: Uint8Array
-  readonly committedMs: number
-}
 
 /** A request, and the entry that must be applied before it is served. */
 interface WaitingRequest {
@@ -58,14 +52,17 @@ class StorageThread {
   readonly #shared: SharedState
   readonly #replica: Replica
   readonly #copies: SnapshotCopies
+  readonly #hashes: ContentHashes
   readonly #statements: StatementWatch
+  readonly #hooks: HookMessages
   readonly #walBounds: WalBounds
   readonly #counts = new ApplyCounts()
   #entries: Entry[] = []
-  /** The messages that entries are views of, the oldest first. */
-  readonly #received: Received[] = []
+  readonly #received = new Received()
   readonly #requests: WaitingRequest[] = []
   #databasesEpoch = 1
+  /** What a snapshot brought, in this process. */
+  #installed = 0
   /** What apply stands still for and was told, until a group applies again. */
   #halted: Halted | null = null
   /** Until it fires nothing is applied. */
@@ -83,20 +80,26 @@ class StorageThread {
     this.#user = user
     this.#shared = new SharedState(data.shared)
     this.#walBounds = data.walBounds ?? WAL_BOUNDS
-    const { dataDir, generation, ownOrigin, writer, genesis } = data
+    const { dataDir, generation, ownOrigin, writer, genesis, changesBytesMax } = data
     const running = this.#shared.setRunning.bind(this.#shared)
     this.#statements = new StatementWatch(data.slowMs, () => performance.now(), running)
-    const directory = join(dataDir, 'db')
-    const options = { directory, generation, ownOrigin, writer, watch: this.#statements }
+    const tell = this.#tellUser.bind(this)
+    this.#hooks = new HookMessages({ shared: this.#shared, changesBytesMax, tell })
+    const told = { watch: this.#statements, hooks: this.#hooks.hooks }
+    const options = { directory: join(dataDir, 'db'), generation, ownOrigin, writer, ...told }
     this.#replica = genesis ? Replica.create(options, genesis) : Replica.open(options)
     this.#copies = new SnapshotCopies(dataDir, () => this.#replica.pinSnapshot())
+    this.#hashes = new ContentHashes({
+      pinned: () => this.#wake(),
+      hashed: (hashed) => this.#tellEngine({ kind: 'hashed', hashed }),
+    })
     this.#origin = this.#replica.originOf(data.memberId)
     this.#publish()
     this.#engine.on('message', (message: EngineToStorage) => this.#receive(message))
     // Without the engine nothing more is ever applied.
     this.#engine.on('close', () => this.#close())
     this.#user.on('message', (message: UserToStorage) => this.#answerUser(message))
-    this.#tellEngine({ kind: 'opened', state: this.#state() })
+    this.#tellEngine({ kind: 'opened', state: replicaState(this.#replica, data.memberId) })
     this.#watch()
     setInterval(() => this.#watch(), WATCH_MS).unref()
   }
@@ -111,44 +114,53 @@ class StorageThread {
   #receive(first: EngineToStorage): void {
     for (let message: EngineToStorage | undefined = first; message !== undefined; ) {
       if (message.kind === 'apply') this.#take(message.entries, message.committedMs)
-      else this.#requests.push({ request: message, after: this.#lastReceived() })
+      else this.#await(message)
       message = receiveMessageOnPort(this.#engine)?.message as EngineToStorage | undefined
     }
-    if (!this.#isTurnPlanned) this.#turn()
+    this.#wake()
   }
 
   #take(bytes: Uint8Array, committedMs: number): void {
-    for (const entry of decodeEntries(bytes)) this.#entries.push(entry)
-    this.#received.push({ lastIndex: this.#lastReceived(), bytes, committedMs })
-  }
-
-  /** What is applied was bound and decoded: nothing reads its bytes any more. */
-  #releaseApplied(): void {
-    const applied = this.#replica.appliedIndex
-    for (;;) {
-      const [first] = this.#received
-      if (first === undefined || first.lastIndex > applied) return
-      this.#received.shift()
-      release(first.bytes)
-    }
+    const entries = decodeEntries(bytes)
+    for (const entry of entries) if (entry.index > this.#installed) this.#entries.push(entry)
+    this.#received.add(this.#lastReceived(), bytes, committedMs)
+    // A copy that took the place of differing files may be ahead of what was handed over.
+    if ((entries[0]?.index ?? 0) > this.#installed) return
+    this.#tellApplied(nothingNew(this.#replica))
   }
 
   #lastReceived(): number {
     return this.#entries.at(-1)?.index ?? this.#replica.appliedIndex
   }
 
+  #await(request: Request): void {
+    // Digests at an index that is applied are soon forgotten, and differing files wait for nothing.
+    if (request.kind === 'digests' || request.kind === 'diverge') {
+      this.#requests.unshift({ request, after: 0 })
+    } else {
+      this.#requests.push({ request, after: this.#lastReceived() })
+    }
+  }
+
+  #diverge(reason: string): void {
+    this.#replica.divergence.note(this.#replica.appliedIndex, reason)
+    const halted = this.#replica.findDivergence()
+    if (halted !== null) this.#pause(halted)
+  }
+
   /** One group or one request, then the event loop: copies and messages must go on as well. */
   #turn(): void {
     this.#isTurnPlanned = false
     if (this.#isClosed) return
-    const isResting = this.#restTimer !== null
+    const isResting = this.#restTimer !== null || this.#hashes.isPinning
     const [first] = this.#requests
     // While apply stands still, what does not depend on it must not wait behind it.
     if (first !== undefined && (isResting || first.after <= this.#replica.appliedIndex)) {
       this.#requests.shift()
       this.#serve(first.request)
     } else if (!isResting && this.#entries.length > 0) {
-      this.#apply(this.#group(first?.after ?? Number.POSITIVE_INFINITY))
+      // They stay in the queue until they are applied.
+      this.#apply(nextGroup(this.#entries, first?.after ?? Number.POSITIVE_INFINITY))
     } else if (!isResting && this.#walBytes > this.#walBounds.bytesMax) {
       // Nothing is left to apply, but open reads end as long as this is said to be out of bounds.
       this.#checkpoint()
@@ -159,19 +171,6 @@ class StorageThread {
     setImmediate(() => this.#turn())
   }
 
-  /** The entries of one group, which stay in the queue until they are applied. */
-  #group(last: number): readonly Entry[] {
-    let count = 0
-    let sizeBytes = 0
-    for (const { index, data } of this.#entries) {
-      sizeBytes += data.length
-      if (index > last || count === GROUP_ENTRIES_MAX) break
-      if (count > 0 && sizeBytes > GROUP_BYTES_MAX) break
-      count += 1
-    }
-    return this.#entries.slice(0, count)
-  }
-
   #apply(entries: readonly Entry[]): void {
     const outcome = this.#counts.measure(entries.length, () =>
       this.#shared.whileCommitting(() => this.#replica.apply(entries)),
@@ -179,6 +178,7 @@ class StorageThread {
     const slow = this.#statements.take()
     if (slow.length > 0) this.#tellUser({ kind: 'slow', writes: slow })
     if (outcome.halted !== null) {
+      this.#hooks.flush()
       this.#pause(outcome.halted)
       return
     }
@@ -187,8 +187,12 @@ class StorageThread {
     this.#resume()
     this.#publish()
     this.#tell(outcome)
-    this.#releaseApplied()
+    this.#hooks.flush()
+    // With its message's last entry go the bytes of all of them.
+    const key = hashKeyOf(entries.at(-1))
+    this.#received.releaseUpTo(this.#replica.appliedIndex)
     this.#checkpoint()
+    if (key !== null) this.#hashes.begin(key, this.#replica.hashSource())
   }
 
   #tell(outcome: GroupOutcome): void {
@@ -200,27 +204,17 @@ class StorageThread {
     const origin = this.#replica.originOf(this.#data.memberId)
     const isNewOrigin = origin !== this.#origin
     this.#origin = origin
-    const { appliedIndex, ownSequences, confIndex } = outcome
-    this.#tellEngine({
-      kind: 'applied',
-      report: {
-        applied: appliedIndex,
-        sequences: ownSequences,
-        origin: isNewOrigin ? origin : null,
-        fingerprints: outcome.originsChanged ? this.#replica.fingerprints : null,
-        format: this.#replica.format,
-        confIndex,
-        members: confIndex === null ? null : this.#replica.members,
-      },
-    })
+    this.#tellApplied(appliedReport(this.#replica, outcome, isNewOrigin ? origin : null))
+  }
+
+  #tellApplied(report: AppliedReport): void {
+    this.#tellEngine({ kind: 'applied', report })
   }
 
   #tellResults(results: readonly OwnResult[]): void {
     const appliedMs = processNowMs()
     const timed = results.map(({ index, bytes }) => {
-      const received = this.#received.find(({ lastIndex }) => index <= lastIndex)
-      assert(received !== undefined, 'what was applied was received')
-      return { bytes, committedMs: received.committedMs, appliedMs }
+      return { bytes, committedMs: this.#received.committedMs(index), appliedMs }
     })
     const bytes = encodeResults(timed)
     this.#tellUser({ kind: 'results', bytes }, [bytes.buffer])
@@ -250,8 +244,12 @@ class StorageThread {
   #rest(delayMs: number): void {
     this.#restTimer = setTimeout(() => {
       this.#restTimer = null
-      if (!this.#isTurnPlanned) this.#turn()
+      this.#wake()
     }, delayMs)
+  }
+
+  #wake(): void {
+    if (!this.#isTurnPlanned) this.#turn()
   }
 
   /** Stands still for a while; a lock is held for a moment at most, and is no news to anyone. */
@@ -275,13 +273,15 @@ class StorageThread {
     this.#publish()
     const reason = this.#halted?.error.message ?? null
     this.#tellUser({ kind: 'halted', reason })
-    this.#tellEngine({ kind: 'halted', reason })
+    this.#tellEngine({ kind: 'halted', reason, isDivergent: this.#replica.divergence.isNoted })
   }
 
   #serve(request: Request): void {
     switch (request.kind) {
       case 'copySnapshot':
-        void this.#copySnapshot(request.id, request.directory)
+        this.#copies.answer(request.directory).then((answer) => {
+          this.#tellEngine({ kind: 'reply', id: request.id, ...answer })
+        })
         break
       case 'removeSnapshot':
         this.#copies.remove(request.directory)
@@ -293,13 +293,22 @@ class StorageThread {
         this.#replica.deleteOtherGenerations()
         break
       case 'tryStatements':
-        this.#answer(request.id, () => answerStep(this.#replica.trials, request, this.#shared))
+        this.#answer(request.id, () => this.#replica.tryStatements(request))
         break
       case 'endTrial':
         this.#replica.trials.end(request.database, request.key)
         break
       case 'makeDurable':
         this.#answer(request.id, () => this.#replica.makeDurable())
+        break
+      case 'digests':
+        this.#answer(request.id, () => this.#replica.digestsAt(request.index))
+        break
+      case 'diverge':
+        this.#diverge(request.reason)
+        break
+      case 'expectHash':
+        this.#hashes.expect(request.key)
         break
       case 'close':
         this.#close(request.id)
@@ -321,9 +330,11 @@ class StorageThread {
   }
 
   #install(generation: number, index: number): ReplicaState {
+    this.#hashes.close()
     this.#replica.installGeneration(generation, { index })
+    this.#installed = index
     this.#entries = this.#entries.filter((entry) => entry.index > index)
-    this.#releaseApplied()
+    this.#received.releaseUpTo(this.#replica.appliedIndex)
     if (this.#restTimer !== null) clearTimeout(this.#restTimer)
     this.#restTimer = null
     this.#databasesEpoch += 1
@@ -333,36 +344,21 @@ class StorageThread {
     this.#publish()
     this.#tellUser({ kind: 'installed', index, sequences: this.#replica.ownSequences() })
     this.#tellWaiting()
-    const state = this.#state()
+    this.#hooks.replaced()
+    const state = replicaState(this.#replica, this.#data.memberId)
     this.#origin = state.origin
     return state
   }
 
-  async #copySnapshot(id: number, directory: string): Promise<void> {
-    try {
-      const copy = await this.#copies.make(directory)
-      this.#tellEngine({ kind: 'reply', id, error: null, value: copy })
-    } catch (error) {
-      // A copy is no part of the state: whatever stopped it, the next one may succeed.
-      const failed = { code: 'ERR_FAILED', message: String(error), retryable: true }
-      const failure = asFailure(error) ?? failed
-      this.#tellEngine({ kind: 'reply', id, error: failure, value: null })
-    }
-  }
-
   #answerUser(message: UserToStorage): void {
+    if (message.kind !== 'status') {
+      this.#hooks.heard(message)
+      return
+    }
     const databases = this.#isClosed ? [] : this.#replica.databases()
-    const status = { databases, apply: this.#counts.value() }
+    const clockMs = this.#isClosed ? 0 : this.#replica.clockMs
+    const status = { databases, clockMs, apply: this.#counts.value() }
     this.#tellUser({ kind: 'status', id: message.id, status })
-  }
-
-  #state(): ReplicaState {
-    const { highestApplied, confState, confIndex, members, fingerprints, format } = this.#replica
-    const applied = this.#replica.appliedIndex
-    const origin = this.#replica.originOf(this.#data.memberId)
-    const sequences = this.#replica.ownSequences()
-    const cluster = { confState, confIndex, members, fingerprints, format }
-    return { applied, highestApplied, ...cluster, origin, sequences }
   }
 
   #publish(): void {
@@ -370,7 +366,7 @@ class StorageThread {
       applied: this.#replica.appliedIndex,
       generation: this.#replica.generation,
       databasesEpoch: this.#databasesEpoch,
-      isDivergent: this.#replica.isDivergent,
+      isDivergent: this.#replica.divergence.isNoted,
       walBytes: this.#walBytes,
     })
   }
@@ -389,6 +385,7 @@ class StorageThread {
     this.#isClosed = true
     if (this.#restTimer !== null) clearTimeout(this.#restTimer)
     this.#copies.close()
+    this.#hashes.close()
     this.#replica.close()
     if (id !== null) this.#tellEngine({ kind: 'reply', id, error: null, value: null })
     this.#engine.close()

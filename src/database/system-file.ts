@@ -35,7 +35,7 @@ const CREATE = [
     STRICT, WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS _colmena_databases (
     name TEXT PRIMARY KEY, created_index INTEGER NOT NULL, dropped_index INTEGER,
-    double_quoted_strings INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
+    double_quoted_strings INTEGER NOT NULL, changes INTEGER NOT NULL) STRICT, WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS _colmena_saved_sequences (
     name TEXT NOT NULL, origin TEXT NOT NULL, last INTEGER NOT NULL,
     PRIMARY KEY (name, origin)) STRICT, WITHOUT ROWID`,
@@ -55,9 +55,9 @@ const SELECT_ORIGINS =
 const PUT_ORIGIN = 'REPLACE INTO _colmena_origins VALUES (?, ?, ?, ?, ?, ?, ?)'
 const DELETE_ORIGIN = 'DELETE FROM _colmena_origins WHERE origin = ?'
 const SELECT_DATABASES =
-  'SELECT name, created_index, dropped_index, double_quoted_strings FROM _colmena_databases ' +
-  'ORDER BY name'
-const PUT_DATABASE = 'REPLACE INTO _colmena_databases VALUES (?, ?, ?, ?)'
+  'SELECT name, created_index, dropped_index, double_quoted_strings, changes ' +
+  'FROM _colmena_databases ORDER BY name'
+const PUT_DATABASE = 'REPLACE INTO _colmena_databases VALUES (?, ?, ?, ?, ?)'
 const SELECT_SAVED = 'SELECT name, origin, last FROM _colmena_saved_sequences'
 const PUT_SAVED = 'REPLACE INTO _colmena_saved_sequences VALUES (?, ?, ?)'
 const PUT_LIMIT = 'INSERT INTO _colmena_limits VALUES (?, ?)'
@@ -84,7 +84,11 @@ export interface DatabaseRecord {
   readonly droppedIndex: number | null
   /** As the command asked that made it. */
   readonly doubleQuotedStrings: boolean
+  /** Whether all nodes keep the rows that change in it; as above. */
+  readonly changes: boolean
 }
+
+type DatabaseRow = [string, bigint, bigint | null, bigint, bigint]
 
 /** What a cluster begins with. */
 export interface Genesis {
@@ -252,9 +256,10 @@ export class SystemFile {
   }
 
   putDatabase(record: DatabaseRecord): void {
-    const { name, createdIndex, droppedIndex, doubleQuotedStrings } = record
+    const { name, createdIndex, droppedIndex, doubleQuotedStrings, changes } = record
+    const settings = [doubleQuotedStrings ? 1 : 0, changes ? 1 : 0]
     this.databases.set(name, record)
-    this.#run(PUT_DATABASE, name, createdIndex, droppedIndex, doubleQuotedStrings ? 1 : 0)
+    this.#run(PUT_DATABASE, name, createdIndex, droppedIndex, ...settings)
   }
 
   saveSequences(name: string, sequences: ReadonlyMap<string, number>): void {
@@ -322,12 +327,13 @@ export class SystemFile {
         })
       }
       for (const row of rows(writer, SELECT_DATABASES)) {
-        const [name, created, dropped, strings] = row as [string, bigint, bigint | null, bigint]
+        const [name, created, dropped, ...settings] = row as DatabaseRow
         this.databases.set(name, {
           name,
           createdIndex: Number(created),
           droppedIndex: dropped === null ? null : Number(dropped),
-          doubleQuotedStrings: strings !== 0n,
+          doubleQuotedStrings: settings[0] !== 0n,
+          changes: settings[1] !== 0n,
         })
       }
       for (const row of rows(writer, SELECT_SAVED)) {

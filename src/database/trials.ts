@@ -1,5 +1,4 @@
 import { ColmenaError } from '../base/errors.ts'
-import type { SharedState } from '../base/shared-state.ts'
 import {
   decodeWrite,
   type Environment,
@@ -11,6 +10,7 @@ import {
 } from '../command/command.ts'
 import { classifyFailure, parseSavepoint, type Writer } from '../sqlite/sqlite.ts'
 import type { DatabaseFile } from './database-file.ts'
+import type { StatementWatch } from './statement-watch.ts'
 import { asTrouble, MachineTrouble } from './trouble.ts'
 import { runInTransaction } from './unit.ts'
 
@@ -93,18 +93,17 @@ export class Trials {
 export function answerStep(
   trials: Trials,
   { number, key, bytes, begins, base }: TrialRequest,
-  shared: Pick<SharedState, 'setRunning'>,
+  watch: Pick<StatementWatch, 'tries' | 'tried'> | undefined,
 ): Uint8Array {
   const { database, environment, units, rejectsNonDeterminism } = decodeWrite(bytes)
   const statements = units.flatMap((unit) => unit.statements)
   const beginning = begins ? { environment, base, rejectsNonDeterminism } : null
-  const starts = (statement: number): void =>
-    shared.setRunning({ index: 0, unit: number, statement })
+  const starts = (statement: number): void => watch?.tries(number, statement)
   let tried: TrialAnswer
   try {
     tried = trials.step({ database, key, begins: beginning, statements, starts })
   } finally {
-    shared.setRunning({ index: 0, unit: 0, statement: 0 })
+    watch?.tried()
   }
   const answer = encodeTrialAnswer(tried)
   if (answer.length <= ANSWER_BYTES_MAX) return answer

@@ -60,7 +60,9 @@ export function runUnit(
   watch: StatementWatch | undefined,
 ): UnitResult {
   const { writer } = file
-  const refused = refusedSettings(placed.command, writer.doubleQuotedStrings)
+  const { doubleQuotedStrings } = writer
+  const made = { doubleQuotedStrings, changes: file.feed.isSetting }
+  const refused = refusedSettings(placed.command, made)
   if (refused !== null) {
     const { code, message } = refused
     return { ok: false, error: { code, message, sqliteCode: 0, statementIndex: 0 } }
@@ -75,6 +77,7 @@ export function runUnit(
     if (hasSavepoint) writer.releaseSavepoint()
     return verdict
   }
+  writer.startRecording(file.feed.since !== null)
   const results: StatementResult[] = []
   watch?.enters(placed.index, ordinal)
   try {
@@ -166,7 +169,7 @@ function whereOf(file: DatabaseFile, placed: PlacedCommand): string {
 /**
  * What a unit did goes into the file's digest, counted so that grouping does not show. Engines that
  * differ may store other values for the same statement, with the same counts: while they may be at
- * work, every row that was changed counts too.
+ * work, every row that was changed counts too. The same rows join the file's feed.
  */
 export function mixUnit(
   file: DatabaseFile,
@@ -174,10 +177,11 @@ export function mixUnit(
   ordinal: number,
   result: UnitResult,
 ): void {
-  const { digest, writer } = file
+  const { digest } = file
   digest.mix(index)
   digest.mix(ordinal)
   if (!result.ok) {
+    file.writer.dropRecording()
     digest.mix(result.error.sqliteCode + 1)
     return
   }
@@ -186,8 +190,7 @@ export function mixUnit(
     digest.mix(rowsAffected)
     if (lastInsertRowid !== null) digest.mixBigint(lastInsertRowid)
   }
-  const changesHash = writer.changesHash()
-  if (changesHash !== null) digest.mixBigint(changesHash)
+  file.keepChanges(index, ordinal)
 }
 
 /** Where a failure stands that is found at the end of a unit. */

@@ -48,7 +48,7 @@ const handlers: Handlers = {
     const node = await open(options)
     opened = node
     node.on('leader', ({ id, term }) => tell({ kind: 'leader', leaderId: id, term }))
-    node.on('applied', ({ index }) => tellApplied(index))
+    node.on('progress', ({ index }) => tellApplied(index))
     node.on('closed', ({ cause }) => endWith(cause))
     tellApplied((await node.status()).appliedIndex)
     setInterval(() => void report(node), REPORT_EVERY_MS)

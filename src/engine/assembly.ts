@@ -1,10 +1,13 @@
-import type { Log } from '../log/log.ts'
+import type { Log, SnapshotMark } from '../log/log.ts'
 import { type ConfState, type HardState, type MemberId, Raft, type Snapshot } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
+import { Agreement } from './agreement.ts'
 import { Amnesia } from './amnesia.ts'
 import { ApplyWatch } from './apply-watch.ts'
-import type { Applying } from './applying.ts'
+import { Applying } from './applying.ts'
+import { ClockSkew } from './clock-skew.ts'
 import { Commands } from './commands.ts'
+import { Compaction } from './compaction.ts'
 import { Decisions, type Details } from './decisions.ts'
 import { EngineMix } from './engine-mix.ts'
 import { Failover } from './failover.ts'
@@ -107,13 +110,31 @@ export function createReads({ config, ports, transport }: CoreParts, raft: Raft)
   })
 }
 
-export function createFreshness({ ports, transport }: CoreParts, raft: Raft): Freshness {
+export function createSkew(
+  { config, ports }: CoreParts,
+  raft: Raft,
+  voters: () => readonly MemberId[],
+): ClockSkew {
+  return new ClockSkew({
+    raft,
+    voters,
+    maxClockSkewMs: config.maxClockSkewMs,
+    warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
+  })
+}
+
+export function createFreshness(
+  { ports, transport }: CoreParts,
+  raft: Raft,
+  skew: ClockSkew,
+): Freshness {
   const { clock, random, shared } = ports
   return new Freshness({
     raft,
     clock,
     random,
     shared,
+    skew,
     sendControl: (to, kind, body) => transport.send(to, 'control', kind, [body]),
   })
 }
@@ -160,6 +181,35 @@ export function createCommands(
       if (raft.role !== 'leader') return
       if (transferAway(raft, (id) => membership.isVoter(id))) schedule()
     },
+  })
+}
+
+export function createApplying(
+  { applier, replica }: CoreParts,
+  raft: Raft,
+  membership: Membership,
+): Applying {
+  return new Applying({
+    raft,
+    applier,
+    confIndex: replica.confIndex,
+    confChange: (change) => membership.confChanged(change, raft.applyConfChange(change)),
+  })
+}
+
+export function createCompaction(
+  { config, ports, log, applier }: CoreParts,
+  raft: Raft,
+  snapshots: Snapshots,
+): Compaction {
+  return new Compaction({
+    log,
+    clock: ports.clock,
+    applier,
+    logRetainBytes: config.logRetainBytes,
+    applied: () => raft.applied,
+    neededIndex: () => snapshots.neededIndex,
+    warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
   })
 }
 
@@ -256,6 +306,36 @@ export function createMix(
   })
 }
 
+export function createAgreement(
+  { config, ports, applier, transport, log }: CoreParts,
+  core: {
+    readonly raft: Raft
+    readonly membership: Membership
+    readonly mix: EngineMix
+    readonly commands: Commands
+    reinstalled(state: ReplicaState): void
+    schedule(): void
+  },
+): Agreement {
+  const { raft, membership, mix } = core
+  return new Agreement({
+    raft,
+    membership,
+    mix,
+    config,
+    ports,
+    applier,
+    transport,
+    log,
+    propose: (bytes) => {
+      core.commands.propose(bytes)
+      core.schedule()
+    },
+    installed: (state) => core.reinstalled(state),
+    changed: () => core.schedule(),
+  })
+}
+
 export function createSnapshots(
   { config, ports, log, generation, applier, transport }: CoreParts,
   raft: Raft,
@@ -264,6 +344,8 @@ export function createSnapshots(
     readonly changed: () => void
     readonly warning: (code: string, message: string) => void
     readonly decided: (what: string, details: Details) => void
+    readonly takes: (index: number) => boolean
+    readonly arrived: (mark: SnapshotMark) => boolean
   },
 ): Snapshots {
   return new Snapshots({

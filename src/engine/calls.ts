@@ -9,6 +9,7 @@ import {
   CALLS,
   decodeJoin,
   decodeMemberChange,
+  decodeNumbers,
   decodeTrialName,
   decodeTrialStep,
   encodeClusterFound,
@@ -55,11 +56,42 @@ export function answerCall(
     case CALLS.forward:
       core.handling.hand(from, body, (error, bytes) => reply(error, bytes ?? undefined))
       break
+    case CALLS.verify:
+    case CALLS.reinstall:
+      answerAgreement(parts, from, kind, body, reply)
+      break
     case CALLS.isMember:
       reply(null, answerIsMember(core.raft, core.membership, body))
       break
     default:
       reply(new ColmenaError('ERR_UNSUPPORTED_FORMAT', `unknown call ${kind}: update this node`))
+  }
+}
+
+function answerAgreement(
+  { core }: StatusParts,
+  from: MemberId,
+  kind: number,
+  body: Uint8Array,
+  reply: Reply,
+): void {
+  const { agreement, snapshots, raft, membership } = core
+  try {
+    if (kind === CALLS.verify) {
+      agreement.answer(body, reply)
+      return
+    }
+    const [index = 0] = decodeNumbers(body, 1)
+    const isMember = membership.record(from) !== undefined
+    if (raft.role !== 'leader' || agreement.isDivergent || !isMember) {
+      reply(new ColmenaError('ERR_NO_LEADER', 'this node has no copy to give', { retryable: true }))
+      return
+    }
+    snapshots.offer(from, index)
+    reply(null, new Uint8Array())
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    reply(new ColmenaError('ERR_INVALID_ARGUMENT', `not a comparison: ${error.message}`))
   }
 }
 

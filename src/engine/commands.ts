@@ -131,6 +131,11 @@ export class Commands {
     this.#outbox.add(database, sequence, bytes)
   }
 
+  /** A command that stands in no sequence, and whose owner sends it until it is applied. */
+  propose(bytes: Uint8Array): void {
+    if (this.#options.raft.leader !== NO_MEMBER) this.#sendControl(bytes)
+  }
+
   /** A command that another node forwarded; only a leader takes it. */
   forwarded(from: MemberId, body: Uint8Array, isRestart: boolean): void {
     if (this.#options.raft.role === 'leader') this.#proposals.gather(from, body, isRestart)
@@ -145,14 +150,14 @@ export class Commands {
     if (from === this.#options.raft.leader) this.#outbox.refused(database, sequence)
   }
 
-  /** Sends what is due, and proposes what was gathered, unless the log is full. */
-  flush(isLogFull: boolean): void {
+  /** Sends what is due, and proposes what was gathered, unless the log is full or writes stop. */
+  flush(isLogFull: boolean, areWritesStopped: boolean): void {
     if (this.#options.raft.leader !== NO_MEMBER && this.#registration.isDone) {
       this.drops.ask()
       this.commits.ask()
       this.#outbox.flush((bytes, sending) => this.#send(bytes, sending))
     }
-    this.#proposals.flush(isLogFull)
+    this.#proposals.flush(isLogFull, areWritesStopped)
     this.trials.advance()
   }
 

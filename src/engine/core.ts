@@ -2,15 +2,19 @@ import { DecodeError } from '../base/bytes.ts'
 import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
 import type { MemberId, Message, Raft, Ready } from '../raft/raft.ts'
-import { decodeMessage, encodeMessage } from '../transport/transport.ts'
+import { encodeMessage } from '../transport/transport.ts'
+import type { Agreement } from './agreement.ts'
 import type { Amnesia } from './amnesia.ts'
 import type { ApplyWatch } from './apply-watch.ts'
-import { Applying } from './applying.ts'
+import type { Applying } from './applying.ts'
 import {
   type CoreParts,
+  createAgreement,
   createAmnesia,
+  createApplying,
   createApplyWatch,
   createCommands,
+  createCompaction,
   createDecisions,
   createFailover,
   createFormats,
@@ -20,16 +24,19 @@ import {
   createRaft,
   createReads,
   createRemovalWatch,
+  createSkew,
   createSnapshots,
   createTerms,
   createVotePromises,
 } from './assembly.ts'
+import type { ClockSkew } from './clock-skew.ts'
 import type { Commands } from './commands.ts'
-import { Compaction } from './compaction.ts'
+import type { Compaction } from './compaction.ts'
 import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
 import type { Failover } from './failover.ts'
 import type { Formats } from './formats.ts'
+import { takeFrame } from './frames.ts'
 import type { Freshness } from './freshness.ts'
 import { Handling } from './handling.ts'
 import { transferAway } from './leadership.ts'
@@ -44,8 +51,7 @@ import type { Terms } from './terms.ts'
 import { View } from './view.ts'
 import type { VotePromises } from './vote-promises.ts'
 import { FRAMES, laneOf } from './wire.ts'
-
-const YIELD_AGAIN_MS = 10_000
+import { Yielding } from './yielding.ts'
 
 /**
  * The running engine: events come in, the core decides, and one turn does it, always in this
@@ -64,26 +70,28 @@ export class Core {
   readonly failover: Failover
   readonly amnesia: Amnesia
   readonly mix: EngineMix
+  readonly skew: ClockSkew
   readonly formats: Formats
   readonly terms: Terms
   readonly decisions: Decisions
   readonly handling: Handling
+  readonly agreement: Agreement
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly applyWatch: ApplyWatch
   readonly #removalWatch: RemovalWatch
   readonly #saving: Saving
+  readonly #yielding: Yielding
   readonly #view: View
   #isTurnDue = false
   #isClosed = false
   #isHalted = false
   #isFull = false
-  #yieldAgainMs = 0
   #cancelTick: Cancel = () => {}
 
   constructor(parts: CoreParts) {
     this.#parts = parts
-    const { ports, replica, applier } = parts
+    const { ports, applier } = parts
     const nodeId = (id: MemberId): string | null => this.membership.nodeId(id)
     this.decisions = createDecisions(parts)
     this.raft = createRaft(parts, {
@@ -99,7 +107,8 @@ export class Core {
     this.promises = createVotePromises(parts, this.raft)
     this.#view = new View(ports.shared, ports.clock, this.raft, this.promises)
     this.reads = createReads(parts, this.raft)
-    this.freshness = createFreshness(parts, this.raft)
+    this.skew = createSkew(parts, this.raft, () => this.membership.confState.voters)
+    this.freshness = createFreshness(parts, this.raft, this.skew)
     this.membership = createMembership(parts, this.raft, {
       transferAway: () => this.transferAway(),
       changed: () => this.#membersChanged(),
@@ -112,21 +121,23 @@ export class Core {
       },
       warning: (code, message) => this.#warn(code, message),
       decided: (what, details) => this.decisions.say(what, details),
+      takes: (index) => this.agreement.reinstall.takes(index),
+      arrived: (mark) => this.agreement.reinstall.arrived(mark),
     })
     this.formats = createFormats(parts, this.raft, this.membership)
     this.commands = createCommands(parts, this.raft, this.membership, this.formats, () =>
       this.schedule(),
     )
     this.failover = createFailover(parts, this.raft, this.promises, () => this.schedule())
-    this.applying = new Applying({
-      raft: this.raft,
-      applier,
-      confIndex: replica.confIndex,
-      confChange: (change) =>
-        this.membership.confChanged(change, this.raft.applyConfChange(change)),
-    })
+    this.applying = createApplying(parts, this.raft, this.membership)
     this.amnesia = createAmnesia(parts, this.raft, (id) => nodeId(id) ?? String(id))
     this.mix = createMix(parts, this.membership)
+    this.agreement = createAgreement(parts, this)
+    this.#yielding = new Yielding({
+      raft: this.raft,
+      clock: ports.clock,
+      reasons: [() => this.skew.preferredLeaders(), () => this.mix.preferredLeaders()],
+    })
     this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership)
     this.applyWatch = createApplyWatch(parts, this.raft, this.applying, () => this.transferAway())
     this.#saving = new Saving({
@@ -138,15 +149,7 @@ export class Core {
       installed: (state) => this.#installed(state),
       changed: () => this.schedule(),
     })
-    this.#compaction = new Compaction({
-      log: parts.log,
-      clock: ports.clock,
-      applier,
-      logRetainBytes: parts.config.logRetainBytes,
-      applied: () => this.raft.applied,
-      neededIndex: () => this.snapshots.neededIndex,
-      warning: (code, message) => this.#warn(code, message),
-    })
+    this.#compaction = createCompaction(parts, this.raft, this.snapshots)
   }
 
   start(): void {
@@ -174,7 +177,7 @@ export class Core {
     if (this.#isClosed) return
     this.reads.wake()
     try {
-      this.#takeFrame(from, kind, body)
+      if (takeFrame(this, from, kind, body)) this.schedule()
     } catch (error) {
       if (!(error instanceof DecodeError) && !isColmenaError(error)) throw error
       this.#warn('ERR_FAILED', `dropped a frame of member ${from}: ${error.message}`)
@@ -199,14 +202,17 @@ export class Core {
     this.formats.applied(report.format)
     if (report.fingerprints !== null) this.membership.fingerprintsChanged(report.fingerprints)
     this.applying.applied(report.applied)
+    this.agreement.applied()
     this.schedule()
   }
 
   /** The databases stand still on this machine's trouble, or go on (null). */
-  halted(reason: string | null): void {
+  halted(reason: string | null, isDivergent: boolean): void {
     if (reason !== null && !this.#isHalted) this.#warn('ERR_APPLY_HALTED', reason)
     this.decisions.say(reason === null ? 'applyResumed' : 'applyHalted')
     this.#isHalted = reason !== null
+    if (isDivergent) this.snapshots.discard()
+    this.agreement.halted(reason, isDivergent)
   }
 
   /** The disk has no room for more log, or has it again. */
@@ -230,6 +236,7 @@ export class Core {
     this.#cancelTick()
     this.#saving.close()
     this.failover.close()
+    this.agreement.close()
     this.snapshots.close()
     this.#publish()
   }
@@ -262,20 +269,11 @@ export class Core {
     this.#removalWatch.tick()
     this.mix.tick()
     this.formats.tick()
-    this.#yieldToMajority()
+    this.agreement.tick()
+    this.#yielding.tick()
     // Whoever can't store or apply should not be the one that all wait for.
     if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
     this.schedule()
-  }
-
-  /** Seldom, since a transfer that comes to nothing stops writes for an election timeout. */
-  #yieldToMajority(): void {
-    if (this.raft.role !== 'leader' || !this.raft.committedInOwnTerm) return
-    const preferred = this.mix.preferredLeaders()
-    const nowMs = this.#parts.ports.clock.nowMs()
-    if (preferred.length === 0 || nowMs < this.#yieldAgainMs) return
-    this.#yieldAgainMs = nowMs + YIELD_AGAIN_MS
-    transferAway(this.raft, (id) => preferred.includes(id))
   }
 
   #publish(): void {
@@ -285,7 +283,7 @@ export class Core {
 
   #turn(): void {
     this.reads.wake()
-    this.commands.flush(this.#isFull)
+    this.commands.flush(this.#isFull, this.agreement.isUndecided)
     while (this.raft.hasReady()) this.#handle(this.raft.takeReady())
     this.reads.answerQueries()
     this.#publish()
@@ -306,51 +304,20 @@ export class Core {
     }
   }
 
-  #takeFrame(from: MemberId, kind: number, body: Uint8Array): void {
-    switch (kind) {
-      case FRAMES.raft: {
-        const message = decodeMessage(body)
-        if (message === null || message.from !== from) throw new DecodeError('no raft message')
-        if (this.amnesia.isForgetful(message)) return
-        this.terms.heard(from)
-        this.raft.step(message)
-        break
-      }
-      case FRAMES.forward:
-      case FRAMES.forwardRestart:
-        this.commands.forwarded(from, body, kind === FRAMES.forwardRestart)
-        break
-      case FRAMES.refused:
-        this.commands.refused(from, body)
-        return
-      case FRAMES.commitQuery:
-        this.reads.query(from, body)
-        break
-      case FRAMES.commitAnswer:
-        this.reads.queryAnswered(from, body)
-        break
-      case FRAMES.stamp:
-        this.freshness.stamped(from, body)
-        return
-      case FRAMES.freshMark:
-        this.freshness.marked(body)
-        break
-      case FRAMES.askPromise:
-        this.promises.asked(from, body)
-        return
-      case FRAMES.promise:
-        this.promises.promised(from, body)
-        break
-      default:
-        throw new DecodeError(`unknown frame kind ${kind}`)
-    }
-    this.schedule()
-  }
-
   #send(message: Message): void {
     const parts = encodeMessage(message)
     if (this.#parts.transport.send(message.to, laneOf(message.type), FRAMES.raft, parts)) return
     if (message.type === 'append') this.raft.reportUnreachable(message.to)
+  }
+
+  /** The log had it all along: changes of the configuration come from there. */
+  reinstalled(state: ReplicaState): void {
+    this.decisions.say('reinstalled', { snapshotIndex: state.applied })
+    this.formats.applied(state.format)
+    this.commands.applied(state)
+    this.membership.fingerprintsChanged(state.fingerprints)
+    this.applying.applied(state.applied)
+    this.schedule()
   }
 
   #installed(state: ReplicaState): void {
@@ -371,6 +338,7 @@ export class Core {
     this.reads.leaderChanged()
     this.freshness.leaderChanged()
     this.promises.leaderChanged()
+    this.agreement.leaderChanged()
     this.#parts.ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
     this.schedule()
   }

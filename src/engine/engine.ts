@@ -236,7 +236,8 @@ export class Engine {
         this.#core?.applied(report)
         this.#membersChanged()
       },
-      halted: (reason) => this.#core?.halted(reason),
+      halted: (reason, isDivergent) => this.#core?.halted(reason, isDivergent),
+      hashed: (hashed) => this.#core?.agreement.hashed(hashed),
     })
   }
 
@@ -287,7 +288,6 @@ export class Engine {
     })
   }
 
-  /** Local reads make sense once this node knows itself a member. */
   /** Ready once the configuration names this node, and over once it does no more. */
   #membersChanged(): void {
     const isMember = this.#core?.membership.record(this.#config.memberId) !== undefined

@@ -32,7 +32,8 @@ export class Failover {
     const { raft, changed } = this.#options
     if (id !== raft.leader || raft.role === 'leader') return
     raft.forgetLeader()
-    this.#campaignSoon(TRIES)
+    // Who should not lead leaves it to the others.
+    if (raft.patience === 1) this.#campaignSoon(TRIES)
     changed()
   }
 

@@ -2,14 +2,16 @@ import { assert } from '../base/assert.ts'
 import type { Clock, Random } from '../base/ports.ts'
 import type { FreshMark, SharedState } from '../base/shared-state.ts'
 import { type MemberId, NO_MEMBER, type Raft, type ReadState } from '../raft/raft.ts'
+import type { ClockSkew } from './clock-skew.ts'
 import { TICKS_PER_HEARTBEAT } from './settings.ts'
-import { decodeNumbers, encodeNumbers, FRAMES } from './wire.ts'
+import { decodeNumbers, encodeNumbers, FRAMES, fromDifference, toDifference } from './wire.ts'
 
 export interface FreshnessOptions {
   readonly raft: Raft
   readonly clock: Clock
   readonly random: Random
   readonly shared: SharedState
+  readonly skew: ClockSkew
   readonly sendControl: (to: MemberId, kind: number, body: Uint8Array) => boolean
 }
 
@@ -20,6 +22,15 @@ interface Stamp {
   readonly atMs: number
   readonly wallMs: number
 }
+
+type Mark = [
+  index: number,
+  run: number,
+  atMs: number,
+  wallMs: number,
+  leaderMs: number,
+  skewed: number,
+]
 
 /** Rounds that wait for a quorum; while it stays away, more of them would tell nothing more. */
 const ROUNDS_MAX = 8
@@ -36,7 +47,8 @@ const ROUND_BYTES = 16
  *
  * Age counts from the stamp, on the clock that made it. So a message that was long under way, a
  * leader without a quorum and a process that slept make a node look older than it is, never
- * younger; clocks of different nodes are never compared.
+ * younger; clocks of different nodes are never compared. (What carries the stamps also carries what
+ * `ClockSkew` compares, which no read depends on.)
  */
 export class Freshness {
   readonly #options: FreshnessOptions
@@ -68,12 +80,17 @@ export class Freshness {
   leaderChanged(): void {
     this.#rounds.clear()
     this.#stamps.clear()
+    this.#options.skew.leaderChanged()
     if (this.#options.raft.role !== 'leader') this.#sendStamp()
   }
 
   /** A member's time reached the leader. */
   stamped(from: MemberId, body: Uint8Array): void {
-    if (this.#options.raft.role === 'leader') this.#stamps.set(from, decodeStamp(body))
+    const { raft, skew } = this.#options
+    if (raft.role !== 'leader') return
+    const [run, atMs, wallMs, ahead] = decodeNumbers(body, 4) as [number, number, number, number]
+    this.#stamps.set(from, { run, atMs, wallMs })
+    skew.said(from, toDifference(ahead))
   }
 
   /**
@@ -81,8 +98,12 @@ export class Freshness {
    * is true whoever leads by now, and however long it was under way.
    */
   marked(body: Uint8Array): void {
-    const [index, run, atMs, wallMs] = decodeNumbers(body, 4) as [number, number, number, number]
-    if (run === this.#run) this.#mark({ index, atMs, wallMs })
+    const { clock, skew } = this.#options
+    const [index, run, atMs, wallMs, leaderMs, skewed] = decodeNumbers(body, 6) as Mark
+    if (run !== this.#run) return
+    this.#mark({ index, atMs, wallMs })
+    skew.compared(wallMs, Math.floor(clock.wallMs()), leaderMs)
+    skew.told(toDifference(skewed))
   }
 
   /** Takes out the rounds that a quorum has confirmed, and returns the others' reads. */
@@ -120,18 +141,26 @@ export class Freshness {
   }
 
   #confirmed(stamps: ReadonlyMap<MemberId, Stamp>, index: number): void {
-    const { raft, sendControl } = this.#options
+    const { raft, clock, skew, sendControl } = this.#options
+    const ownMs = Math.floor(clock.wallMs())
+    skew.judge()
     for (const [member, { run, atMs, wallMs }] of stamps) {
-      if (member === raft.id) this.#mark({ index, atMs, wallMs })
-      else sendControl(member, FRAMES.freshMark, encodeNumbers(index, run, atMs, wallMs))
+      if (member === raft.id) {
+        this.#mark({ index, atMs, wallMs })
+        continue
+      }
+      const skewed = fromDifference(skew.skewOf(member))
+      const body = encodeNumbers(index, run, atMs, wallMs, ownMs, skewed)
+      sendControl(member, FRAMES.freshMark, body)
     }
   }
 
   #sendStamp(): void {
-    const { raft, sendControl } = this.#options
+    const { raft, skew, sendControl } = this.#options
     if (raft.leader === NO_MEMBER) return
     const { run, atMs, wallMs } = this.#stamp()
-    sendControl(raft.leader, FRAMES.stamp, encodeNumbers(run, atMs, wallMs))
+    const body = encodeNumbers(run, atMs, wallMs, fromDifference(skew.aheadMs))
+    sendControl(raft.leader, FRAMES.stamp, body)
   }
 
   #stamp(): Stamp {
@@ -152,9 +181,4 @@ export class Freshness {
     assert(last === undefined || last.index < mark.index, 'later marks have higher indexes')
     marks.push(mark)
   }
-}
-
-function decodeStamp(body: Uint8Array): Stamp {
-  const [run, atMs, wallMs] = decodeNumbers(body, 3) as [number, number, number]
-  return { run, atMs, wallMs }
 }

@@ -2,6 +2,7 @@ import type { Clock, Done, Random } from '../base/ports.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type {
   AppliedReport,
+  HashedContent,
   ReplicaState,
   SnapshotCopy,
   TrialRequest,
@@ -11,7 +12,7 @@ import type { Entry } from '../raft/raft.ts'
 import type { Transport, TransportHandlers, TransportOptions } from '../transport/transport.ts'
 import type { EngineToUser, StorageGenesis } from './protocol.ts'
 
-export type { AppliedReport, ReplicaState, SnapshotCopy }
+export type { AppliedReport, HashedContent, ReplicaState, SnapshotCopy }
 
 /** Where committed entries go; calls are done in the order they are made. */
 export interface Applier {
@@ -39,6 +40,12 @@ export interface Applier {
   ): void
   /** Leaves nothing of a trial; one that is over is nothing. */
   endTrial(database: string, key: string): void
+  /** What the digests were at an index that is applied, by database. */
+  digests(index: number, done: (digests: ReadonlyMap<string, string>) => void): void
+  /** The files differ from the other members': nothing is applied to them or read any more. */
+  diverge(reason: string): void
+  /** The entry that names `key` is to be followed by a hash of all content. */
+  expectHash(key: string): void
   close(done: Done): void
 }
 
@@ -47,7 +54,8 @@ export interface ApplierHandlers {
   opened(state: ReplicaState): void
   applied(report: AppliedReport): void
   /** Apply stands still on this machine's trouble and is tried again; null: it goes on. */
-  halted(reason: string | null): void
+  halted(reason: string | null, isDivergent: boolean): void
+  hashed(hashed: HashedContent): void
 }
 
 /** Everything the engine touches; a simulator brings its own. */

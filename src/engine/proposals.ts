@@ -124,17 +124,21 @@ export class Proposals {
     // Lower: this term's log has it already.
   }
 
-  /** Proposes what was gathered, all or nothing; a full log takes nothing. */
-  flush(isLogFull = false): void {
+  /**
+   * Proposes what was gathered, all or nothing. A full log takes nothing, and where writes are
+   * stopped it takes what the cluster itself has to say.
+   */
+  flush(isLogFull = false, areWritesStopped = false): void {
     if (this.#gathered.length === 0) return
-    const gathered = this.#gathered
+    const isTaken = ({ bytes }: Gathered): boolean =>
+      !isLogFull && !(areWritesStopped && commandKind(bytes) === 'write')
+    const taken = this.#gathered.filter(isTaken)
+    const refused = this.#gathered.filter((gathered) => !isTaken(gathered))
     this.#gathered = []
-    const datas = gathered.map(({ bytes }) => bytes)
-    if (!isLogFull && this.#options.raft.propose(datas) === 'ok') {
-      this.count += datas.length
-      return
-    }
-    for (const { from, slot } of gathered) {
+    const datas = taken.map(({ bytes }) => bytes)
+    if (datas.length > 0 && this.#options.raft.propose(datas) === 'ok') this.count += datas.length
+    else refused.unshift(...taken)
+    for (const { from, slot } of refused) {
       if (slot === null) continue
       const expected = this.#expectation(slot.key)
       if (expected.isRefused) continue

@@ -44,6 +44,7 @@ export interface EngineConfig {
   readonly requestTimeoutMs: number
   readonly transactionIdleMs: number
   readonly transactionMs: number
+  readonly maxClockSkewMs: number
   readonly logRetainBytes: number
   readonly fingerprint: string
   /** Bounds for tests and odd machines; defaults in node/options. */
@@ -100,6 +101,10 @@ export type EngineRequest =
   | { readonly method: 'outcome'; readonly database: string; readonly sequence: number }
   /** A call for a handler of the leader's user, whose encoded answer this gets. */
   | { readonly method: 'forward'; readonly bytes: Uint8Array; readonly timeoutMs: number }
+  /** Acknowledged at once; `verified` has the answer under `key`, once there is one. */
+  | { readonly method: 'verify'; readonly key: number; readonly timeoutMs: number }
+  | { readonly method: 'verified'; readonly key: number }
+  | { readonly method: 'reinstall' }
 
 export type UserToEngine =
   /** An encoded write command of this origin; sequences per database come without gaps. */
@@ -167,6 +172,10 @@ export type EngineToUser =
   | { readonly kind: 'leader'; readonly nodeId: string | null; readonly term: number }
   | { readonly kind: 'membership'; readonly members: readonly MemberStatus[] }
   | { readonly kind: 'warning'; readonly code: string; readonly message: string }
+  /** As the node's event of that name. */
+  | { readonly kind: 'divergence'; readonly divergence: Divergence }
+  /** Why nothing may be written: voters differ, and nobody can tell who is wrong; null: no more. */
+  | { readonly kind: 'undecided'; readonly reason: string | null }
   /** For `NODE_DEBUG=colmena` alone. */
   | { readonly kind: 'decision'; readonly line: string }
   /** The engine can't go on (failed sync, broken invariant); the thread ends. */
@@ -241,6 +250,8 @@ export interface EngineStatus {
   readonly slowApply: SlowApply | null
   readonly slowTransaction: SlowTransaction | null
   readonly format: FormatStatus
+  readonly divergence: DivergenceStatus
+  readonly clock: ClockStatus
 }
 
 /** Which formats of commands are read and written. */
@@ -269,6 +280,54 @@ export interface SlowTransaction {
   readonly nodeId: string
   /** The beginning of the statement. */
   readonly sql: string
+}
+
+/** Members whose databases are not what the majority of voters has. */
+export interface Divergence {
+  /** None where voters differ without a majority: then writes stop. */
+  readonly nodeIds: readonly string[]
+  /** Up to which entry they were compared. */
+  readonly index: number
+  readonly reason: string
+}
+
+/** What a node knows of its wall clock. */
+export interface ClockStatus {
+  /**
+   * How many milliseconds it is ahead of the median of the voters', negative where it is behind;
+   * null before a majority of them was known to agree on a time. As a leader last said.
+   */
+  readonly skewMs: number | null
+  /** Whether that is more than `maxClockSkewMs`: then this node leaves leading to others. */
+  readonly isOff: boolean
+}
+
+/** What a node knows of databases that differ. */
+export interface DivergenceStatus {
+  /** Why this node's own databases may differ; null if they do not, as far as anybody knows. */
+  readonly reason: string | null
+  /** Why nothing may be written anywhere: voters differ without a majority. */
+  readonly undecided: string | null
+  /** Members that were found to differ, this one among them. */
+  readonly found: number
+  /** How often this node took another's databases in place of its own. */
+  readonly reinstalls: number
+}
+
+/** What `verify()` found. */
+export interface VerifyAnswer {
+  /** The entry up to which all members had applied when they were read. */
+  readonly index: number
+  readonly members: readonly {
+    readonly nodeId: string
+    /** SHA-256 of each database's content; null where `error` says why there is none. */
+    readonly hashes: Readonly<Record<string, string>> | null
+    readonly error: string | null
+  }[]
+  /** The nodes that do not hold what the majority of voters holds. */
+  readonly differing: readonly string[]
+  /** Databases in which voters differ without a majority. */
+  readonly undecided: readonly string[]
 }
 
 /** The engine worker's `workerData`. */

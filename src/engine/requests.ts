@@ -65,7 +65,27 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
     case 'transferLeadership':
       transferLeadership(parts, request.to, answer)
       break
+    case 'verify':
+    case 'verified':
+    case 'reinstall':
+      answer(...answerAgreement(parts, request))
+      break
   }
+}
+
+function answerAgreement(
+  { core }: StatusParts,
+  request: Extract<EngineRequest, { method: 'verify' | 'verified' | 'reinstall' }>,
+): Parameters<Answer> {
+  const { agreement } = core
+  if (request.method === 'verified') return [null, agreement.verified(request.key)]
+  if (request.method === 'reinstall') {
+    const refusal = agreement.giveUp()
+    return [refusal, null]
+  }
+  if (agreement.verify(request.timeoutMs, request.key)) return [null, null]
+  const message = 'this node is verifying already: wait for that to end'
+  return [new ColmenaError('ERR_BUSY', message, { retryable: true }), null]
 }
 
 function transferLeadership(parts: StatusParts, to: string | null, answer: Answer): void {

@@ -1,6 +1,8 @@
 import type { Cancel, Clock, Random } from '../base/ports.ts'
+import type { SnapshotMark } from '../log/log.ts'
 import {
   type ConfState,
+  createMessage,
   isMember,
   type MemberId,
   type Message,
@@ -53,6 +55,10 @@ export interface SnapshotsOptions {
   readonly changed: () => void
   readonly warning: (code: string, message: string) => void
   readonly decided: (what: string, details: Details) => void
+  /** Whether a copy at this index is wanted in place of files that differ. */
+  readonly takes: (index: number) => boolean
+  /** It is here, whole and durable; false if it is for the core to decide. */
+  readonly arrived: (mark: SnapshotMark) => boolean
 }
 
 /**
@@ -132,14 +138,33 @@ export class Snapshots {
     )
   }
 
+  /** Streams a copy at `index` or later to a member whose log is fine, but not its files. */
+  offer(to: MemberId, index: number): void {
+    const { raft } = this.#options
+    if (this.#streams.has(to)) return
+    if (this.#ready !== null && this.#ready.copy.index < index) this.#retire()
+    const snapshot = this.latest()
+    // It asks again, and then there is one.
+    if (snapshot === 'unavailable' || snapshot.meta.index < index) return
+    const message = createMessage('snapshot', raft.id, to)
+    message.term = raft.term
+    message.snapshot = snapshot
+    this.send(message)
+  }
+
+  /** No copy of files that may be wrong goes to anyone. */
+  discard(): void {
+    this.#retire()
+  }
+
   /** A leader offers a snapshot: take it unless we are past it. */
   offered(
     manifest: SnapshotManifest,
     accept: (directory: string) => void,
     refuse: (reason: string) => void,
   ): void {
-    const { raft, dataDir } = this.#options
-    if (manifest.index <= raft.commit) {
+    const { raft, dataDir, takes } = this.#options
+    if (manifest.index <= raft.commit && !takes(manifest.index)) {
       // The leader lost count of us: the core's answer to an old snapshot tells how far we are.
       this.#step(manifest)
       refuse(`already at index ${raft.commit}`)
@@ -157,7 +182,7 @@ export class Snapshots {
 
   /** All files are here, whole and durable: now the core may decide. */
   received(manifest: SnapshotManifest, error: Error | null): void {
-    const { warning, decided } = this.#options
+    const { warning, decided, arrived } = this.#options
     if (error !== null) {
       warning('ERR_SNAPSHOT', `receiving a snapshot broke off: ${error.message}; it goes on`)
       return
@@ -166,11 +191,15 @@ export class Snapshots {
     const generation = this.#generations.get(key)
     if (generation === undefined) return
     this.#generations.delete(key)
-    this.#received = { index: manifest.index, term: manifest.term, generation }
     this.receivedCount += 1
     this.receivedBytes += sizeOf(manifest)
     const { index: snapshotIndex } = manifest
     decided('snapshotReceived', { snapshotIndex, generation, bytes: sizeOf(manifest) })
+    const message = decodeMessage(manifest.extra)
+    const confState = message?.snapshot?.meta.confState
+    const { index, term } = manifest
+    if (confState !== undefined && arrived({ index, term, generation, confState })) return
+    this.#received = { index, term, generation }
     this.#step(manifest)
   }
 

@@ -41,6 +41,8 @@ export function engineStatus(parts: StatusParts): EngineStatus {
     slowApply: core.applyWatch.slow,
     slowTransaction: core.commands.trialWatch.slow,
     format: formatStatus(core, transport),
+    divergence: core.agreement.status,
+    clock: core.skew.status,
   }
 }
 

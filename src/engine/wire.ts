@@ -21,9 +21,11 @@ export const FRAMES = {
   /** A member's own clocks, for the leader to send back; and how they come back, with an index. */
   stamp: 10,
   freshMark: 11,
+  /** What members hold at one index: digests, or hashes of the content. */
+  comparison: 12,
   /** The leader asks a voter to keep its vote; and for how long it does. */
-  askPromise: 12,
-  promise: 13,
+  askPromise: 13,
+  promise: 14,
 } as const
 
 /** Kinds of calls, which processes that are no members yet make too. */
@@ -36,6 +38,10 @@ export const CALLS = {
   tryStatements: 6,
   endTrial: 7,
   forward: 10,
+  /** About a hash of all content. */
+  verify: 13,
+  /** A member wants the leader's databases in place of its own. */
+  reinstall: 14,
 } as const
 
 /**
@@ -67,6 +73,17 @@ export function encodeNumbers(...numbers: readonly number[]): Uint8Array {
   const writer = new ByteWriter(8 * numbers.length)
   for (const number of numbers) writer.u53(number)
   return writer.finish()
+}
+
+/** A difference that may be unknown, among numbers that are never negative. */
+export function fromDifference(value: number | null): number {
+  if (value === null) return 0
+  return value >= 0 ? 2 * value + 1 : -2 * value
+}
+
+export function toDifference(number: number): number | null {
+  if (number === 0) return null
+  return number % 2 === 1 ? (number - 1) / 2 : -number / 2
 }
 
 /** Exactly `count` numbers. @throws DecodeError */

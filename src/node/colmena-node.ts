@@ -33,6 +33,7 @@ import {
   runMigrations,
 } from './numbered-migrations.ts'
 import { createStatus, type NodeStatus } from './status.ts'
+import { type VerifyAnswer, type VerifyOptions, verify } from './verification.ts'
 
 /** What calls that only wait take. */
 export interface SignalOptions {
@@ -52,7 +53,10 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
         this.#emitter.emit(name, ...event)
       })
     })
-    const watch = (): void => this.#core.reads.watchAll(this.listenerCount('applied') > 0)
+    const watch = (): void => {
+      this.#core.reads.watchAll(this.listenerCount('progress') > 0)
+      this.#core.shared.setTellsWrites(this.listenerCount('applied') > 0)
+    }
     this.#emitter.on('newListener', () => queueMicrotask(watch))
     this.#emitter.on('removeListener', watch)
   }
@@ -122,11 +126,11 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
 
   /** Everything there is to know of this node, as plain JSON. */
   async status(options: SignalOptions = {}): Promise<NodeStatus> {
-    const [engine, { databases }] = await Promise.all([
+    const [engine, storage] = await Promise.all([
       this.#core.request({ method: 'status' }, options.signal),
       this.#core.storageStatus(options.signal),
     ])
-    return createStatus(this.#core, this.address, engine as EngineStatus, databases)
+    return createStatus(this.#core, this.address, engine as EngineStatus, storage)
   }
 
   /** Numbers for monitoring, as plain JSON; all counts since this node was opened. */
@@ -330,6 +334,26 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   ): Promise<Response> {
     this.#core.checkOpen()
     return (await forward(this.#core, handler, request, options)) as Response
+  }
+
+  /**
+   * Compares the content of all databases on all members, as it is at one index: SHA-256 over
+   * schema and rows. Nothing stands still for it. A member that does not hold what the majority of
+   * voters holds takes the leader's databases by itself, as after a `divergence` event.
+   *
+   * @throws ColmenaError ERR_BUSY while another one runs here, ERR_TIMEOUT, ERR_ABORTED
+   */
+  async verify(options: VerifyOptions = {}): Promise<VerifyAnswer> {
+    return verify(this.#core, options)
+  }
+
+  /**
+   * Takes the leader's databases in place of this node's own, which are kept aside in
+   * `db/diverged-<index>/`. It is how an operator decides where voters differ without a majority;
+   * else nodes do it by themselves. A leader hands over first.
+   */
+  async reinstall(options: SignalOptions = {}): Promise<void> {
+    await this.#core.request({ method: 'reinstall' }, options.signal)
   }
 
   /**

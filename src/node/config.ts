@@ -30,7 +30,9 @@ export interface OpenConfig {
   readonly statementTimeoutMs: number
   readonly transactionIdleMs: number
   readonly transactionMs: number
+  readonly maxClockSkewMs: number
   readonly slowMs: number
+  readonly changesBytesMax: number
   readonly joinTimeoutMs: number
   readonly logRetainBytes: number
   readonly logSegmentBytes: number
@@ -83,7 +85,9 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     statementTimeoutMs: checkInteger(options, 'statementTimeoutMs', 1, TIMER_MS_MAX),
     transactionIdleMs: checkInteger(options, 'transactionIdleMs', 1, TIMER_MS_MAX),
     transactionMs: checkInteger(options, 'transactionMs', 1, TIMER_MS_MAX),
+    maxClockSkewMs: checkInteger(options, 'maxClockSkewMs', 1, Number.MAX_SAFE_INTEGER),
     slowMs: checkInteger(options, 'slowMs', 1, TIMER_MS_MAX),
+    changesBytesMax: checkInteger(options, 'changesBytesMax', 2 ** 16, 2 ** 28),
     joinTimeoutMs: checkInteger(options, 'joinTimeoutMs', 1, TIMER_MS_MAX),
     logRetainBytes: checkInteger(options, 'logRetainBytes', 0, Number.MAX_SAFE_INTEGER),
     logSegmentBytes: checkInteger(options, 'logSegmentBytes', 65_536, 2 ** 30),

@@ -1,48 +1,38 @@
 import { ColmenaError } from '../base/errors.ts'
-import type { Statement, Unit } from '../command/command.ts'
+import type { Statement } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
-import { type StatementDescription, splitStatements } from '../sqlite/sqlite.ts'
+import type { StatementDescription } from '../sqlite/sqlite.ts'
 import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-options.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
+import { Changes, type ChangesOptions } from './changes.ts'
 import { type Consistency, checkConsistency, scopedConsistency } from './consistency.ts'
+import type { DatabaseConfig } from './database-options.ts'
 import { DatabaseReader } from './database-reader.ts'
 import { DatabaseReads, type ReadOptions } from './database-reads.ts'
-import { ALONE, checkNotAborted, readFailure, type StatementPlace } from './failures.ts'
-import { checkTarget, copyIsolated, type DatabaseCopy } from './isolated-reads.ts'
+import { DatabaseWrites, type WriteOptions } from './database-writes.ts'
+import { ALONE, checkNotAborted, type StatementPlace } from './failures.ts'
+import { checkTarget, type DatabaseCopy } from './isolated-reads.ts'
 import { type MigrateOptions, toMigration } from './migration.ts'
 import type { NodeCore } from './node-core.ts'
-import { catchUp, enterRead } from './read-pass.ts'
-import {
-  createResultSet,
-  type IntMode,
-  type Replicated,
-  type ResultSet,
-  type Row,
-} from './result-set.ts'
+import { catchUp } from './read-pass.ts'
+import type { IntMode, Replicated, ResultSet, Row } from './result-set.ts'
 import { readsHere } from './route.ts'
 import { runScript } from './script.ts'
 import {
   type BatchStatement,
   type InputArgs,
   type InputStatement,
+  keepStatement,
   toStatement,
   toStatements,
 } from './statement.ts'
 import { traced, tracingApi } from './tracing.ts'
 import { Transaction } from './transaction.ts'
-import type { TransactionMode } from './transaction-reads.ts'
+import type { TransactionMode, TransactionPlace } from './transaction-reads.ts'
 import { checkMode, refuseNested, runTransaction } from './transaction-scope.ts'
-import type { Written } from './write-call.ts'
+import { Watch } from './watch.ts'
 
-/** What a handle is made with, checked and complete. */
-export interface DatabaseConfig {
-  /** Of reads for which nothing else names a level. */
-  readonly consistency: Consistency
-  /** It wins over any scope; undefined where a scope may say. */
-  readonly pinned?: Consistency | undefined
-  readonly doubleQuotedStrings: boolean | undefined
-  readonly intMode: IntMode
-}
+const ANY_AGE = { after: undefined, maxStalenessMs: undefined }
 
 /** A call's options for a transaction that runs to its end by itself. */
 export interface TransactionCallOptions extends CallOptions {
@@ -61,10 +51,11 @@ export class Database {
   readonly #core: NodeCore
   readonly #consistency: Consistency
   readonly #pinned: Consistency | undefined
-  readonly #doubleQuotedStrings: boolean | undefined
+  readonly #place: TransactionPlace
   readonly #intMode: IntMode
   readonly #tracing = tracingApi()
   readonly #reads: DatabaseReads
+  readonly #writes: DatabaseWrites
   #reader: DatabaseReader | undefined
   #isClosed = false
 
@@ -73,10 +64,12 @@ export class Database {
     this.name = name
     this.#consistency = config.consistency
     this.#pinned = config.pinned
-    this.#doubleQuotedStrings = config.doubleQuotedStrings
     this.#intMode = config.intMode
-    const asked = { database: name, doubleQuotedStrings: config.doubleQuotedStrings }
+    const { doubleQuotedStrings, changes } = config
+    const asked = { database: name, doubleQuotedStrings, changes }
+    this.#place = { core, ...asked, files: () => this.#files() }
     this.#reads = new DatabaseReads(core, asked)
+    this.#writes = new DatabaseWrites(core, asked)
   }
 
   /** Whether this handle or its node was closed. */
@@ -159,7 +152,7 @@ export class Database {
     if (mode === 'read') {
       throw invalid(`statement ${writing + 1} of a batch of mode 'read' is no read`)
     }
-    return this.#writeAll<TRow>({ statements: converted }, options)
+    return this.#writes.all<TRow>({ statements: converted }, place, this.#writing(options))
   }
 
   /**
@@ -174,10 +167,11 @@ export class Database {
     statements: readonly BatchStatement[],
     options?: MigrateOptions | undefined,
   ): Promise<ResultSet<TRow>[]> {
-    const migration = toMigration(statements, options)
-    this.#enter(migration.options)
+    const { unit, options: checked } = toMigration(statements, options)
+    this.#enter(checked)
+    const place = { index: 0, count: unit.statements.length }
     return traced(this.#tracing, this.name, () =>
-      this.#writeAll<TRow>(migration.unit, migration.options),
+      this.#writes.all<TRow>(unit, place, this.#writing(checked)),
     )
   }
 
@@ -190,28 +184,26 @@ export class Database {
     const checked = checkCallOptions(options)
     const statement = toStatement(sql, undefined)
     const files = this.#enter(checked)
-    await enterRead(this.#core, this.#reading(checked))
-    try {
-      return files.describe(statement.sql)
-    } catch (error) {
-      throw readFailure(error, ALONE)
-    }
+    return this.#reads.describe(files, statement.sql, this.#reading(checked))
   }
 
   /**
    * Runs a script statement by statement, each on its own, up to the first that fails; the ones
-   * before it stay applied. What stands between BEGIN and COMMIT in it is one transaction, which a
-   * failure takes back, and so does an end of the script without COMMIT.
+   * before it stay applied. BEGIN … COMMIT in it is one transaction, which a failure takes back, as
+   * does the script's end. PRAGMA foreign_keys=OFF … =ON, or to the end, is one {@link migrate}.
    *
    * @throws as {@link execute}, with the failing statement's `statementIndex`.
    */
   async executeMultiple(sql: string, options?: CallOptions | undefined): Promise<void> {
     const checked = checkCallOptions(options)
-    if (typeof sql !== 'string') throw invalid('executeMultiple takes SQL text')
     this.#enter(checked)
-    await runScript(splitStatements(sql), {
+    await runScript(sql, {
       run: (statement, place) => this.#run(statement, place, checked),
       begin: () => this.transaction('write', { signal: checked.signal, fence: checked.fence }),
+      migrate: (unit, place) =>
+        traced(this.#tracing, this.name, () =>
+          this.#writes.all(unit, place, this.#writing(checked)),
+        ),
     })
   }
 
@@ -228,9 +220,7 @@ export class Database {
     const checked = checkCallOptions(options)
     this.#enter(checked)
     checkTarget(this.#core, path)
-    await enterRead(this.#core, this.#reading(checked))
-    const asked = { database: this.name, doubleQuotedStrings: this.#doubleQuotedStrings }
-    return copyIsolated(this.#core, path, { asked, signal: checked.signal })
+    return this.#reads.copyTo(path, this.#reading(checked))
   }
 
   /**
@@ -264,17 +254,49 @@ export class Database {
     const checked = checkCallOptions(rest)
     this.#enter(checked)
     refuseNested(this.#core, this.name)
-    const transaction = new Transaction(
-      {
-        core: this.#core,
-        database: this.name,
-        doubleQuotedStrings: this.#doubleQuotedStrings,
-        files: () => this.#files(),
-      },
-      { mode, ...checked, ...this.#reading(checked) },
-    )
+    const opened = { mode, ...checked, ...this.#reading(checked) }
+    const transaction = new Transaction(this.#place, opened)
     if (work === null) return transaction
     return runTransaction(this.#core, this.name, transaction, work)
+  }
+
+  /**
+   * The rows that change, before and after, and changes of the schema, in the order of the log.
+   * With `from` it goes on behind what was dealt with, and misses nothing. A database that was
+   * made with `changes: true` keeps them on all nodes, others here while somebody iterates.
+   *
+   * @throws ColmenaError ERR_INVALID_OPTION at once, else as {@link Changes.next}.
+   * @example
+   * for await (const change of db.changes({ tables: ['notes'], from: 0 })) {
+   *   if (change.kind !== 'schema') console.log(change.table, change.before, change.after)
+   * }
+   */
+  changes<TRow = Row>(options?: ChangesOptions | undefined): Changes<TRow> {
+    this.#files()
+    return new Changes<TRow>(this.#place, options)
+  }
+
+  /**
+   * A query's answer, and its answer anew whenever a table that it reads was written to.
+   *
+   * @throws as {@link Watch.next}
+   * @example
+   * for await (const { rows } of db.watch('SELECT * FROM notes')) show(rows)
+   */
+  watch<TRow = Row>(
+    sql: string,
+    args?: InputArgs | undefined,
+    options?: CallOptions | undefined,
+  ): Watch<TRow> {
+    const checked = checkCallOptions(options)
+    const statement = keepStatement(toStatement(sql, args, checked.exactNumbers))
+    this.#enter(checked)
+    const first = { ...checked, consistency: this.#level(checked) }
+    // What was applied here is what the others answer to.
+    const later = { ...checked, consistency: 'none', ...ANY_AGE } as const
+    const read = (isFirst: boolean): Promise<ResultSet<TRow>> =>
+      this.#run(statement, ALONE, isFirst ? first : later)
+    return new Watch({ ...this.#place, sql: statement.sql, signal: checked.signal, read })
   }
 
   /**
@@ -283,8 +305,7 @@ export class Database {
    */
   withConsistency(level: Consistency): Database {
     const pinned = checkConsistency(level, 'the level of withConsistency')
-    const doubleQuotedStrings = this.#doubleQuotedStrings
-    const config = { consistency: pinned, pinned, doubleQuotedStrings, intMode: this.#intMode }
+    const config = { ...this.#place, consistency: pinned, pinned, intMode: this.#intMode }
     return new Database(this.#core, this.name, config)
   }
 
@@ -321,8 +342,7 @@ export class Database {
     place: StatementPlace,
     options: CallOptions,
   ): Promise<ResultSet<TRow>> {
-    const work = (): Promise<ResultSet<TRow>> => this.#runOne(statement, place, options)
-    return traced(this.#tracing, this.name, work)
+    return traced(this.#tracing, this.name, () => this.#runOne<TRow>(statement, place, options))
   }
 
   async #runOne<TRow>(
@@ -337,38 +357,18 @@ export class Database {
       const [result] = await this.#reads.isolated<TRow>([statement], place, reading)
       return result as ResultSet<TRow>
     }
-    const unit = { statements: [statement] }
-    const { place: written, statements } = await this.#write(unit, place, options)
-    const [result] = statements
-    if (result === undefined) throw new ColmenaError('ERR_FAILED', 'a statement without an answer')
-    return createResultSet<TRow>(result, written, this.#integers(options))
-  }
-
-  async #writeAll<TRow>(unit: Unit, options: CallOptions): Promise<ResultSet<TRow>[]> {
-    const place = { index: 0, count: unit.statements.length }
-    const { place: written, statements } = await this.#write(unit, place, options)
-    return statements.map((result) =>
-      createResultSet<TRow>(result, written, this.#integers(options)),
-    )
-  }
-
-  /** As one unit: all or nothing. */
-  #write(unit: Unit, place: StatementPlace, { signal, fence }: CallOptions): Promise<Written> {
-    refuseNested(this.#core, this.name)
-    return this.#core.writes.submit({
-      database: this.name,
-      doubleQuotedStrings: this.#doubleQuotedStrings,
-      fence: fence?.token,
-      unit,
-      place,
-      signal,
-    })
+    return this.#writes.one<TRow>(statement, place, this.#writing(options))
   }
 
   #reading(options: CallOptions): ReadOptions {
     const { after, maxStalenessMs, signal } = options
     const intMode = this.#integers(options)
     return { level: this.#level(options), after, maxStalenessMs, signal, intMode }
+  }
+
+  #writing(options: CallOptions): WriteOptions {
+    const { signal, fence } = options
+    return { signal, fence, intMode: this.#integers(options) }
   }
 
   /** Every call begins here: nothing is done for a caller that can't have an answer. */
@@ -381,7 +381,7 @@ export class Database {
     if (this.#isClosed) {
       throw new ColmenaError('ERR_CLOSED', `this handle of database '${this.name}' is closed`)
     }
-    return this.#core.readers.database(this.name, this.#doubleQuotedStrings)
+    return this.#core.readers.database(this.name, this.#place.doubleQuotedStrings)
   }
 
   #integers({ exactNumbers }: CallOptions): IntMode {

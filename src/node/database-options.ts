@@ -1,9 +1,9 @@
 import { ColmenaError } from '../base/errors.ts'
 import { isDatabaseName, SYSTEM } from '../database/database.ts'
 import { type Consistency, checkConsistency } from './consistency.ts'
-import type { DatabaseConfig } from './database-client.ts'
 import { checkKeys } from './nearest.ts'
 import { INT_MODES, type IntMode } from './result-set.ts'
+import type { AskedSettings } from './write-call.ts'
 
 export interface DatabaseOptions {
   /**
@@ -21,6 +21,13 @@ export interface DatabaseOptions {
    */
   readonly doubleQuotedStrings?: boolean | undefined
   /**
+   * Whether all nodes keep the rows that change, so that `changes()` can be gone on with on any of
+   * them, and after a restart. The write that makes the database decides, as above.
+   *
+   * @defaultValue false for a database that is made
+   */
+  readonly changes?: boolean | undefined
+  /**
    * How integers are read, as libsql's option of the name: 'number', and one beyond 2^53 is
    * ERR_TOO_LARGE; 'bigint'; 'string'; or 'auto', a number where that is exact, else a bigint.
    *
@@ -29,7 +36,16 @@ export interface DatabaseOptions {
   readonly intMode?: IntMode | undefined
 }
 
-const DATABASE_OPTIONS = ['consistency', 'doubleQuotedStrings', 'intMode']
+/** What a handle is made with, checked and complete. */
+export interface DatabaseConfig extends AskedSettings {
+  /** Of reads for which nothing else names a level. */
+  readonly consistency: Consistency
+  /** It wins over any scope; undefined where a scope may say. */
+  readonly pinned?: Consistency | undefined
+  readonly intMode: IntMode
+}
+
+const DATABASE_OPTIONS = ['consistency', 'doubleQuotedStrings', 'changes', 'intMode']
 
 /** @throws ColmenaError ERR_INVALID_OPTION; ERR_INVALID_ARGUMENT for a level that there is not. */
 export function checkDatabaseOptions(
@@ -37,11 +53,12 @@ export function checkDatabaseOptions(
   defaultLevel: Consistency,
 ): DatabaseConfig {
   checkKeys(options, DATABASE_OPTIONS, invalidOption, ' of a database')
-  const { consistency = defaultLevel, doubleQuotedStrings, intMode = 'auto' } = options
-  checkDoubleQuotedStrings(doubleQuotedStrings)
+  const { consistency = defaultLevel, doubleQuotedStrings, changes, intMode = 'auto' } = options
+  checkSetting('doubleQuotedStrings', doubleQuotedStrings)
+  checkSetting('changes', changes)
   checkIntMode(intMode)
   checkConsistency(consistency, 'consistency')
-  return { consistency, doubleQuotedStrings, intMode }
+  return { consistency, doubleQuotedStrings, changes, intMode }
 }
 
 /** @throws ColmenaError ERR_INVALID_ARGUMENT */
@@ -54,9 +71,10 @@ export function checkDatabaseName(name: unknown): void {
   )
 }
 
-function checkDoubleQuotedStrings(value: unknown): void {
+/** @throws ColmenaError ERR_INVALID_OPTION */
+export function checkSetting(name: string, value: unknown): void {
   if (value === undefined || typeof value === 'boolean') return
-  throw invalidOption(`doubleQuotedStrings is ${JSON.stringify(value)}; it can be true or false`)
+  throw invalidOption(`${name} is ${JSON.stringify(value)}; it can be true or false`)
 }
 
 function checkIntMode(value: unknown): void {

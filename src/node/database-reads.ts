@@ -1,10 +1,10 @@
 import type { Statement } from '../command/command.ts'
 import type { AskedDatabase, DatabaseReader as Files } from '../database/database.ts'
-import type { QueryResult } from '../sqlite/sqlite.ts'
-import { readFailure, type StatementPlace } from './failures.ts'
-import { readIsolated } from './isolated-reads.ts'
+import type { QueryResult, StatementDescription } from '../sqlite/sqlite.ts'
+import { ALONE, readFailure, type StatementPlace } from './failures.ts'
+import { copyIsolated, type DatabaseCopy, readIsolated } from './isolated-reads.ts'
 import type { NodeCore } from './node-core.ts'
-import { passRead } from './read-pass.ts'
+import { enterRead, passRead } from './read-pass.ts'
 import type { AskedRead } from './reads.ts'
 import { createResultSet, type IntMode, type ResultSet } from './result-set.ts'
 import { keepStatement } from './statement.ts'
@@ -107,5 +107,21 @@ export class DatabaseReads {
     } catch (error) {
       throw calls.readFailed(error)
     }
+  }
+
+  /** What a statement takes and answers, on the schema that a read of this level sees. */
+  async describe(files: Files, sql: string, options: ReadOptions): Promise<StatementDescription> {
+    await enterRead(this.#core, options)
+    try {
+      return files.describe(sql)
+    } catch (error) {
+      throw readFailure(error, ALONE)
+    }
+  }
+
+  /** All that a read of this level sees, into a file. */
+  async copyTo(path: string, options: ReadOptions): Promise<DatabaseCopy> {
+    await enterRead(this.#core, options)
+    return copyIsolated(this.#core, path, { asked: this.#asked, signal: options.signal })
   }
 }

@@ -33,6 +33,7 @@ export function toEngineConfig(
     requestTimeoutMs: config.requestTimeoutMs,
     transactionIdleMs: config.transactionIdleMs,
     transactionMs: config.transactionMs,
+    maxClockSkewMs: config.maxClockSkewMs,
     logRetainBytes: config.logRetainBytes,
     fingerprint: engineFingerprint(config.extensions),
     segmentBytes: config.logSegmentBytes,

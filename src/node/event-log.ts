@@ -8,11 +8,16 @@ export function logEvent(
   [event]: readonly unknown[],
 ): void {
   switch (name) {
-    case 'applied':
+    case 'progress':
       logger.debug?.('applied', event)
+      break
+    case 'applied':
       break
     case 'warning':
       logger.warn?.((event as NodeEvents['warning'][0]).message, event)
+      break
+    case 'divergence':
+      logger.error?.((event as NodeEvents['divergence'][0]).reason, event)
       break
     case 'slow': {
       const { kind, database, durationMs, sql } = event as NodeEvents['slow'][0]

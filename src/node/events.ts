@@ -1,4 +1,5 @@
-import type { MemberStatus } from '../engine/engine.ts'
+import type { Divergence, MemberStatus } from '../engine/engine.ts'
+import type { AppliedEvent } from './applied-events.ts'
 
 /** A statement that took long. */
 export interface SlowStatement {
@@ -16,14 +17,22 @@ export interface SlowStatement {
 export interface NodeEvents {
   /** The leader or the term changed; `id` is the leader's node id, null while there is none. */
   leader: [event: { readonly id: string | null; readonly term: number }]
+  /** A write was applied on this node; told in the order of the log. */
+  applied: [event: AppliedEvent]
   /** This node applied the log up to `index`; several steps may be told as one. */
-  applied: [event: { readonly index: number }]
+  progress: [event: { readonly index: number }]
   /** Members, their roles or addresses changed. */
   membership: [event: { readonly members: readonly MemberStatus[] }]
   /** Something in the background went wrong and is dealt with; `code` as in `docs/errors.md`. */
   warning: [event: { readonly code: string; readonly message: string }]
   /** A statement took SQLite longer than `slowMs`; a write on each node that applies it. */
   slow: [event: SlowStatement]
+  /**
+   * Members whose databases are not what the majority of voters has: each takes those of the leader
+   * by itself, and serves nothing until then. Without names, voters differ without a majority:
+   * writes stop, and `reinstall()` on one of them decides.
+   */
+  divergence: [event: Divergence]
   /** The end: by `close()`, or because a part of this node failed. */
   closed: [event: { readonly reason: 'requested' | 'failed'; readonly cause?: unknown }]
 }

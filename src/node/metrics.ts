@@ -52,6 +52,16 @@ export interface NodeMetrics {
     readonly sentBytes: number
     readonly receivedBytes: number
   }
+  readonly divergence: {
+    /** Whether this node's databases are known to differ: it serves nothing then. */
+    readonly isDivergent: boolean
+    /** Whether voters differ without a majority: nothing is written then. */
+    readonly isUndecided: boolean
+    /** Members that were found to differ, this one among them. */
+    readonly found: number
+    /** How often this node took another's databases in place of its own. */
+    readonly reinstalls: number
+  }
   readonly transport: {
     readonly connectedPeers: number
     readonly sentBytes: number
@@ -108,6 +118,7 @@ export function createMetrics(
       isHalted: core.haltedReason !== null,
     },
     snapshots: { sent: status.snapshotsSent, received: status.snapshotsReceived, ...snapshots },
+    divergence: divergenceMetrics(status),
     transport: {
       connectedPeers: peers.filter(({ isConnected }) => isConnected).length,
       sentBytes: traffic.sentBytes,
@@ -150,6 +161,11 @@ function raftMetrics(core: NodeCore, engine: EngineMetrics): NodeMetrics['raft']
     forwards,
     lastLeaderContactMs,
   }
+}
+
+function divergenceMetrics({ divergence }: EngineStatus): NodeMetrics['divergence'] {
+  const { reason, undecided, found, reinstalls } = divergence
+  return { isDivergent: reason !== null, isUndecided: undecided !== null, found, reinstalls }
 }
 
 function formatMetrics({ peers, traffic, status }: EngineMetrics): NodeMetrics['formats'] {

@@ -1,6 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Statement, Unit } from '../command/command.ts'
-import { setsForeignKeys } from '../sqlite/sqlite.ts'
+import { foreignKeysSetting } from '../sqlite/sqlite.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { type BatchStatement, toStatements } from './statement.ts'
 
@@ -35,7 +35,7 @@ export function toMigration(
   }
   const converted = toStatements(statements, 'migrate', options.exactNumbers)
   const asked = converted.map((statement) =>
-    setsForeignKeys(statement.sql) ? ASK_FOREIGN_KEYS : statement,
+    foreignKeysSetting(statement.sql) === null ? statement : ASK_FOREIGN_KEYS,
   )
   const foreignKeysUnchecked = !foreignKeyCheck
   return { options, unit: { statements: asked, foreignKeysOff: true, foreignKeysUnchecked } }

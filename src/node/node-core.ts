@@ -24,6 +24,7 @@ import {
   optionalError,
   threadFailure,
 } from './failures.ts'
+import { Hooks } from './hooks.ts'
 import { LeaderWatch } from './leader-watch.ts'
 import { Outgoing } from './outgoing.ts'
 import { settlesWithin } from './patience.ts'
@@ -31,6 +32,7 @@ import { ReaderProcesses } from './reader-processes.ts'
 import { Reads } from './reads.ts'
 import { Requests } from './requests.ts'
 import { SlowStatements } from './slow-statements.ts'
+import { hearStorage } from './storage-messages.ts'
 import { StorageQueries } from './storage-queries.ts'
 import { ThreadPair } from './thread-pair.ts'
 import type { StartThread } from './threads.ts'
@@ -68,6 +70,7 @@ export class NodeCore {
   readonly slow: SlowStatements
   /** All that leaves this node for the log. */
   readonly outgoing: Outgoing
+  readonly hooks: Hooks
   readonly #options: NodeCoreOptions
   readonly #threads: ThreadPair
   readonly #deadlines: Deadlines
@@ -79,6 +82,7 @@ export class NodeCore {
   #failure: unknown
   #ending: Promise<void> | undefined
   #haltedReason: string | null = null
+  #undecidedReason: string | null = null
   /** The port that is really bound; 0 without network. */
   port = 0
 
@@ -111,7 +115,7 @@ export class NodeCore {
       electionTimeoutMs,
       nowMs: processNowMs,
       wallMs: () => Date.now(),
-      haltedReason: () => this.#haltedReason,
+      haltedReason: () => this.haltedReason,
       ask: (id, level) => this.#threads.postEngine({ kind: 'read', id, level }),
     })
     this.outgoing = new Outgoing({
@@ -126,12 +130,21 @@ export class NodeCore {
         const asked = { level: 'strong', after: undefined, maxStalenessMs: undefined } as const
         return this.reads.enter({ ...asked, signal }).gate
       },
-      haltedReason: () => this.#haltedReason,
+      haltedReason: () => this.haltedReason,
       nowMs: processNowMs,
       checkOpen: () => this.checkOpen(),
     })
     const source = { directory: join(options.dataDir.path, 'db'), extensions: config.extensions }
     this.processes = new ReaderProcesses(source, this.shared, this.#deadlines)
+    this.hooks = new Hooks({
+      ask: (asked) =>
+        this.#requests.ask({
+          what: 'listening',
+          post: (id) => this.#threads.postStorage({ kind: 'listen', id, asked }),
+        }),
+      taken: () => this.#threads.postStorage({ kind: 'hooksTaken' }),
+      emit: options.emit,
+    })
     this.slow = new SlowStatements(config.slowMs, (statement) => options.emit('slow', statement))
   }
 
@@ -159,9 +172,9 @@ export class NodeCore {
     return this.#state === 'open'
   }
 
-  /** Why apply stands still on this machine, null if it does not. */
+  /** Why nothing is applied on this machine, or written anywhere; null if it is. */
   get haltedReason(): string | null {
-    return this.#haltedReason
+    return this.#haltedReason ?? this.#undecidedReason
   }
 
   /** Whether this node leads, as far as it can know without asking anyone. */
@@ -185,7 +198,8 @@ export class NodeCore {
     signal?.addEventListener('abort', abort, { once: true })
     try {
       checkNotAborted(signal)
-      this.#startEngine()
+      const { config, dataDir, origin } = this.#options
+      this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
       await this.#opened.promise
     } catch (error) {
       this.#failure ??= error
@@ -221,11 +235,6 @@ export class NodeCore {
     return this.#ending ?? Promise.resolve()
   }
 
-  #startEngine(): void {
-    const { config, dataDir, origin } = this.#options
-    this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
-  }
-
   #fromEngine(message: EngineToUser): void {
     const { emit } = this.#options
     switch (message.kind) {
@@ -251,6 +260,12 @@ export class NodeCore {
       case 'warning':
         emit('warning', { code: message.code, message: message.message })
         break
+      case 'divergence':
+        emit('divergence', message.divergence)
+        break
+      case 'undecided':
+        this.#undecidedReason = message.reason
+        break
       case 'fatal':
         this.#fail(errorFromMessage(message.error))
         break
@@ -275,6 +290,7 @@ export class NodeCore {
           generation: message.generation,
           genesis: message.genesis,
           slowMs: this.config.slowMs,
+          changesBytesMax: this.config.changesBytesMax,
           memberId: dataDir.identity.memberId,
           ownOrigin: origin,
           shared: this.shared.buffer,
@@ -299,33 +315,15 @@ export class NodeCore {
   }
 
   #fromStorage(message: StorageToUser): void {
-    switch (message.kind) {
-      case 'results':
-      case 'drops':
-      case 'endedLeases':
-        this.outgoing.heard(message)
-        break
-      case 'applied':
-        this.reads.applied(message.index)
-        this.#options.emit('applied', { index: message.index })
-        break
-      case 'halted':
-        this.#haltedReason = message.reason
-        break
-      case 'slow':
-        for (const write of message.writes) this.slow.took({ kind: 'write', ...write })
-        break
-      case 'warning':
-        this.#options.emit('warning', { code: message.code, message: message.message })
-        break
-      case 'installed':
-        this.outgoing.jumpedOver(message.sequences)
-        this.reads.applied(message.index)
-        break
-      case 'status':
-        this.#requests.answered(message.id, message.status, null)
-        break
-    }
+    const { reads, hooks, slow, outgoing } = this
+    hearStorage(message, {
+      ...{ reads, hooks, slow, outgoing },
+      requests: this.#requests,
+      emit: this.#options.emit,
+      halted: (reason) => {
+        this.#haltedReason = reason
+      },
+    })
   }
 
   /** False, and the node fails, where the identity can't be kept. */
@@ -370,7 +368,11 @@ export class NodeCore {
     this.#state = state
     this.#settleAll()
     this.#threads.terminate()
-    const exited = this.#threads.exited().then(() => this.#release())
+    const exited = this.#threads.exited().then(() => {
+      // No thread is left that could write.
+      this.shared.publishEngineClosed()
+      this.#options.dataDir.close()
+    })
     await settlesWithin(exited, TERMINATE_MS_MAX)
     // A statement that runs can't be stopped; the lock is held until it has ended, the process
     // need not be.
@@ -386,14 +388,9 @@ export class NodeCore {
     this.reads.failAll(error)
     this.#requests.failAll(closedError(this.#failure, 'unknown'))
     this.leaders.failAll(error)
+    this.hooks.failAll(error)
     this.#deadlines.close()
     this.#readers?.close()
     void this.processes.close(error)
-  }
-
-  /** No thread is left that could write. */
-  #release(): void {
-    this.shared.publishEngineClosed()
-    this.#options.dataDir.close()
   }
 }

@@ -7,6 +7,9 @@
 export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
 export type {
+  ClockStatus,
+  Divergence,
+  DivergenceStatus,
   FormatStatus,
   MemberStatus,
   SlowApply,
@@ -14,9 +17,17 @@ export type {
   TermStatus,
 } from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
+export type { AppliedEvent, AppliedStatement } from './applied-events.ts'
 export type { BatchMode, BatchOptions } from './batch-options.ts'
 export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
 export type { CallOptions } from './call-options.ts'
+export type {
+  Change,
+  Changes,
+  ChangesOptions,
+  RowChangeEvent,
+  SchemaChangeEvent,
+} from './changes.ts'
 export type { ColmenaNode, SignalOptions } from './colmena-node.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
 export type { Database, TransactionCallOptions } from './database-client.ts'
@@ -60,4 +71,6 @@ export {
 } from './threads.ts'
 export type { Transaction } from './transaction.ts'
 export type { TransactionMode } from './transaction-reads.ts'
+export type { VerifyAnswer, VerifyOptions } from './verification.ts'
+export type { Watch } from './watch.ts'
 export type { WriteTiming } from './write-call.ts'

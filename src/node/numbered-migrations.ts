@@ -5,6 +5,7 @@ import { encodeJson } from '../base/json-values.ts'
 import type { MigrationStamp, Statement, StatementArgs, Unit } from '../command/command.ts'
 import { migrationConflict } from '../database/database.ts'
 import { splitStatements } from '../sqlite/sqlite.ts'
+import { checkSetting } from './database-options.ts'
 import { checkNotAborted } from './failures.ts'
 import { toMigration } from './migration.ts'
 import { checkKeys } from './nearest.ts'
@@ -30,6 +31,8 @@ export interface MigrationsOptions {
    * @defaultValue 'main'
    */
   readonly database?: string | undefined
+  /** Whether all nodes keep the rows that change in it, as the option of `node.database`. */
+  readonly changes?: boolean | undefined
   /**
    * How long to try, all migrations together: for a leader, and until those that take long are
    * applied here.
@@ -52,6 +55,7 @@ export interface MigrationDone {
 
 interface CheckedOptions {
   readonly database: string
+  readonly changes: boolean | undefined
   readonly timeoutMs: number
   readonly signal: AbortSignal | undefined
 }
@@ -61,7 +65,7 @@ interface PreparedMigration {
   readonly unit: Unit
 }
 
-const KEYS = ['database', 'timeoutMs', 'signal']
+const KEYS = ['database', 'changes', 'timeoutMs', 'signal']
 const MIGRATION_KEYS = ['version', 'name', 'up']
 const TIMEOUT_MS = 60_000
 const TIMEOUT_MS_MAX = 0x7fff_ffff
@@ -79,7 +83,7 @@ export async function runMigrations(
   options: CheckedOptions,
 ): Promise<readonly MigrationDone[]> {
   core.checkOpen()
-  const { database, timeoutMs, signal } = options
+  const { database, changes, timeoutMs, signal } = options
   const prepared = prepareAll(migrations)
   refuseNested(core, database)
   const timeout = AbortSignal.timeout(timeoutMs)
@@ -87,7 +91,7 @@ export async function runMigrations(
   const done: MigrationDone[] = []
   for (const migration of prepared) {
     try {
-      done.push(await ensureRun(core, database, migration, either))
+      done.push(await ensureRun(core, { database, changes }, migration, either))
     } catch (error) {
       const isLate = timeout.aborted && signal?.aborted !== true
       throw ofMigration(migration.stamp, isLate ? lateError(error, timeoutMs) : error)
@@ -98,7 +102,7 @@ export async function runMigrations(
 
 async function ensureRun(
   core: NodeCore,
-  database: string,
+  asked: Pick<CheckedOptions, 'database' | 'changes'>,
   { stamp, unit }: PreparedMigration,
   signal: AbortSignal,
 ): Promise<MigrationDone> {
@@ -106,7 +110,7 @@ async function ensureRun(
   for (;;) {
     checkNotAborted(signal)
     // What this node has seen it run stays so: the others need not be asked.
-    const known = core.readers.database(database).migration(stamp.version)
+    const known = core.readers.database(asked.database).migration(stamp.version)
     if (known !== null) {
       const conflict = migrationConflict(known, stamp)
       if (conflict !== null) throw new ColmenaError('ERR_MIGRATION_CONFLICT', conflict)
@@ -114,7 +118,7 @@ async function ensureRun(
       return { version, name, index, ranAt: new Date(runMs) }
     }
     try {
-      await core.writes.submit({ database, unit, place, signal })
+      await core.writes.submit({ ...asked, unit, place, signal })
     } catch (error) {
       if (!mayTryAgain(error) || signal.aborted) throw error
       await setTimeout(TRY_AGAIN_MS)
@@ -210,7 +214,7 @@ export function checkMigrationsOptions(options: MigrationsOptions): CheckedOptio
     throw invalid("the options of migrate are an object, such as { database: 'main' }")
   }
   checkKeys(options, KEYS, invalid, ' of migrate')
-  const { database = 'main', timeoutMs = TIMEOUT_MS, signal } = options
+  const { database = 'main', changes, timeoutMs = TIMEOUT_MS, signal } = options
   if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > TIMEOUT_MS_MAX) {
     throw invalid(
       `timeoutMs is ${String(timeoutMs)}; it is a whole number from 1 to ${TIMEOUT_MS_MAX}`,
@@ -219,7 +223,8 @@ export function checkMigrationsOptions(options: MigrationsOptions): CheckedOptio
   if (signal !== undefined && !(signal instanceof AbortSignal)) {
     throw invalid('signal must be an AbortSignal')
   }
-  return { database, timeoutMs, signal }
+  checkSetting('changes', changes)
+  return { database, changes, timeoutMs, signal }
 }
 
 function invalid(message: string): ColmenaError {

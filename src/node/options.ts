@@ -115,11 +115,26 @@ export interface OpenOptions {
    */
   readonly transactionMs?: number | undefined
   /**
+   * How far this node's clock may be from the median of the voters' before it says so and leaves
+   * leading to others, in milliseconds: the leader's clock gives writes their time. Where voters
+   * have no majority that agrees on a time, nobody is off.
+   *
+   * @defaultValue 5000
+   */
+  readonly maxClockSkewMs?: number | undefined
+  /**
    * A statement that SQLite takes longer for is told by the `slow` event, in milliseconds.
    *
    * @defaultValue 1000
    */
   readonly slowMs?: number | undefined
+  /**
+   * Bytes of changed rows that each database keeps on this node for `db.changes()`, if it was made
+   * with `changes: true` or somebody listens. Older ones go first.
+   *
+   * @defaultValue 67108864
+   */
+  readonly changesBytesMax?: number | undefined
   /**
    * How long a first `open` with `join` tries to get in, in milliseconds.
    *
@@ -194,7 +209,9 @@ export const OPTION_DEFAULTS: Required<{
   statementTimeoutMs: 10_000,
   transactionIdleMs: 5_000,
   transactionMs: 8_000,
+  maxClockSkewMs: 5_000,
   slowMs: 1_000,
+  changesBytesMax: 67_108_864,
   joinTimeoutMs: 60_000,
   logRetainBytes: 67_108_864,
   logSegmentBytes: 16_777_216,

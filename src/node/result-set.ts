@@ -55,6 +55,8 @@ export interface Replicated {
 /** What a result tells of where it comes from: a write's place in the log, or a read's level. */
 export type ResultOrigin =
   | WrittenPlace
+  /** Of a write whose time nobody took. */
+  | { readonly index: number; readonly term: number; readonly timing: undefined }
   /** The level is undefined for a write that is only tried. */
   | { readonly index: number; readonly level: Consistency | undefined }
 
@@ -117,7 +119,11 @@ export function createResultSet<TRow>(
   }
 }
 
-function toRow(columns: readonly string[], values: readonly SqlValue[], intMode: IntMode): Row {
+export function toRow(
+  columns: readonly string[],
+  values: readonly SqlValue[],
+  intMode: IntMode,
+): Row {
   const row = {} as Row
   Object.defineProperty(row, 'length', { value: values.length })
   for (let i = 0; i < values.length; i += 1) {

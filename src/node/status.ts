@@ -1,6 +1,8 @@
 import { processNowMs } from '../base/process-clock.ts'
-import type { DatabaseStatus } from '../database/database.ts'
+import type { StorageStatus } from '../database/database.ts'
 import type {
+  ClockStatus,
+  DivergenceStatus,
   EngineStatus,
   FormatStatus,
   SlowApply,
@@ -78,6 +80,14 @@ export interface NodeStatus {
   /** `mixed` while members run engines that may compute differently. */
   readonly engineMix: 'uniform' | 'mixed'
   readonly format: FormatStatus
+  readonly divergence: DivergenceStatus
+  readonly clock: ClockStatus & {
+    /**
+     * How many milliseconds the time of the latest write is ahead of this node's clock; null before
+     * there was one. Usually it is negative, as time stands still between writes.
+     */
+    readonly frozenAheadMs: number | null
+  }
   readonly nodejsVersion: string
   readonly sqliteVersion: string
 }
@@ -86,7 +96,7 @@ export function createStatus(
   core: NodeCore,
   address: string,
   engine: EngineStatus,
-  databases: readonly DatabaseStatus[],
+  { databases, clockMs }: StorageStatus,
 ): NodeStatus {
   const { nodeId, memberId, clusterId } = core.identity
   const { role, isLearner, term, leader, lastIndex, commitIndex, compactedIndex } = engine
@@ -132,6 +142,8 @@ export function createStatus(
     terms: engine.terms,
     engineMix: engine.engineMix,
     format: engine.format,
+    divergence: engine.divergence,
+    clock: { ...engine.clock, frozenAheadMs: clockMs === 0 ? null : clockMs - Date.now() },
     nodejsVersion: process.versions.node,
     sqliteVersion: process.versions['sqlite'] ?? 'unknown',
   }

@@ -44,5 +44,5 @@ export class StorageQueries {
 /** A node that is stuck from its start on must still be able to say so. */
 function nothingSaid(error: unknown): StorageStatus {
   if (!isColmenaError(error) || error.code !== 'ERR_TIMEOUT') throw error
-  return { databases: [], apply: emptyApplyMetrics() }
+  return { databases: [], clockMs: 0, apply: emptyApplyMetrics() }
 }

@@ -36,6 +36,7 @@ export interface TransactionPlace {
   readonly core: NodeCore
   readonly database: string
   readonly doubleQuotedStrings: boolean | undefined
+  readonly changes: boolean | undefined
   /** This node's files, for what only reads. */
   readonly files: () => Files
 }

@@ -159,14 +159,14 @@ export class Transaction {
       this.#end(undefined)
       return
     }
-    const { core, doubleQuotedStrings } = this.#place
+    const { core, doubleQuotedStrings, changes } = this.#place
     const { environment, base } = trial
     const statements = this.#recorded
     try {
       const { index } = await core.transactions.commit(
         {
           ...this.#name,
-          doubleQuotedStrings,
+          asked: { doubleQuotedStrings, changes },
           environment,
           statements,
           trial: { base, outcomes: this.#outcomes },
@@ -335,7 +335,7 @@ export class Transaction {
 
 /** A new leader is waited for; a database that there is not yet is made first. */
 async function beginTrial(
-  { core, database, doubleQuotedStrings }: TransactionPlace,
+  { core, database, doubleQuotedStrings, changes }: TransactionPlace,
   name: TransactionName,
   statements: readonly Statement[],
   base: number | null,
@@ -351,7 +351,8 @@ async function beginTrial(
       if (error.code === 'ERR_NOT_FOUND' && base === null) {
         const unit = { statements: [] }
         const place = { index: 0, count: 0 }
-        await core.writes.submit({ database, doubleQuotedStrings, unit, place, signal })
+        const asked = { doubleQuotedStrings, changes }
+        await core.writes.submit({ database, ...asked, unit, place, signal })
       } else if (error.code === 'ERR_NO_LEADER' && performance.now() < untilMs) {
         // The next try notices the signal.
         await setTimeout(LOOK_AGAIN_MS)

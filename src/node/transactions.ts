@@ -16,7 +16,7 @@ import type { CallCounts } from './call-counts.ts'
 import type { Deadlines } from './deadlines.ts'
 import { errorFromMessage, errorFromUnit } from './failures.ts'
 import { Requests } from './requests.ts'
-import type { WrittenPlace } from './write-call.ts'
+import type { AskedSettings, WrittenPlace } from './write-call.ts'
 import { lostResult } from './writes.ts'
 
 export interface TransactionsOptions {
@@ -38,7 +38,8 @@ export interface TransactionName {
 
 /** What a trial came to, for apply to do again. */
 export interface TriedTransaction extends TransactionName {
-  readonly doubleQuotedStrings: boolean | undefined
+  /** What it asks of its database. */
+  readonly asked: AskedSettings
   readonly environment: Environment
   readonly statements: readonly Statement[]
   readonly trial: Trial
@@ -180,13 +181,13 @@ export class Transactions {
   }
 
   #encode(tried: TriedTransaction): Uint8Array {
-    const { database, number, doubleQuotedStrings, environment, statements, trial, fence } = tried
+    const { database, number, asked, environment, statements, trial, fence } = tried
     const encoder = new WriteEncoder()
     encoder.add({ statements })
     const { origin, rejectsNonDeterminism } = this.#options
     const sequence = number
     const bytes = encoder.finish(
-      { origin, database, sequence, doubleQuotedStrings, rejectsNonDeterminism },
+      { origin, database, sequence, ...asked, rejectsNonDeterminism },
       { trial, fence },
     )
     patchEnvironment(bytes, environment)

@@ -32,11 +32,17 @@ export interface AppliedEntry {
   readonly appliedMs: number
 }
 
+/** What a database must be made with, undefined for whatever it is. */
+export interface AskedSettings {
+  readonly doubleQuotedStrings: boolean | undefined
+  readonly changes: boolean | undefined
+}
+
 /** What a call wants written, and who is told. */
 export interface WriteCallOptions {
   readonly unit: Unit
   /** What it asks of its database, undefined for nothing. */
-  readonly doubleQuotedStrings: boolean | undefined
+  readonly asked: AskedSettings
   /** The token of a lease without which it may not apply. */
   readonly fence: number | undefined
   readonly sizeBytes: number
@@ -52,7 +58,7 @@ export interface WriteCallOptions {
 /** A caller's unit on its way through the log: settled once, by whoever comes first. */
 export class WriteCall extends Waiting {
   readonly unit: Unit
-  readonly doubleQuotedStrings: boolean | undefined
+  readonly asked: AskedSettings
   readonly fence: number | undefined
   readonly sizeBytes: number
   readonly #options: WriteCallOptions
@@ -63,7 +69,7 @@ export class WriteCall extends Waiting {
   constructor(options: WriteCallOptions) {
     super()
     this.unit = options.unit
-    this.doubleQuotedStrings = options.doubleQuotedStrings
+    this.asked = options.asked
     this.fence = options.fence
     this.sizeBytes = options.sizeBytes
     this.#options = options

@@ -75,6 +75,7 @@ export interface WriteRequest {
   readonly database: string
   /** What the call asks of its database, undefined for nothing. */
   readonly doubleQuotedStrings?: boolean | undefined
+  readonly changes?: boolean | undefined
   /** The token of a lease without which it may not apply. */
   readonly fence?: number | undefined
   readonly unit: Unit
@@ -200,7 +201,7 @@ export class Writes {
   }
 
   #take(
-    { database, doubleQuotedStrings, fence, unit, place, signal }: WriteRequest,
+    { database, doubleQuotedStrings, changes, fence, unit, place, signal }: WriteRequest,
     sizeBytes: number,
     resolve: (written: Written) => void,
     reject: (error: ColmenaError) => void,
@@ -209,7 +210,7 @@ export class Writes {
     let abort: (() => void) | null = null
     const call = new WriteCall({
       unit: { ...unit, statements: unit.statements.map(keepStatement) },
-      doubleQuotedStrings,
+      asked: { doubleQuotedStrings, changes },
       fence,
       sizeBytes,
       place,
@@ -293,11 +294,10 @@ export class Writes {
     lane.inflight.set(sequence, { calls, outcome: null })
     const { origin, rejectsNonDeterminism, post } = this.#options
     const { database } = lane
-    const { doubleQuotedStrings, fence } = calls[0] as WriteCall
+    const { asked, fence } = calls[0] as WriteCall
     // What the cluster keeps for itself is no SQL of a user's.
     const kind = database === SYSTEM ? 'leases' : 'write'
-    const settings = { doubleQuotedStrings, rejectsNonDeterminism }
-    const header = { kind, origin, database, sequence, ...settings } as const
+    const header = { kind, origin, database, sequence, ...asked, rejectsNonDeterminism } as const
     post(database, sequence, encoder.finish(header, { fence }))
   }
 
@@ -350,8 +350,10 @@ export class Writes {
 }
 
 /** What a command asks and needs holds for all its units. */
-function sharesCommand(first: WriteCall, call: WriteCall): boolean {
-  return first.doubleQuotedStrings === call.doubleQuotedStrings && first.fence === call.fence
+function sharesCommand({ asked, fence }: WriteCall, call: WriteCall): boolean {
+  const { doubleQuotedStrings, changes } = call.asked
+  if (asked.doubleQuotedStrings !== doubleQuotedStrings || asked.changes !== changes) return false
+  return fence === call.fence
 }
 
 export function lostResult(): ColmenaError {

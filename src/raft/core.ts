@@ -36,6 +36,8 @@ export class Core {
   electionElapsed = 0
   heartbeatElapsed = 0
   randomizedElectionTicks = 0
+  /** How many times the drawn timeout this node waits before it campaigns. */
+  patience = 1
 
   /** May leave at once. */
   messages: Message[] = []

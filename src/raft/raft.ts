@@ -239,6 +239,18 @@ export class Raft {
     member.recentActive = true
   }
 
+  /**
+   * How many times the drawn timeout this node waits before it campaigns: more than 1 where others
+   * should lead. It keeps nobody else from being elected, and campaigns in the end.
+   */
+  get patience(): number {
+    return this.#core.patience
+  }
+
+  set patience(times: number) {
+    this.#core.patience = times
+  }
+
   /** Replaces the drawn election timeout until the next one is drawn; for scripted scenarios. */
   overrideElectionTicks(ticks: number): void {
     this.#core.randomizedElectionTicks = ticks

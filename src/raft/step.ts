@@ -40,7 +40,10 @@ export function tick(core: Core): void {
   core.electionElapsed++
   if (core.role === 'leader') {
     tickLeader(core)
-  } else if (core.isPromotable() && core.electionElapsed >= core.randomizedElectionTicks) {
+  } else if (
+    core.isPromotable() &&
+    core.electionElapsed >= core.randomizedElectionTicks * core.patience
+  ) {
     // As soon as the promise has ended, and not a whole time-out later.
     if (keepsVote(core)) return
     core.electionElapsed = 0

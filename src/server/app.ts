@@ -24,6 +24,9 @@ export interface AppConfig extends HandlerConfig {
   readonly nodeId: string
 }
 
+/** What clients make of `/db/<database>`: their own paths take the place of its last part. */
+const WITHOUT_SLASH = /^\/db\/v[23](\/|$)/
+
 /** Answers a request, always: what fails is an answer too. */
 export type Fetch = (request: Request, surroundings: Surroundings) => Promise<Response>
 
@@ -34,11 +37,12 @@ export function createFetch(routes: readonly Route[], config: AppConfig): Fetch 
     getPath: (request) => getPath(request).slice(basePath.length),
   })
   app.onError((error) => toFailureResponse(error, logger))
-  app.notFound((context) => {
-    const { method, url } = context.req
-    throw notFound(
-      `there is no ${method} ${new URL(url).pathname}; docs/server.md lists the routes`,
-    )
+  app.notFound(({ req }) => {
+    const { pathname } = new URL(req.url)
+    const what = WITHOUT_SLASH.test(req.path)
+      ? 'the address of a database ends in a slash: /db/<database>/'
+      : 'docs/server.md lists the routes'
+    throw notFound(`there is no ${req.method} ${pathname}; ${what}`)
   })
   for (const route of routes) {
     app.on(route.method, route.path, (context) => answer(route, context, config))

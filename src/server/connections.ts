@@ -4,12 +4,16 @@ import type { Duplex } from 'node:stream'
 import { ColmenaError } from '../index.ts'
 import { toFailureBody } from './failures.ts'
 
+type Refusal = readonly [status: string, message: string]
+
+const TOO_SLOW: Refusal = [
+  '408 Request Timeout',
+  'the request was sent too slowly (headersTimeoutMs, requestTimeoutMs, idleTimeoutMs)',
+]
+
 /** What a client sent that is no request, by Node's code for it; all else is 400. */
-const REFUSALS: Readonly<Record<string, readonly [status: string, message: string]>> = {
-  ERR_HTTP_REQUEST_TIMEOUT: [
-    '408 Request Timeout',
-    'the request was sent too slowly (headersTimeoutMs, requestTimeoutMs, idleTimeoutMs)',
-  ],
+const REFUSALS: Readonly<Record<string, Refusal>> = {
+  ERR_HTTP_REQUEST_TIMEOUT: TOO_SLOW,
   HPE_HEADER_OVERFLOW: [
     '431 Request Header Fields Too Large',
     'the head of the request is too large',
@@ -29,7 +33,9 @@ export class Connections {
     // Raw sockets, so that those which never get through TLS are ended too.
     server.on('connection', (socket: Socket) => this.#add(socket))
     server.on('secureConnection', (socket: Socket) => this.#add(socket))
-    server.on('clientError', (error: Error, socket: Socket) => this.#refuse(codeOf(error), socket))
+    server.on('clientError', (error: Error, socket: Socket) =>
+      this.#refuse(refusalOf(error), socket),
+    )
     server.on('timeout', (socket: Socket) => this.#rested(socket))
     // Node.js by itself says nothing to the first, and not why to the second.
     server.on('connect', (_request, socket) =>
@@ -71,24 +77,24 @@ export class Connections {
   #rested(socket: Socket): void {
     const answer = this.#answers.get(socket)
     const isAmidRequest = answer?.headersSent === false && !answer.req.complete
-    if (isAmidRequest) this.#refuse('ERR_HTTP_REQUEST_TIMEOUT', socket)
+    if (isAmidRequest) this.#refuse(TOO_SLOW, socket)
     else socket.destroy()
   }
 
-  #refuse(code: string, socket: Socket): void {
+  #refuse([status, message]: Refusal, socket: Socket): void {
     const answer = this.#answers.get(socket)
     const isAmidAnswer = answer?.headersSent === true && !answer.writableFinished
     if (!socket.writable || isAmidAnswer) {
       socket.destroy()
       return
     }
-    const [status, message] = REFUSALS[code] ?? ['400 Bad Request', 'this is no HTTP request']
     endWith(socket, status, message)
   }
 }
 
-function codeOf(error: Error): string {
-  return (error as { readonly code?: string }).code ?? ''
+function refusalOf(error: Error): Refusal {
+  const { code = '' } = error as { readonly code?: string }
+  return REFUSALS[code] ?? ['400 Bad Request', 'this is no HTTP request']
 }
 
 /** For what never becomes a request that the handler sees. */

@@ -8,7 +8,7 @@ export interface EventLimits {
 }
 
 /** What is passed on as it happens; how far the node is comes with its status. */
-const PASSED_ON = ['leader', 'membership', 'slow', 'warning'] as const
+const PASSED_ON = ['leader', 'membership', 'slow', 'warning', 'divergence'] as const
 const STATUS_MS = 1_000
 const HEARTBEAT = Buffer.from(':\n\n')
 

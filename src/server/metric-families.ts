@@ -32,6 +32,7 @@ export function familiesOf(metrics: NodeMetrics): Family[] {
   return [
     ...raftFamilies(metrics),
     ...logFamilies(metrics),
+    ...divergenceFamilies(metrics),
     ...callFamilies(metrics),
     ...transportFamilies(metrics),
     ...databaseFamilies(metrics),
@@ -58,6 +59,20 @@ function raftFamilies({ raft, apply }: NodeMetrics): Family[] {
     counter('raft_leader_changes_total', 'Leaders that became known', raft.leaderChanges),
     counter('raft_proposals_total', 'Commands taken into the log as leader', raft.proposals),
     counter('rpc_forwards_total', 'Commands sent on to the leader', raft.forwards),
+  ]
+}
+
+function divergenceFamilies({ divergence }: NodeMetrics): Family[] {
+  const { isDivergent, isUndecided, found, reinstalls } = divergence
+  return [
+    gauge('is_divergent', "Whether this node's databases are known to differ", Number(isDivergent)),
+    gauge('is_undecided', 'Whether voters differ without a majority', Number(isUndecided)),
+    counter('divergences_total', 'Members that were found to differ', found),
+    counter(
+      'reinstalls_total',
+      "Databases taken from the leader in place of one's own",
+      reinstalls,
+    ),
   ]
 }
 

@@ -1,6 +1,6 @@
 import type { OwnStatements } from './connection.ts'
 import { StatementFailure } from './failure.ts'
-import { parsePragma } from './pragma.ts'
+import { parsePragma, switchOf } from './pragma.ts'
 import { tokenize } from './token.ts'
 
 const SQLITE_CONSTRAINT_FOREIGNKEY = 787
@@ -36,8 +36,9 @@ export class ForeignKeys {
   }
 }
 
-/** Whether a statement is PRAGMA foreign_keys with a value. */
-export function setsForeignKeys(sql: string): boolean {
+/** What a statement sets PRAGMA foreign_keys to, however it writes on and off; null for others. */
+export function foreignKeysSetting(sql: string): string | null {
   const pragma = parsePragma(tokenize(sql))
-  return pragma?.name === 'foreign_keys' && pragma.value !== undefined
+  if (pragma?.name !== 'foreign_keys' || pragma.value === undefined) return null
+  return switchOf(pragma.value) ?? pragma.value
 }

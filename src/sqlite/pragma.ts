@@ -133,7 +133,7 @@ export function isAskingPragma({ name, value }: PragmaCall): boolean {
 }
 
 /** As SQLite reads a switch; undefined for what it would take for something else. */
-function switchOf(value: string): 'on' | 'off' | undefined {
+export function switchOf(value: string): 'on' | 'off' | undefined {
   if (/^(on|yes|true|1)$/i.test(value)) return 'on'
   return /^(off|no|false|0)$/i.test(value) ? 'off' : undefined
 }

@@ -177,6 +177,19 @@ export class Reader {
     }
   }
 
+  /**
+   * Tables that a read reads, those behind its views too, in lower case; null where a virtual one
+   * is among them, which may show what is in any other.
+   *
+   * @throws StatementFailure
+   */
+  tablesOf(sql: string): readonly string[] | null {
+    this.#dropStale()
+    const { facts, record } = this.#prepareNew(sql)
+    refuseWrite(facts)
+    return facts.touchesVirtualTable ? null : [...record.readTables]
+  }
+
   /** A statement of its own for repeated reads. @throws StatementFailure */
   prepare(sql: string, options: PrepareOptions = {}): PreparedRead {
     const prepared = this.#prepareNew(sql)

@@ -5,6 +5,8 @@
  * it) from this machine's trouble. Leaves to `database/`: transactions of groups, bookkeeping
  * tables, applied indexes, retries and halting.
  */
+export type { RecordedUnit, RowChange, UnitChange } from './changes.ts'
+export type { RowChangeKind } from './changeset.ts'
 export type { ConnectionSettings, RowBudget } from './connection.ts'
 export { checkIntegrity, hashContent } from './content.ts'
 export { exportTo } from './export.ts'
@@ -17,7 +19,7 @@ export {
   isAnswerCode,
   StatementFailure,
 } from './failure.ts'
-export { setsForeignKeys } from './foreign-keys.ts'
+export { foreignKeysSetting } from './foreign-keys.ts'
 export { acquireFileLock, type FileLock } from './lock.ts'
 export * from './reader.ts'
 export {

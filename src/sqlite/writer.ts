@@ -1,7 +1,7 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import { assert } from '../base/assert.ts'
 import type { Environment, SqlValue, StatementArgs, StatementResult } from '../command/command.ts'
-import { ChangeRecorder } from './changes.ts'
+import { ChangeRecorder, type RecordedUnit } from './changes.ts'
 import {
   BoundedCache,
   type ConnectionSettings,
@@ -50,6 +50,7 @@ interface WriterStatement extends GuardedStatement, CountedStatement {
 const STATEMENTS_MAX = 1000
 /** Where the ordinals of statements that only look begin: no unit has as many statements. */
 const LOOKS_FROM = 2 ** 31
+const UNRECORDED = { changesSchema: false }
 const NO_ROWS: readonly (readonly SqlValue[])[] = []
 
 /**
@@ -77,6 +78,8 @@ export class Writer {
   readonly #release: StatementSync
   readonly #rollbackTo: StatementSync
   readonly #counters: Counters
+  /** Told of the tables, in lower case, that a statement wrote to, or of a changed schema. */
+  onTouched: ((tables: readonly string[], isSchemaChanged: boolean) => void) | null = null
   #schema: Schema | undefined
   #schemaVersion = -1
   /** Whether schema or statistics were changed in the open transaction. */
@@ -104,7 +107,7 @@ export class Writer {
       this.#storedTime = new StoredTimeTriggers(this.#db)
       this.#guard = new Guard(db, added)
       this.#exhausted = new ExhaustedTables(this.#own)
-      this.#changes = new ChangeRecorder(this.#db)
+      this.#changes = new ChangeRecorder(this.#db, this.#own, () => this.#currentSchema())
       this.#begin = this.#own.get('BEGIN IMMEDIATE')
       this.#commit = this.#own.get('COMMIT')
       this.#savepoint = this.#own.get('SAVEPOINT _colmena_unit')
@@ -145,6 +148,7 @@ export class Writer {
   /** Ends the transaction, if one is open, and leaves nothing of it in the connection. */
   rollback(): void {
     if (this.inTransaction) this.#own.get('ROLLBACK').run()
+    this.#changes.drop()
     this.#forgetRolledBack()
   }
 
@@ -175,10 +179,9 @@ export class Writer {
     this.#frozen.startUnit(environment, unitOrdinal)
     this.#statementOrdinal = 0
     this.#lookOrdinal = LOOKS_FROM
-    if (this.#changes.isOn) this.#changes.reset()
   }
 
-  /** Whether the rows that statements change are hashed from here on, for {@link changesHash}. */
+  /** Whether units are recorded from here on, for {@link recorded}. */
   recordChanges(isOn: boolean): void {
     if (isOn === this.#changes.isOn) return
     this.#cache.clear()
@@ -187,9 +190,19 @@ export class Writer {
     else this.#changes.stop()
   }
 
-  /** A hash of the rows that the unit's statements changed; null where they are not recorded. */
-  changesHash(): bigint | null {
-    return this.#changes.isOn ? this.#changes.value() : null
+  /** Records the unit that begins here, if changes are recorded; with its rows or their hash. */
+  startRecording(keepsRows: boolean): void {
+    if (this.#changes.isOn) this.#changes.begin(keepsRows)
+  }
+
+  /** What the unit did that succeeded, null where it was not recorded; ends the recording. */
+  recorded(): RecordedUnit | null {
+    return this.#changes.isOn ? this.#changes.end() : null
+  }
+
+  /** The unit failed: nothing of it is recorded. */
+  dropRecording(): void {
+    this.#changes.drop()
   }
 
   /**
@@ -201,9 +214,9 @@ export class Writer {
   run(sql: string, args: StatementArgs): StatementResult {
     const ordinal = this.#statementOrdinal
     this.#statementOrdinal += 1
-    if (!this.#changes.isOn) return this.#run(sql, args, ordinal)
-    const { writtenTables } = this.facts(sql)
-    return this.#changes.record(writtenTables, () => this.#run(sql, args, ordinal))
+    const { changesSchema } = this.#changes.isOpen ? this.facts(sql) : UNRECORDED
+    if (!changesSchema) return this.#run(sql, args, ordinal)
+    return this.#changes.acrossSchema(sql, () => this.#run(sql, args, ordinal))
   }
 
   /**
@@ -225,7 +238,9 @@ export class Writer {
     } catch (error) {
       throw asFailure(error)
     }
-    if (kind === 'rollbackTo') this.#forgetRolledBack()
+    if (kind !== 'rollbackTo') return
+    this.#changes.rolledBack()
+    this.#forgetRolledBack()
   }
 
   /** Facts of a statement against the present schema. @throws StatementFailure */
@@ -358,6 +373,7 @@ export class Writer {
   /** What a write that succeeded leaves to be checked and remembered. */
   #settle(cached: WriterStatement, args: StatementArgs, rowid: bigint): void {
     const { facts, shape } = cached
+    this.onTouched?.(facts.writtenTables, facts.changesSchema)
     if (facts.changesSchema || facts.analyzes) {
       this.#isSchemaTouched = true
       this.#forgetSchema()

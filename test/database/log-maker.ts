@@ -72,6 +72,7 @@ export class LogMaker {
   doubleQuotedStrings: boolean | undefined
   /** The token that the next writes need. */
   fence: number | undefined
+  changes: boolean | undefined
 
   get lastIndex(): number {
     return this.entries.length + 1
@@ -128,9 +129,10 @@ export class LogMaker {
   ): Entry {
     const encoder = new WriteEncoder()
     for (const unit of units) encoder.add(toUnit(unit))
-    const { doubleQuotedStrings, fence } = this
+    const { doubleQuotedStrings, changes, fence } = this
     const kind = database === 'system' ? 'leases' : 'write'
-    const header = { kind, origin, database, sequence, doubleQuotedStrings } as const
+    const settings = { doubleQuotedStrings, changes }
+    const header = { kind, origin, database, sequence, ...settings } as const
     const bytes = encoder.finish(header, { fence: kind === 'write' ? fence : undefined })
     this.wallMs += 7
     const seedLow = this.lastIndex

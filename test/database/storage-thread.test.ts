@@ -6,11 +6,16 @@ import { type TestContext, test } from 'node:test'
 import { MessageChannel, Worker } from 'node:worker_threads'
 import { processNowMs } from '../../src/base/process-clock.ts'
 import { SharedState } from '../../src/base/shared-state.ts'
-import { type CommandResult, decodeCommandResult } from '../../src/command/command.ts'
+import {
+  type CommandResult,
+  decodeCommandResult,
+  encodeHashContent,
+} from '../../src/command/command.ts'
 import {
   type AppliedReport,
   createReaders,
   decodeResults,
+  type HashedContent,
   type ReplicaState,
   type SnapshotCopy,
   StorageClient,
@@ -21,7 +26,15 @@ import {
 import { decodeEntries, encodeEntries } from '../../src/database/storage-protocol.ts'
 import { restMsAt } from '../../src/database/wal-bounds.ts'
 import type { Entry } from '../../src/raft/types.ts'
-import { GENESIS, LogMaker, makeDirectory, ORIGIN } from './log-maker.ts'
+import {
+  applyAll,
+  contentOf,
+  createReplica,
+  GENESIS,
+  LogMaker,
+  makeDirectory,
+  ORIGIN,
+} from './log-maker.ts'
 
 const entry = new URL('../../src/database/storage-thread.ts', import.meta.url)
 
@@ -34,6 +47,7 @@ class Storage {
   readonly timed: TimedResult[] = []
   readonly reports: AppliedReport[] = []
   readonly halts: (string | null)[] = []
+  readonly hashed: HashedContent[] = []
   readonly userMessages: StorageToUser[] = []
   readonly opened: Promise<ReplicaState>
   failure: Error | null = null
@@ -81,6 +95,10 @@ class Storage {
       },
       halted: (reason) => {
         this.halts.push(reason)
+        this.#changed()
+      },
+      hashed: (hashed) => {
+        this.hashed.push(hashed)
         this.#changed()
       },
     })
@@ -184,6 +202,27 @@ test('entries go in, results come out on the user port, and readers see them', a
   assert.equal(storage.failure, null)
 })
 
+test('every write is told once shared memory asks: no message can be late', async (context) => {
+  const storage = startStorage(context)
+  await storage.opened
+  const log = new LogMaker()
+  log.register()
+  log.write('app', ['CREATE TABLE t (v)'])
+  storage.client.apply(log.entries)
+  await storage.until(() => storage.results.length === 1)
+  storage.shared.setTellsWrites(true)
+  storage.client.apply([log.write('app', ['INSERT INTO t VALUES (1)'])])
+  const told = (): number[] =>
+    storage.userMessages.flatMap((message) =>
+      message.kind === 'hooks'
+        ? message.news.writes.map(({ result }) => decodeCommandResult(result).index)
+        : [],
+    )
+  await storage.until(() => told().length > 0)
+  assert.deepEqual(told(), [log.lastIndex])
+  await storage.close()
+})
+
 test('it says when the index is applied that the user thread waits for', async (context) => {
   const storage = startStorage(context)
   await storage.opened
@@ -196,6 +235,34 @@ test('it says when the index is applied that the user thread waits for', async (
   await storage.until(() => storage.userMessages.some(({ kind }) => kind === 'applied'))
   assert.ok(storage.shared.applied() >= 3)
   await storage.close()
+})
+
+test('content is hashed at the entry that asks for it, and apply goes on', async (context) => {
+  const dataDir = makeDirectory(context)
+  const storage = startStorage(context, {}, dataDir)
+  await storage.opened
+  const log = makeLog(10)
+  const key = 'a'.repeat(32)
+  storage.client.expectHash(key)
+  storage.client.apply(log.entries)
+  // Alone in its message, whose bytes go once it is applied.
+  storage.client.apply([log.push(encodeHashContent(key))])
+  const { lastIndex: index } = log
+  for (let i = 0; i < 10; i += 1) log.write('app', ['INSERT INTO t VALUES (1)'])
+  // A question that nobody here expects is no work.
+  log.push(encodeHashContent('b'.repeat(32)))
+  log.push(encodeHashContent(key))
+  storage.client.apply(log.after(index))
+  await storage.until(() => storage.hashed.length > 0)
+  await storage.until(() => storage.shared.applied() === log.lastIndex)
+  const [hashed] = storage.hashed
+  assert.deepEqual({ ...hashed, hashes: null }, { key, index, hashes: null, error: null })
+
+  const single = createReplica(context)
+  applyAll(single.replica, makeLog(10))
+  assert.deepEqual(hashed?.hashes, new Map([['app@3', contentOf(single.directory, 'app')]]))
+  await storage.close()
+  assert.equal(storage.hashed.length, 1)
 })
 
 test('an exception that is our bug ends the thread where its owner sees it', async (context) => {

@@ -4,13 +4,16 @@ import { fileURLToPath } from 'node:url'
 
 export const root: string = fileURLToPath(new URL('../../', import.meta.url))
 
-/** README.md, ARCHITECTURE.md, CHANGELOG.md and every page in docs/ and examples/. */
+/** README.md, ARCHITECTURE.md, CHANGELOG.md and every page in docs/, examples/ and below that. */
 export function listPages(): string[] {
   const names = (folder: string): string[] =>
     readdirSync(root + folder)
       .filter((name) => name.endsWith('.md'))
       .map((name) => folder + name)
-  return [...names(''), ...names('docs/'), ...names('examples/')].sort()
+  const below = readdirSync(`${root}examples`, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap(({ name }) => names(`examples/${name}/`))
+  return [...names(''), ...names('docs/'), ...names('examples/'), ...below].sort()
 }
 
 export function readPage(path: string): string {

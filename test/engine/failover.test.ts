@@ -9,6 +9,7 @@ class Fixture {
   readonly campaigns: number[] = []
   readonly raft = {
     leader: 2,
+    patience: 1,
     role: 'follower' as Raft['role'],
     forgetLeader: () => {
       this.raft.leader = 0
@@ -57,6 +58,15 @@ describe('failover', () => {
     fixture.failover.processGone(2)
     fixture.timeline.step()
     assert.deepEqual(fixture.campaigns, [750])
+  })
+
+  it('is left to others by a node that should not lead', () => {
+    const fixture = new Fixture()
+    fixture.raft.patience = 4
+    fixture.failover.processGone(2)
+    fixture.settle()
+    assert.equal(fixture.raft.leader, 0)
+    assert.deepEqual(fixture.campaigns, [])
   })
 
   it('asks nobody once there is a leader', () => {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
 import { SharedState } from '../../src/base/shared-state.ts'
+import { ClockSkew } from '../../src/engine/clock-skew.ts'
 import { Freshness } from '../../src/engine/freshness.ts'
 import { decodeNumbers, encodeNumbers, FRAMES } from '../../src/engine/wire.ts'
 import type { Raft } from '../../src/raft/raft.ts'
@@ -20,6 +21,7 @@ class Member {
   readonly sent: { to: number; kind: number; body: Uint8Array }[] = []
   /** Rounds that were begun, with the commit index of then. */
   readonly rounds: { index: number; context: Uint8Array }[] = []
+  readonly warnings: string[] = []
   readonly freshness: Freshness
   nowMs = 1_000
   wallMs = 50_000
@@ -41,6 +43,12 @@ class Member {
       clock: { nowMs: () => this.nowMs, wallMs: () => this.wallMs, setTimer: () => () => {} },
       random: { u32: () => run },
       shared: this.shared,
+      skew: new ClockSkew({
+        raft: this.core as unknown as Raft,
+        voters: () => [1, 2, 3],
+        maxClockSkewMs: 5_000,
+        warning: (code, message) => this.warnings.push(`${code}: ${message}`),
+      }),
       sendControl: (to, kind, body) => {
         this.sent.push({ to, kind, body })
         return true
@@ -171,8 +179,8 @@ suite('the age of what a follower has', () => {
   test('is never made older by what comes late', () => {
     const follower = new Member(2, 1)
     follower.apply(200)
-    follower.freshness.marked(encodeNumbers(120, 2, 1_500, 50_500))
-    follower.freshness.marked(encodeNumbers(100, 2, 1_000, 50_000))
+    follower.freshness.marked(encodeNumbers(120, 2, 1_500, 50_500, 50_500, 0))
+    follower.freshness.marked(encodeNumbers(100, 2, 1_000, 50_000, 50_000, 0))
     assert.equal(follower.freshAtMs(), 1_500)
   })
 
@@ -180,7 +188,8 @@ suite('the age of what a follower has', () => {
     const follower = new Member(2, 1)
     follower.apply(90)
     for (let at = 0; at < 600; at += 1) {
-      follower.freshness.marked(encodeNumbers(100 + at, 2, 1_000 + at, 50_000 + at))
+      const mark = encodeNumbers(100 + at, 2, 1_000 + at, 50_000 + at, 50_000, 0)
+      follower.freshness.marked(mark)
     }
     assert.equal(follower.freshAtMs(), null)
     for (const applied of [100, 101, 150]) {
@@ -236,6 +245,6 @@ suite('a member sends its time', () => {
     follower.core.leader = 3
     follower.freshness.leaderChanged()
     assert.equal(follower.sent.at(-1)?.to, 3)
-    assert.deepEqual(decodeNumbers(follower.sent[0]?.body as Uint8Array, 3), [2, 1_000, 50_000])
+    assert.deepEqual(decodeNumbers(follower.sent[0]?.body as Uint8Array, 4), [2, 1_000, 50_000, 0])
   })
 })

@@ -123,16 +123,18 @@ describe('outbox', () => {
 
   it('asks of the database, with an empty command, what the command asked that it replaces', () => {
     const { outbox, clock } = createOutbox()
-    const header = { origin: ORIGIN, database: 'main', sequence: 1, doubleQuotedStrings: true }
+    const settings = { doubleQuotedStrings: true, changes: true }
+    const header = { origin: ORIGIN, database: 'main', sequence: 1, ...settings }
     outbox.add('main', 1, new WriteEncoder().finish(header))
     clock.atMs = 2_001
     outbox.expire()
     const asked: unknown[] = []
     outbox.flush((bytes) => {
-      asked.push(decodeWrite(bytes).doubleQuotedStrings)
+      const { doubleQuotedStrings, changes } = decodeWrite(bytes)
+      asked.push({ doubleQuotedStrings, changes })
       return 'log'
     })
-    assert.deepEqual(asked, [true])
+    assert.deepEqual(asked, [settings])
   })
 
   it('never gives up what may be in a log', () => {

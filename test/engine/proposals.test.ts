@@ -3,6 +3,7 @@ import { describe, it } from 'node:test'
 import {
   decodeWriteHeader,
   encodeEmptyWrite,
+  encodeHashContent,
   encodeRegisterOrigin,
   WriteEncoder,
 } from '../../src/command/command.ts'
@@ -110,6 +111,16 @@ describe('proposals', () => {
     for (const sequence of [1, 2, 3]) proposals.gather(2, write(sequence), sequence === 1)
     proposals.flush()
     assert.deepEqual(sequences(proposed[0]), [1, 2, 3])
+  })
+
+  it('refuses writes while they are stopped, and takes what the cluster has to say', () => {
+    const { proposals, proposed, refusals } = createProposals()
+    const bytes = encodeHashContent('ab'.repeat(16))
+    proposals.gather(2, write(5), true)
+    proposals.gather(2, bytes, true)
+    proposals.flush(false, true)
+    assert.deepEqual(proposed, [[bytes]])
+    assert.deepEqual(refusals, [{ to: 2, database: 'main', sequence: 5 }])
   })
 
   it('refuses everything while the log is full', () => {

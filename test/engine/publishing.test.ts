@@ -34,6 +34,7 @@ const CONFIG: EngineConfig = {
   requestTimeoutMs: 10_000,
   transactionIdleMs: 5_000,
   transactionMs: 10_000,
+  maxClockSkewMs: 5_000,
   logRetainBytes: 8 * 1024,
   fingerprint: 'simulated',
   segmentBytes: 8 * 1024,

@@ -46,6 +46,8 @@ function createRig() {
     changed: () => {},
     warning: () => {},
     decided: () => {},
+    takes: () => false,
+    arrived: () => false,
   })
   return {
     snapshots,

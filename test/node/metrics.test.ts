@@ -95,7 +95,7 @@ suite('metrics', () => {
       joinAs: 'learner',
     })
     const { index, term, timing } = await other.database().execute('INSERT INTO t VALUES (1)')
-    while ((await leader.status()).appliedIndex < index) await once(leader, 'applied')
+    while ((await leader.status()).appliedIndex < index) await once(leader, 'progress')
 
     assert.equal(term, (await leader.status()).term)
     assert.ok(timing !== undefined && timing.committedMs > 0)

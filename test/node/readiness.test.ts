@@ -32,6 +32,8 @@ const FOLLOWER: EngineStatus = {
   slowApply: null,
   slowTransaction: null,
   format: { local: 1, effective: 1, behind: [] },
+  divergence: { reason: null, undecided: null, found: 0, reinstalls: 0 },
+  clock: { skewMs: null, isOff: false },
 }
 
 /** A follower that is ready, whose threads then say whatever a test wants. */
@@ -51,7 +53,7 @@ async function openFollower(t: TestContext): Promise<{
   storage.answers.set('status', (message) => {
     const { id } = message as unknown as { readonly id: number }
     const apply = { entries: 0, groupMs: new Histogram().value() }
-    storage.say({ kind: 'status', id, status: { databases: [], apply } })
+    storage.say({ kind: 'status', id, status: { databases: [], clockMs: 0, apply } })
   })
   return {
     status: (change = {}) => {

@@ -488,7 +488,7 @@ suite('events', () => {
     }
     const node = await openHere(t, temporaryDirectory(t), { logger })
     const steps: number[] = []
-    node.on('applied', ({ index }) => steps.push(index))
+    node.on('progress', ({ index }) => steps.push(index))
     const { index } = await node.database().execute('CREATE TABLE t (a)')
     await node.database().execute('INSERT INTO t VALUES (1)')
     assert.ok(steps.some((step) => step >= index))

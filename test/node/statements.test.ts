@@ -160,3 +160,83 @@ suite('exact numbers', () => {
     await assert.rejects(db.execute(kinds, [1], wrong), { code: 'ERR_INVALID_ARGUMENT' })
   })
 })
+
+suite('a script that turns foreign keys off', () => {
+  const PARENT_ANEW = `
+    PRAGMA foreign_keys=OFF;
+    CREATE TABLE new_p (id INTEGER PRIMARY KEY, name TEXT);
+    INSERT INTO new_p (id) SELECT id FROM p;
+    DROP TABLE p;
+    ALTER TABLE new_p RENAME TO p;
+    PRAGMA foreign_keys=ON;`
+
+  async function openFamily(t: TestContext): Promise<Database> {
+    const db = await openDatabase(t)
+    await db.executeMultiple(`
+      CREATE TABLE p (id INTEGER PRIMARY KEY);
+      CREATE TABLE c (p REFERENCES p (id) ON DELETE CASCADE);
+      INSERT INTO p VALUES (1), (2);
+      INSERT INTO c VALUES (1), (2);`)
+    return db
+  }
+
+  async function countChildren(db: Database): Promise<unknown> {
+    return (await db.execute('SELECT count(*) AS n FROM c JOIN p ON p.id = c.p')).rows[0]?.['n']
+  }
+
+  test('makes a table anew that others refer to, and enforces them again after', async (t) => {
+    const db = await openFamily(t)
+    await db.executeMultiple(
+      `PRAGMA defer_foreign_keys=ON; ${PARENT_ANEW} INSERT INTO c VALUES (1)`,
+    )
+    assert.equal(await countChildren(db), 3)
+    await db.execute('SELECT name FROM p')
+    const script = `${PARENT_ANEW} INSERT INTO c VALUES (9)`
+    await assert.rejects(db.executeMultiple(script), { sqliteCode: 787, statementIndex: 6 })
+  })
+
+  test('takes a BEGIN … COMMIT around it all for what it is, and the end for =ON', async (t) => {
+    const db = await openFamily(t)
+    const wrapped = PARENT_ANEW.replace('OFF;', 'OFF; BEGIN;').replace(/PRAGMA.*ON;$/, 'COMMIT;')
+    await db.executeMultiple(wrapped)
+    assert.equal(await countChildren(db), 2)
+    await db.executeMultiple('PRAGMA foreign_keys = 0; PRAGMA foreign_keys = yes')
+  })
+
+  test('applies all of it or nothing, and counts its statements as the script does', async (t) => {
+    const db = await openFamily(t)
+    const failing = PARENT_ANEW.replace('DROP TABLE p;', 'DROP TABLE p; SELEC 1;')
+    await assert.rejects(db.executeMultiple(`SELECT 1; ${failing}`), {
+      code: 'ERR_SQL',
+      statementIndex: 5,
+      message: /^statement 6 of 8: near "SELEC"/,
+    })
+    const orphan = PARENT_ANEW.replace('FROM p', 'FROM p WHERE id = 1')
+    await assert.rejects(db.executeMultiple(orphan), {
+      sqliteCode: 787,
+      message: /row of c refers/,
+    })
+    assert.equal(await countChildren(db), 2)
+    const refused = PARENT_ANEW.replace('DROP TABLE p;', 'ATTACH x AS y; DROP TABLE p;')
+    await assert.rejects(db.executeMultiple(refused), {
+      code: 'ERR_REFUSED_SQL',
+      message: /^statement 4 of 7: ATTACH/,
+    })
+    await assert.rejects(db.execute('SELECT name FROM p'), { code: 'ERR_SQL' })
+  })
+
+  test('has no transactions of its own in there, and none around it', async (t) => {
+    const db = await openFamily(t)
+    const inner = PARENT_ANEW.replace('DROP TABLE p;', 'COMMIT; BEGIN; DROP TABLE p;')
+    await assert.rejects(db.executeMultiple(inner), {
+      code: 'ERR_REFUSED_SQL',
+      message: /^statement 4 of 8 is COMMIT where foreign keys are off/,
+    })
+    await assert.rejects(db.executeMultiple(`BEGIN; ${PARENT_ANEW} COMMIT`), {
+      code: 'ERR_REFUSED_SQL',
+      message: /PRAGMA foreign_keys = off is refused/i,
+    })
+    assert.equal(await countChildren(db), 2)
+    await assert.rejects(db.execute('SELECT name FROM p'), { code: 'ERR_SQL' })
+  })
+})

@@ -392,7 +392,7 @@ suite('a transaction that is used wrongly', () => {
       writes: { checkAccepted: () => {} },
     } as unknown as NodeCore
     const files = (): never => assert.fail('it reads no file')
-    const place = { core, database: 'main', doubleQuotedStrings: false, files }
+    const place = { core, database: 'main', doubleQuotedStrings: false, changes: false, files }
     const tx = new Transaction(place, {
       mode: 'write',
       level: 'weak',

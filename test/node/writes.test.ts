@@ -11,8 +11,13 @@ import {
 import { CallCounts } from '../../src/node/call-counts.ts'
 import { Deadlines } from '../../src/node/deadlines.ts'
 import { APPLY_LAG_MS_MAX } from '../../src/node/readiness.ts'
-import type { Written } from '../../src/node/write-call.ts'
-import { WRITE_LIMITS, type WriteOutcome, Writes } from '../../src/node/writes.ts'
+import type { AskedSettings, Written } from '../../src/node/write-call.ts'
+import {
+  WRITE_LIMITS,
+  type WriteOutcome,
+  type WriteRequest,
+  Writes,
+} from '../../src/node/writes.ts'
 
 const ORIGIN = '0123456789abcdef'.repeat(2)
 const DONE: UnitResult = {
@@ -55,12 +60,12 @@ class Rig {
 
   write(
     sql: string,
-    more: { signal?: AbortSignal; database?: string; doubleQuotedStrings?: boolean } = {},
+    more: Partial<Pick<WriteRequest, 'signal' | 'database'> & AskedSettings> = {},
   ): Promise<Written> {
-    const { database = 'main', signal, doubleQuotedStrings } = more
+    const { database = 'main', signal, ...asked } = more
     const unit = { statements: [{ sql, args: [] }] }
     const place = { index: 0, count: 1 }
-    const written = this.writes.submit({ database, doubleQuotedStrings, unit, place, signal })
+    const written = this.writes.submit({ database, ...asked, unit, place, signal })
     // Judged later, when the test looks at it.
     written.catch(() => {})
     return written
@@ -86,16 +91,18 @@ function turn(): Promise<void> {
 
 suite('writes', () => {
   test('calls that ask for different databases of one name share no command', async (t) => {
-    const rig = new Rig(t)
-    rig.write('a', { doubleQuotedStrings: true })
-    rig.write('b', { doubleQuotedStrings: true })
-    rig.write('c')
-    await turn()
-    assert.deepEqual(rig.commands, [['a', 'b'], ['c']])
-    assert.deepEqual(
-      rig.sent.map(({ doubleQuotedStrings }) => doubleQuotedStrings),
-      [true, undefined],
-    )
+    for (const asked of [{ doubleQuotedStrings: true }, { changes: true }]) {
+      const rig = new Rig(t)
+      rig.write('a', asked)
+      rig.write('b', asked)
+      rig.write('c')
+      await turn()
+      assert.deepEqual(rig.commands, [['a', 'b'], ['c']])
+      assert.deepEqual(
+        rig.sent.map(({ doubleQuotedStrings, changes }) => ({ doubleQuotedStrings, changes })),
+        [asked, {}].map((one) => ({ doubleQuotedStrings: undefined, changes: undefined, ...one })),
+      )
+    }
   })
 
   test('calls of one turn share a command, and each gets its own answer', async (t) => {

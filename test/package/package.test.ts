@@ -1,6 +1,6 @@
 /** The package as users get it: packed, installed into empty folders, compiled, bundled, run. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
+import { cpSync, existsSync, mkdirSync, readFileSync, symlinkSync } from 'node:fs'
 import { isBuiltin } from 'node:module'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -24,6 +24,13 @@ before(() => {
   packed = packPackage()
   consumer = installConsumer(packed, 'consumer')
 })
+/** What every TypeScript project for Node.js has; linked, as nothing may be downloaded here. */
+function linkTypes(): void {
+  const types = join(consumer, 'node_modules/@types')
+  mkdirSync(types)
+  symlinkSync(join(root, 'node_modules/@types/node'), join(types, 'node'), 'junction')
+}
+
 after(() => packed?.remove())
 
 /** The packages that what this file loads comes from. */
@@ -104,7 +111,18 @@ describe('the tarball', () => {
   })
 })
 
+const strict = {
+  target: 'es2022',
+  strict: true,
+  exactOptionalPropertyTypes: true,
+  skipLibCheck: false,
+  noEmit: true,
+  types: ['node'],
+}
+const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
+
 describe('a consumer compiles', () => {
+  before(linkTypes)
   const use = (load: string): string => `${load}
 import type { ColmenaNode, NodeStatus, ResultSet } from 'colmena'
 import type { createServer, Server } from 'colmena/server'
@@ -131,14 +149,6 @@ try {
   if (error instanceof ColmenaError && error.code === 'ERR_BUNDLED') console.log(error.outcome)
 }
 `
-  const strict = {
-    target: 'es2022',
-    strict: true,
-    exactOptionalPropertyTypes: true,
-    skipLibCheck: false,
-    noEmit: true,
-    types: ['node'],
-  }
   const esModule = use("import { ColmenaError, open } from 'colmena'")
   const required = use(
     "import colmena = require('colmena')\nconst { ColmenaError, open } = colmena",
@@ -160,14 +170,6 @@ try {
       options: { module: 'esnext', moduleResolution: 'bundler' },
     },
   }
-  before(() => {
-    // What every TypeScript project for Node.js has; linked, as nothing may be downloaded here.
-    const types = join(consumer, 'node_modules/@types')
-    mkdirSync(types)
-    symlinkSync(join(root, 'node_modules/@types/node'), join(types, 'node'), 'junction')
-  })
-  const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
-
   for (const [name, { file, content, options }] of Object.entries(projects)) {
     it(`under ${name}`, async () => {
       const folder = join(consumer, `types-${file.split('.')[1]}`)
@@ -354,4 +356,31 @@ describe('a bundle', () => {
       assert.match(message, /serverExternalPackages.*ssr\.external.*external: \['colmena'\]/)
     })
   }
+})
+
+describe('the example for Vitest', () => {
+  const folder = (): string => join(consumer, 'vitest')
+  before(() => {
+    cpSync(join(root, 'examples/vitest'), folder(), { recursive: true })
+    write(folder(), { 'package.json': '{ "type": "module" }' })
+    const link = join(consumer, 'node_modules/vitest')
+    symlinkSync(join(root, 'node_modules/vitest'), link, 'junction')
+  })
+
+  it('compiles', async () => {
+    const options = { module: 'nodenext', allowImportingTsExtensions: true, skipLibCheck: true }
+    const config = { compilerOptions: { ...strict, ...options }, include: ['*.ts'] }
+    write(folder(), { 'tsconfig.json': JSON.stringify(config) })
+    const { stdout, stderr } = await runNode(process.execPath, folder(), [tsc, '-p', '.'])
+    assert.equal(stdout + stderr, '')
+  })
+
+  it('runs on the package, file by file and test beside test', async () => {
+    const vitest = fileURLToPath(new URL('vitest.mjs', import.meta.resolve('vitest/package.json')))
+    const args = [vitest, 'run', '--reporter=json', '--outputFile=report.json']
+    const { status, stdout, stderr } = await runNode(process.execPath, folder(), args)
+    assert.equal(status, 0, stdout + stderr)
+    const report = JSON.parse(readFileSync(join(folder(), 'report.json'), 'utf8'))
+    assert.equal(report.numPassedTests, 3)
+  })
 })

@@ -61,6 +61,12 @@ test('three nodes with an extension have one content, received and restarted', a
   }
   const { counters } = await cluster.node(absent).call('status')
   assert.equal(counters.snapshotsReceived, 1)
+  const { members, differing } = await cluster.node(absent).call('verify')
+  assert.deepEqual(
+    members.map(({ error }) => error),
+    [null, null, null],
+  )
+  assert.deepEqual(differing, [])
   await checkEqual(cluster)
   await Promise.all([0, 1, 2].map((at) => cluster.startNode(at)))
   await cluster.node(absent).call('execute', 'UPDATE v SET body = vec_normalize(body)')

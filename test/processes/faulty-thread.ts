@@ -4,6 +4,7 @@
  */
 import { BroadcastChannel, threadId, Worker } from 'node:worker_threads'
 import { type StartThread, type ThreadName, watchWorker } from '../../src/node/threads.ts'
+import { Writer } from '../../src/sqlite/sqlite.ts'
 
 const ENTRIES: Readonly<Record<ThreadName, string>> = {
   engine: new URL('../../src/engine/engine-thread.ts', import.meta.url).href,
@@ -15,7 +16,7 @@ const HEAP_MIB_MAX = 128
 
 interface Fault {
   readonly name: ThreadName
-  readonly how: 'throw' | 'exhaust'
+  readonly how: 'throw' | 'exhaust' | 'misapply'
 }
 
 const [, , role] = process.argv
@@ -41,12 +42,26 @@ export function breakThread(name: ThreadName, how: Fault['how']): void {
   channel.close()
 }
 
+/** The next UPDATE changes nothing, and nobody is told: as after a bug, or a flipped bit. */
+function misapplyNext(): void {
+  const { run } = Writer.prototype
+  Writer.prototype.run = function (this: Writer, sql, args) {
+    if (!sql.startsWith('UPDATE')) return run.call(this, sql, args)
+    Writer.prototype.run = run
+    return run.call(this, `${sql} WHERE 0`, args)
+  }
+}
+
 async function runFaulty(name: ThreadName): Promise<void> {
   const channel = new BroadcastChannel(CHANNEL)
   channel.unref()
   channel.onmessage = ({ data }: { readonly data: unknown }): void => {
     const fault = data as Fault
     if (fault.name !== name) return
+    if (fault.how === 'misapply') {
+      misapplyNext()
+      return
+    }
     if (fault.how === 'throw') throw new Error(`thread ${threadId} was told to fail`)
     const kept: number[][] = []
     for (;;) kept.push(Array.from({ length: 100_000 }, (_, at) => at + kept.length))

@@ -6,6 +6,7 @@ import type {
   NodeCalls,
   ProcessError,
   ProcessEvent,
+  ReadChange,
   WriteFate,
 } from './protocol.ts'
 import { DEADLINE_MS } from './wait.ts'
@@ -45,6 +46,8 @@ export class NodeHandle {
   readonly #exited: Promise<unknown>
   readonly #report: (fates: readonly WriteFate[]) => void
   #lastId = 0
+  /** What it told since it was asked for changes. */
+  readonly changes: ReadChange[] = []
   /** What the node emitted, the oldest first. */
   readonly events: ProcessEvent[] = []
 
@@ -127,6 +130,9 @@ export class NodeHandle {
       }
       case 'fates':
         this.#report(message.fates)
+        break
+      case 'change':
+        this.changes.push(message.change)
         break
       case 'event':
         this.events.push(message.event)

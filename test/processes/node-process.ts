@@ -10,9 +10,12 @@ import {
   type Executed,
   type FromProcess,
   type NodeCalls,
+  type ProcessError,
   type Threads,
   type ToProcess,
   toProcessError,
+  type WriteWay,
+  type Written,
 } from './protocol.ts'
 import { Writers } from './writers.ts'
 
@@ -22,7 +25,12 @@ type Handlers = {
   ) => ReturnType<NodeCalls[Name]> | Promise<ReturnType<NodeCalls[Name]>>
 }
 
-const EVENTS: readonly EventName[] = ['leader', 'warning', 'closed']
+const EVENTS: readonly EventName[] = ['leader', 'warning', 'closed', 'divergence']
+
+/** The token of no lock. */
+const NEVER_GIVEN = { token: 1_000_000 }
+const NOTHING: Written = { rowsAffected: 0, index: 0 }
+const STILL_MS_MAX = 30_000
 
 let opened: ColmenaNode | null = null
 let writers: Writers | null = null
@@ -71,6 +79,7 @@ const handlers: Handlers = {
       .transaction(async (tx) => {
         for (const sql of statements) await tx.execute(sql)
       }),
+  write: writeIn,
   status: () => node().status(),
   leader: () => ({ isLeader: node().isLeader, leader: node().leader }),
   transferLeadership: (nodeId) => node().transferLeadership(nodeId),
@@ -79,6 +88,11 @@ const handlers: Handlers = {
   members: () => node().members(),
   changeMember: (change, nodeId) =>
     change === 'remove' ? node().removeMember(nodeId) : node()[change](nodeId),
+  makeKept: async (sql) => {
+    await node().database('main', { changes: true }).execute(sql)
+  },
+  startChanges: (table, from) => void readChanges(table, from),
+  standStill,
   startWriters: (options) => (writers as Writers).start(options),
   stopWriters: () => (writers as Writers).stop(),
   startFlood: (options) => {
@@ -94,6 +108,8 @@ const handlers: Handlers = {
   handle: (key) => handleHere(node(), key),
   forward: (key, request, options) =>
     node().forward(handler<unknown, unknown>(key), request, options),
+  verify: () => node().verify(),
+  reinstall: () => node().reinstall(),
   close: () => node().close(),
   exit: () => process.exit(),
 }
@@ -101,6 +117,68 @@ const handlers: Handlers = {
 process.on('message', (message: ToProcess) => void answer(message))
 // Whoever started this process is gone: nobody would ever end it.
 process.on('disconnect', () => process.exit())
+
+async function readChanges(table: string, from: number): Promise<void> {
+  const nothing = { index: 0, isLast: false, before: null, after: null, error: undefined }
+  try {
+    for await (const { kind, ...change } of node()
+      .database()
+      .changes({ tables: [table], from })) {
+      const { index, isLast } = change
+      const rows = 'table' in change ? { before: change.before, after: change.after } : {}
+      tell({ kind: 'change', change: { ...nothing, index, isLast, kind, ...rows } })
+    }
+  } catch (error) {
+    const ended = { ...nothing, kind: 'schema', error: toProcessError(error) } as const
+    tell({ kind: 'change', change: ended })
+  }
+}
+
+async function writeIn(
+  way: WriteWay,
+  statements: Parameters<NodeCalls['write']>[1],
+): Promise<Written> {
+  const db = node().database()
+  if (way === 'batch') return sumOf(await db.batch(statements as never))
+  if (way === 'execute' || way === 'fencedOff') {
+    const [sql, args] = statements[0] as (typeof statements)[number]
+    const fence = way === 'execute' ? undefined : NEVER_GIVEN
+    try {
+      return sumOf([await db.execute(sql, args as never, { fence })])
+    } catch (error) {
+      if (way === 'fencedOff' && (error as ProcessError).code === 'ERR_FENCED') return NOTHING
+      throw error
+    }
+  }
+  const tx = await db.transaction('write')
+  try {
+    const written = sumOf(await tx.batch(statements as never))
+    if (way === 'rollback') return NOTHING
+    await tx.commit()
+    return { ...written, index: tx.index ?? 0 }
+  } finally {
+    tx.close()
+  }
+}
+
+function sumOf(results: readonly Written[]): Written {
+  const rowsAffected = results.reduce((sum, result) => sum + result.rowsAffected, 0)
+  return { rowsAffected, index: results[0]?.index ?? 0 }
+}
+
+function standStill(table: string, count: number): Promise<number> {
+  const still = Promise.withResolvers<number>()
+  const rows = node().database().reader.prepare<{ n: number }>(`SELECT count(*) AS n FROM ${table}`)
+  node().once('applied', () => {
+    let seen = 0
+    for (const untilMs = performance.now() + STILL_MS_MAX; performance.now() < untilMs; ) {
+      seen = rows.get()?.n ?? 0
+      if (seen >= count) break
+    }
+    still.resolve(seen)
+  })
+  return still.promise
+}
 
 function openWith(options: OpenOptions, threads: Threads | undefined): Promise<ColmenaNode> {
   if (threads === undefined) return open(options)

@@ -1,6 +1,7 @@
 /** What a test and the processes it starts say to each other. */
 import type {
   CallOptions,
+  Change,
   Consistency,
   Leader,
   LockOptions,
@@ -11,6 +12,7 @@ import type {
   NodeStatus,
   OnceOptions,
   OpenOptions,
+  VerifyAnswer,
 } from '../../src/index.ts'
 
 /** `place` answers where it runs, with its request; `hang` writes a row and never returns. */
@@ -28,6 +30,8 @@ export interface NodeCalls {
   /** Statements of one transaction, in turn; it commits after the last. */
   transaction(statements: readonly string[]): void
   batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
+  /** In one of several ways. */
+  write(way: WriteWay, statements: readonly (readonly [string, readonly unknown[]])[]): Written
   status(): NodeStatus
   leader(): { readonly isLeader: boolean; readonly leader: Leader | null }
   transferLeadership(nodeId: string): void
@@ -36,6 +40,15 @@ export interface NodeCalls {
   appendedBytes(): number
   members(): readonly MemberStatus[]
   changeMember(change: 'promote' | 'demote' | 'remove', nodeId: string): void
+  /** Runs a statement on a database that is made to keep its changes. */
+  makeKept(sql: string): void
+  /** Tells the changes of a table after an index, until the process ends. */
+  startChanges(table: string, from: number): void
+  /**
+   * Listens to writes, and stands still at the first one until so many rows are in this node's
+   * file, or for too long: how many there were then.
+   */
+  standStill(table: string, count: number): number
   startWriters(options: WritersOptions): void
   /** Answers when no write is under way any more. */
   stopWriters(): void
@@ -45,11 +58,13 @@ export interface NodeCalls {
   block(durationMs: number): void
   /** The most memory that this process ever had. */
   peakMemoryBytes(): number
-  breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust'): void
   migrate(migrations: readonly Migration[]): readonly MigrationDone[]
   /** Handles a key of `handlers.ts`. */
   handle(key: HandlerKey): void
   forward(key: HandlerKey, request: unknown, options?: { readonly timeoutMs?: number }): unknown
+  breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust' | 'misapply'): void
+  verify(): VerifyAnswer
+  reinstall(): void
   close(): void
   /** Ends the process without closing anything. */
   exit(): void
@@ -68,6 +83,14 @@ export interface Executed {
   readonly rowsAffected: number
   readonly index: number
   readonly consistency: Consistency | undefined
+}
+
+/** The last two leave nothing. */
+export type WriteWay = 'execute' | 'batch' | 'commit' | 'rollback' | 'fencedOff'
+
+export interface Written {
+  readonly rowsAffected: number
+  readonly index: number
 }
 
 export interface OnceCallers extends OnceOptions {
@@ -120,7 +143,7 @@ export interface WriteFate {
   readonly code: string
 }
 
-export type EventName = 'leader' | 'warning' | 'closed'
+export type EventName = 'leader' | 'warning' | 'closed' | 'divergence'
 
 export interface ProcessEvent<Name extends EventName = EventName> {
   readonly name: Name
@@ -133,7 +156,18 @@ export type ToProcess = {
   readonly args: readonly unknown[]
 }
 
+/** A change as it crosses processes, or the error that ended them. */
+export interface ReadChange {
+  readonly index: number
+  readonly isLast: boolean
+  readonly kind: Change['kind']
+  readonly before: Readonly<Record<string, unknown>> | null
+  readonly after: Readonly<Record<string, unknown>> | null
+  readonly error: ProcessError | undefined
+}
+
 export type FromProcess =
+  | { readonly kind: 'change'; readonly change: ReadChange }
   | { readonly kind: 'answer'; readonly id: number; readonly value: unknown }
   | { readonly kind: 'failure'; readonly id: number; readonly error: ProcessError }
   | { readonly kind: 'fates'; readonly fates: readonly WriteFate[] }

@@ -1,4 +1,5 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
+import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
 import { runFlood } from './scenarios/flood.ts'
@@ -17,7 +18,10 @@ const ORDERS = [
   [2, 1, 0],
 ] as const
 
-export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
+/** One that takes long tells how far it is. */
+export type Soak = (progress: (line: string) => void) => Promise<readonly string[]>
+
+export const soaks: Readonly<Record<string, Soak>> = {
   kills: () => runKills({ durationMs: 60_000, killsMin: 20 }),
   stalls: () => runStalls({ blockMs: 3_000, rows: 1_000_000 }),
   flaps: () => runFlaps({ everyMs: 200, durationMs: 60_000 }),
@@ -32,6 +36,9 @@ export const soaks: Readonly<Record<string, () => Promise<string[]>>> = {
     return lines
   },
   transactions: () => runTransactions({ changes: 1_000 }),
+  changes: async (progress) => [
+    await runChanges({ kills: 500, durationMsMax: 5_400_000, progress }),
+  ],
   demo: () =>
     runDemoForm({
       durationMs: 600_000,

@@ -15,6 +15,17 @@ describe('elections', () => {
     assert.equal(cluster.raft(1).term, 1)
   })
 
+  it('a member that is patient waits several times as long, and votes for others meanwhile', () => {
+    const cluster = new Cluster(three, { random: (bound) => bound - 1 })
+    cluster.raft(1).patience = 4
+    cluster.tick(1, 4 * 19 - 1)
+    assert.equal(cluster.raft(1).role, 'follower')
+    cluster.elect(2)
+    assert.equal(cluster.raft(1).leader, 2)
+    cluster.tick(1, 4 * 19)
+    assert.notEqual(cluster.raft(1).role, 'follower')
+  })
+
   it('draws every timeout from [n, 2n − 1]', () => {
     const drawn: number[] = []
     const random = (bound: number): number => drawn.push(bound) % bound

@@ -4,6 +4,7 @@ import { readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { describe, it, type TestContext } from 'node:test'
+import { createClient } from '@libsql/client/http'
 import { temporaryDirectory } from '../node/temporary.ts'
 import { findFreePorts } from '../processes/free-port.ts'
 import { type Answer, ask, assertFailure, openNode, pipelineOf, serve, waitFor } from './rig.ts'
@@ -97,6 +98,18 @@ describe('the server tells', () => {
     assertFailure(both, 405, 'ERR_INVALID_ARGUMENT')
     const unnamed = await ask(url, '/db/NO/v2/pipeline', { body: pipelineOf('SELECT 1') })
     assertFailure(unnamed, 400, 'ERR_INVALID_ARGUMENT')
+  })
+
+  it('of a database whose address lacks its slash, where the slash goes', async (t) => {
+    const { url } = await serve(t, await openNode(t))
+    for (const path of ['/db/v3', '/db/v2/pipeline', '/db/v3/cursor']) {
+      const answer = await ask(url, path)
+      assertFailure(answer, 404, 'ERR_NOT_FOUND')
+      assert.match(answer.body.message, / ends in a slash: \/db\/<database>\/$/)
+    }
+    const client = createClient({ url: `${url}/db/books` })
+    t.after(() => client.close())
+    await assert.rejects(client.execute('SELECT 1'), { message: /ends in a slash/ })
   })
 })
 

@@ -1,3 +1,4 @@
+import { createHash } from 'node:crypto'
 import type { SharedState } from '../../src/base/shared-state.ts'
 import {
   commandKind,
@@ -168,6 +169,29 @@ export class SimulatedApplier implements Applier {
   }
 
   endTrial(): void {}
+
+  /** Equal rows give equal digests, as those of statements do. */
+  digests(index: number, done: (digests: ReadonlyMap<string, string>) => void): void {
+    this.#enqueue(() => {
+      const digests = new Map<string, string>()
+      if (index > this.#options.shared.applied()) return done(digests)
+      for (const [name, { created, rows }] of this.#state.files) {
+        if (created > index) continue
+        const hash = createHash('sha256')
+        for (const row of rows) if (row.index <= index) hash.update(`${row.index} ${row.text};`)
+        digests.set(`${name}@${created}`, hash.digest('hex'))
+      }
+      done(digests)
+    })
+  }
+
+  /** Nothing ever differs here: whoever says so is wrong. */
+  diverge(reason: string): void {
+    throw new Error(`the databases are said to differ: ${reason}`)
+  }
+
+  /** There is no content here beyond the rows. */
+  expectHash(): void {}
 
   close(done: (error: Error | null) => void): void {
     this.#enqueue(() => done(null))

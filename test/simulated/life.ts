@@ -115,6 +115,36 @@ export class Life {
     return { leaders: terms - leadersBefore, acknowledged: acknowledgedCount }
   }
 
+  /**
+   * A life in which the calendar of the first leader is `aheadMs` ahead. It loses what leads, again
+   * and again; tells who led, in order.
+   */
+  runSkewed(aheadMs: number, kills: number): string[] {
+    const [off] = this.#processes as [SimulatedProcess]
+    off.clock.step(aheadMs)
+    const leads = (process: SimulatedProcess | undefined): boolean =>
+      process?.shared.readEngine().ownTermCommitted === true
+    this.#form()
+    const leaders = [off.name]
+    this.#until('it hands leadership over', HEAL_MS, () => {
+      const leader = this.#leader()
+      return leader !== off && leads(leader)
+    })
+    for (let kill = 0; kill < kills; kill += 1) {
+      const leader = this.#leader() as SimulatedProcess
+      leaders.push(leader.name)
+      leader.crash(false)
+      this.#until('another leads', HEAL_MS, () => leads(this.#leader()))
+      leader.start()
+      // Who lacks an entry could not win: then the one that waits longer would, in the end.
+      this.#until('all have the same log', HEAL_MS, () => {
+        const lasts = new Set(this.#processes.map(({ running }) => running?.log.lastIndex))
+        return this.#isLevel && lasts.size === 1
+      })
+    }
+    return leaders
+  }
+
   #form(): void {
     for (const process of this.#processes) process.start()
     this.#until('three voters form a cluster', HEAL_MS, () =>
@@ -144,13 +174,9 @@ export class Life {
     this.#network.heal()
     const texts: string[] = []
     const wasWritten = (): boolean => texts.some((text) => this.#invariants.wasAcknowledged(text))
-    const isLevel = (): boolean => {
-      const applied = this.#alive.map(({ shared }) => shared.applied())
-      return this.#alive.every(({ isReady }) => isReady) && new Set(applied).size === 1
-    }
     this.#until('every process is up and level', HEAL_MS, () => {
       for (const process of this.#processes) process.start()
-      return isLevel()
+      return this.#isLevel
     })
     this.#plan('last write', 200, 200, () => {
       const process = this.#processes.find(({ isReady }) => isReady)
@@ -160,7 +186,7 @@ export class Life {
     })
     this.#until('a write succeeds after all is healed', HEAL_MS, () => {
       for (const process of this.#processes) process.start()
-      return wasWritten() && isLevel()
+      return wasWritten() && this.#isLevel
     })
   }
 
@@ -333,6 +359,11 @@ export class Life {
     const isOver = !this.#options.skipsSync && !this.#invariants.hold
     const isHopeless = 2 * this.#alive.length <= NODES
     if (isOver || isHopeless) throw new Ended(this.#invariants.violations.join('; '))
+  }
+
+  get #isLevel(): boolean {
+    const applied = new Set(this.#alive.map(({ shared }) => shared.applied()))
+    return applied.size === 1 && this.#alive.every(({ isReady }) => isReady)
   }
 
   /** Those that are up or may be started again. */

@@ -104,6 +104,19 @@ describe('simulated lives', () => {
     })
   }
 
+  it('are led by nobody whose clock is a year ahead, once that is known', () => {
+    for (let seed = 1; seed <= 5; seed += 1) {
+      const life = new Life({ seed, faultMs: 0, skipsSync: false })
+      const [first, ...others] = life.runSkewed(365 * 86_400_000, 4)
+      assert.equal(first, 'n0')
+      assert.deepEqual(
+        others.filter((name) => name === 'n0'),
+        [],
+        `seed ${seed}: ${others.join()}`,
+      )
+    }
+  })
+
   it('are the same for the same seed', () => {
     const [first, second] = [1, 2].map(() =>
       new Life({ seed: 7, faultMs: FAULT_MS, skipsSync: false }).run(),

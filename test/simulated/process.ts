@@ -290,6 +290,7 @@ export class SimulatedProcess implements ConsensusNode {
       requestTimeoutMs: 10_000,
       transactionIdleMs: 5_000,
       transactionMs: 10_000,
+      maxClockSkewMs: 5_000,
       logRetainBytes: segmentBytes,
       fingerprint: 'simulated',
       segmentBytes,
@@ -434,6 +435,9 @@ export class SimulatedProcess implements ConsensusNode {
       case 'warning':
         // No disk here forgets what it synced: nobody may be taken for one that did.
         if (message.code === 'ERR_DATA_DIR') this.options.watcher.alarmed(this, message.message)
+        break
+      case 'divergence':
+        this.options.watcher.alarmed(this, message.divergence.reason)
         break
       case 'openFailed':
       case 'fatal':

@@ -26,6 +26,7 @@ const ambientFreeRooms: ReadonlySet<string> = new Set([
 const promiseFreeRooms: ReadonlySet<string> = new Set(['raft', 'command', 'log', 'engine'])
 /** Files of those rooms that stand outside the loop which a simulator runs, and why. */
 export const ambientFiles: ReadonlyMap<string, string> = new Map([
+  ['src/database/content-hashes.ts', 'starts the thread that hashes content'],
   ['src/database/generation.ts', 'folders and files of a generation, between two groups'],
   ['src/database/read-pool.ts', "the connections that the user's thread reads with"],
   ['src/database/storage-client.ts', 'starts the storage thread and speaks with it'],

@@ -81,7 +81,14 @@ export function events(): void {
     same<typeof term, number>(true)
   })
   node.on('closed', ({ reason }) => same<typeof reason, 'requested' | 'failed'>(true))
-  same<NodeEvents['applied'], [event: { readonly index: number }]>(true)
+  same<NodeEvents['progress'], [event: { readonly index: number }]>(true)
+  node.on('applied', ({ index, database, statements, results, error }) => {
+    same<typeof index, number>(true)
+    same<typeof database, string>(true)
+    same<(typeof statements)[number]['sql'], string>(true)
+    same<(typeof results)[number], ResultSet>(true)
+    same<typeof error, ColmenaError | undefined>(true)
+  })
   // @ts-expect-error: a misspelt event
   node.on('leeder', () => {})
   // @ts-expect-error: another event's field

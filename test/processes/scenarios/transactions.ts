@@ -54,7 +54,7 @@ export async function runTransactions({ changes }: TransactionsForm): Promise<st
 }
 
 /** To the next voter; one that just lost or is losing its leadership has nothing to hand on. */
-async function handOn(cluster: Cluster, at: number): Promise<void> {
+export async function handOn(cluster: Cluster, at: number): Promise<void> {
   const other = (at + 1) % 3
   const to = cluster.optionsOf(other).nodeId as string
   const passing = ['ERR_NO_LEADER', 'ERR_INVALID_ARGUMENT', 'ERR_TIMEOUT', 'ERR_BUSY']

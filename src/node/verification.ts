@@ -1,0 +1,40 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { ColmenaError } from '../base/errors.ts'
+import type { VerifyAnswer } from '../engine/engine.ts'
+import { checkNotAborted } from './failures.ts'
+import type { NodeCore } from './node-core.ts'
+
+export type { VerifyAnswer }
+
+export interface VerifyOptions {
+  /**
+   * How long members may take; whoever has not answered by then is left out.
+   *
+   * @defaultValue 600,000: a hash reads all content, some 100 MB a second
+   */
+  readonly timeoutMs?: number | undefined
+  readonly signal?: AbortSignal | undefined
+}
+
+const VERIFY_MS_MAX = 600_000
+const POLL_MS = 50
+
+let lastKey = 0
+
+/** Has the engine ask all members, and waits for what they say. */
+export async function verify(core: NodeCore, options: VerifyOptions): Promise<VerifyAnswer> {
+  const { timeoutMs = VERIFY_MS_MAX, signal } = options
+  if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1) {
+    const message = `timeoutMs is ${String(timeoutMs)}; it must be a whole number from 1 on`
+    throw new ColmenaError('ERR_INVALID_ARGUMENT', message)
+  }
+  lastKey += 1
+  const key = lastKey
+  await core.request({ method: 'verify', key, timeoutMs }, signal)
+  for (;;) {
+    const answer = await core.request({ method: 'verified', key }, signal)
+    if (answer !== null) return answer as VerifyAnswer
+    checkNotAborted(signal)
+    await pause(POLL_MS)
+  }
+}
