@@ -1,4 +1,4 @@
-import type { EngineView, SharedState } from '../base/shared-state.ts'
+import type { LeadershipView, SharedState } from '../base/shared-state.ts'
 
 /** Of an election timeout: the two clocks of one machine may move apart by so much in a lease. */
 const APART_MAX = 0.1
@@ -24,12 +24,12 @@ export class OwnLeadership {
    * (before that the index may lag), and its engine is alive. Null where it does not.
    */
   commit(): number | null {
-    return this.#commitIn(this.#options.shared.readEngine())
+    return this.#commitIn(this.#options.shared.readLeadership())
   }
 
   /** The same while nobody else can lead: nothing was acknowledged beyond it. */
   heldCommit(): number | null {
-    const view = this.#options.shared.readEngine()
+    const view = this.#options.shared.readLeadership()
     const commit = this.#commitIn(view)
     // The clocks are read after the index: it was all there was when they were not yet too late.
     return commit !== null && this.#isHeldIn(view) ? commit : null
@@ -39,7 +39,7 @@ export class OwnLeadership {
     return this.heldCommit() !== null
   }
 
-  #commitIn(view: EngineView): number | null {
+  #commitIn(view: LeadershipView): number | null {
     const { electionTimeoutMs, nowMs } = this.#options
     if (!view.isLeader || !view.ownTermCommitted || view.isClosed) return null
     return nowMs() - view.stampMs < electionTimeoutMs ? view.commit : null
@@ -49,7 +49,7 @@ export class OwnLeadership {
    * By both clocks, since one of them stands still while a machine sleeps. The other one, put back
    * meanwhile, would hide that.
    */
-  #isHeldIn({ leadsUntilMs, leadsUntilWallMs }: EngineView): boolean {
+  #isHeldIn({ leadsUntilMs, leadsUntilWallMs }: LeadershipView): boolean {
     const { nowMs, wallMs, electionTimeoutMs } = this.#options
     const leftMs = leadsUntilMs - nowMs()
     const leftWallMs = leadsUntilWallMs - wallMs()
