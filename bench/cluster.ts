@@ -10,6 +10,7 @@ import type { Stage } from './stage.ts'
 export interface ClusterOptions {
   readonly nodes: number
   readonly logRetainBytes?: number
+  readonly strongReads?: OpenOptions['strongReads']
   readonly isProfiled?: boolean
 }
 
@@ -87,7 +88,7 @@ export class Cluster {
   }
 
   #optionsOf(at: number): OpenOptions {
-    const { nodes, logRetainBytes } = this.#options
+    const { nodes, logRetainBytes, strongReads } = this.#options
     const nodeId = `node-${at + 1}`
     const address = (index: number): string => `127.0.0.1:${this.#ports[index]}`
     const network =
@@ -96,6 +97,7 @@ export class Cluster {
       nodeId,
       dataDir: join(this.#folder, nodeId),
       logRetainBytes,
+      strongReads,
       ...(nodes === 1 ? {} : network),
     }
   }

@@ -114,6 +114,18 @@ export const ROWS: readonly Row[] = [
   { id: 'read.weak.follower.p50Ms', unit: 'ms', title: "'weak' on a follower", atMost: 0.4 },
   { id: 'read.strong.leader.p50Ms', unit: 'ms', title: "'strong' on the leader", atMost: 0.4 },
   { id: 'read.strong.follower.p50Ms', unit: 'ms', title: "'strong' on a follower" },
+  {
+    id: 'read.strong.lease.perSecond',
+    unit: '/s',
+    title: "'strong' by lease on the leader",
+    raw: RAW_GET,
+  },
+  {
+    id: 'read.strong.lease.ratioToNone',
+    unit: 'x',
+    title: "'strong' by lease beside 'none' there",
+    atLeast: 0.8,
+  },
   { id: 'failover.ms', unit: 'ms', title: 'leader killed to next write, median', atMost: 300 },
   { id: 'failover.p99Ms', unit: 'ms', title: 'the slowest of them', atMost: 2_000 },
   { id: 'restart.1gb.ms', unit: 'ms', title: 'open with 1 GB until a read', atMost: 3_000 },

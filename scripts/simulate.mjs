@@ -11,12 +11,18 @@ import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 requireRuntime()
 
 const LOST_WRITES_SHOWN = 10
+/** What `--break` does to leases: members give votes that they promised to keep, also after a
+ * restart alone, or have clocks that run too differently. */
+const LEASE_BREAKS = { promises: 'unkept', restarts: 'forgotten', clocks: 'drifting' }
 
 const usage = [
   'Usage: npm run simulate -- --seed N          one life, judged after every event',
   '       npm run simulate -- --seeds A..B      many, on all cores',
   '       … --fault-ms N                        how long faults last, simulated (default 20000)',
+  '       … --leases                            strong reads go by leases, and clocks are bad',
   '       … --break no-fsync                    lies about syncs: a write must get lost',
+  '       … --leases --break promises|restarts|clocks',
+  '                                             breaks what leases rest on: a read must be stale',
 ].join('\n')
 
 if (isMainThread) await runAll(readOptions())
@@ -27,6 +33,7 @@ function readOptions() {
     seed: { type: 'string' },
     seeds: { type: 'string' },
     'fault-ms': { type: 'string', default: '20000' },
+    leases: { type: 'boolean', default: false },
     break: { type: 'string' },
   }
   const { values: parsed } = readFlags({ options }, usage)
@@ -34,8 +41,9 @@ function readOptions() {
   if (range === null || (parsed.seed === undefined) === (parsed.seeds === undefined)) {
     refuseUsage('Either --seed with a number or --seeds with a range A..B is needed.', usage)
   }
-  if (parsed.break !== undefined && parsed.break !== 'no-fsync') {
-    refuseUsage(`simulate can't break "${parsed.break}", only no-fsync.`, usage)
+  const breakable = parsed.leases ? Object.keys(LEASE_BREAKS) : ['no-fsync']
+  if (parsed.break !== undefined && !breakable.includes(parsed.break)) {
+    refuseUsage(`simulate can't break "${parsed.break}", only ${breakable.join(', ')}.`, usage)
   }
   const faultMs = Number(parsed['fault-ms'])
   if (!Number.isInteger(faultMs) || faultMs < 1) {
@@ -43,7 +51,7 @@ function readOptions() {
   }
   const [first, last] = [Number(range[1]), Number(range[2])]
   if (last < first) refuseUsage(`The range ${parsed.seeds} is empty.`, usage)
-  return { first, last, faultMs, breaks: parsed.break ?? null }
+  return { first, last, faultMs, leases: parsed.leases, breaks: parsed.break ?? null }
 }
 
 async function runAll(options) {
@@ -51,7 +59,7 @@ async function runAll(options) {
   const threads = Math.min(availableParallelism(), last - first + 1)
   const totals = { lives: 0, events: 0, acknowledged: 0, crashes: 0, snapshots: 0, failed: 0 }
   const reached = new Map()
-  let lost = null
+  let found = null
   const workers = Array.from({ length: threads }, (_, thread) => {
     return new Worker(new URL(import.meta.url), { workerData: { ...options, thread, threads } })
   })
@@ -67,12 +75,13 @@ async function runAll(options) {
           }
           for (const state of report.reached) reached.set(state, 1 + (reached.get(state) ?? 0))
           if (report.violations.length > 0) totals.failed += 1
-          const isLost = report.lostWrites.length > 0
-          // All broken lives break rules at once: only the one that lost a write is worth reading.
-          const isNews = breaks === null ? report.violations.length > 0 : isLost && lost === null
+          // Lives without syncs break rules at once: the one that lost a write is worth reading.
+          const isWanted =
+            (breaks === 'no-fsync' ? report.lostWrites : report.violations).length > 0
+          const isNews = isWanted && (breaks === null || found === null)
           if (first === last || isNews) print(report, options)
-          if (breaks === null || !isLost) return
-          lost ??= report.seed
+          if (breaks === null || !isWanted) return
+          found ??= report.seed
           for (const each of workers) each.terminate()
         })
       })
@@ -80,16 +89,17 @@ async function runAll(options) {
   )
   printTotals(totals, reached)
   if (breaks === null) process.exit(totals.failed === 0 ? 0 : 1)
-  const found = lost === null ? 'No lost write was found!' : `Seed ${lost} lost a write.`
-  process.stdout.write(`${found}\n`)
-  process.exit(lost === null ? 1 : 0)
+  const what = breaks === 'no-fsync' ? 'a lost write' : 'a broken rule'
+  process.stdout.write(found === null ? `Nobody found ${what}!\n` : `Seed ${found}: ${what}.\n`)
+  process.exit(found === null ? 1 : 0)
 }
 
 async function runSome() {
   const { Life } = await import('../test/simulated/life.ts')
-  const { first, last, faultMs, breaks, thread, threads } = workerData
+  const { first, last, faultMs, leases: hasLeases, breaks, thread, threads } = workerData
+  const leases = hasLeases ? (LEASE_BREAKS[breaks] ?? 'kept') : null
   for (let seed = first + thread; seed <= last; seed += threads) {
-    const life = new Life({ seed, faultMs, skipsSync: breaks === 'no-fsync' })
+    const life = new Life({ seed, faultMs, skipsSync: breaks === 'no-fsync', leases })
     parentPort.postMessage(life.run())
   }
 }
@@ -105,7 +115,7 @@ function printTotals(totals, reached) {
   }
 }
 
-function print(report, { faultMs, breaks }) {
+function print(report, { faultMs, leases, breaks }) {
   const { seed, events, acknowledged, crashes, elections, snapshots } = report
   const { violations, lostWrites, isJudged } = report
   const lines = [
@@ -122,7 +132,7 @@ function print(report, { faultMs, breaks }) {
   }
   if (violations.length > 0) {
     const faults = faultMs === 20000 ? '' : ` --fault-ms ${faultMs}`
-    const lies = breaks === null ? '' : ` --break ${breaks}`
+    const lies = `${leases ? ' --leases' : ''}${breaks === null ? '' : ` --break ${breaks}`}`
     lines.push(`  replay: npm run simulate -- --seed ${seed}${faults}${lies}`)
   }
   process.stdout.write(`${lines.join('\n')}\n`)

@@ -10,7 +10,12 @@ const DURATION_MS = 400
 type How = ReadPlan['how']
 type Results = Record<How, ReadResult[]>
 
-export async function measureReadGroup({ stage, report }: GroupContext): Promise<void> {
+export async function measureReadGroup(context: GroupContext): Promise<void> {
+  await measureLevels(context)
+  await measureLease(context)
+}
+
+async function measureLevels({ stage, report }: GroupContext): Promise<void> {
   const cluster = await Cluster.start(stage, { nodes: 3 })
   const [leader, follower] = await cluster.listFromLeader()
   if (leader === undefined || follower === undefined) throw new Error('two members are needed')
@@ -32,6 +37,18 @@ export async function measureReadGroup({ stage, report }: GroupContext): Promise
   report('read.weak.follower.p50Ms', median(onFollower.weak.map(({ p50Ms }) => p50Ms)))
   report('read.strong.leader.p50Ms', median(onLeader.strong.map(({ p50Ms }) => p50Ms)))
   report('read.strong.follower.p50Ms', median(onFollower.strong.map(({ p50Ms }) => p50Ms)))
+  await cluster.end()
+}
+
+async function measureLease({ stage, report }: GroupContext): Promise<void> {
+  const cluster = await Cluster.start(stage, { nodes: 3, strongReads: 'lease' })
+  const [leader] = await cluster.listFromLeader()
+  if (leader === undefined) throw new Error('a leader is needed')
+  await leader.call('prepareReads', stage.createFolder())
+  await cluster.untilLevel()
+  const { none, strong } = await readInTurns(leader, ['none', 'strong'])
+  report('read.strong.lease.perSecond', perSecondOf(strong))
+  report('read.strong.lease.ratioToNone', ratioOf(strong, none))
   await cluster.end()
 }
 

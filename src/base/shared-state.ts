@@ -21,7 +21,23 @@ export interface EngineView {
   readonly isClosed: boolean
   /** Bumped when the leader, the term or the role changes. */
   readonly epoch: number
+  /** Clock milliseconds until which nobody else can lead, 0 where somebody may. */
+  readonly leadsUntilMs: number
+  /** The same in milliseconds since 1970: that clock goes on while a machine sleeps. */
+  readonly leadsUntilWallMs: number
 }
+
+/** What a leader's own reads go by. */
+export type LeadershipView = Pick<
+  EngineView,
+  | 'isLeader'
+  | 'commit'
+  | 'ownTermCommitted'
+  | 'stampMs'
+  | 'isClosed'
+  | 'leadsUntilMs'
+  | 'leadsUntilWallMs'
+>
 
 /** What the storage thread publishes. */
 export interface StorageView {
@@ -36,11 +52,13 @@ export interface StorageView {
   readonly walBytes: number
 }
 
-/** Which statement of which entry; 0 for none yet. */
+/** Which statement of which entry, or of which step of a transaction that is tried. */
 export interface RunningStatement {
+  /** The entry's; 0 for a transaction's, or for none. */
   readonly index: number
-  /** From 0 on, as the statement in its unit. */
+  /** Of an entry from 0 on; of a transaction the number of the step, 0 for none. */
   readonly unit: number
+  /** From 0 on, as it is in its unit, or in its step. */
   readonly statement: number
 }
 
@@ -56,7 +74,7 @@ export interface FreshMark {
   readonly wallMs: number
 }
 
-const ENGINE_FIELDS = 9
+const ENGINE_FIELDS = 11
 const STORAGE_FIELDS = 5
 const ENGINE_AT = 1
 const STORAGE_AT = ENGINE_AT + ENGINE_FIELDS + 1
@@ -91,6 +109,8 @@ export class SharedState {
       Math.floor(view.applyLagMs),
       view.isClosed ? 1 : 0,
       view.epoch,
+      Math.floor(view.leadsUntilMs),
+      Math.floor(view.leadsUntilWallMs),
     ])
   }
 
@@ -111,20 +131,38 @@ export class SharedState {
   }
 
   readEngine(): EngineView {
-    const [isLeader, term, leader, commit, ownTerm, stamp, lag, closed, epoch] = this.#read(
-      ENGINE_AT - 1,
-      ENGINE_FIELDS,
-    ) as [number, number, number, number, number, number, number, number, number]
+    const values = this.#read(ENGINE_AT - 1, ENGINE_FIELDS)
+    const at = (field: number): number => values[field] as number
     return {
-      isLeader: isLeader === 1,
-      term,
-      leader,
-      commit,
-      ownTermCommitted: ownTerm === 1,
-      stampMs: stamp,
-      applyLagMs: lag,
-      isClosed: closed === 1,
-      epoch,
+      isLeader: at(0) === 1,
+      term: at(1),
+      leader: at(2),
+      commit: at(3),
+      ownTermCommitted: at(4) === 1,
+      stampMs: at(5),
+      applyLagMs: at(6),
+      isClosed: at(7) === 1,
+      epoch: at(8),
+      leadsUntilMs: at(9),
+      leadsUntilWallMs: at(10),
+    }
+  }
+
+  /** A part of {@link readEngine}, for every read on a leader: half of it costs half as much. */
+  readLeadership(): LeadershipView {
+    const cells = this.#cells
+    for (;;) {
+      const before = Atomics.load(cells, ENGINE_AT - 1)
+      const view = {
+        isLeader: Atomics.load(cells, ENGINE_AT) === 1n,
+        commit: Number(Atomics.load(cells, ENGINE_AT + 3)),
+        ownTermCommitted: Atomics.load(cells, ENGINE_AT + 4) === 1n,
+        stampMs: Number(Atomics.load(cells, ENGINE_AT + 5)),
+        isClosed: Atomics.load(cells, ENGINE_AT + 7) === 1n,
+        leadsUntilMs: Number(Atomics.load(cells, ENGINE_AT + 9)),
+        leadsUntilWallMs: Number(Atomics.load(cells, ENGINE_AT + 10)),
+      }
+      if (before % 2n === 0n && Atomics.load(cells, ENGINE_AT - 1) === before) return view
     }
   }
 
@@ -171,7 +209,7 @@ export class SharedState {
     return Number(Atomics.load(this.#cells, COMMITS_AT))
   }
 
-  /** For the storage thread alone: it begins to run a statement of an entry. */
+  /** For the storage thread alone: it begins to run a statement. */
   setRunning({ index, unit, statement }: RunningStatement): void {
     Atomics.store(this.#cells, RUNNING_AT, BigInt(index))
     Atomics.store(this.#cells, RUNNING_AT + 1, BigInt(unit))

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { ColmenaError, type OpenOptions } from '../index.ts'
+import { ColmenaError, type ExtensionOptions, type OpenOptions } from '../index.ts'
 import type { Right, ServerOptions } from '../server/server.ts'
 import { usageError } from './failure.ts'
 import { toInteger, toPort } from './numbers.ts'
@@ -36,6 +36,7 @@ export const SETTINGS: readonly Setting[] = [
   { key: 'insecure', kind: 'switch', help: 'allows plaintext between machines' },
   { key: 'electionTimeoutMs', kind: 'number', help: 'silence after which a leader is replaced' },
   { key: 'statementTimeoutMs', kind: 'number', help: 'after which a read of a client is killed' },
+  { key: 'extensions', kind: 'list', help: 'of SQLite, each as name@version=path' },
   { key: 'slowMs', kind: 'number', help: 'from which a statement is told as slow' },
   { key: 'httpHost', kind: 'text', help: 'for clients (127.0.0.1); beyond it tokens are needed' },
   { key: 'httpPort', kind: 'port', help: 'for clients (8080); 0 for any that is free' },
@@ -136,7 +137,16 @@ function toOpenOptions(values: Values): OpenOptions {
     typeof secretFile === 'string' ? readText('the secret file', secretFile).trim() : rest['secret']
   const serverKeys = ['readToken', 'writeToken', 'adminToken', 'tlsKey', 'tlsCert']
   const own = Object.entries(rest).filter(([key]) => !serverKeys.includes(key))
-  return { ...Object.fromEntries(own), dataDir, secret } as unknown as OpenOptions
+  const extensions = (values['extensions'] as readonly string[] | undefined)?.map(toExtension)
+  return { ...Object.fromEntries(own), dataDir, secret, extensions } as unknown as OpenOptions
+}
+
+function toExtension(text: string): ExtensionOptions {
+  const [, name, version, path] = /^([^@=]+)@([^=]+)=(.+)$/.exec(text) ?? []
+  if (name !== undefined && version !== undefined && path !== undefined) {
+    return { name, version, path }
+  }
+  throw usageError(`--extensions has '${text}'; each is name@version=path, vec@0.1.9=./vec0.so`)
 }
 
 function toServerOptions(values: Values): ServerOptions {
@@ -173,7 +183,7 @@ function readText(what: string, path: string): string {
 
 /** Options that are wrong are a wrong call of the command; what fails later is not. */
 export function isWrongOption(error: unknown): boolean {
-  const codes = ['ERR_INVALID_OPTION', 'ERR_WEAK_SECRET']
+  const codes = ['ERR_INVALID_OPTION', 'ERR_WEAK_SECRET', 'ERR_EXTENSION_FAILED']
   return error instanceof ColmenaError && codes.includes(error.code)
 }
 

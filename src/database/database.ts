@@ -28,6 +28,7 @@ export {
   fromReaderFailure,
   type ReaderAnswer,
   type ReaderRequest,
+  type ReaderSource,
   type ReaderWork,
   type TimedRows,
 } from './reader-protocol.ts'

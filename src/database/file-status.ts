@@ -1,6 +1,5 @@
 import type { DatabaseFile } from './database-file.ts'
 import type { HashSource } from './hash-thread.ts'
-import type { SystemFile } from './system-file.ts'
 
 export interface DatabaseStatus {
   readonly name: string
@@ -52,13 +51,11 @@ export function digestsAt(
 }
 
 /** What is needed to read them all, by {@link databaseKey}. */
-export function hashedDatabases(
-  files: Iterable<DatabaseFile>,
-  system: SystemFile,
-): HashSource['databases'] {
+export function hashedDatabases(files: Iterable<DatabaseFile>): HashSource['databases'] {
   const databases = [...files].map((file) => {
-    const { name } = file
-    return [databaseKey(file), { name, settings: system.settingsOf(name) }] as const
+    const { name, writer } = file
+    // Extensions too: they read the virtual tables that are theirs.
+    return [databaseKey(file), { name, settings: writer.settings }] as const
   })
   return new Map(databases)
 }

@@ -1,3 +1,4 @@
+import { extensionsIn, listExtensions } from '../base/fingerprint.ts'
 import {
   commandKind,
   type DropDatabase,
@@ -23,7 +24,7 @@ import type { LeaseEntry } from './leases.ts'
 import type { OutcomeGatherer } from './outcome.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import type { SystemFile } from './system-file.ts'
-import { asTrouble } from './trouble.ts'
+import { asTrouble, MachineTrouble } from './trouble.ts'
 import { type PlacedCommand, staleTransaction } from './unit.ts'
 
 /** What a group works on. */
@@ -126,6 +127,7 @@ function runSegment(
       continue
     }
     if (entry.index <= file.applied) continue
+    refuseOtherExtensions(system, entry.index, plan.command)
     const list = commands.get(file) ?? []
     commands.set(file, list)
     list.push({ index: entry.index, term: entry.term, command: plan.command })
@@ -159,6 +161,28 @@ function arrangeHooks({ hooks = NO_HOOKS, system }: GroupContext, file: Database
   file.writer.onTouched = hooks.isWatched(file.name)
     ? (tables, isSchemaChanged) => hooks.touched(file.name, tables, isSchemaChanged)
     : null
+}
+
+/**
+ * What a write means depends on the extensions of the node that it came from. While nodes are
+ * linked all have the same; those who were opened with others may still have writes of before in
+ * their logs.
+ *
+ * @throws MachineTrouble: nothing is applied before this node has the list of that time again.
+ */
+function refuseOtherExtensions(system: SystemFile, index: number, command: WriteCommand): void {
+  const { origin, units } = command
+  const record = system.origins.get(origin)
+  if (record === undefined || units.length === 0 || !system.isRegistered(origin, index)) return
+  const theirs = extensionsIn(record.fingerprint)
+  const ours = listExtensions(system.file.writer.settings.extensions ?? [])
+  if (theirs === ours) return
+  throw new MachineTrouble(
+    `entry ${index} was written with extensions ${theirs || '(none)'}, and this node was opened ` +
+      `with ${ours || '(none)'}: open all nodes with the list of before until each has applied ` +
+      'all, or delete the data directory of this one and let it join again',
+    {},
+  )
 }
 
 /**

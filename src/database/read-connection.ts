@@ -1,6 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { SharedState } from '../base/shared-state.ts'
-import { Reader } from '../sqlite/sqlite.ts'
+import { type ConnectionSettings, Reader } from '../sqlite/sqlite.ts'
 import { databasePath, fileIdentity, generationPath } from './generation.ts'
 import { type AskedDatabase, readSettings, refusedSettings } from './settings.ts'
 
@@ -20,6 +20,8 @@ export interface ReadSource {
   /** The directory that holds the generations. */
   readonly directory: string
   readonly shared: SharedState
+  /** Loaded into every connection; none by default. */
+  readonly extensions?: ConnectionSettings['extensions']
 }
 
 /** A connection, and the state of the files it was opened in. */
@@ -45,7 +47,7 @@ export function isStale({ shared }: ReadSource, connection: ReadConnection): boo
  * @throws ColmenaError ERR_INVALID_OPTION where it was made otherwise than is asked for.
  */
 export function openConnection(source: ReadSource, asked: AskedDatabase): ReadConnection {
-  const { shared, directory } = source
+  const { shared, directory, extensions } = source
   for (let tries = 1; ; tries += 1) {
     const state = { generation: shared.generation(), databasesEpoch: shared.databasesEpoch() }
     const generation = generationPath(directory, state.generation)
@@ -54,7 +56,8 @@ export function openConnection(source: ReadSource, asked: AskedDatabase): ReadCo
     const reader = tryOpen(() => {
       // Read after the file was seen, so that they are not those of a database before it.
       const { limits, doubleQuotedStrings: made } = readSettings(generation, asked.database)
-      const settings = { limits, doubleQuotedStrings: made ?? asked.doubleQuotedStrings }
+      const doubleQuotedStrings = made ?? asked.doubleQuotedStrings
+      const settings = { limits, doubleQuotedStrings, extensions }
       if (identity === null) return new Reader(':memory:', { readOnly: false, ...settings })
       return new Reader(path, { commits: () => shared.commits(), ...settings })
     })

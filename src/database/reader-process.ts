@@ -6,6 +6,7 @@ import { fileSizeBytes } from './generation.ts'
 import {
   type ReaderAnswer,
   type ReaderRequest,
+  type ReaderSource,
   type ReaderWork,
   type TimedRows,
   toReaderFailure,
@@ -17,9 +18,9 @@ import { createReaders, type DatabaseReader } from './readers.ts'
  * It serves one request after the other, and ends with the process that started it. A statement
  * that runs keeps its thread from noticing that, so another thread watches.
  */
-function serve(directory: string): void {
+function serve({ directory, extensions }: ReaderSource): void {
   const shared = new SharedState()
-  const readers = createReaders({ directory, shared })
+  const readers = createReaders({ directory, shared, extensions })
   const say = (answer: ReaderAnswer): void => {
     process.send?.(answer)
   }
@@ -77,9 +78,9 @@ function watchParent(): void {
 }
 
 if (isMainThread) {
-  const [, , directory] = process.argv
-  assert(directory !== undefined, 'a reader process is told where the databases are')
-  serve(directory)
+  const [, , source] = process.argv
+  assert(source !== undefined, 'a reader process is told where the databases are')
+  serve(JSON.parse(source))
 } else {
   watchParent()
 }

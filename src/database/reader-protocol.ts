@@ -1,13 +1,17 @@
 import { ColmenaError, type ErrorCode, isColmenaError } from '../base/errors.ts'
 import type { StorageView } from '../base/shared-state.ts'
 import type { Statement } from '../command/command.ts'
-import { type QueryResult, StatementFailure } from '../sqlite/sqlite.ts'
+import { type Extension, type QueryResult, StatementFailure } from '../sqlite/sqlite.ts'
 import type { AskedDatabase } from './settings.ts'
 
-/**
- * What a reader process is asked and what it says, as structured clones. Its only argument is the
- * directory that holds the generations.
- */
+/** What a reader process reads, and with what: its only argument, as JSON. */
+export interface ReaderSource {
+  /** The directory that holds the generations. */
+  readonly directory: string
+  readonly extensions: readonly Extension[]
+}
+
+/** What a reader process is asked and what it says, as structured clones. */
 
 export type ReaderWork =
   /** Reads on one snapshot, whose rows together take at most `resultBytesMax`. */

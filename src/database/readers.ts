@@ -1,5 +1,4 @@
 import { ColmenaError } from '../base/errors.ts'
-import type { SharedState } from '../base/shared-state.ts'
 import type { StatementArgs } from '../command/command.ts'
 import {
   type Classification,
@@ -24,10 +23,7 @@ import { type Borrowed, ReadPool } from './read-pool.ts'
 import type { AskedDatabase } from './settings.ts'
 import { WAL_BOUNDS } from './wal-bounds.ts'
 
-export interface ReadersOptions {
-  /** The directory that holds the generations: `<dataDir>/db`. */
-  readonly directory: string
-  readonly shared: SharedState
+export interface ReadersOptions extends ReadSource {
   /**
    * Milliseconds that an iterator or read transaction may stay open.
    *
@@ -287,8 +283,7 @@ export class Readers {
   #isClosed = false
 
   constructor(options: ReadersOptions) {
-    const { directory, shared } = options
-    this.#source = { directory, shared }
+    this.#source = options
     this.#pool = new ReadPool(this.#source, {
       borrowedMax: options.borrowedMax ?? 8,
       maxReadMs: options.maxReadMs ?? 30_000,

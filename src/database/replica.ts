@@ -224,7 +224,7 @@ export class Replica {
   /** A step of a transaction. @throws ColmenaError as of `answerStep`; MachineTrouble */
   tryStatements(request: TrialRequest): Uint8Array {
     this.#divergence.refuse()
-    return answerStep(this.trials, request)
+    return answerStep(this.trials, request, this.#options.watch)
   }
 
   /** Between two groups: why the files may differ from the other members'; null if they do not. */
@@ -248,7 +248,7 @@ export class Replica {
 
   /** All users' databases at the present index, for whoever reads them while nothing is applied. */
   hashSource(): HashSource {
-    const databases = hashedDatabases(this.#files.values(), this.#system)
+    const databases = hashedDatabases(this.#files.values())
     return { index: this.#applied, generationDirectory: this.#path, databases }
   }
 

@@ -54,6 +54,16 @@ export class StatementWatch {
     this.#unseen.push(sql)
   }
 
+  /** A statement of a transaction that is tried begins: of that step, at that place in it. */
+  tries(step: number, statement: number): void {
+    this.#running({ index: 0, unit: step, statement })
+  }
+
+  /** No statement of a transaction runs any more. */
+  tried(): void {
+    this.#running({ index: 0, unit: 0, statement: 0 })
+  }
+
   /** Whether to look now, in a unit of `count` statements. */
   isDue(count: number): boolean {
     return count <= SHARING_MAX || this.#unseen.length === SHARING_MAX

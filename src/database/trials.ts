@@ -10,6 +10,7 @@ import {
 } from '../command/command.ts'
 import { classifyFailure, parseSavepoint, type Writer } from '../sqlite/sqlite.ts'
 import type { DatabaseFile } from './database-file.ts'
+import type { StatementWatch } from './statement-watch.ts'
 import { asTrouble, MachineTrouble } from './trouble.ts'
 import { runInTransaction } from './unit.ts'
 
@@ -18,6 +19,8 @@ const ANSWER_BYTES_MAX = 8 * 1024 * 1024
 
 /** A step of a transaction as it comes from the engine. */
 export interface TrialRequest {
+  /** Names this step, from 1 on. */
+  readonly number: number
   /** Names the transaction, in all the cluster. */
   readonly key: string
   /** An encoded write command, whose units have one statement each. */
@@ -41,6 +44,8 @@ export interface TrialStep {
     readonly rejectsNonDeterminism?: boolean | undefined
   } | null
   readonly statements: readonly Statement[]
+  /** Told of each statement before it runs, by its place: it may never end. */
+  readonly starts?: ((statement: number) => void) | undefined
 }
 
 /**
@@ -61,7 +66,7 @@ export class Trials {
    * @throws ColmenaError ERR_TX_ABORTED where the transaction is over, or can't begin on its base;
    * ERR_NOT_FOUND where there is no such database.
    */
-  step({ database, key, begins, statements }: TrialStep): TrialAnswer {
+  step({ database, key, begins, statements, starts }: TrialStep): TrialAnswer {
     const file = this.#file(database)
     if (file === undefined) {
       if (begins === null) throw transactionEnded('its database was dropped')
@@ -69,7 +74,7 @@ export class Trials {
     }
     try {
       const environment = begins === null ? underWay(file, key) : begin(file, key, begins)
-      return tryAll(file, statements, environment)
+      return tryAll(file, statements, environment, starts)
     } catch (error) {
       if (!(error instanceof TrialOver)) throw error
       this.end(database, key)
@@ -85,11 +90,22 @@ export class Trials {
 }
 
 /** Answers a step as it comes from the engine. @throws ColmenaError */
-export function answerStep(trials: Trials, { key, bytes, begins, base }: TrialRequest): Uint8Array {
+export function answerStep(
+  trials: Trials,
+  { number, key, bytes, begins, base }: TrialRequest,
+  watch: Pick<StatementWatch, 'tries' | 'tried'> | undefined,
+): Uint8Array {
   const { database, environment, units, rejectsNonDeterminism } = decodeWrite(bytes)
   const statements = units.flatMap((unit) => unit.statements)
   const beginning = begins ? { environment, base, rejectsNonDeterminism } : null
-  const answer = encodeTrialAnswer(trials.step({ database, key, begins: beginning, statements }))
+  const starts = (statement: number): void => watch?.tries(number, statement)
+  let tried: TrialAnswer
+  try {
+    tried = trials.step({ database, key, begins: beginning, statements, starts })
+  } finally {
+    watch?.tried()
+  }
+  const answer = encodeTrialAnswer(tried)
   if (answer.length <= ANSWER_BYTES_MAX) return answer
   trials.end(database, key)
   const message =
@@ -125,9 +141,11 @@ function tryAll(
   file: DatabaseFile,
   statements: readonly Statement[],
   environment: Environment,
+  starts: TrialStep['starts'],
 ): TrialAnswer {
   const tried: TriedStatement[] = []
-  for (const statement of statements) {
+  for (const [at, statement] of statements.entries()) {
+    starts?.(at)
     const one = tryStatement(file, statement)
     tried.push(one)
     if (!one.result.ok) break

@@ -38,7 +38,9 @@ export class ApplyWatch {
     const { clock, applyMsMax, shared, oldestAfter, warning, stuck } = this.#options
     // Many entries are applied together: the one whose statements run is the one that lasts.
     const running = shared.running()
-    const entry = oldestAfter(Math.max(shared.applied(), running.index - 1))
+    // Nor is it an entry's time while a transaction is tried: all entries wait behind that.
+    const isTrial = running.index === 0 && running.unit !== 0
+    const entry = isTrial ? null : oldestAfter(Math.max(shared.applied(), running.index - 1))
     if (entry === null || entry.index !== this.#index) {
       this.#index = entry?.index ?? 0
       this.#sinceMs = clock.nowMs()

@@ -13,6 +13,7 @@ import { EngineMix } from './engine-mix.ts'
 import { Failover } from './failover.ts'
 import { Formats } from './formats.ts'
 import { Freshness } from './freshness.ts'
+import { transferAway } from './leadership.ts'
 import { Membership } from './membership.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
@@ -22,6 +23,7 @@ import { APPLY_MS_MAX, raftConfig } from './settings.ts'
 import { Snapshots } from './snapshots.ts'
 import { StoredLog } from './stored-log.ts'
 import { Terms } from './terms.ts'
+import { VotePromises } from './vote-promises.ts'
 
 /** Everything that exists before the loop can run. */
 export interface CoreParts {
@@ -45,6 +47,7 @@ export function createRaft(
   calls: {
     readonly latestSnapshot: () => Snapshot | 'unavailable'
     readonly fetched: (error: Error | null) => void
+    readonly keepsVote: () => boolean
     readonly trace: Decisions['trace']
   },
 ): Raft {
@@ -56,8 +59,23 @@ export function createRaft(
     snapshot: calls.latestSnapshot,
     fetched: calls.fetched,
   })
-  const { trace } = calls
-  return new Raft({ ...raftConfig(config, storage, replica.applied, ports.random), trace })
+  const { keepsVote, trace } = calls
+  const settings = raftConfig(config, storage, replica.applied, ports.random)
+  return new Raft({ ...settings, keepsVote, trace })
+}
+
+export function createVotePromises(
+  { config, ports, transport }: CoreParts,
+  raft: Raft,
+): VotePromises {
+  const { promiseMs, keptPromiseMs } = config
+  return new VotePromises({
+    raft,
+    clock: ports.clock,
+    promiseMs,
+    keptPromiseMs,
+    sendControl: (to, kind, body) => transport.send(to, 'control', kind, [body]),
+  })
 }
 
 export function createDecisions({ config, ports }: CoreParts): Decisions {
@@ -70,10 +88,12 @@ export function createDecisions({ config, ports }: CoreParts): Decisions {
 export function createFailover(
   { config, ports }: CoreParts,
   raft: Raft,
+  promises: VotePromises,
   changed: () => void,
 ): Failover {
   const { clock, random } = ports
-  return new Failover({ raft, clock, random, heartbeatMs: config.heartbeatMs, changed })
+  const { heartbeatMs } = config
+  return new Failover({ raft, promises, clock, random, heartbeatMs, changed })
 }
 
 export function createReads({ config, ports, transport }: CoreParts, raft: Raft): ReadRequests {
@@ -157,6 +177,10 @@ export function createCommands(
     isMember: () => membership.record(raft.id) !== undefined,
     nodeId: (id) => membership.nodeId(id) ?? String(id),
     schedule,
+    handOver: () => {
+      if (raft.role !== 'leader') return
+      if (transferAway(raft, (id) => membership.isVoter(id))) schedule()
+    },
   })
 }
 

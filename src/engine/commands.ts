@@ -7,8 +7,13 @@ import { Proposals } from './proposals.ts'
 import type { EngineConfig } from './protocol.ts'
 import { Registration } from './registration.ts'
 import { Repeated } from './repeated.ts'
+import { APPLY_MS_MAX } from './settings.ts'
+import { TrialWatch } from './trial-watch.ts'
 import { Trials } from './trials.ts'
 import { decodeRefusal, encodeRefusal, FRAMES, type Refusal } from './wire.ts'
+
+/** A transfer that comes to nothing stops writes for an election timeout. */
+const HAND_OVER_AGAIN_MS = 10_000
 
 export interface CommandsOptions {
   readonly raft: Raft
@@ -23,6 +28,8 @@ export interface CommandsOptions {
   readonly isMember: () => boolean
   readonly nodeId: (id: MemberId) => string
   readonly schedule: () => void
+  /** Lets another node lead, if this one does. */
+  readonly handOver: () => void
 }
 
 /** Commands on their way into the log: this node's own, and on the leader everybody's. */
@@ -36,6 +43,7 @@ export class Commands {
   readonly commits: Repeated
   /** Those that are tried on this node, as the leader. */
   readonly trials: Trials
+  readonly trialWatch: TrialWatch
   /** Commands sent to another node's log since the start. */
   forwards = 0
 
@@ -69,6 +77,16 @@ export class Commands {
       totalMs: config.transactionMs,
       nodeId: options.nodeId,
       schedule: options.schedule,
+    })
+    this.trialWatch = new TrialWatch({
+      clock,
+      statementMsMax: APPLY_MS_MAX,
+      handOverAgainMs: HAND_OVER_AGAIN_MS,
+      shared: ports.shared,
+      trials: this.trials,
+      nodeId: options.nodeId,
+      warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
+      handOver: options.handOver,
     })
     this.#registration = new Registration({
       memberId: config.memberId,
@@ -145,6 +163,7 @@ export class Commands {
 
   tick(): void {
     this.trials.tick()
+    this.trialWatch.tick()
     if (this.#options.raft.leader === NO_MEMBER) {
       this.#outbox.expire()
       this.drops.expire()

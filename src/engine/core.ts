@@ -2,7 +2,7 @@ import { DecodeError } from '../base/bytes.ts'
 import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
 import type { MemberId, Message, Raft, Ready } from '../raft/raft.ts'
-import { decodeMessage, encodeMessage } from '../transport/transport.ts'
+import { encodeMessage } from '../transport/transport.ts'
 import type { Agreement } from './agreement.ts'
 import type { Amnesia } from './amnesia.ts'
 import type { ApplyWatch } from './apply-watch.ts'
@@ -27,6 +27,7 @@ import {
   createSkew,
   createSnapshots,
   createTerms,
+  createVotePromises,
 } from './assembly.ts'
 import type { ClockSkew } from './clock-skew.ts'
 import type { Commands } from './commands.ts'
@@ -35,6 +36,7 @@ import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
 import type { Failover } from './failover.ts'
 import type { Formats } from './formats.ts'
+import { takeFrame } from './frames.ts'
 import type { Freshness } from './freshness.ts'
 import { Handling } from './handling.ts'
 import { transferAway } from './leadership.ts'
@@ -47,6 +49,7 @@ import { TICKS_PER_HEARTBEAT } from './settings.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Terms } from './terms.ts'
 import { View } from './view.ts'
+import type { VotePromises } from './vote-promises.ts'
 import { FRAMES, laneOf } from './wire.ts'
 import { Yielding } from './yielding.ts'
 
@@ -60,6 +63,7 @@ export class Core {
   readonly commands: Commands
   readonly reads: ReadRequests
   readonly freshness: Freshness
+  readonly promises: VotePromises
   readonly membership: Membership
   readonly snapshots: Snapshots
   readonly applying: Applying
@@ -93,13 +97,15 @@ export class Core {
     this.raft = createRaft(parts, {
       latestSnapshot: () => this.snapshots.latest(),
       fetched: (error) => this.#fetched(error),
+      keepsVote: () => this.promises.keptForMs > 0,
       trace: this.decisions.trace,
     })
     this.decisions.attach(this.raft, nodeId)
     const { nodeId: own } = parts.config
     this.handling = new Handling({ raft: this.raft, own, nodeId, toUser: ports.toUser })
     this.terms = createTerms(parts, this.raft, nodeId)
-    this.#view = new View(ports.shared, ports.clock, this.raft)
+    this.promises = createVotePromises(parts, this.raft)
+    this.#view = new View(ports.shared, ports.clock, this.raft, this.promises)
     this.reads = createReads(parts, this.raft)
     this.skew = createSkew(parts, this.raft, () => this.membership.confState.voters)
     this.freshness = createFreshness(parts, this.raft, this.skew)
@@ -122,7 +128,7 @@ export class Core {
     this.commands = createCommands(parts, this.raft, this.membership, this.formats, () =>
       this.schedule(),
     )
-    this.failover = createFailover(parts, this.raft, () => this.schedule())
+    this.failover = createFailover(parts, this.raft, this.promises, () => this.schedule())
     this.applying = createApplying(parts, this.raft, this.membership)
     this.amnesia = createAmnesia(parts, this.raft, (id) => nodeId(id) ?? String(id))
     this.mix = createMix(parts, this.membership)
@@ -171,7 +177,7 @@ export class Core {
     if (this.#isClosed) return
     this.reads.wake()
     try {
-      this.#takeFrame(from, kind, body)
+      if (takeFrame(this, from, kind, body)) this.schedule()
     } catch (error) {
       if (!(error instanceof DecodeError) && !isColmenaError(error)) throw error
       this.#warn('ERR_FAILED', `dropped a frame of member ${from}: ${error.message}`)
@@ -255,6 +261,7 @@ export class Core {
     this.commands.tick()
     this.reads.tick()
     this.freshness.tick()
+    this.promises.tick()
     this.membership.tick()
     this.snapshots.tick()
     this.#compaction.tick()
@@ -297,44 +304,6 @@ export class Core {
     }
   }
 
-  #takeFrame(from: MemberId, kind: number, body: Uint8Array): void {
-    switch (kind) {
-      case FRAMES.raft: {
-        const message = decodeMessage(body)
-        if (message === null || message.from !== from) throw new DecodeError('no raft message')
-        if (this.amnesia.isForgetful(message)) return
-        this.terms.heard(from)
-        this.raft.step(message)
-        break
-      }
-      case FRAMES.forward:
-      case FRAMES.forwardRestart:
-        this.commands.forwarded(from, body, kind === FRAMES.forwardRestart)
-        break
-      case FRAMES.refused:
-        this.commands.refused(from, body)
-        return
-      case FRAMES.commitQuery:
-        this.reads.query(from, body)
-        break
-      case FRAMES.commitAnswer:
-        this.reads.queryAnswered(from, body)
-        break
-      case FRAMES.stamp:
-        this.freshness.stamped(from, body)
-        return
-      case FRAMES.freshMark:
-        this.freshness.marked(body)
-        break
-      case FRAMES.comparison:
-        this.agreement.frame(from, body)
-        return
-      default:
-        throw new DecodeError(`unknown frame kind ${kind}`)
-    }
-    this.schedule()
-  }
-
   #send(message: Message): void {
     const parts = encodeMessage(message)
     if (this.#parts.transport.send(message.to, laneOf(message.type), FRAMES.raft, parts)) return
@@ -368,6 +337,7 @@ export class Core {
     this.commands.leaderChanged()
     this.reads.leaderChanged()
     this.freshness.leaderChanged()
+    this.promises.leaderChanged()
     this.agreement.leaderChanged()
     this.#parts.ports.toUser({ kind: 'leader', nodeId: this.membership.nodeId(leader), term })
     this.schedule()

@@ -1,11 +1,13 @@
 import type { Cancel, Clock, Random } from '../base/ports.ts'
 import { type MemberId, NO_MEMBER, type Raft } from '../raft/raft.ts'
+import type { VotePromises } from './vote-promises.ts'
 
 /** Two that ask at once split the votes: so many more tries before the time-out decides. */
 const TRIES = 4
 
 export interface FailoverOptions {
   readonly raft: Raft
+  readonly promises: Pick<VotePromises, 'keptForMs'>
   readonly clock: Clock
   readonly random: Random
   readonly heartbeatMs: number
@@ -40,8 +42,9 @@ export class Failover {
   }
 
   #campaignSoon(tries: number): void {
-    const { raft, clock, random, heartbeatMs, changed } = this.#options
-    const pauseMs = (heartbeatMs * random.u32()) / 0x1_0000_0000
+    const { raft, promises, clock, random, heartbeatMs, changed } = this.#options
+    // A promise binds also where the sockets tell of an end: they may be wrong.
+    const pauseMs = promises.keptForMs + (heartbeatMs * random.u32()) / 0x1_0000_0000
     this.#cancel()
     this.#cancel = clock.setTimer(pauseMs, () => {
       if (raft.leader !== NO_MEMBER) return

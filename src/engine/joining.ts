@@ -123,6 +123,11 @@ export class Joining {
         done(null, answer)
         return
       }
+      // No time makes two lists one.
+      if (error?.code === 'ERR_OTHER_EXTENSIONS') {
+        done(error, null)
+        return
+      }
       this.#failed(address, error?.message ?? 'no answer')
       this.#ask(addresses, at + 1, kind, body, done)
     })

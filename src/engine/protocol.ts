@@ -37,6 +37,10 @@ export interface EngineConfig {
   readonly secrets: readonly string[]
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
+  /** For how long this member keeps its vote for a leader that asks, 0 for not at all. */
+  readonly promiseMs: number
+  /** The longest that it may have promised in earlier opens. */
+  readonly keptPromiseMs: number
   readonly requestTimeoutMs: number
   readonly transactionIdleMs: number
   readonly transactionMs: number
@@ -244,6 +248,7 @@ export interface EngineStatus {
   readonly terms: readonly TermStatus[]
   readonly engineMix: 'uniform' | 'mixed'
   readonly slowApply: SlowApply | null
+  readonly slowTransaction: SlowTransaction | null
   readonly format: FormatStatus
   readonly divergence: DivergenceStatus
   readonly clock: ClockStatus
@@ -265,6 +270,15 @@ export interface SlowApply {
   /** Null for what is no write. */
   readonly database: string | null
   /** The beginning of the statement that runs; or what the entry is instead. */
+  readonly sql: string
+}
+
+/** A statement of a transaction that takes long on this node, as the leader that tries it. */
+export interface SlowTransaction {
+  readonly database: string
+  /** Whose transaction it is. */
+  readonly nodeId: string
+  /** The beginning of the statement. */
   readonly sql: string
 }
 

@@ -39,6 +39,7 @@ export function engineStatus(parts: StatusParts): EngineStatus {
     terms: core.terms.list(),
     engineMix: core.mix.isMixed ? 'mixed' : 'uniform',
     slowApply: core.applyWatch.slow,
+    slowTransaction: core.commands.trialWatch.slow,
     format: formatStatus(core, transport),
     divergence: core.agreement.status,
     clock: core.skew.status,

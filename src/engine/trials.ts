@@ -31,6 +31,14 @@ interface Waiting {
   readonly done: Answered
 }
 
+/** A step on its way through the storage thread. */
+interface StepUnderWay {
+  readonly from: MemberId
+  readonly bytes: Uint8Array
+  /** Whether its transaction has ended: nobody waits for it any more. */
+  isOver: boolean
+}
+
 /** The transaction that a database's writes wait for. */
 interface Holder {
   readonly key: string
@@ -39,6 +47,8 @@ interface Holder {
   readonly beganMs: number
   /** When it last had nothing to do; null while it has. */
   idleMs: number | null
+  /** Ends the step that is under way for its owner; null while there is none. */
+  stopStep: ((error: ColmenaError) => void) | null
   /** Its first step, until all that was proposed before is applied. */
   first: Waiting | null
   /** The last entry before the trial; null until this turn's commands are in the log. */
@@ -61,6 +71,8 @@ export class Trials {
   readonly #holders = new Map<string, Holder>()
   readonly #waiting = new Map<string, Waiting[]>()
   readonly #ended = new Map<string, string>()
+  readonly #steps = new Map<number, StepUnderWay>()
+  #lastStep = 0
 
   constructor(options: TrialsOptions) {
     this.#options = options
@@ -93,15 +105,16 @@ export class Trials {
 
   /** Its owner has no more use for it. */
   end(database: string, key: string): void {
-    const queue = this.#waiting.get(database)
-    if (queue !== undefined) {
-      this.#waiting.set(
-        database,
-        queue.filter((waiting) => waiting.key !== key),
-      )
+    const why = 'its owner ended it'
+    const queue = this.#waiting.get(database) ?? []
+    const [ended] = queue.filter((waiting) => waiting.key === key)
+    if (ended !== undefined) {
+      const rest = queue.filter((waiting) => waiting !== ended)
+      this.#waiting.set(database, rest)
+      ended.done(transactionEnded(why), null)
     }
     const holder = this.#holders.get(database)
-    if (holder?.key === key) this.#release(holder)
+    if (holder?.key === key) this.#end(holder, why)
   }
 
   /** Begins the trials that nothing is in the way of; to be called once commands are proposed. */
@@ -114,6 +127,11 @@ export class Trials {
       holder.first = null
       this.#run(holder, first)
     }
+  }
+
+  /** The step of that number, until the storage thread is done with it; null if it is. */
+  stepUnderWay(number: number): Readonly<StepUnderWay> | null {
+    return this.#steps.get(number) ?? null
   }
 
   tick(): void {
@@ -139,6 +157,7 @@ export class Trials {
       this.#noteEnd(holder.key, 'the leader changed')
       this.#options.applier.endTrial(holder.database, holder.key)
       holder.first?.done(noLongerLeader(true), null)
+      holder.stopStep?.(transactionEnded('the leader changed'))
     }
     for (const { done } of waiting) done(noLongerLeader(true), null)
   }
@@ -147,7 +166,7 @@ export class Trials {
     const { clock, proposals, schedule } = this.#options
     const { key, database, from } = first
     const beganMs = clock.nowMs()
-    const state = { beganMs, idleMs: null, first, gateIndex: null }
+    const state = { beganMs, idleMs: null, stopStep: null, first, gateIndex: null }
     this.#holders.set(database, { key, database, from, ...state })
     proposals.closeGate(database)
     schedule()
@@ -156,21 +175,38 @@ export class Trials {
   #run(holder: Holder, { key, step, done }: Waiting): void {
     const { applier, clock, random } = this.#options
     const { bytes, begins, base } = step
+    this.#lastStep += 1
+    const number = this.#lastStep
+    const underWay = { from: holder.from, bytes, isOver: false }
+    this.#steps.set(number, underWay)
     holder.idleMs = null
+    holder.stopStep = (error) => {
+      underWay.isOver = true
+      done(error, null)
+    }
     if (begins) {
       const seeds = { seedHigh: random.u32(), seedLow: random.u32() }
       patchEnvironment(bytes, { wallMs: Math.floor(clock.wallMs()), ...seeds })
     }
-    applier.tryStatements({ key, bytes, begins, base }, (error, answer) => {
+    applier.tryStatements({ number, key, bytes, begins, base }, (error, answer) => {
+      this.#steps.delete(number)
+      if (underWay.isOver) return
       holder.idleMs = clock.nowMs()
-      if (error !== null && this.#holders.get(holder.database) === holder) this.#release(holder)
+      holder.stopStep = null
+      if (error !== null) this.#release(holder)
       done(error, answer)
     })
   }
 
   #stop(holder: Holder, why: string): void {
     this.#noteEnd(holder.key, why)
+    this.#end(holder, why)
+  }
+
+  /** Its owner need not wait for a step that did not begin, or for one that may never end. */
+  #end(holder: Holder, why: string): void {
     holder.first?.done(transactionEnded(why), null)
+    holder.stopStep?.(transactionEnded(why))
     this.#release(holder)
   }
 

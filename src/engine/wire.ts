@@ -23,6 +23,9 @@ export const FRAMES = {
   freshMark: 11,
   /** What members hold at one index: digests, or hashes of the content. */
   comparison: 12,
+  /** The leader asks a voter to keep its vote; and for how long it does. */
+  askPromise: 13,
+  promise: 14,
 } as const
 
 /** Kinds of calls, which processes that are no members yet make too. */

@@ -1,7 +1,9 @@
 import { resolve } from 'node:path'
 import { ColmenaError } from '../base/errors.ts'
+import type { Extension } from '../sqlite/sqlite.ts'
 import { formatHostPort, type HostPort, isLoopback, isWildcard, parseHostPort } from './address.ts'
 import { CONSISTENCY_LEVELS, type Consistency } from './consistency.ts'
+import { checkExtensions } from './extension-options.ts'
 import { toLogger } from './logging.ts'
 import { checkKeys, nearestName } from './nearest.ts'
 import { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
@@ -20,6 +22,7 @@ export interface OpenConfig {
   readonly joinAddresses: readonly string[]
   readonly joinAs: 'voter' | 'learner'
   readonly consistency: Consistency
+  readonly strongReads: 'majority' | 'lease'
   readonly nonDeterminism: 'freeze' | 'reject'
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
@@ -36,6 +39,8 @@ export interface OpenConfig {
   readonly snapshotBytesPerSecond: number
   /** Newest first; empty for plaintext. */
   readonly secrets: readonly string[]
+  /** Absolute paths; in the order of loading. */
+  readonly extensions: readonly Extension[]
   readonly logger: Logger
   readonly signal: AbortSignal | undefined
 }
@@ -72,6 +77,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     ...network,
     joinAs: checkChoice(options, 'joinAs', ['voter', 'learner'] as const),
     consistency: checkChoice(options, 'consistency', CONSISTENCY_LEVELS),
+    strongReads: checkChoice(options, 'strongReads', ['majority', 'lease'] as const),
     nonDeterminism: checkChoice(options, 'nonDeterminism', ['freeze', 'reject'] as const),
     heartbeatMs,
     electionTimeoutMs,
@@ -86,6 +92,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     logRetainBytes: checkInteger(options, 'logRetainBytes', 0, Number.MAX_SAFE_INTEGER),
     logSegmentBytes: checkInteger(options, 'logSegmentBytes', 65_536, 2 ** 30),
     snapshotBytesPerSecond: checkInteger(options, 'snapshotBytesPerSecond', 2 ** 20, 2 ** 40),
+    extensions: checkExtensions(options['extensions']),
     logger: checkLogger(options['logger']),
     signal: checkSignal(options['signal']),
   })

@@ -2,7 +2,7 @@ import type { EngineConfig } from '../engine/engine.ts'
 import { engineFingerprint } from '../sqlite/sqlite.ts'
 import type { OpenConfig } from './config.ts'
 import { isDebugging } from './debugging.ts'
-import type { Identity } from './identity.ts'
+import { type Identity, promiseMs } from './identity.ts'
 
 /** What the engine thread is told of options and identity. */
 export function toEngineConfig(
@@ -28,12 +28,14 @@ export function toEngineConfig(
     secrets: config.secrets,
     heartbeatMs: config.heartbeatMs,
     electionTimeoutMs: config.electionTimeoutMs,
+    promiseMs: promiseMs(config),
+    keptPromiseMs: identity.votePromiseMs ?? 0,
     requestTimeoutMs: config.requestTimeoutMs,
     transactionIdleMs: config.transactionIdleMs,
     transactionMs: config.transactionMs,
     maxClockSkewMs: config.maxClockSkewMs,
     logRetainBytes: config.logRetainBytes,
-    fingerprint: engineFingerprint(),
+    fingerprint: engineFingerprint(config.extensions),
     segmentBytes: config.logSegmentBytes,
     snapshotBytesPerSecond: config.snapshotBytesPerSecond,
     isDebugging: isDebugging(),

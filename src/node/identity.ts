@@ -29,6 +29,8 @@ export interface Identity {
   /** `new` until log and databases are made. */
   readonly state: 'new' | 'established'
   readonly genesis: 'bootstrap' | 'join'
+  /** The longest that any open of it may have promised to keep its vote; nothing if left out. */
+  readonly votePromiseMs?: number | undefined
 }
 
 const FILE = 'identity.json'
@@ -51,9 +53,16 @@ export function openIdentity(config: OpenConfig): Identity {
         'directory of colmena, or a part of one. Use another dataDir, or bring the file back',
     )
   }
-  const identity = kept?.state === 'established' ? reopen(kept, config, found) : begin(config, kept)
+  const opened = kept?.state === 'established' ? reopen(kept, config, found) : begin(config, kept)
+  const votePromiseMs = Math.max(kept?.votePromiseMs ?? 0, promiseMs(config))
+  const identity = votePromiseMs === 0 ? opened : { ...opened, votePromiseMs }
   writeIdentity(config.dataDir, identity)
   return identity
+}
+
+/** For how long this open keeps its vote for a leader that asks. */
+export function promiseMs({ strongReads, electionTimeoutMs }: OpenConfig): number {
+  return strongReads === 'lease' ? electionTimeoutMs : 0
 }
 
 function reopen(kept: Identity, config: OpenConfig, found: readonly string[]): Identity {
@@ -152,7 +161,7 @@ export function readIdentity(dataDir: string): Identity | null {
 
 function isIdentity(value: unknown): value is Identity {
   if (typeof value !== 'object' || value === null) return false
-  const { format, clusterId, nodeId, memberId, incarnation, state, genesis } =
+  const { format, clusterId, nodeId, memberId, incarnation, state, genesis, votePromiseMs } =
     value as Partial<Identity>
   return (
     format === IDENTITY_FORMAT &&
@@ -162,6 +171,7 @@ function isIdentity(value: unknown): value is Identity {
     Number.isSafeInteger(memberId) &&
     Number.isSafeInteger(incarnation) &&
     (state === 'new' || state === 'established') &&
-    (genesis === 'bootstrap' || genesis === 'join')
+    (genesis === 'bootstrap' || genesis === 'join') &&
+    (votePromiseMs === undefined || Number.isSafeInteger(votePromiseMs))
   )
 }

@@ -134,8 +134,8 @@ export class NodeCore {
       nowMs: processNowMs,
       checkOpen: () => this.checkOpen(),
     })
-    const directory = join(options.dataDir.path, 'db')
-    this.processes = new ReaderProcesses(directory, this.shared, this.#deadlines)
+    const source = { directory: join(options.dataDir.path, 'db'), extensions: config.extensions }
+    this.processes = new ReaderProcesses(source, this.shared, this.#deadlines)
     this.hooks = new Hooks({
       ask: (asked) =>
         this.#requests.ask({
@@ -294,6 +294,7 @@ export class NodeCore {
           memberId: dataDir.identity.memberId,
           ownOrigin: origin,
           shared: this.shared.buffer,
+          writer: { extensions: this.config.extensions },
         })
         break
       case 'established':
@@ -301,7 +302,7 @@ export class NodeCore {
         break
       case 'ready':
         this.port = message.port
-        this.#readers = createReaders({ directory: join(dataDir.path, 'db'), shared: this.shared })
+        this.#readers = createReaders({ ...this.processes.source, shared: this.shared })
         if (this.#state !== 'opening') return
         this.#state = 'open'
         this.#opened.resolve()

@@ -13,6 +13,7 @@ export type {
   FormatStatus,
   MemberStatus,
   SlowApply,
+  SlowTransaction,
   TermStatus,
 } from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
@@ -57,7 +58,7 @@ export type { NodeMetrics } from './metrics.ts'
 export type { MigrateOptions } from './migration.ts'
 export type { Migration, MigrationDone, MigrationsOptions } from './numbered-migrations.ts'
 export { open, openNode } from './open.ts'
-export { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
+export { type ExtensionOptions, type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { requireSqlite } from '../sqlite/sqlite.ts'
+import { probeExtensions, requireSqlite } from '../sqlite/sqlite.ts'
 import { ColmenaNode } from './colmena-node.ts'
 import { checkOpenOptions } from './config.ts'
 import { openDataDir } from './data-dir.ts'
@@ -13,10 +13,10 @@ import { requireEntries, type StartThread, startWorker } from './threads.ts'
  * own. The same call opens it again later: `bootstrap` and `join` count only where the data
  * directory holds no cluster yet. A failure leaves nothing open.
  *
- * @throws ColmenaError ERR_INVALID_OPTION, ERR_WEAK_SECRET and ERR_BUNDLED before anything is
- * touched; ERR_UNSUPPORTED_RUNTIME, ERR_DATA_DIR, ERR_LOCKED, ERR_ALREADY_OPEN,
+ * @throws ColmenaError ERR_INVALID_OPTION, ERR_WEAK_SECRET, ERR_EXTENSION_FAILED and ERR_BUNDLED
+ * before anything is touched; ERR_UNSUPPORTED_RUNTIME, ERR_DATA_DIR, ERR_LOCKED, ERR_ALREADY_OPEN,
  * ERR_UNSUPPORTED_FORMAT, ERR_ADDRESS_IN_USE, ERR_JOIN_FAILED, ERR_NODE_ID_TAKEN,
- * ERR_OTHER_CLUSTER, ERR_LOG_CORRUPT, ERR_ABORTED.
+ * ERR_OTHER_CLUSTER, ERR_OTHER_EXTENSIONS, ERR_LOG_CORRUPT, ERR_ABORTED.
  * @example
  * await using node = await open({ dataDir: './data' })
  * const db = node.database()
@@ -35,6 +35,7 @@ export async function openNode(
   requireSqlite()
   const config = checkOpenOptions(options)
   checkNotAborted(config.signal)
+  probeExtensions(config.extensions)
   const dataDir = openDataDir(config)
   const origin = randomBytes(16).toString('hex')
   let core: NodeCore | undefined

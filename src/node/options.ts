@@ -8,6 +8,16 @@ export interface Logger {
   error?(message: string, details?: unknown): void
 }
 
+/** One extension that `open` loads. */
+export interface ExtensionOptions {
+  /** What all nodes call it: letters, digits, `_`, `.` and `-`, up to 64. */
+  readonly name: string
+  /** The same on all nodes; equal versions must answer alike, whatever they were built for. */
+  readonly version: string
+  /** Where this node has it: the library's file, with its ending. */
+  readonly path: string
+}
+
 /** What `open` takes. `docs/options.md` says what raising and lowering each one costs. */
 export interface OpenOptions {
   /**
@@ -51,6 +61,14 @@ export interface OpenOptions {
    * @defaultValue 'weak'
    */
   readonly consistency?: Consistency | undefined
+  /**
+   * How the leader makes sure of its leadership for a `strong` read: `majority` asks one for each
+   * round of reads; `lease` goes by what a majority has promised for as long as it lasts, which
+   * needs no message and trusts that clocks run alike. Give it to all nodes.
+   *
+   * @defaultValue 'majority'
+   */
+  readonly strongReads?: 'majority' | 'lease' | undefined
   /**
    * What becomes of `random()`, 'now' and their like in this node's writes: `freeze` has every node
    * answer them alike, `reject` fails them with ERR_NON_DETERMINISTIC_SQL.
@@ -155,6 +173,14 @@ export interface OpenOptions {
    */
   readonly insecure?: boolean | undefined
   /**
+   * SQLite's own kind of extensions, loaded in this order into every connection of this node: what
+   * they bring may then be used in reads and writes. Names and versions, in their order, must be
+   * the same on all nodes.
+   *
+   * @defaultValue none
+   */
+  readonly extensions?: readonly ExtensionOptions[] | undefined
+  /**
    * Gets what the events say, as lines; nothing is ever printed without it. `console`, a logger of
    * pino as it is, or any object that takes `(message, details)`.
    */
@@ -175,6 +201,7 @@ export const OPTION_DEFAULTS: Required<{
   join: undefined,
   joinAs: 'voter',
   consistency: 'weak',
+  strongReads: 'majority',
   nonDeterminism: 'freeze',
   heartbeatMs: 100,
   electionTimeoutMs: 1000,
@@ -191,6 +218,7 @@ export const OPTION_DEFAULTS: Required<{
   snapshotBytesPerSecond: 41_943_040,
   secret: undefined,
   insecure: false,
+  extensions: undefined,
   logger: undefined,
   signal: undefined,
 })

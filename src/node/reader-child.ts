@@ -1,6 +1,6 @@
 import { fork } from 'node:child_process'
 import { fileURLToPath } from 'node:url'
-import type { ReaderAnswer, ReaderRequest } from '../database/database.ts'
+import type { ReaderAnswer, ReaderRequest, ReaderSource } from '../database/database.ts'
 import { locateEntry } from './threads.ts'
 
 export interface ReaderChildHandlers {
@@ -16,12 +16,12 @@ export interface ReaderChild {
   kill(): void
 }
 
-/** Starts one that reads below `directory`; tests pass one that starts no process. */
-export type StartReaderChild = (directory: string, handlers: ReaderChildHandlers) => ReaderChild
+/** Starts one; tests pass one that starts no process. */
+export type StartReaderChild = (source: ReaderSource, handlers: ReaderChildHandlers) => ReaderChild
 
 /** A real process. */
-export const startReaderChild: StartReaderChild = (directory, handlers) => {
-  const child = fork(fileURLToPath(locateEntry('reader')), [directory], {
+export const startReaderChild: StartReaderChild = (source, handlers) => {
+  const child = fork(fileURLToPath(locateEntry('reader')), [JSON.stringify(source)], {
     // Bigints, blobs and maps arrive as what they are.
     serialization: 'advanced',
     // The host's own flags (test runners, loaders, inspectors) are not meant for it.

@@ -1,6 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { SharedState } from '../base/shared-state.ts'
-import type { AskedDatabase, ReaderAnswer, ReaderWork } from '../database/database.ts'
+import type { AskedDatabase, ReaderAnswer, ReaderSource, ReaderWork } from '../database/database.ts'
 import { type Deadlines, Waiting } from './deadlines.ts'
 import { abortedError, checkNotAborted } from './failures.ts'
 import { type ReaderChild, type StartReaderChild, startReaderChild } from './reader-child.ts'
@@ -91,7 +91,7 @@ interface Slot {
  * than asked. Long work never has all of them while a read waits: the youngest makes room.
  */
 export class ReaderProcesses {
-  readonly #directory: string
+  readonly source: ReaderSource
   readonly #shared: SharedState
   readonly #deadlines: Deadlines
   readonly #startChild: StartReaderChild
@@ -102,14 +102,14 @@ export class ReaderProcesses {
   #closedBy: unknown
   readonly #gone: PromiseWithResolvers<void> = Promise.withResolvers()
 
-  /** `directory` holds the generations; `deadlines` are those of work that waits. */
+  /** `deadlines` are those of work that waits. */
   constructor(
-    directory: string,
+    source: ReaderSource,
     shared: SharedState,
     deadlines: Deadlines,
     startChild: StartReaderChild = startReaderChild,
   ) {
-    this.#directory = directory
+    this.source = source
     this.#shared = shared
     this.#deadlines = deadlines
     this.#startChild = startChild
@@ -196,7 +196,7 @@ export class ReaderProcesses {
 
   #start(): void {
     const slot: Slot = {
-      child: this.#startChild(this.#directory, {
+      child: this.#startChild(this.source, {
         said: (answer) => this.#said(slot, answer),
         ended: (how) => this.#ended(slot, how),
       }),

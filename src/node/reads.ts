@@ -1,8 +1,8 @@
 import { ColmenaError } from '../base/errors.ts'
-import type { SharedState } from '../base/shared-state.ts'
 import type { Consistency } from './consistency.ts'
 import { type Deadlines, Waiting } from './deadlines.ts'
 import { abortedError } from './failures.ts'
+import { OwnLeadership, type OwnLeadershipOptions } from './own-leadership.ts'
 
 type AskedLevel = 'weak' | 'strong'
 
@@ -22,18 +22,15 @@ export interface ReadPass {
   readonly level: Consistency
   /** null: read at once. Otherwise the read may run when the promise resolves. */
   readonly gate: Promise<void> | null
+  /** Of `strong`: promises of votes stood for a majority's word, and must still at the end. */
+  readonly isByLease?: boolean | undefined
 }
 
 /** Of an election timeout: so a clock that runs a tenth too slow still keeps a lease within one. */
 const LEASE_PART = 0.9
 
-export interface ReadsOptions {
-  readonly shared: SharedState
+export interface ReadsOptions extends OwnLeadershipOptions {
   readonly deadlines: Deadlines
-  readonly electionTimeoutMs: number
-  /** The clock that the engine stamps the shared state with. */
-  readonly nowMs: () => number
-  readonly wallMs: () => number
   /** Why this machine applies nothing, null while it does. */
   readonly haltedReason: () => string | null
   /** Asks the engine for the index that satisfies `level`. */
@@ -105,6 +102,7 @@ const AT_ONCE = Object.freeze({
   none: { level: 'none', gate: null },
   lease: { level: 'lease', gate: null },
   weak: { level: 'weak', gate: null },
+  strong: { level: 'strong', gate: null, isByLease: true },
 } satisfies Record<string, ReadPass>)
 
 /** Reads that share one question to the leader: all of them began before it was asked. */
@@ -127,6 +125,7 @@ interface Asking {
  */
 export class Reads {
   readonly #options: ReadsOptions
+  readonly #leadership: OwnLeadership
   readonly #weak: Asking = { level: 'weak', asked: null, next: null }
   readonly #strong: Asking = { level: 'strong', asked: null, next: null }
   /** Reads whose index is known and not applied yet. */
@@ -136,6 +135,7 @@ export class Reads {
 
   constructor(options: ReadsOptions) {
     this.#options = options
+    this.#leadership = new OwnLeadership(options)
   }
 
   /** @throws ColmenaError ERR_STALE where this node's state is known to be too old by now. */
@@ -151,9 +151,9 @@ export class Reads {
     if (level === 'lease') {
       if (!isBehind && this.#isWithinLease(applied)) return AT_ONCE.lease
     } else if (level === 'strong') {
-      return { level, gate: this.#join(this.#strong, this.#createWait(asked)) }
+      return this.#enterStrong(asked, applied)
     }
-    const commit = this.#leaderCommit()
+    const commit = this.#leadership.commit()
     if (commit === null) {
       return { level: 'weak', gate: this.#join(this.#weak, this.#createWait(asked)) }
     }
@@ -168,7 +168,8 @@ export class Reads {
    *
    * @throws ColmenaError ERR_STALE where there is nothing else to do.
    */
-  leave(asked: AskedRead, { level }: ReadPass, index: number): ReadPass | null {
+  leave(asked: AskedRead, { level, isByLease }: ReadPass, index: number): ReadPass | null {
+    if (isByLease === true && !this.#leadership.isHeld()) return this.#askMajority(asked)
     if (level === 'none') this.#checkStaleness(asked, index)
     if (level !== 'lease' || this.#isWithinLease(index)) return null
     return this.enter({ ...asked, level: 'weak' })
@@ -211,15 +212,16 @@ export class Reads {
     for (const wait of waits) wait.fail(error)
   }
 
-  /**
-   * The commit index as this node knows it for certain, because it leads: its own term has
-   * committed (before that the index may lag), and its engine is alive.
-   */
-  #leaderCommit(): number | null {
-    const { shared, electionTimeoutMs, nowMs } = this.#options
-    const view = shared.readEngine()
-    if (!view.isLeader || !view.ownTermCommitted || view.isClosed) return null
-    return nowMs() - view.stampMs < electionTimeoutMs ? view.commit : null
+  /** Where nobody else can lead, this node need ask nobody. */
+  #enterStrong(asked: AskedRead, applied: number): ReadPass {
+    const commit = this.#leadership.heldCommit()
+    if (commit === null) return this.#askMajority(asked)
+    if (applied >= Math.max(commit, asked.after ?? 0)) return AT_ONCE.strong
+    return { level: 'strong', isByLease: true, gate: this.#awaitIndex(asked, commit) }
+  }
+
+  #askMajority(asked: AskedRead): ReadPass {
+    return { level: 'strong', gate: this.#join(this.#strong, this.#createWait(asked)) }
   }
 
   #isWithinLease(index: number): boolean {

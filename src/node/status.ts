@@ -1,3 +1,4 @@
+import { processNowMs } from '../base/process-clock.ts'
 import type { StorageStatus } from '../database/database.ts'
 import type {
   ClockStatus,
@@ -5,6 +6,7 @@ import type {
   EngineStatus,
   FormatStatus,
   SlowApply,
+  SlowTransaction,
   TermStatus,
 } from '../engine/engine.ts'
 import type { NodeCore } from './node-core.ts'
@@ -33,6 +35,8 @@ export interface NodeStatus {
   readonly lagEntries: number
   /** Milliseconds since the leader was heard; 0 on the leader, null if it never was. */
   readonly lastLeaderContactMs: number | null
+  /** For so long nobody else can lead, as members promised: `strong` asks nobody; else 0. */
+  readonly strongLeaseMs: number
   /**
    * Whether work should come here now: false while writes are refused or would only wait.
    * `notReadyReason` says why. Reads of level `none` may go on all the same.
@@ -55,6 +59,11 @@ export interface NodeStatus {
   }[]
   /** The log entry whose statements have run for more than 5 s, null while there is none. */
   readonly slowApply: SlowApply | null
+  /**
+   * The statement of a transaction that has run for more than 5 s here, where it is tried, null
+   * while there is none.
+   */
+  readonly slowTransaction: SlowTransaction | null
   readonly logBytes: number
   readonly counters: {
     readonly writes: number
@@ -93,7 +102,8 @@ export function createStatus(
   const { role, isLearner, term, leader, lastIndex, commitIndex, compactedIndex } = engine
   const appliedIndex = core.shared.applied()
   const { haltedReason } = core
-  const applying = { haltedReason, lagMs: core.shared.readEngine().applyLagMs }
+  const { applyLagMs: lagMs, leadsUntilMs } = core.shared.readEngine()
+  const applying = { haltedReason, lagMs }
   const reason = notReadyReason(applying, engine, core.config.electionTimeoutMs)
   return {
     version: packageVersion(),
@@ -111,12 +121,14 @@ export function createStatus(
     compactedIndex,
     lagEntries: Math.max(0, commitIndex - appliedIndex),
     lastLeaderContactMs: engine.lastLeaderContactMs,
+    strongLeaseMs: Math.max(0, Math.floor(leadsUntilMs - processNowMs())),
     ready: reason === null,
     notReadyReason: reason,
     staleReason: refusalOfWrites(applying)?.message ?? null,
     haltedReason,
     databases: databases.map(({ name, sizeBytes, walBytes }) => ({ name, sizeBytes, walBytes })),
     slowApply: engine.slowApply,
+    slowTransaction: engine.slowTransaction,
     logBytes: engine.logBytes,
     counters: {
       writes: core.writes.count,

@@ -59,7 +59,8 @@ export class Transaction {
   /** Why it was over before its owner ended it. */
   #endedBy: unknown
   #last: Promise<unknown> = Promise.resolve()
-  #underWay = 0
+  /** Those that were made and are not answered yet. */
+  readonly #calls = new Set<{ promise?: Promise<unknown> }>()
   #savepoints = 0
   /** The log index of the commit; undefined before, and where nothing was written. */
   index: number | undefined
@@ -78,58 +79,61 @@ export class Transaction {
     return this.#state === 'over'
   }
 
-  /** Statements that were called and are not answered yet. */
-  get underWay(): number {
-    return this.#underWay
-  }
-
   /**
    * Runs one statement. A statement that fails leaves the transaction open, without its effects.
    *
    * @throws SqlError; ColmenaError ERR_TX_ABORTED where the transaction is over and nothing of it
    * stays; ERR_CLOSED after its end; ERR_REFUSED_SQL, ERR_TOO_LARGE, ERR_TIMEOUT, ERR_NO_LEADER.
    */
-  async execute<TRow = Row>(
+  execute<TRow = Row>(
     input: string | InputStatement,
     args?: InputArgs | undefined,
   ): Promise<ResultSet<TRow>> {
-    const isText = typeof input === 'string' || input === null || typeof input !== 'object'
-    const [sql, values] = isText ? [input, args] : [input.sql, input.args]
-    const statement = toStatement(sql, values, this.#options.exactNumbers)
-    const [result] = await this.#enqueue([statement], ALONE)
-    return result as ResultSet<TRow>
+    return this.#call(async () => {
+      const isText = typeof input === 'string' || input === null || typeof input !== 'object'
+      const [sql, values] = isText ? [input, args] : [input.sql, input.args]
+      const statement = toStatement(sql, values, this.#options.exactNumbers)
+      const [result] = await this.#enqueue([statement], ALONE)
+      return result as ResultSet<TRow>
+    })
   }
 
   /** Runs statements one after the other, up to the first that fails. @throws as `execute` */
-  async batch<TRow = Row>(statements: readonly BatchStatement[]): Promise<ResultSet<TRow>[]> {
-    const converted = toStatements(statements, 'batch', this.#options.exactNumbers)
-    const place = { index: 0, count: converted.length }
-    return (await this.#enqueue(converted, place)) as ResultSet<TRow>[]
+  batch<TRow = Row>(statements: readonly BatchStatement[]): Promise<ResultSet<TRow>[]> {
+    return this.#call(async () => {
+      const converted = toStatements(statements, 'batch', this.#options.exactNumbers)
+      const place = { index: 0, count: converted.length }
+      return (await this.#enqueue(converted, place)) as ResultSet<TRow>[]
+    })
   }
 
   /** Runs a script, up to the first statement that fails. @throws as `execute` */
-  async executeMultiple(sql: string): Promise<void> {
-    if (typeof sql !== 'string') throw invalid('executeMultiple takes SQL text')
-    const statements = splitStatements(sql).map((text) => ({ sql: text, args: [] }))
-    await this.#enqueue(statements, { index: 0, count: statements.length })
+  executeMultiple(sql: string): Promise<void> {
+    return this.#call(async () => {
+      if (typeof sql !== 'string') throw invalid('executeMultiple takes SQL text')
+      const statements = splitStatements(sql).map((text) => ({ sql: text, args: [] }))
+      await this.#enqueue(statements, { index: 0, count: statements.length })
+    })
   }
 
   /**
    * Runs `work` in a savepoint: what it did is taken back if it rejects, and the transaction goes
    * on.
    */
-  async transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+  transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     this.#savepoints += 1
     const name = `savepoint_${this.#savepoints}`
-    await this.execute(`SAVEPOINT ${name}`)
-    try {
-      const value = await work(this)
-      await this.execute(`RELEASE ${name}`)
-      return value
-    } catch (error) {
-      if (this.#state === 'open') await this.batch([`ROLLBACK TO ${name}`, `RELEASE ${name}`])
-      throw error
-    }
+    return this.#call(async () => {
+      await this.execute(`SAVEPOINT ${name}`)
+      try {
+        const value = await work(this)
+        await this.execute(`RELEASE ${name}`)
+        return value
+      } catch (error) {
+        if (this.#state === 'open') await this.batch([`ROLLBACK TO ${name}`, `RELEASE ${name}`])
+        throw error
+      }
+    })
   }
 
   /**
@@ -142,10 +146,10 @@ export class Transaction {
    */
   async commit(): Promise<void> {
     this.#checkOpen()
-    if (this.#underWay > 0) {
+    if (this.#calls.size > 0) {
       this.#end(undefined)
       throw invalid(
-        `${this.#underWay} statements of the transaction were not awaited before its commit: ` +
+        `${this.#calls.size} calls of the transaction were not awaited before its commit: ` +
           'nothing of it was applied. Await every call',
       )
     }
@@ -191,6 +195,21 @@ export class Transaction {
     this.close()
   }
 
+  #call<T>(run: () => Promise<T>): Promise<T> {
+    const call: { promise?: Promise<unknown> } = {}
+    this.#calls.add(call)
+    const answer = async (): Promise<T> => {
+      try {
+        return await run()
+      } finally {
+        this.#calls.delete(call)
+      }
+    }
+    const promise = answer()
+    call.promise = promise
+    return promise
+  }
+
   async #enqueue(
     statements: readonly Statement[],
     place: StatementPlace,
@@ -198,14 +217,9 @@ export class Transaction {
     this.#checkOpen()
     for (const { sql } of statements) refuseEnding(sql)
     const kept = statements.map(keepStatement)
-    this.#underWay += 1
     const answer = this.#last.then(() => this.#step(kept, place))
     this.#last = answer.catch(() => {})
-    try {
-      return await answer
-    } finally {
-      this.#underWay -= 1
-    }
+    return await answer
   }
 
   async #step(
@@ -303,7 +317,11 @@ export class Transaction {
     this.#state = 'over'
     this.#endedBy = endedBy
     this.#reads.close()
-    const hasLeft = this.mode === 'write' ? this.#trial !== null || this.#underWay > 0 : this.#trial
+    // Whoever forgot to await them learns of the end by the next call, and need not by a rejection
+    // that nobody handles: that would end the process.
+    for (const { promise } of this.#calls) promise?.catch(() => {})
+    const hasLeft =
+      this.mode === 'write' ? this.#trial !== null || this.#calls.size > 0 : this.#trial
     if (hasLeft && this.#place.core.isOpen) this.#place.core.transactions.end(this.#name)
   }
 

@@ -38,6 +38,11 @@ export interface RaftConfig {
   readonly stepDownOnRemoval: boolean
   /** A uniformly drawn integer in [0, bound). */
   readonly random: (boundExclusive: number) => number
+  /**
+   * Whether this member has promised its vote to the leader that it has: then it neither votes nor
+   * campaigns, unless a leader hands over. No promises if left out.
+   */
+  readonly keepsVote?: (() => boolean) | undefined
   readonly trace?: ((event: TraceEvent) => void) | undefined
 }
 

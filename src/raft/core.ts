@@ -132,6 +132,17 @@ export class Core {
     return this.log.term(this.log.committed) === this.term
   }
 
+  /**
+   * Whether the votes that members keep for this leader keep all others from leading: it speaks for
+   * the whole past, told nobody to take over in this term, and has applied every configuration in
+   * its log, so that it knows whose votes decide.
+   */
+  isBackedByVotes(): boolean {
+    if (this.role !== 'leader' || !this.hasCommittedInTerm()) return false
+    if (this.leaseRevoked || this.leadTransferee !== NO_MEMBER) return false
+    return this.pendingConfIndex <= this.log.applied
+  }
+
   /** May campaign: a voter whose state machine is not about to be replaced. */
   isPromotable(): boolean {
     const own = this.tracker.get(this.id)

@@ -126,6 +126,11 @@ export class Raft {
     return this.#core.hasCommittedInTerm()
   }
 
+  /** Whether promises of votes, where a quorum keeps them, keep all others from leading. */
+  get isBackedByVotes(): boolean {
+    return this.#core.isBackedByVotes()
+  }
+
   get confState(): ConfState {
     return this.#core.tracker.state
   }

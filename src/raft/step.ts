@@ -17,6 +17,7 @@ export function stepMessage(core: Core, message: Message): StepResult {
   }
   switch (message.type) {
     case 'hup':
+      if (keepsVote(core)) return 'dropped'
       return tryCampaign(core, core.config.preVote ? 'preElection' : 'election') ? 'ok' : 'dropped'
     case 'storageAppendResponse':
       if (message.index !== 0) core.log.unstable.stableTo(message.index, message.logTerm)
@@ -43,6 +44,8 @@ export function tick(core: Core): void {
     core.isPromotable() &&
     core.electionElapsed >= core.randomizedElectionTicks * core.patience
   ) {
+    // As soon as the promise has ended, and not a whole time-out later.
+    if (keepsVote(core)) return
     core.electionElapsed = 0
     stepMessage(core, createMessage('hup', core.id, core.id))
   }
@@ -69,7 +72,7 @@ function tickLeader(core: Core): void {
 function acceptHigherTerm(core: Core, message: Message): boolean {
   const { type, from, term } = message
   const isVoteRequest = type === 'vote' || type === 'preVote'
-  if (isVoteRequest && isInLease(core) && !isTransfer(message)) {
+  if (isVoteRequest && (isInLease(core) || keepsVote(core)) && !isTransfer(message)) {
     const last = [core.log.lastTerm(), core.log.lastIndex()]
     const remaining = core.config.electionTicks - core.electionElapsed
     const args = [core.id, ...last, core.vote, type, from, message.logTerm, message.index]
@@ -88,6 +91,11 @@ function acceptHigherTerm(core: Core, message: Message): boolean {
 function isInLease(core: Core): boolean {
   const { checkQuorum, electionTicks } = core.config
   return checkQuorum && core.hasLeader() && core.electionElapsed < electionTicks
+}
+
+/** A promise binds whatever was heard since; of a sole voter nobody else needs one. */
+function keepsVote(core: Core): boolean {
+  return core.config.keepsVote?.() === true && !core.tracker.isSingleton()
 }
 
 function isTransfer(message: Message): boolean {

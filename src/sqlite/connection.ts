@@ -1,5 +1,6 @@
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 import type { SqlValue, StatementArgs } from '../command/command.ts'
+import { type AddedNames, type Extension, loadExtensions } from './extensions.ts'
 import { StatementFailure } from './failure.ts'
 import { DATABASE_LIMITS, DATABASE_OPTIONS, type DatabaseLimits, requireSqlite } from './runtime.ts'
 
@@ -9,30 +10,40 @@ export interface ConnectionSettings {
   readonly limits?: DatabaseLimits | undefined
   /** Whether "text" that names no column is a string, as SQLite once had it; false by default. */
   readonly doubleQuotedStrings?: boolean | undefined
+  /** Loaded in this order; none by default. */
+  readonly extensions?: readonly Extension[] | undefined
 }
 
-/** Opens a file with every option explicit. */
+/** A connection, and what its extensions brought to it. */
+export interface OpenedDatabase {
+  readonly db: DatabaseSync
+  readonly added: AddedNames
+}
+
+/** Opens a file with every option explicit. @throws ColmenaError ERR_EXTENSION_FAILED */
 export function openDatabase(
   path: string,
   isReadOnly: boolean,
   settings: ConnectionSettings,
-): DatabaseSync {
+): OpenedDatabase {
   const { DatabaseSync } = requireSqlite()
+  const { extensions = [] } = settings
   const limits = { ...DATABASE_LIMITS, ...settings.limits }
   const db = new DatabaseSync(path, {
     ...DATABASE_OPTIONS,
     readOnly: isReadOnly,
     limits,
+    allowExtension: extensions.length > 0,
     enableDoubleQuotedStringLiterals: settings.doubleQuotedStrings ?? false,
   })
   try {
     // The overrides must be callable from DEFAULTs and triggers, on the reader for the same answer.
     db.exec('PRAGMA trusted_schema = ON; PRAGMA recursive_triggers = OFF')
+    return { db, added: loadExtensions(db, extensions) }
   } catch (error) {
     db.close()
     throw error
   }
-  return db
 }
 
 /** Statements of our own on one connection, prepared once. */

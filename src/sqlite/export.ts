@@ -11,7 +11,7 @@ import { quoteName } from './token.ts'
 export function exportTo(reader: Reader, path: string, look: string): number {
   // It keeps the rowids of tables without a key, which VACUUM in place does not.
   reader.internal(() => reader.own('VACUUM INTO ?').run(path))
-  const db = openDatabase(path, false, { doubleQuotedStrings: reader.doubleQuotedStrings })
+  const { db } = openDatabase(path, false, { doubleQuotedStrings: reader.doubleQuotedStrings })
   try {
     const [number] = db.prepare(look).get() as unknown as [bigint]
     const names = db.prepare("SELECT name FROM sqlite_schema WHERE type = 'table'").all()

@@ -10,6 +10,7 @@ import {
   REFUSED_FUNCTIONS,
   WRITE_FUNCTIONS,
 } from './allowed.ts'
+import type { AddedNames } from './extensions.ts'
 import { refusal, type StatementFailure } from './failure.ts'
 import { createHidingViews, isHidingView, isSchemaTable } from './own-tables.ts'
 import { isAskingPragma, type PragmaCall } from './pragma.ts'
@@ -48,6 +49,7 @@ const IGNORE = 2
  */
 export class Guard {
   readonly #actions: ReadonlyMap<number, string> = actionNames()
+  readonly #added: AddedNames
   #mode: GuardMode = 'off'
   #record: PreparedRecord = new PreparedRecord()
   #keyword = ''
@@ -56,7 +58,9 @@ export class Guard {
   /** Sessions record what statements change: they ask for a table's columns as these run. */
   isRecorded = false
 
-  constructor(db: DatabaseSync) {
+  /** `added`: what the extensions of this connection brought, which a write may use as well. */
+  constructor(db: DatabaseSync, added: AddedNames) {
+    this.#added = added
     createHidingViews(db)
     db.setAuthorizer((action, first, second, database, source) =>
       this.#mode === 'off' ? OK : this.#authorize(action, first, second, database, source),
@@ -94,6 +98,31 @@ export class Guard {
     const message = this.#refusal
     this.#refusal = undefined
     return message === undefined ? undefined : refusal(message)
+  }
+
+  /**
+   * Judges a whole record of a statement that writes: what only a read may ask.
+   *
+   * @param isReal whether a table of that name is in the schema, so that a built-in one is hidden.
+   * @throws StatementFailure ERR_REFUSED_SQL
+   */
+  judgeWrite(record: PreparedRecord, isReal: (table: string) => boolean): void {
+    for (const name of [...record.functions, ...record.defaultFunctions]) {
+      if (WRITE_FUNCTIONS.has(name) || ALTER_FUNCTIONS.has(name)) continue
+      if (this.#added.functions.has(name)) continue
+      const why = READ_FUNCTIONS.get(name) ?? 'it is on no list of functions that a write may call'
+      throw refusal(`${name}() in a write is refused: ${why}`)
+    }
+    for (const table of record.readTables) {
+      if (!isEngineTable(table) || isReal(table)) continue
+      throw refusal(
+        `reading ${table} in a write is refused: each node answers for itself; ` +
+          'read first and pass what you read as arguments',
+      )
+    }
+    if (record.readsRootPages) {
+      throw refusal('reading rootpage in a write is refused: it says where one node keeps a table')
+    }
   }
 
   #authorize(
@@ -164,6 +193,7 @@ export class Guard {
     if (WRITE_FUNCTIONS.has(name)) return OK
     const reason = REFUSED_FUNCTIONS.get(name)
     if (reason !== undefined) return this.#deny(`${name}()`, reason)
+    if (this.#added.functions.has(name)) return OK
     if (this.#keyword === 'alter' && ALTER_FUNCTIONS.has(name)) return OK
     // At prepare the verdict waits until it is known whether the statement writes.
     if (this.#mode === 'prepare' || !this.#writes) return OK
@@ -206,7 +236,7 @@ export class Guard {
   }
 
   #module(name: string): number {
-    if (MODULES.has(name)) return OK
+    if (MODULES.has(name) || this.#added.modules.has(name)) return OK
     return this.#deny(`a virtual table of module ${name}`, 'each node answers for itself')
   }
 
@@ -233,30 +263,6 @@ export class Guard {
 function isReadBySqlite(keyword: string, column: string): boolean {
   if (keyword === 'create') return column === 'ROWID'
   return ['alter', 'analyze', 'drop', 'reindex'].includes(keyword)
-}
-
-/**
- * Judges a whole record of a statement that writes: what only a read may ask.
- *
- * @param isReal whether a table of that name is in the schema, so that a built-in one is hidden.
- * @throws StatementFailure ERR_REFUSED_SQL
- */
-export function judgeWrite(record: PreparedRecord, isReal: (table: string) => boolean): void {
-  for (const name of [...record.functions, ...record.defaultFunctions]) {
-    if (WRITE_FUNCTIONS.has(name) || ALTER_FUNCTIONS.has(name)) continue
-    const why = READ_FUNCTIONS.get(name) ?? 'it is on no list of functions that a write may call'
-    throw refusal(`${name}() in a write is refused: ${why}`)
-  }
-  for (const table of record.readTables) {
-    if (!isEngineTable(table) || isReal(table)) continue
-    throw refusal(
-      `reading ${table} in a write is refused: each node answers for itself; ` +
-        'read first and pass what you read as arguments',
-    )
-  }
-  if (record.readsRootPages) {
-    throw refusal('reading rootpage in a write is refused: it says where one node keeps a table')
-  }
 }
 
 /** The action codes that the guard knows; any other is refused. */

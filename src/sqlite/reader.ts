@@ -103,12 +103,13 @@ export class Reader {
 
   constructor(path: string, options: ReaderOptions = {}) {
     this.path = path
-    this.#db = openDatabase(path, options.readOnly ?? true, options)
+    const { db, added } = openDatabase(path, options.readOnly ?? true, options)
+    this.#db = db
     try {
-      this.#own = new OwnStatements(this.#db)
-      this.#guard = new Guard(this.#db)
+      this.#own = new OwnStatements(db)
+      this.#guard = new Guard(db, added)
     } catch (error) {
-      this.#db.close()
+      db.close()
       throw error
     }
     this.doubleQuotedStrings = options.doubleQuotedStrings ?? false

@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import type * as Sqlite from 'node:sqlite'
 import { ColmenaError } from '../base/errors.ts'
+import { type NamedExtension, withExtensions } from '../base/fingerprint.ts'
 
 /** node:sqlite's exports: imported as a type only, since a static import fails on old runtimes. */
 export type SqliteModule = typeof Sqlite
@@ -23,6 +24,7 @@ export const DATABASE_OPTIONS: Readonly<
 > = Object.freeze({
   open: true,
   enableForeignKeyConstraints: true,
+  // Overridden, and shut again, where `open` was given extensions.
   allowExtension: false,
   // A writer that finds the file busy must say so at once: its thread has other work.
   timeout: 0,
@@ -131,12 +133,13 @@ let fingerprint: string | undefined
 
 /**
  * What decides the answers of this engine, in one line: SQLite's source id, a hash of its compile
- * options, a hash of ours, platform, processor and C library. Members with equal fingerprints
- * compute the same bytes from the same statements.
+ * options, a hash of ours, platform, processor and C library, and the extensions by the words of
+ * whoever gave them. Members with equal fingerprints compute the same bytes from the same
+ * statements.
  */
-export function engineFingerprint(): string {
+export function engineFingerprint(extensions: readonly NamedExtension[] = []): string {
   fingerprint ??= computeFingerprint()
-  return fingerprint
+  return withExtensions(fingerprint, extensions)
 }
 
 function computeFingerprint(): string {

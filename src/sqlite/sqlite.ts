@@ -10,6 +10,7 @@ export type { RowChangeKind } from './changeset.ts'
 export type { ConnectionSettings, RowBudget } from './connection.ts'
 export { checkIntegrity, hashContent } from './content.ts'
 export { exportTo } from './export.ts'
+export { type Extension, probeExtensions } from './extensions.ts'
 export type { StatementFacts } from './facts.ts'
 export {
   type ClassifiedFailure,

@@ -3,7 +3,7 @@ import type { SqlValue, StatementArgs } from '../command/command.ts'
 import { isNamed } from './connection.ts'
 import { pragmaFacts, type StatementFacts, statementFacts } from './facts.ts'
 import { refusal, StatementFailure, sqliteCodeOf } from './failure.ts'
-import { type Guard, judgeWrite, type PreparedRecord } from './guard.ts'
+import type { Guard, PreparedRecord } from './guard.ts'
 import { hideOwnTables } from './own-tables.ts'
 import type { Schema } from './schema.ts'
 import { readShape, type StatementShape } from './shape.ts'
@@ -42,7 +42,7 @@ export function prepareGuarded(
   if (!shape.isSchemaStatement) noteDefaults(record, schema)
   const facts =
     shape.pragma === undefined ? statementFacts(shape, record, schema()) : pragmaFacts(shape)
-  if (facts.kind === 'write') judgeWrite(record, (table) => schema().has(table))
+  if (facts.kind === 'write') guard.judgeWrite(record, (table) => schema().has(table))
   return { statement, shape, facts, record }
 }
 

@@ -61,6 +61,7 @@ const NO_ROWS: readonly (readonly SqlValue[])[] = []
 export class Writer {
   readonly path: string
   readonly walPath: string
+  readonly settings: ConnectionSettings
   readonly doubleQuotedStrings: boolean
   readonly foreignKeys: ForeignKeys
   readonly #db: DatabaseSync
@@ -91,8 +92,10 @@ export class Writer {
   constructor(path: string, options: ConnectionSettings = {}) {
     this.path = path
     this.walPath = `${path}-wal`
+    this.settings = options
     this.doubleQuotedStrings = options.doubleQuotedStrings ?? false
-    this.#db = openDatabase(path, false, options)
+    const { db, added } = openDatabase(path, false, options)
+    this.#db = db
     try {
       this.#db.exec(
         'PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA wal_autocheckpoint = 0;' +
@@ -102,7 +105,7 @@ export class Writer {
       this.foreignKeys = new ForeignKeys(this.#own)
       this.#frozen = new FrozenFunctions(this.#db)
       this.#storedTime = new StoredTimeTriggers(this.#db)
-      this.#guard = new Guard(this.#db)
+      this.#guard = new Guard(db, added)
       this.#exhausted = new ExhaustedTables(this.#own)
       this.#changes = new ChangeRecorder(this.#db, this.#own, () => this.#currentSchema())
       this.#begin = this.#own.get('BEGIN IMMEDIATE')

@@ -1,5 +1,6 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import { ColmenaError, type ErrorCode } from '../base/errors.ts'
+import { extensionsIn } from '../base/fingerprint.ts'
 import type { Identity, PeerHello, Purpose, Refusal } from './port.ts'
 
 /** The largest hello, welcome or refusal: all that a stranger's bytes can make us hold. */
@@ -132,7 +133,20 @@ export function checkHello(own: Identity, hello: PeerHello, expects: number): Re
         `node '${own.nodeId}' ${own.formatMin} to ${own.formatMax}`,
     }
   }
-  return checkRoles(own, hello, expects)
+  return checkExtensions(own, hello) ?? checkRoles(own, hello, expects)
+}
+
+/** What extensions add is in what entries say and in the files: all nodes must have the same. */
+function checkExtensions(own: Identity, hello: PeerHello): Refusal | null {
+  const ours = extensionsIn(own.fingerprint)
+  const theirs = extensionsIn(hello.fingerprint)
+  if (ours === theirs) return null
+  return {
+    code: 'ERR_OTHER_EXTENSIONS',
+    message:
+      `node '${own.nodeId}' was opened with extensions ${ours || '(none)'}, node ` +
+      `'${hello.nodeId}' with ${theirs || '(none)'}: one list, in one order, for all nodes`,
+  }
 }
 
 function checkRoles(own: Identity, hello: PeerHello, expects: number): Refusal | null {

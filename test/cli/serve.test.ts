@@ -154,6 +154,17 @@ describe('settings of serve', () => {
     assert.equal('readToken' in open || 'httpPort' in open, false)
   })
 
+  it('name extensions with their versions and paths', () => {
+    const extensions = ['vec@0.1.9=/lib/vec0.so', 'geo@2=./geo=1.so']
+    assert.deepEqual(readServeConfig({ extensions }, {}).open.extensions, [
+      { name: 'vec', version: '0.1.9', path: '/lib/vec0.so' },
+      { name: 'geo', version: '2', path: './geo=1.so' },
+    ])
+    for (const wrong of ['vec0.so', 'vec=./vec0.so', 'vec@1', '@1=./vec0.so']) {
+      assert.throws(() => readServeConfig({ extensions: [wrong] }, {}), /name@version=path/)
+    }
+  })
+
   it('give tokens their rights, and read what files hold', (t) => {
     const directory = makeDirectory(t)
     const path = (name: string): string => join(directory, name)

@@ -83,7 +83,7 @@ test('files that differ are applied to no more, copied to nobody, and kept aside
   assert.equal(halted?.isDivergent, true)
   assert.match(halted?.error.message ?? '', /others hold something else/)
   assert.throws(() => replica.pinSnapshot(), /others hold something else/)
-  const step = { key: 'k', bytes: new Uint8Array(), begins: true, base: null }
+  const step = { number: 1, key: 'k', bytes: new Uint8Array(), begins: true, base: null }
   assert.throws(() => replica.tryStatements(step), /others hold something else/)
   replica.close()
 

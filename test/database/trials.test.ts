@@ -1,6 +1,7 @@
 /** Transactions that are tried on the leader's files, and what apply makes of them everywhere. */
 import assert from 'node:assert/strict'
 import { type TestContext, test } from 'node:test'
+import type { RunningStatement } from '../../src/base/shared-state.ts'
 import {
   type CommandResult,
   patchEnvironment,
@@ -9,6 +10,8 @@ import {
   WriteEncoder,
 } from '../../src/command/command.ts'
 import type { Replica } from '../../src/database/database.ts'
+import { StatementWatch } from '../../src/database/statement-watch.ts'
+import { answerStep } from '../../src/database/trials.ts'
 import type { Entry } from '../../src/raft/raft.ts'
 import {
   applyAll,
@@ -210,4 +213,24 @@ test('a trial begins on the base that it must find, on a database that there is'
   assert.throws(() => replica.trials.step({ database: 'none', ...step, begins }), {
     code: 'ERR_NOT_FOUND',
   })
+})
+
+test('tells which statement of which step it runs, until the step has ended', (context) => {
+  const { replica } = begin(context)
+  const told: string[] = []
+  const running = ({ index, unit, statement }: RunningStatement): void => {
+    told.push([index, unit, statement].join())
+  }
+  const watch = new StatementWatch(1_000, () => 0, running)
+  const encoder = new WriteEncoder()
+  for (const sql of [INSERT, INSERT, 'nonsense', INSERT]) {
+    encoder.add({ statements: [statement(sql)] })
+  }
+  const bytes = encoder.finish({ origin: ORIGIN, database: 'app', sequence: 1 })
+  const request = { number: 5, key: 'k', bytes, begins: true, base: null }
+  answerStep(replica.trials, request, watch)
+  assert.deepEqual(told, ['0,5,0', '0,5,1', '0,5,2', '0,0,0'])
+  const other = { ...request, number: 6, key: 'other', begins: false }
+  assert.throws(() => answerStep(replica.trials, other, watch), { code: 'ERR_TX_ABORTED' })
+  assert.equal(told.at(-1), '0,0,0')
 })

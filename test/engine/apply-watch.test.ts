@@ -57,6 +57,19 @@ describe('the watch over apply', () => {
     assert.equal(fixture.stuck, 1)
   })
 
+  it('blames no entry for a transaction that is tried before it', () => {
+    const fixture = new Fixture()
+    fixture.oldest = entry(42, 'INSERT INTO t VALUES (1)')
+    fixture.running = { index: 0, unit: 3, statement: 0 }
+    fixture.tickUntil(60_000)
+    assert.deepEqual([fixture.warnings, fixture.watch.slow, fixture.stuck], [[], null, 0])
+    fixture.running = { index: 0, unit: 0, statement: 0 }
+    fixture.tickUntil(64_000)
+    assert.deepEqual(fixture.warnings, [])
+    fixture.tickUntil(66_000)
+    assert.equal(fixture.stuck, 1)
+  })
+
   it('names the statement that runs of those in an entry, and knows what is no write', () => {
     const fixture = new Fixture()
     fixture.oldest = entry(7, 'DELETE FROM t', 'DELETE FROM u', 'DELETE FROM v')

@@ -16,6 +16,7 @@ class Fixture {
     },
     campaign: () => this.campaigns.push(this.timeline.nowMs),
   }
+  readonly promises = { keptForMs: 0 }
   readonly failover: Failover = new Failover({
     raft: this.raft as unknown as Raft,
     clock: {
@@ -24,6 +25,7 @@ class Fixture {
       setTimer: (delayMs, fire) => this.timeline.plan(delayMs, fire),
     },
     random: { u32: () => 0x8000_0000 },
+    promises: this.promises,
     heartbeatMs: 100,
     changed: () => {},
   })
@@ -48,6 +50,14 @@ describe('failover', () => {
     fixture.failover.processGone(2)
     fixture.settle()
     assert.deepEqual(fixture.campaigns, [50, 100, 150, 200])
+  })
+
+  it('asks once no promise to the leader binds any more', () => {
+    const fixture = new Fixture()
+    fixture.promises.keptForMs = 700
+    fixture.failover.processGone(2)
+    fixture.timeline.step()
+    assert.deepEqual(fixture.campaigns, [750])
   })
 
   it('is left to others by a node that should not lead', () => {

@@ -29,6 +29,8 @@ const CONFIG: EngineConfig = {
   secrets: [],
   heartbeatMs: 100,
   electionTimeoutMs: 1_000,
+  promiseMs: 0,
+  keptPromiseMs: 0,
   requestTimeoutMs: 10_000,
   transactionIdleMs: 5_000,
   transactionMs: 10_000,

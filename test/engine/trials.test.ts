@@ -100,6 +100,7 @@ describe('trials', () => {
     fixture.answer()
     // The second gives up while it waits.
     fixture.trials.end('app', keyOf(2))
+    assert.deepEqual(fixture.errors(2), ['ERR_TX_ABORTED'])
     fixture.trials.end('app', keyOf(1))
     fixture.trials.advance()
     fixture.answer()
@@ -150,6 +151,43 @@ describe('trials', () => {
     fixture.trials.tick()
     fixture.step(2, false)
     assert.match(fixture.told.get(2)?.at(-1)?.message ?? '', /node-2 was idle for 100 ms/)
+    assert.deepEqual(fixture.errors(2), [null, 'ERR_TX_ABORTED'])
+  })
+
+  it('answer their owners at their limits, whatever still runs', () => {
+    const ends: [string, (fixture: Fixture) => void, RegExp][] = [
+      ['too long', (fixture) => fixture.trials.tick(), /of node node-1 .* within 500 ms/],
+      ['given up', (fixture) => fixture.trials.end('app', keyOf(1)), /its owner ended it/],
+      ['deposed', (fixture) => fixture.trials.reset(), /the leader changed/],
+    ]
+    for (const [what, end, message] of ends) {
+      const fixture = new Fixture()
+      fixture.step(1, true)
+      fixture.trials.advance()
+      fixture.answer()
+      fixture.step(1, false)
+      fixture.step(2, true)
+      assert.deepEqual(fixture.trials.stepUnderWay(2)?.isOver, false, what)
+      assert.equal(fixture.trials.stepUnderWay(1), null)
+      fixture.atMs += 500
+      end(fixture)
+      assert.deepEqual(fixture.errors(1), [null, 'ERR_TX_ABORTED'], what)
+      assert.match(fixture.told.get(1)?.at(-1)?.message ?? '', message)
+      assert.equal(fixture.trials.stepUnderWay(2)?.isOver, true, what)
+      assert.equal(fixture.trials.stepUnderWay(2)?.from, 1)
+      fixture.answer()
+      assert.equal(fixture.trials.stepUnderWay(2), null)
+      assert.equal(fixture.errors(1).length, 2, 'nobody is answered twice')
+    }
+  })
+
+  it('that their owner ends before they begin are answered at once', () => {
+    const fixture = new Fixture()
+    fixture.step(1, true)
+    fixture.trials.end('app', keyOf(1))
+    assert.deepEqual(fixture.errors(1), ['ERR_TX_ABORTED'])
+    fixture.trials.advance()
+    assert.deepEqual(fixture.did, ['close app', 'end 1', 'open app'])
   })
 
   it('are over with the leadership, and those that have not begun can begin elsewhere', () => {

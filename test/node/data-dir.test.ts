@@ -61,6 +61,20 @@ suite('identity', () => {
     assert.equal(readIdentity(path)?.incarnation, 2)
   })
 
+  test('one that promised votes says so for good, and for the longest', (t) => {
+    const { path } = establish(t)
+    const opened = (more: Partial<OpenOptions>): number | undefined => {
+      const dataDir = openDataDir(configOf(path, more))
+      dataDir.close()
+      assert.deepEqual(readIdentity(path), dataDir.identity)
+      return dataDir.identity.votePromiseMs
+    }
+    assert.equal(opened({ electionTimeoutMs: 5_000 }), undefined)
+    assert.equal(opened({ strongReads: 'lease', electionTimeoutMs: 2_000 }), 2_000)
+    assert.equal(opened({ strongReads: 'lease' }), 2_000)
+    assert.equal(opened({}), 2_000)
+  })
+
   test('one that a crash left unfinished begins again, as another member', (t) => {
     const path = temporaryDirectory(t)
     const first = openDataDir(configOf(path, { nodeId: 'a' }))

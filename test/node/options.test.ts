@@ -33,6 +33,7 @@ suite('options of open', () => {
       secrets: [],
       joinAs: 'voter',
       consistency: 'weak',
+      strongReads: 'majority',
       nonDeterminism: 'freeze',
       heartbeatMs: 100,
       electionTimeoutMs: 1000,
@@ -47,6 +48,7 @@ suite('options of open', () => {
       logRetainBytes: 64 * 1024 * 1024,
       logSegmentBytes: 16 * 1024 * 1024,
       snapshotBytesPerSecond: 40 * 1024 * 1024,
+      extensions: [],
       logger: {},
       signal: undefined,
     })
@@ -88,6 +90,7 @@ suite('options of open', () => {
       /joinAs .*'voter', 'learner' \(is 'voter' meant\?\)/,
     )
     refused({ dataDir: '.', consistency: 'storng' }, /is 'strong' meant\?/)
+    refused({ dataDir: '.', strongReads: 'leases' }, /strongReads .*'lease' \(is 'lease' meant/)
     refused({ dataDir: '.', bootstrap: 'yes' }, /bootstrap is 'yes'; it must be true or false/)
     refused({ dataDir: '.', insecure: 1 }, /insecure is 1/)
     refused({ dataDir: '.', logger: console.log }, /logger must be an object/)
@@ -151,6 +154,21 @@ suite('options of open', () => {
       () => checkOpenOptions({ dataDir: '.', secret: ['hunter2'] }),
       (error: Error) => !error.message.includes('hunter2'),
     )
+  })
+
+  test('extensions', () => {
+    const one = { name: 'vec', version: '0.1.9', path: 'lib/vec0.so' }
+    const { extensions } = checkOpenOptions({ dataDir: '.', extensions: [one] })
+    assert.deepEqual(extensions, [{ ...one, path: resolve('lib/vec0.so') }])
+    refused({ dataDir: '.', extensions: one }, /extensions must be a list/)
+    refused({ dataDir: '.', extensions: ['vec0.so'] }, /extensions\[0\] must be an object/)
+    refused({ dataDir: '.', extensions: [{ ...one, file: 'x' }] }, /\[0\]: unknown option 'file'/)
+    refused({ dataDir: '.', extensions: [{ ...one, name: 'a b' }] }, /\[0\]\.name is 'a b'/)
+    refused({ dataDir: '.', extensions: [{ ...one, version: 2 }] }, /\[0\]\.version is number/)
+    refused({ dataDir: '.', extensions: [one, { ...one, path: '' }] }, /\[1\]\.path must be/)
+    refused({ dataDir: '.', extensions: [one, one] }, /extensions has 'vec' twice/)
+    const many = Array.from({ length: 8 }, (_, at) => ({ ...one, name: `${at}`.repeat(64) }))
+    refused({ dataDir: '.', extensions: many }, /567 bytes together; all of them may take 512/)
   })
 
   test('how a cluster begins', () => {

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict'
-import { suite, test } from 'node:test'
+import { suite, type TestContext, test } from 'node:test'
+import type { EngineView } from '../../src/base/shared-state.ts'
 import type { ReadPass } from '../../src/node/reads.ts'
 import { isSettled, LEADING, Rig, turn } from './reads-rig.ts'
 
@@ -110,6 +111,79 @@ suite('reads with a bound on their age', () => {
     rig.apply(10)
     const refused = { code: 'ERR_STALE', message: /of unknown age/ }
     assert.throws(() => rig.pass('none', { maxStalenessMs: 5_000 }), refused)
+  })
+})
+
+suite('strong reads by lease', () => {
+  const HELD = { ...LEADING, leadsUntilMs: 900, leadsUntilWallMs: 50_900 }
+
+  function lead(t: TestContext, view: Partial<EngineView> = {}): Rig {
+    const rig = new Rig(t)
+    rig.shared.publishEngine({ ...HELD, ...view })
+    rig.wallMs = 50_000
+    rig.apply(10)
+    return rig
+  }
+
+  test('run at once on the leader while nobody else can lead', (t) => {
+    const rig = lead(t)
+    const pass = rig.pass('strong')
+    assert.deepEqual([pass.gate, pass.level], [null, 'strong'])
+    rig.nowMs = 899
+    rig.wallMs = 50_899
+    assert.equal(rig.leave(pass, 'strong'), null)
+    assert.equal(rig.pass('strong').gate, null)
+  })
+
+  test('wait for what is committed and not applied, and for an index', async (t) => {
+    for (const [commit, after] of [
+      [12, undefined],
+      [10, 12],
+      [12, 11],
+    ] as const) {
+      const rig = lead(t, { commit })
+      const { gate } = rig.pass('strong', { after })
+      rig.apply(11)
+      assert.ok(gate !== null && !(await isSettled(gate)), `${after}`)
+      rig.apply(12)
+      await gate
+      assert.equal(rig.asked.length, 0)
+    }
+  })
+
+  const over: [string, Partial<EngineView>, { nowMs?: number; wallMs?: number }][] = [
+    ['was not promised', { leadsUntilMs: 0, leadsUntilWallMs: 0 }, {}],
+    ['is over', {}, { nowMs: 900 }],
+    ['is over by the calendar: the machine slept', {}, { wallMs: 50_900 }],
+    ['can not be told: the calendar was put back', {}, { wallMs: 49_900 }],
+    ['is of a node that does not lead', { isLeader: false }, {}],
+    ['is of a term without a commit', { ownTermCommitted: false }, {}],
+    ['is of an engine that stands still', { leadsUntilMs: 9_000 }, { nowMs: 1_000 }],
+  ]
+  for (const [what, view, clocks] of over) {
+    test(`ask a majority where it ${what}`, async (t) => {
+      const rig = lead(t, view)
+      Object.assign(rig, clocks)
+      const { gate, level } = rig.pass('strong')
+      await turn()
+      assert.deepEqual([rig.asked[0]?.level, level], ['strong', 'strong'])
+      rig.answer(0, 10)
+      await gate
+    })
+  }
+
+  test('ask a majority where it has ended before the answer was there', async (t) => {
+    for (const clocks of [{ nowMs: 900 }, { wallMs: 50_900 }]) {
+      const rig = lead(t)
+      const pass = rig.pass('strong')
+      Object.assign(rig, clocks)
+      const again = rig.leave(pass, 'strong')
+      await turn()
+      assert.deepEqual([rig.asked[0]?.level, again?.level], ['strong', 'strong'])
+      rig.answer(0, 10)
+      await again?.gate
+      assert.equal(rig.leave({ ...again, gate: null } as ReadPass, 'strong'), null)
+    }
   })
 })
 

@@ -46,11 +46,16 @@ class Rig {
     const deadlines = new Deadlines(waitMs, () => Number.POSITIVE_INFINITY)
     t.after(() => deadlines.close())
     this.generation(1)
-    this.processes = new ReaderProcesses('db', this.shared, deadlines, (_, handlers) => {
-      const child = new FakeChild(handlers)
-      this.children.push(child)
-      return child
-    })
+    this.processes = new ReaderProcesses(
+      { directory: 'db', extensions: [] },
+      this.shared,
+      deadlines,
+      (_, handlers) => {
+        const child = new FakeChild(handlers)
+        this.children.push(child)
+        return child
+      },
+    )
   }
 
   generation(generation: number): void {

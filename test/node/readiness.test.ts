@@ -30,6 +30,7 @@ const FOLLOWER: EngineStatus = {
   terms: [],
   engineMix: 'uniform',
   slowApply: null,
+  slowTransaction: null,
   format: { local: 1, effective: 1, behind: [] },
   divergence: { reason: null, undecided: null, found: 0, reinstalls: 0 },
   clock: { skewMs: null, isOff: false },

@@ -15,6 +15,8 @@ export const LEADING: EngineView = {
   applyLagMs: 0,
   isClosed: false,
   epoch: 1,
+  leadsUntilMs: 0,
+  leadsUntilWallMs: 0,
 }
 
 /** Reads of one node, with scripted threads and clocks. */

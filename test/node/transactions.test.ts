@@ -297,10 +297,6 @@ suite('a transaction whose ground is taken away', () => {
 suite('a transaction that is used wrongly', () => {
   test('is refused, with a reason, and changes nothing', async (t) => {
     const { db } = await openHere(t)
-    const forgotten = db.transaction(async (tx) => {
-      void tx.execute('DELETE FROM t').catch(() => {})
-    })
-    await assert.rejects(forgotten, { code: 'ERR_INVALID_ARGUMENT', message: /not awaited/ })
     const tx = await db.transaction()
     await assert.rejects(tx.execute('BEGIN'), { code: 'ERR_REFUSED_SQL', message: /do not nest/ })
     await assert.rejects(tx.execute('COMMIT'), { code: 'ERR_REFUSED_SQL', message: /commit\(\)/ })
@@ -319,6 +315,38 @@ suite('a transaction that is used wrongly', () => {
     await assert.rejects(beside, { code: 'ERR_INVALID_ARGUMENT', message: /tx\.execute/ })
     await assert.rejects(db.execute('BEGIN'), { code: 'ERR_REFUSED_SQL', message: /transaction/ })
     assert.deepEqual(await ids(db), [1])
+  })
+
+  test('is refused where a call was not awaited, and the process does not end of it', async (t) => {
+    const { db } = await openHere(t)
+    const forgets: ((tx: Transaction) => unknown)[] = [
+      (tx) => tx.execute('DELETE FROM t'),
+      (tx) => tx.execute('no SQL'),
+      (tx) => tx.batch(['DELETE FROM t']),
+      (tx) => tx.executeMultiple('DELETE FROM t; DELETE FROM t'),
+      (tx) => tx.transaction((nested) => nested.execute('DELETE FROM t')),
+    ]
+    for (const forget of forgets) {
+      for (const first of [[], ['SELECT 1']]) {
+        let forgotten: unknown
+        const all = db.transaction(async (tx) => {
+          for (const sql of first) await tx.execute(sql)
+          // Nobody handles what becomes of it, before the transaction is over.
+          forgotten = forget(tx)
+        })
+        await assert.rejects(all, { code: 'ERR_INVALID_ARGUMENT', message: /not awaited/ })
+        // Later it can still be asked.
+        await assert.rejects(forgotten as Promise<unknown>, {
+          code: /^ERR_(TX_ABORTED|CLOSED|SQL)$/,
+          outcome: 'not-applied',
+        })
+      }
+    }
+    const closed = await db.transaction()
+    void closed.execute('DELETE FROM t')
+    closed.close()
+    await db.execute('INSERT INTO t (n) VALUES (20)')
+    assert.deepEqual(await ids(db), [1, 2])
   })
 
   test('is ended when it is idle, and the writes that waited go on', async (t) => {

@@ -1,7 +1,7 @@
 /** What the files of a node that does not run hold. */
 import { readdirSync } from 'node:fs'
 import { join } from 'node:path'
-import { checkIntegrity, hashContent, Reader } from '../../src/sqlite/sqlite.ts'
+import { checkIntegrity, hashContent, Reader, type ReaderOptions } from '../../src/sqlite/sqlite.ts'
 
 export interface Content {
   readonly hash: string
@@ -19,8 +19,8 @@ export function databaseFile(dataDir: string): string {
   return join(dataDir, 'db', newest ?? 'none', 'main.db')
 }
 
-export function readHash(dataDir: string): string {
-  const reader = new Reader(databaseFile(dataDir))
+export function readHash(dataDir: string, options: ReaderOptions = {}): string {
+  const reader = new Reader(databaseFile(dataDir), options)
   try {
     return hashContent(reader)
   } finally {

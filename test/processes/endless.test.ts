@@ -1,15 +1,16 @@
-/** A write that never ends: the cluster says which one it is, and what was there is saved. */
+/** What never ends: the cluster says which statement it is, and what was there is saved. */
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import type { SlowApply } from '../../src/index.ts'
-import { Cluster } from './cluster.ts'
+import { Cluster, nameNode } from './cluster.ts'
 import type { NodeHandle, RemoteError } from './node-handle.ts'
 import { until } from './wait.ts'
 
-const ENDLESS = `INSERT INTO t SELECT x FROM
-  (WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT 2 FROM c) SELECT x FROM c WHERE x > 2)`
+const ENDLESS_READ =
+  'WITH RECURSIVE c (x) AS (SELECT 1 UNION ALL SELECT 2 FROM c) SELECT x FROM c WHERE x > 2'
+const ENDLESS = `INSERT INTO t SELECT x FROM (${ENDLESS_READ})`
 
 test('a write that never ends is named, and can be left behind', async (t) => {
   const cluster = await Cluster.start({ requestTimeoutMs: 5_000 })
@@ -43,33 +44,84 @@ test('a write that never ends is named, and can be left behind', async (t) => {
   )
 
   // A node that died twice of it stands still with all that was acknowledged, which can be copied.
-  await restartAll(cluster)
-  await Promise.all(cluster.running.map(untilNamed))
-  await restartAll(cluster)
-  for (const halted of cluster.nodes) {
-    await until('it has stopped applying', async () => {
-      const { haltedReason } = await halted.call('status')
-      return haltedReason?.includes('died twice while it applied entry')
-    })
+  // What was applied together with others takes one death more: the first one names the group.
+  let isHalted = false
+  for (let deaths = 1; deaths <= 3 && !isHalted; deaths += 1) {
+    await Promise.all(cluster.running.map((node) => node.kill()))
+    await Promise.all(cluster.nodes.map((_, at) => cluster.startNode(at)))
+    const halted = await Promise.all(cluster.running.map(untilNamedOrHalted))
+    isHalted = halted.every((one) => one)
   }
+  assert.ok(isHalted, 'all nodes have stopped applying')
   const copy = join(cluster.directory, 'copy.db')
   await cluster.node(0).call('copyTo', copy)
   const db = new DatabaseSync(copy, { readOnly: true })
-  assert.deepEqual(
-    db
-      .prepare('SELECT a FROM t')
-      .all()
-      .map(({ a }) => a),
-    ['acknowledged'],
-  )
+  const rows = db.prepare('SELECT a FROM t').all()
+  // The write before it may have been an entry of its own, and is applied by itself then.
+  const values = rows.map(({ a }) => a).filter((value) => value !== 1)
+  assert.deepEqual(values, ['acknowledged'])
   db.close()
+})
+
+test('a statement of a transaction that never ends is named, and holds up one node', async (t) => {
+  const cluster = await Cluster.start({ requestTimeoutMs: 40_000, transactionMs: 6_000 })
+  t.after(() => cluster.end())
+  const stuck = await cluster.leader()
+  const [owner, other] = [0, 1, 2].filter((at) => at !== stuck) as [number, number]
+  await cluster.node(owner).call('execute', 'CREATE TABLE t (a)')
+  const statements = ["INSERT INTO t VALUES ('never')", `SELECT count(*) FROM (${ENDLESS_READ})`]
+  const tried = cluster.node(owner).call('transaction', statements)
+  // It waits at the gate, and is answered where it can be applied.
+  const waiting = cluster.node(other).call('execute', "INSERT INTO t VALUES ('waited')")
+  await assert.rejects(tried, {
+    code: 'ERR_TX_ABORTED',
+    outcome: 'not-applied',
+    message: new RegExp(`${nameNode(owner)} was not done within 6000 ms \\(transactionMs\\)`),
+  })
+  const { slowTransaction, slowApply } = await until('its status names it', async () => {
+    const status = await cluster.node(stuck).call('status')
+    return status.slowTransaction === null ? null : status
+  })
+  assert.deepEqual(slowTransaction, {
+    database: 'main',
+    nodeId: nameNode(owner),
+    sql: statements[1],
+  })
+  assert.equal(slowApply, null, 'no entry is blamed for it')
+  const warnings = cluster.node(stuck).eventsOf('warning')
+  const told = warnings.filter(({ code }) => code === 'ERR_SLOW_TRANSACTION')
+  assert.equal(told.length, 1)
+  assert.match(told[0]?.message ?? '', /of node node-\d .* in database 'main': SELECT count/)
+
+  const { index } = await waiting
+  await until('another node leads', async () => (await cluster.leader()) !== stuck)
+  await cluster.node(owner).call('execute', "INSERT INTO t VALUES ('and on')")
+  await until('consensus goes on there too', async () => {
+    const { commitIndex } = await cluster.node(stuck).call('status')
+    return commitIndex >= index
+  })
+
+  // Nothing of it is in the log: to end the process once is enough.
+  await cluster.node(stuck).kill()
+  await cluster.startNode(stuck)
+  await cluster.untilEqual()
+  const { rows } = await cluster.node(stuck).call('execute', 'SELECT a FROM t')
+  assert.deepEqual(
+    rows.map(({ a }) => a),
+    ['waited', 'and on'],
+  )
+  assert.equal((await cluster.node(stuck).call('status')).slowTransaction, null)
 })
 
 function untilNamed(node: NodeHandle): Promise<SlowApply> {
   return until('its status names it', async () => (await node.call('status')).slowApply)
 }
 
-async function restartAll(cluster: Cluster): Promise<void> {
-  await Promise.all(cluster.running.map((node) => node.kill()))
-  await Promise.all(cluster.nodes.map((_, at) => cluster.startNode(at)))
+/** Whether it has stopped applying, for it does not try the entry again. */
+function untilNamedOrHalted(node: NodeHandle): Promise<boolean> {
+  return until('it tries the entry, or does not any more', async () => {
+    const { slowApply, haltedReason } = await node.call('status')
+    const isHalted = haltedReason?.includes('died twice while it applied entry') === true
+    return isHalted || slowApply !== null ? { isHalted } : null
+  }).then(({ isHalted }) => isHalted)
 }

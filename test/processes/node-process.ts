@@ -73,6 +73,12 @@ const handlers: Handlers = {
       .batch(statements as never)
     return results.length
   },
+  transaction: (statements) =>
+    node()
+      .database()
+      .transaction(async (tx) => {
+        for (const sql of statements) await tx.execute(sql)
+      }),
   write: writeIn,
   status: () => node().status(),
   leader: () => ({ isLeader: node().isLeader, leader: node().leader }),

@@ -27,6 +27,8 @@ export interface NodeCalls {
   /** Each caller's result; the work notes its run in the table `runs`. */
   once(options: OnceCallers): readonly unknown[]
   copyTo(path: string): void
+  /** Statements of one transaction, in turn; it commits after the last. */
+  transaction(statements: readonly string[]): void
   batch(statements: readonly (readonly [sql: string, args: readonly unknown[]])[]): number
   /** In one of several ways. */
   write(way: WriteWay, statements: readonly (readonly [string, readonly unknown[]])[]): Written

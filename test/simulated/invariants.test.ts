@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SharedState } from '../../src/base/shared-state.ts'
 import { type AnyRule, Invariants } from './invariants.ts'
-import { type SimulatedProcess, WALL_ZERO_MS } from './process.ts'
+import type { SimulatedProcess } from './process.ts'
 
 interface FakeRow {
   readonly index: number
@@ -13,8 +13,8 @@ interface FakeRow {
 /** As much of a process as the rules look at. */
 function createProcess(name: string, rows: readonly FakeRow[] = []): SimulatedProcess {
   const files = new Map([['main', { rows }]])
-  const shared = new SharedState()
-  const fake = { name, shared, wallAheadMs: 0, running: null, state: { files } }
+  const clock = { simulatedMs: (atMs: number) => atMs }
+  const fake = { name, clock, shared: new SharedState(), running: null, state: { files } }
   return fake as unknown as SimulatedProcess
 }
 
@@ -55,7 +55,7 @@ const breaches: readonly (readonly [AnyRule, string, (invariants: Invariants) =>
     (invariants) => {
       const process = createProcess('n0')
       invariants.acknowledged('w1', 3)
-      const mark = { index: 2, atMs: 1, wallMs: WALL_ZERO_MS + 1_001 }
+      const mark = { index: 2, atMs: 1_001, wallMs: 1 }
       process.shared.publishMarks(mark, undefined)
       invariants.stepped(process)
     },

@@ -2,7 +2,7 @@ import { crc32 } from 'node:zlib'
 import type { FreshMark } from '../../src/base/shared-state.ts'
 import type { Entry, Message } from '../../src/raft/types.ts'
 import { Consensus, type ConsensusState, type Rule } from './consensus.ts'
-import { type ProcessWatcher, type SimulatedProcess, WALL_ZERO_MS } from './process.ts'
+import type { ProcessWatcher, SimulatedProcess } from './process.ts'
 
 interface Published {
   readonly shared: unknown
@@ -34,6 +34,13 @@ export type ReachedState =
   | 'a leader lost power'
   | 'a follower answered a strong read'
   | 'a lease was good without a leader'
+  | LeaseState
+
+/** Those of lives with leases. */
+export type LeaseState =
+  | 'a strong read went by a lease'
+  | 'a strong read went by a lease while the engine stood still'
+  | 'an old leader had no lease any more'
 
 /** What must hold after every event, and what must hold at the end. */
 export class Invariants implements ProcessWatcher {
@@ -113,18 +120,19 @@ export class Invariants implements ProcessWatcher {
     this.#published.set(process, now)
     if (mark === null) return
     if (mark.atMs !== before?.mark?.atMs) this.#checkMark(process, mark)
-    const isLease = mark.index <= now.applied && this.#nowMs() - toMs(process, mark) < LEASE_MS
+    const ageMs = this.#nowMs() - process.clock.simulatedMs(mark.atMs)
+    const isLease = mark.index <= now.applied && ageMs < LEASE_MS
     if (isLease && leader === 0 && !isClosed) this.reach('a lease was good without a leader')
   }
 
   /** What a process calls the age of its state is never too young: a write would be missed. */
-  #checkMark(process: SimulatedProcess, mark: FreshMark): void {
-    const atMs = toMs(process, mark)
+  #checkMark({ name, clock }: SimulatedProcess, mark: FreshMark): void {
+    const atMs = clock.simulatedMs(mark.atMs)
     const acknowledged = this.#acknowledgments.findLast((before) => before.atMs < atMs)
     if (acknowledged === undefined || acknowledged.index <= mark.index) return
     const { index } = acknowledged
     const what = `as of ${atMs} ms all is at ${mark.index}, but ${index} was acknowledged`
-    this.broke('known age', `${process.name} holds that ${what}`)
+    this.broke('known age', `${name} holds that ${what}`)
   }
 
   sent(process: SimulatedProcess, message: Message): void {
@@ -207,9 +215,4 @@ export class Invariants implements ProcessWatcher {
       this.broke('answers', `${name} has ${text}, which was refused for good`)
     }
   }
-}
-
-/** On the simulation's own clock. */
-function toMs({ wallAheadMs }: SimulatedProcess, { wallMs }: FreshMark): number {
-  return wallMs - WALL_ZERO_MS - wallAheadMs
 }

@@ -1,6 +1,6 @@
 import { Invariants, type ReachedState } from './invariants.ts'
 import { SimulatedNetwork } from './network.ts'
-import { SimulatedProcess } from './process.ts'
+import { type LeaseMode, SimulatedProcess } from './process.ts'
 import { SeededRandom } from './random.ts'
 import { Timeline } from './timeline.ts'
 
@@ -13,6 +13,8 @@ export interface LifeOptions {
    * what counts is whether an acknowledged write is missing in the end.
    */
   readonly skipsSync: boolean
+  /** Strong reads go by leases, and clocks are as bad as they may be; null for neither. */
+  readonly leases?: LeaseMode | null | undefined
 }
 
 /** What one simulated life came to. */
@@ -48,6 +50,8 @@ export class Life {
   #crashes = 0
   #isJudged = false
   #isTormented = false
+  /** Nobody writes until then. */
+  #quietUntilMs = 0
   #nextText = 1
 
   constructor(options: LifeOptions) {
@@ -70,6 +74,7 @@ export class Life {
           address: `n${i}:1`,
           joins: i === 0 ? null : 'n0:1',
           skipsSync: options.skipsSync,
+          leases: options.leases ?? null,
         }),
       )
     }
@@ -116,7 +121,7 @@ export class Life {
    */
   runSkewed(aheadMs: number, kills: number): string[] {
     const [off] = this.#processes as [SimulatedProcess]
-    off.wallAheadMs = aheadMs
+    off.clock.step(aheadMs)
     const leads = (process: SimulatedProcess | undefined): boolean =>
       process?.shared.readEngine().ownTermCommitted === true
     this.#form()
@@ -155,6 +160,11 @@ export class Life {
     const nemesis = this.#random.stream('nemesis')
     const paceMs = nemesis.pick([300, 1_000, 4_000])
     this.#plan('nemesis', paceMs / 2, paceMs, () => this.#strike(nemesis))
+    if (this.#options.leases) {
+      const clocks = this.#random.stream('clocks')
+      this.#plan('clocks', 100, 1_000, () => this.#disturb(clocks))
+      this.#plan('leases', 1, 10, () => this.#readByLease())
+    }
     const endMs = this.#timeline.nowMs + this.#options.faultMs
     while (this.#timeline.nowMs < endMs) this.#step()
   }
@@ -197,6 +207,7 @@ export class Life {
     const process = random.pick(this.#processes)
     this.#nextText += 1
     if (random.chance(0.8)) {
+      if (this.#timeline.nowMs < this.#quietUntilMs) return
       const text = `w${this.#nextText}`
       process.write(random.pick(DATABASES), text)
     } else {
@@ -233,6 +244,85 @@ export class Life {
       default:
         this.#network.heal()
     }
+  }
+
+  /** Every node that takes itself for the leader is read from. */
+  #readByLease(): void {
+    for (const process of this.#processes) {
+      const { isLeader, term } = process.shared.readEngine()
+      if (!process.isReady || !isLeader) continue
+      const seen = this.#invariants.acknowledgedIndex
+      const isOld = this.#processes.some(({ isUp, shared }) => {
+        const other = shared.readEngine()
+        return isUp && other.isLeader && other.term > term
+      })
+      process.readByLease((index, isByLease) => {
+        this.#invariants.strongRead(process, seen, index)
+        if (isByLease) this.#invariants.reach('a strong read went by a lease')
+        if (isByLease && process.isHeld) {
+          this.#invariants.reach('a strong read went by a lease while the engine stood still')
+        }
+        if (isOld && !isByLease) this.#invariants.reach('an old leader had no lease any more')
+      })
+    }
+  }
+
+  /** Clocks, and what stands still while they go on. */
+  #disturb(random: SeededRandom): void {
+    const victim = this.#leader() ?? random.pick(this.#processes)
+    const durationMs = 100 + random.below(2_500)
+    switch (random.below(8)) {
+      case 0:
+        victim.hold('stall', durationMs)
+        break
+      case 1:
+        victim.hold('stop', durationMs)
+        break
+      case 2:
+        victim.hold('sleep', durationMs)
+        break
+      case 3:
+      case 4:
+        this.#lookDead(victim, durationMs)
+        break
+      case 5:
+        this.#corner(victim, random)
+        break
+      case 6:
+        random
+          .pick(this.#processes)
+          .clock.step(random.pick([-1, 1]) * random.between(20_000, 60_000))
+        break
+      default:
+        victim.transferLeadership()
+    }
+  }
+
+  /** Its sockets tell of its end, which is wrong: its engine stands still, and its users read. */
+  #lookDead(process: SimulatedProcess, durationMs: number): void {
+    for (const other of this.#processes) if (other !== process) process.resetLink(other.memberId)
+    process.hold('stall', durationMs)
+  }
+
+  /**
+   * One member hears nothing of the leader and wants to lead, which it could, as nothing is written
+   * meanwhile. The other one is killed and comes back, and the leader learns of nothing: its engine
+   * stands still.
+   */
+  #corner(leader: SimulatedProcess, random: SeededRandom): void {
+    const others = this.#processes.filter((process) => process !== leader)
+    const [apart, killed] = random.chance(0.5) ? others : others.toReversed()
+    if (apart === undefined || killed === undefined) return
+    const [here, there] = [leader.options.address, apart.options.address]
+    this.#network.cut(here, there)
+    this.#network.cut(there, here)
+    const afterMs = 1_000 + random.below(2_000)
+    this.#quietUntilMs = this.#timeline.nowMs + afterMs
+    this.#timeline.plan(afterMs, () => {
+      if (!this.#isTormented) return
+      leader.hold('stall', 1_500)
+      this.#crash(killed, false, 0)
+    })
   }
 
   #crash(process: SimulatedProcess, losesPower: boolean, downMs: number): void {

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { ReachedState } from './invariants.ts'
+import type { LeaseState, ReachedState } from './invariants.ts'
 import { Life, type LifeReport } from './life.ts'
+import type { LeaseMode } from './process.ts'
 
 /** Seeds that every run lives through; `npm run simulate -- --seeds A..B` goes on from there. */
 const SEEDS = 200
@@ -28,6 +29,23 @@ const AIMS: readonly ReachedState[] = [
   'a lease was good without a leader',
   'a snapshot took the place of a log',
   'an old leader was overwritten',
+]
+
+/** Seeds of lives with leases. */
+const LEASE_SEEDS = 60
+
+/** The same for lives with leases. */
+const LEASE_AIMS: readonly LeaseState[] = [
+  'a strong read went by a lease',
+  'a strong read went by a lease while the engine stood still',
+  'an old leader had no lease any more',
+]
+
+/** What a lease rests on, broken, and a seed that finds it out. */
+const BROKEN_LEASES: readonly [mode: LeaseMode, what: string, seed: number][] = [
+  ['unkept', 'members vote for others in spite of their promises', 8],
+  ['forgotten', 'a member that starts again knows of no promise', 266],
+  ['drifting', 'clocks differ by more than leases allow for', 231],
 ]
 
 function live(seed: number, faultMs: number): LifeReport {
@@ -66,6 +84,25 @@ describe('simulated lives', () => {
       assert.ok(acknowledged > 1_000, `seed ${seed}: ${acknowledged} writes`)
     }
   })
+
+  it('keep every invariant where strong reads go by leases, and clocks are bad', () => {
+    const reached = new Set<ReachedState>()
+    for (let seed = 1; seed <= LEASE_SEEDS; seed += 1) {
+      const life = new Life({ seed, faultMs: FAULT_MS, skipsSync: false, leases: 'kept' })
+      const report = life.run()
+      const replay = `npm run simulate -- --seed ${seed} --fault-ms ${FAULT_MS} --leases`
+      assert.deepEqual(report.violations, [], replay)
+      for (const state of report.reached) reached.add(state)
+    }
+    for (const state of LEASE_AIMS) assert.ok(reached.has(state), state)
+  })
+
+  for (const [leases, what, seed] of BROKEN_LEASES) {
+    it(`have a stale strong read by a lease where ${what}`, () => {
+      const life = new Life({ seed, faultMs: FAULT_MS, skipsSync: false, leases })
+      assert.match(life.run().violations.join(), /^strong reads: one at \d+ misses a write/)
+    })
+  }
 
   it('are led by nobody whose clock is a year ahead, once that is known', () => {
     for (let seed = 1; seed <= 5; seed += 1) {

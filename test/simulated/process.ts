@@ -6,14 +6,16 @@ import {
   type EnginePorts,
   type EngineToUser,
 } from '../../src/engine/engine.ts'
-import { FRAMES } from '../../src/engine/wire.ts'
+import { decodeNumbers, encodeNumbers, FRAMES } from '../../src/engine/wire.ts'
 import type { Disk } from '../../src/log/log.ts'
+import { OwnLeadership } from '../../src/node/own-leadership.ts'
 import type { Entry, Message } from '../../src/raft/types.ts'
 import { decodeMessage, type TransportHandlers } from '../../src/transport/transport.ts'
 import { losePower, type ModelState, type ModelStore, SimulatedApplier } from './applier.ts'
 import type { ConsensusNode, RunningNode } from './consensus.ts'
 import { SimulatedDisk } from './disk.ts'
 import { DurableLog } from './durable-log.ts'
+import { MachineClock } from './machine-clock.ts'
 import { Endpoint, type SimulatedNetwork } from './network.ts'
 import type { SeededRandom } from './random.ts'
 
@@ -45,13 +47,24 @@ export interface ProcessOptions {
    * takes all of it. What survives of such a log tends to give the lie away.
    */
   readonly skipsSync: boolean
+  /** Whether strong reads go by leases, and how members keep what these rest on; null: not. */
+  readonly leases: LeaseMode | null
 }
 
-/** What every machine's calendar shows when a simulation begins. */
-export const WALL_ZERO_MS = 1_700_000_000_000
+/**
+ * `kept`: as it should be. `unkept`: a member promises its vote, and gives it to others as ever.
+ * `forgotten`: one that starts again knows of no promise. `drifting`: clocks differ by more than
+ * they may.
+ */
+export type LeaseMode = 'kept' | 'unkept' | 'forgotten' | 'drifting'
+
+/** What of a machine stands still: its engine alone, its process, or all but its calendar. */
+export type HoldKind = 'stall' | 'stop' | 'sleep'
 
 /** As many unanswered writes as a node lets out at once, and some more. */
 const PENDING_MAX = 16
+
+const ELECTION_TIMEOUT_MS = 1_000
 
 interface PendingRead {
   readonly level: 'weak' | 'strong'
@@ -82,17 +95,18 @@ export class SimulatedProcess implements ConsensusNode {
   isReady = false
   /** It said that it can't go on, and a new process on the same disk could not either. */
   isBroken = false
-  /** Simulated milliseconds run at this rate on this machine. */
-  clockRate: number
-  /** How far this machine's calendar is ahead. */
-  wallAheadMs = 0
+  readonly clock: MachineClock
+  /** What happens while it stands still comes when it goes on. */
+  #held: { readonly kind: HoldKind; readonly events: (() => void)[] } | null = null
   shared: SharedState = new SharedState()
 
   constructor(options: ProcessOptions) {
     this.options = options
     const { random, network } = options
     this.memberId = 1 + random.below(2 ** 31)
-    this.clockRate = 0.95 + random.below(100) / 1_000
+    const rate = 0.95 + random.below(100) / 1_000
+    const drifted = random.stream('drift').pick([0.4, 1, 2.5])
+    this.clock = new MachineClock(network.timeline, options.leases === 'drifting' ? drifted : rate)
     const diskRandom = random.stream('disk')
     this.disk = new SimulatedDisk({
       random: diskRandom,
@@ -112,6 +126,10 @@ export class SimulatedProcess implements ConsensusNode {
   get running(): RunningNode | null {
     const parts = this.#engine?.running ?? null
     return parts === null ? null : { raft: parts.core.raft, log: parts.log }
+  }
+
+  get isHeld(): boolean {
+    return this.#held !== null
   }
 
   get state(): ModelState | null {
@@ -142,6 +160,7 @@ export class SimulatedProcess implements ConsensusNode {
     this.isUp = false
     this.isReady = false
     this.#life += 1
+    this.#held = null
     this.#endpoint?.vanish()
     this.#endpoint = null
     this.#engine = null
@@ -160,10 +179,37 @@ export class SimulatedProcess implements ConsensusNode {
     this.#endpoint?.reset(to)
   }
 
+  /** Stands still for a while, and is not killed meanwhile unless somebody else does it. */
+  hold(kind: HoldKind, durationMs: number): void {
+    if (!this.isUp || this.#held !== null) return
+    const held = { kind, events: [] }
+    this.#held = held
+    this.options.network.timeline.plan(durationMs, () => {
+      if (this.#held !== held) return
+      this.#goOn(durationMs)
+    })
+  }
+
+  #goOn(heldMs: number): void {
+    if (this.#held === null) return
+    const { kind, events } = this.#held
+    this.#held = null
+    if (kind === 'sleep') this.clock.slept(heldMs)
+    const life = this.#life
+    for (const event of events) if (life === this.#life) this.#run(event)
+  }
+
+  /** Asks whoever leads to hand over. */
+  transferLeadership(): void {
+    const request = { method: 'transferLeadership', to: null } as const
+    if (this.isReady) this.#run(() => this.#engine?.receive({ kind: 'request', id: 0, request }))
+  }
+
   /** Sends one write; its text is unique in the simulation. */
   write(database: string, text: string): void {
     const engine = this.#engine
-    if (engine === null || !this.isReady || this.#pending.size >= PENDING_MAX) return
+    if (engine === null || !this.isReady || this.#held !== null) return
+    if (this.#pending.size >= PENDING_MAX) return
     const sequence = (this.#sequences.get(database) ?? 0) + 1
     this.#sequences.set(database, sequence)
     this.#pending.set(`${database}/${sequence}`, text)
@@ -175,15 +221,51 @@ export class SimulatedProcess implements ConsensusNode {
 
   /** Asks for a read; `done` gets the index that the answer would be read at. */
   read(level: 'weak' | 'strong', done: (index: number) => void): void {
-    if (this.#engine === null || !this.isReady) return
+    if (this.#engine === null || !this.isReady || this.#held !== null) return
     const id = this.#nextRead
     this.#nextRead += 1
     this.#reads.set(id, { level, done })
     this.#engine.receive({ kind: 'read', id, level })
   }
 
+  /**
+   * A strong read as the user thread runs it: by the lease while there is one, and of its own,
+   * however the engine is. `done` is told the index, and whether it went by a lease.
+   */
+  readByLease(done: (index: number, isByLease: boolean) => void): void {
+    if (!this.isReady) return
+    const life = this.#life
+    const { network, random } = this.options
+    const leadership = new OwnLeadership({
+      shared: this.shared,
+      electionTimeoutMs: ELECTION_TIMEOUT_MS,
+      nowMs: () => this.clock.nowMs(),
+      wallMs: () => this.clock.wallMs(),
+    })
+    const ask = (): void => this.#run(() => this.read('strong', (index) => done(index, false)))
+    const read = (): void => {
+      const commit = leadership.heldCommit()
+      if (commit === null) {
+        ask()
+        return
+      }
+      // A statement takes its time, and the process may be stopped in it.
+      network.timeline.plan(random.below(80), () => {
+        if (life === this.#life)
+          this.#runUser(() => (leadership.isHeld() ? done(commit, true) : ask()))
+      })
+    }
+    this.#runUser(read)
+  }
+
+  /** The user's thread stands still with the process, but not with its engine. */
+  #runUser(event: () => void): void {
+    if (this.#held !== null && this.#held.kind !== 'stall') this.#held.events.push(event)
+    else event()
+  }
+
   #createConfig(genesis: EngineConfig['genesis']): EngineConfig {
-    const { nodeId, address, joins, skipsSync } = this.options
+    const { nodeId, address, joins, skipsSync, leases } = this.options
     // A short log is cut often, and notices by the gap what it lost.
     const segmentBytes = (skipsSync ? 256 : 8) * 1024
     return {
@@ -202,7 +284,9 @@ export class SimulatedProcess implements ConsensusNode {
       joinTimeoutMs: 600_000,
       secrets: [],
       heartbeatMs: 100,
-      electionTimeoutMs: 1_000,
+      electionTimeoutMs: ELECTION_TIMEOUT_MS,
+      promiseMs: leases === null ? 0 : ELECTION_TIMEOUT_MS,
+      keptPromiseMs: leases === null || leases === 'forgotten' ? 0 : ELECTION_TIMEOUT_MS,
       requestTimeoutMs: 10_000,
       transactionIdleMs: 5_000,
       transactionMs: 10_000,
@@ -226,9 +310,9 @@ export class SimulatedProcess implements ConsensusNode {
       })
     return {
       clock: {
-        nowMs: () => network.timeline.nowMs * this.clockRate,
-        wallMs: () => WALL_ZERO_MS + network.timeline.nowMs + this.wallAheadMs,
-        setTimer: (delayMs, fire) => plan(delayMs / this.clockRate, fire),
+        nowMs: () => this.clock.nowMs(),
+        wallMs: () => this.clock.wallMs(),
+        setTimer: (delayMs, fire) => plan(delayMs / this.clock.rate, fire),
       },
       random: random.stream(`engine/${life}`),
       disk: skipsSync ? skipSync(this.disk) : this.disk,
@@ -271,6 +355,10 @@ export class SimulatedProcess implements ConsensusNode {
 
   /** One event of this machine. What it throws ends its process, and no other. */
   #run(event: () => void): void {
+    if (this.#held !== null) {
+      this.#held.events.push(event)
+      return
+    }
     try {
       event()
     } catch (error) {
@@ -289,13 +377,24 @@ export class SimulatedProcess implements ConsensusNode {
   #watch(handlers: TransportHandlers): TransportHandlers {
     return {
       ...handlers,
-      frame: (...frame) => this.#run(() => handlers.frame(...frame)),
+      frame: (...frame) => this.#run(() => this.#heard(handlers, ...frame)),
       connected: (...peer) => this.#run(() => handlers.connected(...peer)),
       disconnected: (...peer) => this.#run(() => handlers.disconnected(...peer)),
       call: (...call) => this.#run(() => handlers.call(...call)),
       snapshotOffered: (...offer) => this.#run(() => handlers.snapshotOffered(...offer)),
       snapshotReceived: (...end) => this.#run(() => handlers.snapshotReceived(...end)),
     }
+  }
+
+  #heard(handlers: TransportHandlers, ...frame: Parameters<TransportHandlers['frame']>): void {
+    const [from, lane, kind, body] = frame
+    if (this.options.leases !== 'unkept' || kind !== FRAMES.askPromise) {
+      handlers.frame(...frame)
+      return
+    }
+    const [round, term] = decodeNumbers(body, 2) as [number, number]
+    const promise = encodeNumbers(round, term, ELECTION_TIMEOUT_MS)
+    this.#endpoint?.send(from, lane, FRAMES.promise, [promise])
   }
 
   #sent(kind: number, body: Uint8Array): void {

@@ -18,6 +18,29 @@ test('nodes of two clusters refuse each other, and both say so', async (t) => {
   assert.deepEqual(b.log.events, [])
 })
 
+test('nodes with other extensions refuse each other, and both lists are named', async (t) => {
+  const lists = ['vec@1', 'vec@2', 'vec@1,geo@1', 'geo@1,vec@1']
+  const open = async (at: number): Promise<Awaited<ReturnType<typeof openNode>>> => {
+    const fingerprint = at === 0 ? 'engine' : `engine extensions ${lists[at - 1]}`
+    const identity = createIdentity(at + 1, { fingerprint })
+    return await openNode(t, { memberId: at + 1, identity: () => identity })
+  }
+  const nodes = await Promise.all(Array.from({ length: lists.length + 1 }, (_, at) => open(at)))
+  for (const [here, a] of nodes.entries()) {
+    for (const [there, b] of nodes.entries()) {
+      if (here === there) continue
+      const { error } = await a.call(b.address, 1, '')
+      assert.equal(codeOf(error), 'ERR_OTHER_EXTENSIONS')
+      for (const at of [here, there]) {
+        assert.ok(error?.message.includes(lists[at - 1] ?? '(none)'))
+      }
+    }
+  }
+  const same = createIdentity(9, { fingerprint: 'another engine extensions vec@1' })
+  const friend = await openNode(t, { memberId: 9, identity: () => same })
+  assert.equal((await friend.call(nodes[1]?.address ?? '', 1, '')).error, null)
+})
+
 test('who does not know its cluster yet can call, but not link', async (t) => {
   const a = await openNode(t, { memberId: 1 })
   const stranger = createIdentity(0, { clusterId: new Uint8Array(16) })
