@@ -1,15 +1,11 @@
 import { extensionsIn, listExtensions } from '../base/fingerprint.ts'
 import {
-  commandKind,
   type DropDatabase,
-  decodeDropDatabase,
   decodeMemberRecords,
   decodeRaiseFormat,
   decodeRegisterOrigin,
-  decodeWrite,
   encodeCommandResult,
   type UnitResult,
-  unpackWrite,
   type WriteCommand,
 } from '../command/command.ts'
 import { applyConfChangeToState, decodeConfChange } from '../raft/raft.ts'
@@ -22,6 +18,7 @@ import { type OpenWriter, openOrCreate } from './generation-files.ts'
 import { ApplyHooks } from './hooks.ts'
 import type { LeaseEntry } from './leases.ts'
 import type { OutcomeGatherer } from './outcome.ts'
+import { type PlannedEntry, planEntry } from './planning.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import type { SystemFile } from './system-file.ts'
 import { asTrouble, MachineTrouble } from './trouble.ts'
@@ -41,14 +38,6 @@ export interface GroupContext {
   readonly openWriter: OpenWriter
   readonly onFilesChanged: () => void
 }
-
-/** Entries decoded; a write to a database keeps its place in `writes`. */
-type PlannedEntry =
-  | { readonly kind: 'nothing' }
-  | { readonly kind: 'confChange' }
-  | { readonly kind: 'registerOrigin' | 'raiseFormat' }
-  | { readonly kind: 'write' | 'leases'; readonly command: WriteCommand }
-  | { readonly kind: 'drop'; readonly command: DropDatabase }
 
 interface Planned {
   readonly entry: Entry
@@ -80,32 +69,6 @@ export function runGroup(context: GroupContext, entries: readonly Entry[]): void
     dropDatabase(context, entry, plan.command)
   }
   runSegment(context, segment, checked)
-}
-
-/** @throws DecodeError, or ColmenaError ERR_UNSUPPORTED_FORMAT, for what can't be read. */
-function planEntry(entry: Entry): PlannedEntry {
-  if (entry.type !== 'normal') return { kind: 'confChange' }
-  // A new leader's first entry carries nothing.
-  if (entry.data.length === 0) return { kind: 'nothing' }
-  switch (commandKind(entry.data)) {
-    case 'write':
-    case 'leases':
-      return plannedWrite(decodeWrite(entry.data))
-    case 'packedWrite':
-      return plannedWrite(decodeWrite(unpackWrite(entry.data)))
-    case 'raiseFormat':
-      return { kind: 'raiseFormat' }
-    case 'registerOrigin':
-      return { kind: 'registerOrigin' }
-    case 'hashContent':
-      return { kind: 'nothing' }
-    case 'dropDatabase':
-      return { kind: 'drop', command: decodeDropDatabase(entry.data) }
-  }
-}
-
-function plannedWrite(command: WriteCommand): PlannedEntry {
-  return { kind: command.kind ?? 'write', command }
 }
 
 function runSegment(
