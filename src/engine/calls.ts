@@ -90,8 +90,7 @@ function answerAgreement(
     snapshots.offer(from, index)
     reply(null, new Uint8Array())
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    reply(new ColmenaError('ERR_INVALID_ARGUMENT', `not a comparison: ${error.message}`))
+    reply(undecodable('not a comparison', error))
   }
 }
 
@@ -115,8 +114,7 @@ function answerTrial(
       else reply(new ColmenaError('ERR_FAILED', error.message))
     })
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    reply(new ColmenaError('ERR_INVALID_ARGUMENT', `not a transaction: ${error.message}`))
+    reply(undecodable('not a transaction', error))
   }
 }
 
@@ -125,8 +123,7 @@ function answerChange({ core }: StatusParts, body: Uint8Array, reply: Reply): vo
     const { change, id } = decodeMemberChange(body)
     core.membership.change(change, id, (answer) => reply(null, encodeLeaderAnswer(answer)))
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    reply(new ColmenaError('ERR_INVALID_ARGUMENT', `not a change of a member: ${error.message}`))
+    reply(undecodable('not a change of a member', error))
   }
   core.schedule()
 }
@@ -141,8 +138,13 @@ function answerJoin({ core }: StatusParts, body: Uint8Array, reply: Reply): void
       reply(null, encodeLeaderAnswer(answer))
     })
   } catch (error) {
-    if (!(error instanceof DecodeError)) throw error
-    reply(new ColmenaError('ERR_INVALID_ARGUMENT', `not a join: ${error.message}`))
+    reply(undecodable('not a join', error))
   }
   core.schedule()
+}
+
+/** What a caller hears whose bytes could not be read. @throws any other error */
+function undecodable(what: string, error: unknown): ColmenaError {
+  if (!(error instanceof DecodeError)) throw error
+  return new ColmenaError('ERR_INVALID_ARGUMENT', `${what}: ${error.message}`)
 }

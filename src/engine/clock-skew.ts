@@ -28,8 +28,7 @@ export class ClockSkew {
   readonly #ahead = new Map<MemberId, number>()
   #median: number | null = null
   #skewMs: number | null = null
-  /** How far this node is ahead of the leader, as far as that is certain. */
-  aheadMs: number | null = null
+  #aheadMs: number | null = null
 
   constructor(options: ClockSkewOptions) {
     this.#options = options
@@ -37,6 +36,11 @@ export class ClockSkew {
 
   get status(): ClockStatus {
     return { skewMs: this.#skewMs, isOff: this.#isOff }
+  }
+
+  /** How far this node is ahead of the leader, as far as that is certain. */
+  get aheadMs(): number | null {
+    return this.#aheadMs
   }
 
   get #isOff(): boolean {
@@ -47,13 +51,13 @@ export class ClockSkew {
   leaderChanged(): void {
     this.#ahead.clear()
     this.#median = null
-    this.aheadMs = null
+    this.#aheadMs = null
   }
 
   /** A stamp of `sentMs`, by this node's wall clock, is back with the leader's at `nowMs`. */
   compared(sentMs: number, nowMs: number, leaderMs: number): void {
-    if (leaderMs < sentMs) this.aheadMs = sentMs - leaderMs
-    else this.aheadMs = Math.min(0, nowMs - leaderMs)
+    if (leaderMs < sentMs) this.#aheadMs = sentMs - leaderMs
+    else this.#aheadMs = Math.min(0, nowMs - leaderMs)
   }
 
   /** On the leader: a member says how far it is ahead, or that it does not know yet. */

@@ -1,7 +1,8 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { EntryChanges, DatabaseReader as Files } from '../database/database.ts'
-import { abortedError, checkNotAborted } from './failures.ts'
+import { checkNotAborted } from './failures.ts'
 import type { Listener } from './hooks.ts'
+import { Iteration } from './iteration.ts'
 import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
 import { type Row, toRow } from './result-set.ts'
@@ -63,28 +64,28 @@ const OPTIONS = ['tables', 'from', 'signal']
  * The changed rows of a database, in the order of the log and without a gap: they are read from the
  * file that keeps them whenever somebody asks for the next one, so a slow reader delays nobody and
  * takes no memory. One that is slower than the file can keep is told so.
+ *
+ * `next` throws ColmenaError ERR_NO_PRIMARY_KEY for a table whose changes can't be had whole;
+ * ERR_FELL_BEHIND where some of what came after `from` is not kept any more: read the tables
+ * again, and go on from the error's `index`; ERR_NOT_FOUND, ERR_DATABASE_DROPPED, ERR_ABORTED,
+ * ERR_CLOSED.
  */
-export class Changes<TRow = Row> implements AsyncIterableIterator<Change<TRow>>, AsyncDisposable {
+export class Changes<TRow = Row> extends Iteration<Change<TRow>> {
   readonly #place: ChangesPlace
   readonly #tables: ReadonlySet<string> | null
-  readonly #signal: AbortSignal | undefined
   readonly #asked: number | undefined
   readonly #started: PromiseWithResolvers<number> = Promise.withResolvers()
-  readonly #told: AsyncGenerator<Change<TRow>, undefined, undefined>
-  #listener: Listener | null = null
   #position = 0
   #isThere = false
-  #isClosed = false
 
   /** @throws ColmenaError ERR_INVALID_OPTION */
   constructor(place: ChangesPlace, options: ChangesOptions = {}) {
     checkKeys(options, OPTIONS, invalid, ' of changes')
     const { tables, from, signal } = options
+    super(signal)
     this.#place = place
     this.#tables = checkTables(tables)
     this.#asked = checkFrom(from)
-    this.#signal = signal
-    this.#told = this.#tell()
     // Nobody need ask when it begins.
     this.#started.promise.catch(() => {})
   }
@@ -93,43 +94,18 @@ export class Changes<TRow = Row> implements AsyncIterableIterator<Change<TRow>>,
    * Begins to listen, if the iteration has not yet, and resolves with the index after which changes
    * are told: what is read here from then on shows all that came before it.
    *
-   * @throws as {@link next}
+   * @throws as the iteration does
    */
   async start(): Promise<number> {
     await this.#listen()
     return this.#started.promise
   }
 
-  /**
-   * @throws ColmenaError ERR_NO_PRIMARY_KEY for a table whose changes can't be had whole;
-   * ERR_FELL_BEHIND where some of what came after `from` is not kept any more: read the tables
-   * again, and go on from the error's `index`; ERR_NOT_FOUND, ERR_DATABASE_DROPPED, ERR_ABORTED,
-   * ERR_CLOSED.
-   */
-  next(): Promise<IteratorResult<Change<TRow>, undefined>> {
-    return this.#told.next()
-  }
-
-  /** Ends the iteration; what waits for the next change is done. */
-  async return(): Promise<IteratorResult<Change<TRow>, undefined>> {
-    this.#isClosed = true
-    this.#listener?.close()
-    return this.#told.return(undefined)
-  }
-
-  [Symbol.asyncIterator](): this {
-    return this
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.return()
-  }
-
   #listening: Promise<Listener> | undefined
 
   #listen(): Promise<Listener> {
     this.#listening ??= this.#begin().catch((error: unknown) => {
-      this.#listener?.close()
+      this.listener?.close()
       this.#started.reject(error)
       throw error
     })
@@ -137,15 +113,15 @@ export class Changes<TRow = Row> implements AsyncIterableIterator<Change<TRow>>,
   }
 
   async #begin(): Promise<Listener> {
-    checkNotAborted(this.#signal)
+    checkNotAborted(this.signal)
     const { core, database, files } = this.#place
     const listener = await core.hooks.listen({
       database,
       keepsChanges: true,
       isConcerned: () => true,
     })
-    this.#listener = listener
-    if (this.#isClosed) listener.close()
+    this.listener = listener
+    if (this.isClosed) listener.close()
     // Entries up to here are in the file already, whether they concern the database or not.
     const applied = core.shared.applied()
     const read = files().feed(this.#asked ?? applied)
@@ -156,23 +132,15 @@ export class Changes<TRow = Row> implements AsyncIterableIterator<Change<TRow>>,
     return listener
   }
 
-  async *#tell(): AsyncGenerator<Change<TRow>, undefined, undefined> {
-    const signal = this.#signal
-    const abort = (): void => this.#listener?.close(abortedError(signal as AbortSignal))
-    signal?.addEventListener('abort', abort, { once: true })
-    try {
-      const listener = await this.#listen()
-      for (;;) {
-        checkNotAborted(signal)
-        if (listener.isClosed) await listener.wait()
-        if (this.#isClosed) return undefined
-        const { entries, isLast } = this.#read()
-        for (const entry of entries) yield* this.#tellEntry(entry)
-        if (isLast) await listener.wait()
-      }
-    } finally {
-      signal?.removeEventListener('abort', abort)
-      this.#listener?.close()
+  protected override async *tell(): AsyncGenerator<Change<TRow>, undefined, undefined> {
+    const listener = await this.#listen()
+    for (;;) {
+      checkNotAborted(this.signal)
+      if (listener.isClosed) await listener.wait()
+      if (this.isClosed) return undefined
+      const { entries, isLast } = this.#read()
+      for (const entry of entries) yield* this.#tellEntry(entry)
+      if (isLast) await listener.wait()
     }
   }
 
