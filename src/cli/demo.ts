@@ -1,5 +1,5 @@
 import { resolve } from 'node:path'
-import { type RunningDemo, runDemo } from '../demo/demo.ts'
+import type { RunningDemo } from '../demo/demo.ts'
 import { toPort } from './numbers.ts'
 import { untilSignal } from './signals.ts'
 
@@ -17,6 +17,8 @@ export async function runDemoCommand(options: {
     isTold = true
     process.stdout.write('ending the nodes\n')
   })
+  // Only now, as it loads the server, which most commands have no use for.
+  const { runDemo } = await import('../demo/demo.ts')
   let demo: RunningDemo
   try {
     demo = await runDemo({

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs'
-import { ColmenaError, type ExtensionOptions, type OpenOptions } from '../index.ts'
+import type { ExtensionOptions, OpenOptions } from '../index.ts'
 import type { Right, ServerOptions } from '../server/server.ts'
 import { usageError } from './failure.ts'
 import { toInteger, toPort } from './numbers.ts'
@@ -179,12 +179,6 @@ function readText(what: string, path: string): string {
   } catch (error) {
     throw usageError(`${what} can't be read: ${(error as Error).message}`)
   }
-}
-
-/** Options that are wrong are a wrong call of the command; what fails later is not. */
-export function isWrongOption(error: unknown): boolean {
-  const codes = ['ERR_INVALID_OPTION', 'ERR_WEAK_SECRET', 'ERR_EXTENSION_FAILED']
-  return error instanceof ColmenaError && codes.includes(error.code)
 }
 
 /** A node speaks of its options as `open` takes them; whoever types has flags. */

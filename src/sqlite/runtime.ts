@@ -162,7 +162,20 @@ function shortHash(value: unknown): string {
 
 function libcName(): string {
   if (process.platform !== 'linux') return 'libc-of-the-system'
-  const report = process.report.getReport() as { header?: Record<string, unknown> }
-  const version = report.header?.['glibcVersionRuntime']
+  const version = readReport().header?.['glibcVersionRuntime']
   return typeof version === 'string' ? `glibc-${version}` : 'musl'
+}
+
+function readReport(): { readonly header?: Readonly<Record<string, unknown>> } {
+  // What @types/node doesn't know of yet.
+  const report = process.report as typeof process.report & { excludeNetwork: boolean }
+  const { excludeNetwork } = report
+  // Else it asks DNS for the name of whoever has a connection to this process, one after the other,
+  // and the whole process waits.
+  report.excludeNetwork = true
+  try {
+    return report.getReport()
+  } finally {
+    report.excludeNetwork = excludeNetwork
+  }
 }

@@ -21,6 +21,10 @@ const installed = [
   'C:\\Program Files (x86)\\Microsoft\\Edge\\Application\\msedge.exe',
 ] as const
 
+// The pages have no WebGL, and without it the browser paints at once: with it, a graphics card is
+// simulated, which costs as much again as all else that the tests of the pages do.
+packed.setGraphicsMode = false
+
 /** What a browser does by itself on the network has no place in a test. */
 const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
 

@@ -238,6 +238,21 @@ describe('the package is loaded', () => {
     assert.equal(wrong.status, 2)
   })
 
+  it('without node and server where the command asks running ones', async () => {
+    const program = `
+      const { registerHooks } = require('node:module')
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const isNeeded = (url) => !/hono|prom-client|dist\\/(index|node|server|demo)/.test(url)
+      process.on('exit', () => console.log(loaded.length > 10, loaded.every(isNeeded)))
+      process.argv.push('exec', 'SELECT 1', '--url', 'http://127.0.0.1:1')
+      import('./node_modules/colmena/dist/cli/colmena.js')`
+    write(consumer, { 'command.cjs': program })
+    const { status, stdout, stderr } = await runNode(process.execPath, consumer, ['command.cjs'])
+    assert.match(stderr, /port that HTTP clients refuse/)
+    assert.deepEqual([status, stdout], [1, 'true true\n'])
+  })
+
   it('only by its name', async () => {
     const program = `
       import('colmena/dist/index.js').catch(({ code }) => console.log(code))

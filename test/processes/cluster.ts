@@ -150,9 +150,13 @@ export class Cluster {
   }
 
   /** Begins writing through one node; each start of a process has ids of its own. */
-  async startWriters(at: number, count: number, way?: WritersOptions['way']): Promise<void> {
+  async startWriters(
+    at: number,
+    count: number,
+    options?: Omit<WritersOptions, 'prefix' | 'count'>,
+  ): Promise<void> {
     this.#lives += 1
-    await this.node(at).call('startWriters', { prefix: `n${at}.${this.#lives}`, count, way })
+    await this.node(at).call('startWriters', { prefix: `n${at}.${this.#lives}`, count, ...options })
   }
 
   async stopWriters(): Promise<void> {

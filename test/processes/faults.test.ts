@@ -19,7 +19,7 @@ describe('around a running cluster', () => {
   before(async () => {
     cluster = await Cluster.start({ secret: SECRET })
     await cluster.makeLedger()
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, 1)
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 1, { restMs: 20 })
   })
 
   // Whatever a test did: the writers of all three nodes go on, and none of them ever failed.
@@ -148,7 +148,7 @@ describe('around a running cluster', () => {
       await impostor.call('execute', 'CREATE TABLE mine (id)')
       await impostor.kill()
       await cluster.startNode(at)
-      await cluster.startWriters(at, 1)
+      await cluster.startWriters(at, 1, { restMs: 20 })
     } finally {
       await other.end()
     }
@@ -172,8 +172,8 @@ describe('around a running cluster', () => {
     const plain = await Cluster.start()
     try {
       await plain.makeLedger()
-      await plain.startWriters(0, 1)
-      await plain.startWriters(1, 1)
+      await plain.startWriters(0, 1, { restMs: 20 })
+      await plain.startWriters(1, 1, { restMs: 20 })
       const oversized = Buffer.alloc(64 * 1024)
       oversized.writeUInt32LE(0xffff_fff0, 0)
       const attacks = [

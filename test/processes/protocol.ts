@@ -106,6 +106,11 @@ export interface WritersOptions {
   readonly count: number
   /** As one batch, or as a transaction that reads the total before it writes it. */
   readonly way?: 'batch' | 'transaction' | undefined
+  /**
+   * How long each rests after a write. Where writes only show that a cluster goes on, a few are
+   * enough, and the processors are there for what is tested. Without it they never rest.
+   */
+  readonly restMs?: number | undefined
 }
 
 export interface FloodOptions {

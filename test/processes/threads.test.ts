@@ -12,7 +12,7 @@ describe('a thread that dies', () => {
     await cluster.makeLedger()
     await cluster.node(1).kill()
     await cluster.startNode(1, 'faulty')
-    for (const at of [0, 2]) await cluster.startWriters(at, 2)
+    for (const at of [0, 2]) await cluster.startWriters(at, 2, { restMs: 20 })
   })
 
   afterEach(() => cluster.untilAcknowledged(10))
@@ -31,7 +31,7 @@ describe('a thread that dies', () => {
       const what = how === 'throw' ? 'by an exception' : 'for lack of memory'
       it(`ends the node that its ${name} thread leaves ${what}`, async () => {
         const node = cluster.node(1)
-        await cluster.startWriters(1, 4)
+        await cluster.startWriters(1, 4, { restMs: 20 })
         await cluster.untilAcknowledged(20)
         const closedBefore = node.eventsOf('closed').length
         await node.call('breakThread', name, how)

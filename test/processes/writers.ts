@@ -27,10 +27,10 @@ export class Writers {
     this.#report = report
   }
 
-  start({ prefix, count, way }: WritersOptions): void {
+  start({ prefix, count, way, restMs = 0 }: WritersOptions): void {
     const write = way === 'transaction' ? writeByTransaction : writeByBatch
     for (let writer = 0; writer < count; writer += 1) {
-      this.#running.push(this.#write(`${prefix}-${writer}`, write))
+      this.#running.push(this.#write(`${prefix}-${writer}`, write, restMs))
     }
   }
 
@@ -40,13 +40,14 @@ export class Writers {
     this.#flush()
   }
 
-  async #write(prefix: string, write: typeof writeByBatch): Promise<void> {
+  async #write(prefix: string, write: typeof writeByBatch, restMs: number): Promise<void> {
     const db = this.#node.database()
     for (let count = 1; !this.#isStopping; count += 1) {
       const id = `${prefix}-${count}`
       try {
         await write(db, id)
         this.#tell({ id, fate: 'acknowledged', code: '' })
+        if (restMs > 0) await pause(restMs)
       } catch (error) {
         const { outcome, code } = toProcessError(error)
         this.#tell({ id, fate: (outcome ?? 'unknown') as Fate, code })

@@ -1,6 +1,9 @@
 /** The scripts refuse what they don't know, and the watchdog ends what doesn't end by itself. */
 import assert from 'node:assert/strict'
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
 
@@ -8,7 +11,7 @@ const root = fileURLToPath(new URL('../../', import.meta.url))
 
 interface Run {
   readonly args: readonly string[]
-  readonly env?: Readonly<Record<string, string>>
+  readonly env?: Readonly<Record<string, string | undefined>>
 }
 
 function runNode({ args, env = {} }: Run): SpawnSyncReturns<string> {
@@ -48,6 +51,25 @@ describe('scripts', () => {
       assert.match(stderr, /Usage: npm/)
     })
   }
+})
+
+describe('scripts/test.mjs', () => {
+  it('keeps what one process has compiled for the others, until its end', (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'colmena-scripts-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const { status, stdout } = runNode({
+      args: ['scripts/test.mjs', 'test/base/bytes.test.ts'],
+      env: {
+        ...{ TMPDIR: folder, TEMP: folder, TMP: folder },
+        NODE_COMPILE_CACHE: undefined,
+        NODE_DEBUG_NATIVE: 'COMPILE_CACHE',
+      },
+    })
+    assert.equal(status, 0, stdout)
+    const written = /writing cache for StrippedTypeScript file:.*bytes\.ts to .*colmena-compiled-/
+    assert.match(stdout, written)
+    assert.deepEqual(readdirSync(folder), [])
+  })
 })
 
 describe('the watchdog of test files', () => {

@@ -83,6 +83,19 @@ describe('the runtime', () => {
     assert.deepEqual(warnings, [])
   })
 
+  it('is asked for its C library without a look at its connections', (t) => {
+    const report = process.report as typeof process.report & { excludeNetwork: boolean }
+    const excluded: boolean[] = []
+    const getReport = report.getReport.bind(report)
+    t.mock.method(report, 'getReport', () => {
+      excluded.push(report.excludeNetwork)
+      return getReport()
+    })
+    engineFingerprint()
+    assert.deepEqual(excluded, process.platform === 'linux' ? [true] : [])
+    assert.equal(report.excludeNetwork, false)
+  })
+
   it('has a fingerprint that names what decides its answers', () => {
     const db = new (requireSqlite().DatabaseSync)(':memory:')
     const id = String(db.prepare('SELECT sqlite_source_id() AS id').get()?.['id'])

@@ -29,6 +29,7 @@ export const ambientFiles: ReadonlyMap<string, string> = new Map([
   ['src/database/content-hashes.ts', 'starts the thread that hashes content'],
   ['src/database/generation.ts', 'folders and files of a generation, between two groups'],
   ['src/database/read-pool.ts', "the connections that the user's thread reads with"],
+  ['src/database/reader-serving.ts', 'reads in a process of its own, outside any simulation'],
   ['src/database/storage-client.ts', 'starts the storage thread and speaks with it'],
   ['src/engine/no-network.ts', 'the network of a node that has none, outside any simulation'],
 ])

@@ -18,7 +18,8 @@ export async function runTransactions({ changes }: TransactionsForm): Promise<st
   const cluster = await Cluster.start({ heartbeatMs: 50, electionTimeoutMs: 400 })
   try {
     await cluster.makeLedger()
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, WRITERS_PER_NODE, 'transaction')
+    for (const at of [0, 1, 2])
+      await cluster.startWriters(at, WRITERS_PER_NODE, { way: 'transaction' })
     const startedMs = performance.now()
     let kills = 0
     for (let change = 1; change <= changes; change += 1) {
@@ -32,7 +33,7 @@ export async function runTransactions({ changes }: TransactionsForm): Promise<st
       kills += 1
       await cluster.untilAcknowledged(WRITERS_PER_NODE)
       await cluster.startNode(at)
-      await cluster.startWriters(at, WRITERS_PER_NODE, 'transaction')
+      await cluster.startWriters(at, WRITERS_PER_NODE, { way: 'transaction' })
     }
     const seconds = (performance.now() - startedMs) / 1000
     await cluster.untilAcknowledged(WRITERS_PER_NODE * 3)

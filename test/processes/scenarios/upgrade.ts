@@ -14,7 +14,7 @@ export async function runUpgrade(order: readonly number[]): Promise<string> {
   try {
     await cluster.makeLedger()
     await cluster.node(0).call('execute', 'CREATE TABLE large (text)')
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2)
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2, { restMs: 20 })
     for (const [done, at] of order.entries()) {
       await cluster.untilAcknowledged(12)
       await checkEffective(cluster, 1)
@@ -23,7 +23,7 @@ export async function runUpgrade(order: readonly number[]): Promise<string> {
       await cluster.node(at).call('close')
       await cluster.node(at).kill()
       await cluster.startNode(at, 'newer')
-      await cluster.startWriters(at, 2)
+      await cluster.startWriters(at, 2, { restMs: 20 })
       const { format } = await cluster.node(at).call('status')
       assert.equal(format.local, 2)
       if (done < order.length - 1) assert.equal(format.effective, 1)

@@ -1,0 +1,83 @@
+import { ColmenaError, type ColmenaNode, open } from '../index.ts'
+import { createServer, type Server } from '../server/server.ts'
+import { CliError, sentenceOf } from './failure.ts'
+import { readServeConfig, withFlags } from './serve-settings.ts'
+import { endAtOnce, untilSignal } from './signals.ts'
+
+/** From the first signal on: the process has ended within ten seconds. */
+const LEAVE_MS_MAX = 9_000
+/** What is left of that for cutting off who does not end by himself. */
+const CUT_AFTER_MS = 7_000
+
+/** Runs a node with its server, until a signal or a failure ends it. */
+export async function runServe(flags: Readonly<Record<string, unknown>>): Promise<void> {
+  const config = readServeConfig(flags, process.env)
+  // From here on, so that a signal amid a long start is heard.
+  const signal = new AbortController()
+  const told = untilSignal().then(() => signal.abort())
+  const opening = open({ ...config.open, signal: signal.signal })
+  let node: ColmenaNode
+  try {
+    node = await opening
+  } catch (error) {
+    if (signal.signal.aborted) return
+    throw failure(error)
+  }
+  let server: Server
+  try {
+    server = await createServer(node, config.server)
+  } catch (error) {
+    await node.close()
+    throw failure(error)
+  }
+  process.stdout.write(`${describe(node, server, config.open.dataDir)}\n`)
+  node.on('warning', ({ code, message }) => process.stderr.write(`${code}: ${message}\n`))
+  node.on('slow', ({ database, sql, durationMs }) => {
+    process.stderr.write(`slow: ${Math.round(durationMs)} ms on ${database}: ${sql}\n`)
+  })
+  const failed = new Promise<unknown>((resolve) => {
+    node.on('closed', (event) => {
+      if (event.reason === 'failed') resolve(event.cause)
+    })
+  })
+  const cause = await Promise.race([told.then(() => null), failed])
+  await leave(node, server)
+  if (cause !== null) throw new CliError(`the node has failed: ${sentenceOf(cause)}`)
+}
+
+/** Within ten seconds, whatever a client or a statement does. */
+async function leave(node: ColmenaNode, server: Server): Promise<void> {
+  process.stdout.write('leaving\n')
+  // A statement that runs on a thread can't be ended, and would hold up the exit.
+  setTimeout(() => endAtOnce(0), LEAVE_MS_MAX).unref()
+  const signal = AbortSignal.timeout(CUT_AFTER_MS)
+  await server.close({ signal })
+  await node.close({ signal })
+  process.stdout.write('left\n')
+}
+
+function describe(node: ColmenaNode, server: Server, dataDir: string): string {
+  const { nodeId, address } = node
+  const lines = [
+    `node ${nodeId} is open, with its data in ${dataDir}`,
+    address === ''
+      ? 'it is alone: --bind HOST:PORT lets others join'
+      : `others join with: colmena serve --bind HOST:PORT --join ${address}`,
+    `clients find it at ${server.url}`,
+    `ask it:  colmena status --url ${server.url}`,
+    'Ctrl-C leaves; a second one ends it at once',
+  ]
+  return lines.join('\n')
+}
+
+function failure(error: unknown): CliError {
+  const isWrong = isWrongOption(error)
+  const sentence = isWrong ? withFlags(sentenceOf(error)) : sentenceOf(error)
+  return new CliError(sentence, isWrong ? 2 : 1, { cause: error })
+}
+
+/** Options that are wrong are a wrong call of the command; what fails later is not. */
+function isWrongOption(error: unknown): boolean {
+  const codes = ['ERR_INVALID_OPTION', 'ERR_WEAK_SECRET', 'ERR_EXTENSION_FAILED']
+  return error instanceof ColmenaError && codes.includes(error.code)
+}
