@@ -1,4 +1,4 @@
-import { ColmenaError } from '../base/errors.ts'
+import { checkSignal, invalid, show } from './arguments.ts'
 import { type Consistency, checkConsistency } from './consistency.ts'
 import { checkFence, type Fence } from './lease-options.ts'
 import { checkKeys } from './nearest.ts'
@@ -62,9 +62,7 @@ export function checkCallOptions(options: unknown): CallOptions {
   }
   checkKeys(options, KEYS, invalid, ' of a call')
   const { signal, consistency, exactNumbers, isolated, fence } = options as CallOptions
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalid('signal must be an AbortSignal')
-  }
+  checkSignal(signal)
   if (consistency !== undefined) checkConsistency(consistency, 'consistency')
   checkBounds(options)
   if (exactNumbers !== undefined && typeof exactNumbers !== 'boolean') {
@@ -92,13 +90,4 @@ function checkBounds({ consistency, maxStalenessMs, after }: CallOptions): void 
   if (after !== undefined && !(Number.isSafeInteger(after) && after >= 0)) {
     throw invalid(`after is ${show(after)}; it must be a log index, such as the index of a write`)
   }
-}
-
-/** Also what JSON has no text for. */
-function show(value: unknown): string {
-  return typeof value === 'string' ? JSON.stringify(value) : String(value)
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }

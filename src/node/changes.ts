@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { EntryChanges, DatabaseReader as Files } from '../database/database.ts'
+import { checkSignal, show } from './arguments.ts'
 import { checkNotAborted } from './failures.ts'
 import type { Listener } from './hooks.ts'
 import { Iteration } from './iteration.ts'
@@ -82,7 +83,7 @@ export class Changes<TRow = Row> extends Iteration<Change<TRow>> {
   constructor(place: ChangesPlace, options: ChangesOptions = {}) {
     checkKeys(options, OPTIONS, invalid, ' of changes')
     const { tables, from, signal } = options
-    super(signal)
+    super(checkSignal(signal, invalid))
     this.#place = place
     this.#tables = checkTables(tables)
     this.#asked = checkFrom(from)
@@ -211,13 +212,13 @@ function checkTables(tables: unknown): ReadonlySet<string> | null {
     const names = tables.filter((name) => typeof name === 'string' && name !== '')
     if (names.length === tables.length) return new Set(names.map((name) => name.toLowerCase()))
   }
-  throw invalid(`tables is ${JSON.stringify(tables)}; it must be a list of names of tables`)
+  throw invalid(`tables is ${show(tables)}; it must be a list of names of tables`)
 }
 
 function checkFrom(from: unknown): number | undefined {
   if (from === undefined) return undefined
   if (typeof from === 'number' && Number.isSafeInteger(from) && from >= 0) return from
-  throw invalid(`from is ${String(from)}; it must be a log index, 0 or more`)
+  throw invalid(`from is ${show(from)}; it must be a log index, 0 or more`)
 }
 
 function invalid(message: string): ColmenaError {

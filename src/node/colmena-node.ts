@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
-import { ColmenaError } from '../base/errors.ts'
 import type { EngineMetrics, EngineStatus, MemberStatus } from '../engine/engine.ts'
 import { formatHostPort } from './address.ts'
+import { checkNodeId, checkSignalOptions, invalid, type SignalOptions } from './arguments.ts'
 import { Database } from './database-client.ts'
 import {
   checkDatabaseName,
@@ -13,7 +13,7 @@ import type { Emit, NodeEvents, NodeListener } from './events.ts'
 import { checkNotAborted } from './failures.ts'
 import { type ForwardOptions, forward } from './forwarding.ts'
 import type { Handler, HandlerWork } from './handler.ts'
-import type { Leader, WaitOptions } from './leader-watch.ts'
+import { checkWaitOptions, type Leader, type WaitOptions } from './leader-watch.ts'
 import {
   checkKey,
   checkLockOptions,
@@ -34,11 +34,6 @@ import {
 } from './numbered-migrations.ts'
 import { createStatus, type NodeStatus } from './status.ts'
 import { type VerifyAnswer, type VerifyOptions, verify } from './verification.ts'
-
-/** What calls that only wait take. */
-export interface SignalOptions {
-  readonly signal?: AbortSignal | undefined
-}
 
 /** One running copy of Colmena, as `open` returns it. */
 export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDisposable {
@@ -107,7 +102,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
 
   /** The names of the databases that exist here. */
   async databases(options: SignalOptions = {}): Promise<string[]> {
-    const { databases } = await this.#core.storageStatus(options.signal)
+    const { databases } = await this.#core.storageStatus(checkSignalOptions(options, 'databases'))
     return databases.map(({ name }) => name).sort()
   }
 
@@ -119,32 +114,36 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    */
   async dropDatabase(name: string, options: SignalOptions = {}): Promise<boolean> {
     this.#core.checkOpen()
-    checkNotAborted(options.signal)
+    const signal = checkSignalOptions(options, 'dropDatabase')
+    checkNotAborted(signal)
     checkDatabaseName(name)
-    return this.#core.drops.drop(name, options.signal)
+    return this.#core.drops.drop(name, signal)
   }
 
   /** Everything there is to know of this node, as plain JSON. */
   async status(options: SignalOptions = {}): Promise<NodeStatus> {
+    const signal = checkSignalOptions(options, 'status')
     const [engine, storage] = await Promise.all([
-      this.#core.request({ method: 'status' }, options.signal),
-      this.#core.storageStatus(options.signal),
+      this.#core.request({ method: 'status' }, signal),
+      this.#core.storageStatus(signal),
     ])
     return createStatus(this.#core, this.address, engine as EngineStatus, storage)
   }
 
   /** Numbers for monitoring, as plain JSON; all counts since this node was opened. */
   async metrics(options: SignalOptions = {}): Promise<NodeMetrics> {
+    const signal = checkSignalOptions(options, 'metrics')
     const [engine, storage] = await Promise.all([
-      this.#core.request({ method: 'metrics' }, options.signal),
-      this.#core.storageStatus(options.signal),
+      this.#core.request({ method: 'metrics' }, signal),
+      this.#core.storageStatus(signal),
     ])
     return createMetrics(this.#core, engine as EngineMetrics, storage)
   }
 
   /** The members of the cluster, as this node knows them. */
   async members(options: SignalOptions = {}): Promise<readonly MemberStatus[]> {
-    const members = await this.#core.request({ method: 'members' }, options.signal)
+    const signal = checkSignalOptions(options, 'members')
+    const members = await this.#core.request({ method: 'members' }, signal)
     return members as readonly MemberStatus[]
   }
 
@@ -156,8 +155,8 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    */
   async waitForLeader(options: WaitOptions = {}): Promise<Leader> {
     this.#core.checkOpen()
-    const timeoutMs = options.timeoutMs ?? this.#core.config.requestTimeoutMs
-    return this.#core.leaders.wait(options.signal, timeoutMs)
+    const { timeoutMs = this.#core.config.requestTimeoutMs, signal } = checkWaitOptions(options)
+    return this.#core.leaders.wait(signal, timeoutMs)
   }
 
   /**
@@ -166,8 +165,9 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * @throws ColmenaError ERR_NO_LEADER, or ERR_INVALID_ARGUMENT where it can't be had.
    */
   async transferLeadership(nodeId?: string, options: SignalOptions = {}): Promise<void> {
-    const request = { method: 'transferLeadership', to: nodeId ?? null } as const
-    await this.#core.request(request, options.signal)
+    const signal = checkSignalOptions(options, 'transferLeadership')
+    if (nodeId !== undefined) checkNodeId(nodeId)
+    await this.#core.request({ method: 'transferLeadership', to: nodeId ?? null }, signal)
   }
 
   /**
@@ -260,8 +260,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
     const checked = checkOnceOptions(options, this.#core.config.requestTimeoutMs)
     checkNotAborted(checked.signal)
     if (typeof work !== 'function') {
-      const message = 'once takes a function as its third argument'
-      throw new ColmenaError('ERR_INVALID_ARGUMENT', message)
+      throw invalid('once takes a function as its third argument')
     }
     return this.#core.outgoing.once.run(key, checked, work)
   }
@@ -271,11 +270,9 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
     nodeId: string,
     options: SignalOptions,
   ): Promise<void> {
-    if (typeof nodeId !== 'string') {
-      const message = `nodeId is ${JSON.stringify(nodeId)}; it must be the name of a member`
-      throw new ColmenaError('ERR_INVALID_ARGUMENT', message)
-    }
-    await this.#core.request({ method: 'changeMember', change, nodeId }, options.signal)
+    const signal = checkSignalOptions(options, change === 'remove' ? 'removeMember' : change)
+    checkNodeId(nodeId)
+    await this.#core.request({ method: 'changeMember', change, nodeId }, signal)
   }
 
   /**
@@ -353,7 +350,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * else nodes do it by themselves. A leader hands over first.
    */
   async reinstall(options: SignalOptions = {}): Promise<void> {
-    await this.#core.request({ method: 'reinstall' }, options.signal)
+    await this.#core.request({ method: 'reinstall' }, checkSignalOptions(options, 'reinstall'))
   }
 
   /**
@@ -363,7 +360,11 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * nothing: it is as one that was killed.
    */
   close(options: SignalOptions = {}): Promise<void> {
-    return this.#core.close(options.signal)
+    try {
+      return this.#core.close(checkSignalOptions(options, 'close'))
+    } catch (error) {
+      return Promise.reject(error)
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

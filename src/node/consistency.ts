@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { ColmenaError } from '../base/errors.ts'
+import { invalid, show } from './arguments.ts'
 
 /**
  * What must be true before a read runs on this node's own file.
@@ -29,6 +29,7 @@ const scope = new AsyncLocalStorage<Consistency>()
  */
 export function withConsistency<T>(level: Consistency, work: () => T): T {
   checkConsistency(level, 'the level of withConsistency')
+  if (typeof work !== 'function') throw invalid('withConsistency takes a function after the level')
   return scope.run(level, work)
 }
 
@@ -40,8 +41,5 @@ export function scopedConsistency(): Consistency | undefined {
 /** @throws ColmenaError ERR_INVALID_ARGUMENT unless `level` is one. */
 export function checkConsistency(level: unknown, what: string): Consistency {
   if (CONSISTENCY_LEVELS.includes(level as Consistency)) return level as Consistency
-  throw new ColmenaError(
-    'ERR_INVALID_ARGUMENT',
-    `${what} is ${JSON.stringify(level)}; it can be 'none', 'lease', 'weak' or 'strong'`,
-  )
+  throw invalid(`${what} is ${show(level)}; it can be 'none', 'lease', 'weak' or 'strong'`)
 }

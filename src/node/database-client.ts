@@ -2,6 +2,7 @@ import { ColmenaError } from '../base/errors.ts'
 import type { Statement } from '../command/command.ts'
 import type { DatabaseReader as Files } from '../database/database.ts'
 import type { StatementDescription } from '../sqlite/sqlite.ts'
+import { invalid } from './arguments.ts'
 import { type BatchMode, type BatchOptions, toBatchOptions } from './batch-options.ts'
 import { type CallOptions, checkCallOptions } from './call-options.ts'
 import { Changes, type ChangesOptions } from './changes.ts'
@@ -393,8 +394,4 @@ export class Database {
     const own = bound === undefined ? consistency : 'none'
     return own ?? this.#pinned ?? scopedConsistency() ?? this.#consistency
   }
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }

@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import { isDatabaseName, SYSTEM } from '../database/database.ts'
+import { show } from './arguments.ts'
 import { type Consistency, checkConsistency } from './consistency.ts'
 import { checkKeys } from './nearest.ts'
 import { INT_MODES, type IntMode } from './result-set.ts'
@@ -66,7 +67,7 @@ export function checkDatabaseName(name: unknown): void {
   if (typeof name === 'string' && isDatabaseName(name) && name !== SYSTEM) return
   throw new ColmenaError(
     'ERR_INVALID_ARGUMENT',
-    `a database can't be called ${JSON.stringify(name)}: use 1 to 64 of a-z, 0-9, _ and -, and ` +
+    `a database can't be called ${show(name)}: use 1 to 64 of a-z, 0-9, _ and -, and ` +
       `not '${SYSTEM}', which is the cluster's own`,
   )
 }
@@ -74,13 +75,13 @@ export function checkDatabaseName(name: unknown): void {
 /** @throws ColmenaError ERR_INVALID_OPTION */
 export function checkSetting(name: string, value: unknown): void {
   if (value === undefined || typeof value === 'boolean') return
-  throw invalidOption(`${name} is ${JSON.stringify(value)}; it can be true or false`)
+  throw invalidOption(`${name} is ${show(value)}; it can be true or false`)
 }
 
 function checkIntMode(value: unknown): void {
   if (INT_MODES.includes(value as IntMode)) return
   const modes = INT_MODES.map((mode) => `'${mode}'`).join(', ')
-  throw invalidOption(`intMode is ${JSON.stringify(value)}; it can be ${modes}`)
+  throw invalidOption(`intMode is ${show(value)}; it can be ${modes}`)
 }
 
 function invalidOption(message: string): ColmenaError {

@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { DatabaseReader as Files, ReadStatement } from '../database/database.ts'
+import { invalid } from './arguments.ts'
 import { scopedConsistency } from './consistency.ts'
 import { ALONE, readFailure } from './failures.ts'
 import type { NodeCore } from './node-core.ts'
@@ -111,10 +112,6 @@ function checkPrepare(sql: unknown, options: unknown): boolean {
   }
   if (typeof bigints !== 'boolean') throw invalid('bigints must be true or false')
   return bigints
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }
 
 function checkScope(): void {

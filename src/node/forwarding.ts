@@ -1,6 +1,7 @@
 import { setTimeout } from 'node:timers/promises'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import { decodeJson, encodeJson } from '../base/json-values.ts'
+import { checkSignal, invalid, show } from './arguments.ts'
 import { checkNotAborted } from './failures.ts'
 import { decodeAnswer, encodeCall, PAYLOAD_BYTES_MAX, readable } from './forward-wire.ts'
 import { checkHandler, type Handler, handlerTitle } from './handler.ts'
@@ -99,12 +100,10 @@ function checkOptions(input: ForwardOptions, requestTimeoutMs: number): Limits {
   const { timeoutMs = requestTimeoutMs, signal } = input
   if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > TIMEOUT_MS_MAX) {
     throw invalid(
-      `timeoutMs is ${String(timeoutMs)}; it is a whole number from 1 to ${TIMEOUT_MS_MAX}`,
+      `timeoutMs is ${show(timeoutMs)}; it is a whole number from 1 to ${TIMEOUT_MS_MAX}`,
     )
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalid('signal must be an AbortSignal')
-  }
+  checkSignal(signal)
   return { timeoutMs, signal }
 }
 
@@ -120,8 +119,4 @@ function ran<T>(decode: () => T): T {
     if (!isColmenaError(error) || error.code !== 'ERR_UNSUPPORTED_FORMAT') throw error
     throw new ColmenaError(error.code, error.message, { outcome: 'unknown', cause: error.cause })
   }
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }

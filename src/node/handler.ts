@@ -1,4 +1,4 @@
-import { ColmenaError } from '../base/errors.ts'
+import { invalid, show } from './arguments.ts'
 import { checkKeys } from './nearest.ts'
 
 type Kept = string | number | boolean | bigint | null | undefined | Date | Uint8Array
@@ -81,12 +81,12 @@ export function checkHandler(input: Handler<never, unknown>): void {
   const { key, version } = (input ?? {}) as Partial<Handler<never, unknown>>
   if (typeof key !== 'string' || key === '' || key.length > KEY_CHARS_MAX) {
     throw invalid(
-      `the key of a handler is ${JSON.stringify(key)}; it must be text of 1 to ${KEY_CHARS_MAX} ` +
+      `the key of a handler is ${show(key)}; it must be text of 1 to ${KEY_CHARS_MAX} ` +
         "letters, as in handler('charge')",
     )
   }
   if (!Number.isSafeInteger(version) || version === undefined || version < 1) {
-    throw invalid(`the version of handler '${key}' is ${String(version)}; it is a number from 1 on`)
+    throw invalid(`the version of handler '${key}' is ${show(version)}; it is a number from 1 on`)
   }
   if (version > VERSION_MAX) throw invalid(`version ${version} is beyond ${VERSION_MAX}`)
 }
@@ -97,8 +97,4 @@ export function handlerTitle({
   version,
 }: Pick<Handler<never, unknown>, 'key' | 'version'>): string {
   return version === 1 ? `'${key}'` : `'${key}' (version ${version})`
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }

@@ -1,6 +1,7 @@
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import { decodeJson, encodeJson } from '../base/json-values.ts'
 import type { EngineToUser, ErrorMessage } from '../engine/engine.ts'
+import { invalid } from './arguments.ts'
 import {
   decodeCall,
   encodeAnswer,
@@ -187,8 +188,4 @@ function nameOf({ key, version }: Pick<ForwardCall, 'key' | 'version'>): string 
 function titleOf(name: string): string {
   const at = name.indexOf(' ')
   return `'${name.slice(at + 1)}' (version ${name.slice(0, at)})`
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }

@@ -3,6 +3,7 @@ import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Statement } from '../command/command.ts'
 import { type AskedDatabase, fromReaderFailure, type ReaderAnswer } from '../database/database.ts'
+import { invalid } from './arguments.ts'
 import { checkCopyTarget, withCopyTarget } from './copy-target.ts'
 import { readFailure, type StatementPlace } from './failures.ts'
 import type { NodeCore } from './node-core.ts'
@@ -96,8 +97,4 @@ function failureOf(answer: ReaderAnswer, place: StatementPlace): unknown {
   assert(answer.kind === 'failed', 'work is answered in its kind, or has failed')
   const index = place.index + answer.statementIndex
   return readFailure(fromReaderFailure(answer.failure), { ...place, index })
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }

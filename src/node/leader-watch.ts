@@ -1,6 +1,8 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { MemberStatus } from '../engine/engine.ts'
+import { checkSignal, invalid, show } from './arguments.ts'
 import { abortedError, checkNotAborted } from './failures.ts'
+import { checkKeys } from './nearest.ts'
 
 /** Who leads. */
 export interface Leader {
@@ -13,6 +15,14 @@ export interface Leader {
 export interface WaitOptions {
   readonly signal?: AbortSignal | undefined
   readonly timeoutMs?: number | undefined
+}
+
+/** @throws ColmenaError ERR_INVALID_ARGUMENT */
+export function checkWaitOptions(options: WaitOptions): WaitOptions {
+  checkKeys(options, ['timeoutMs', 'signal'], invalid, ' of waitForLeader')
+  const { timeoutMs, signal } = options
+  if (timeoutMs !== undefined) checkTimeout(timeoutMs)
+  return { timeoutMs, signal: checkSignal(signal) }
 }
 
 interface Waiter {
@@ -69,10 +79,9 @@ export class LeaderWatch {
     for (const waiter of [...this.#waiters]) waiter.fail(error)
   }
 
-  /** @throws ColmenaError ERR_TIMEOUT, ERR_ABORTED or ERR_INVALID_ARGUMENT */
+  /** @throws ColmenaError ERR_TIMEOUT or ERR_ABORTED */
   wait(signal: AbortSignal | undefined, timeoutMs: number): Promise<Leader> {
     return new Promise((resolve, reject) => {
-      checkTimeout(timeoutMs)
       checkNotAborted(signal)
       const { leader } = this
       if (leader !== null) {
@@ -105,10 +114,7 @@ export class LeaderWatch {
 function checkTimeout(timeoutMs: unknown): void {
   const isNumber = Number.isInteger(timeoutMs)
   if (isNumber && (timeoutMs as number) >= 0 && (timeoutMs as number) <= TIMER_MS_MAX) return
-  throw new ColmenaError(
-    'ERR_INVALID_ARGUMENT',
-    `timeoutMs is ${JSON.stringify(timeoutMs)}; it is milliseconds, 0 to ${TIMER_MS_MAX}`,
-  )
+  throw invalid(`timeoutMs is ${show(timeoutMs)}; it is milliseconds, 0 to ${TIMER_MS_MAX}`)
 }
 
 function noLeaderInTime(timeoutMs: number): ColmenaError {

@@ -1,4 +1,4 @@
-import { ColmenaError } from '../base/errors.ts'
+import { checkSignal, invalid, show } from './arguments.ts'
 import { checkKeys } from './nearest.ts'
 
 /** What a write can be bound to: a lock, or anything else that has the token of one. */
@@ -121,14 +121,5 @@ function wholeMs(name: string, value: unknown, leastMs: number, mostMs: number):
   if (typeof value === 'number' && Number.isInteger(value)) {
     if (value >= leastMs && value <= mostMs) return value
   }
-  throw invalid(`${name} is ${String(value)}; it must be whole, from ${leastMs} to ${mostMs}`)
-}
-
-function checkSignal(signal: unknown): AbortSignal | undefined {
-  if (signal === undefined || signal instanceof AbortSignal) return signal
-  throw invalid('signal must be an AbortSignal')
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
+  throw invalid(`${name} is ${show(value)}; it must be whole, from ${leastMs} to ${mostMs}`)
 }

@@ -1,10 +1,16 @@
-/** Refuses the first key that is not among `known`: a misspelt option must not be ignored. */
+/**
+ * Refuses what is no object, and the first key that is not among `known`: a misspelt option must
+ * not be ignored.
+ */
 export function checkKeys(
   options: object,
   known: readonly string[],
   refuse: (message: string) => Error,
   of = '',
 ): void {
+  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
+    throw refuse(`the options${of} must be an object; known are ${known.join(', ')}`)
+  }
   for (const key of Object.keys(options)) {
     if (known.includes(key)) continue
     const nearest = nearestName(key, known)

@@ -18,6 +18,7 @@ export type {
 } from '../engine/engine.ts'
 export type { StatementDescription } from '../sqlite/sqlite.ts'
 export type { AppliedEvent, AppliedStatement } from './applied-events.ts'
+export type { SignalOptions } from './arguments.ts'
 export type { BatchMode, BatchOptions } from './batch-options.ts'
 export type { ErrorCounts, ReadMetrics, WriteMetrics } from './call-counts.ts'
 export type { CallOptions } from './call-options.ts'
@@ -28,7 +29,7 @@ export type {
   RowChangeEvent,
   SchemaChangeEvent,
 } from './changes.ts'
-export type { ColmenaNode, SignalOptions } from './colmena-node.ts'
+export type { ColmenaNode } from './colmena-node.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
 export type { Database, TransactionCallOptions } from './database-client.ts'
 export type { DatabaseOptions } from './database-options.ts'

@@ -5,6 +5,7 @@ import { encodeJson } from '../base/json-values.ts'
 import type { MigrationStamp, Statement, StatementArgs, Unit } from '../command/command.ts'
 import { migrationConflict } from '../database/database.ts'
 import { splitStatements } from '../sqlite/sqlite.ts'
+import { checkSignal, invalid, show } from './arguments.ts'
 import { checkSetting } from './database-options.ts'
 import { checkNotAborted } from './failures.ts'
 import { toMigration } from './migration.ts'
@@ -172,7 +173,7 @@ function prepare(migration: Migration, where: string): PreparedMigration {
   checkKeys(migration, MIGRATION_KEYS, invalid, ` of ${where}`)
   const { version, name, up } = migration
   if (!Number.isSafeInteger(version) || version < 1) {
-    throw invalid(`the version of ${where} is ${String(version)}; it is a whole number from 1 on`)
+    throw invalid(`the version of ${where} is ${show(version)}; it is a whole number from 1 on`)
   }
   if (typeof name !== 'string' || name === '' || name.length > NAME_CHARS_MAX) {
     throw invalid(`the name of migration ${version} must be text of 1 to ${NAME_CHARS_MAX} letters`)
@@ -217,16 +218,10 @@ export function checkMigrationsOptions(options: MigrationsOptions): CheckedOptio
   const { database = 'main', changes, timeoutMs = TIMEOUT_MS, signal } = options
   if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1 || timeoutMs > TIMEOUT_MS_MAX) {
     throw invalid(
-      `timeoutMs is ${String(timeoutMs)}; it is a whole number from 1 to ${TIMEOUT_MS_MAX}`,
+      `timeoutMs is ${show(timeoutMs)}; it is a whole number from 1 to ${TIMEOUT_MS_MAX}`,
     )
   }
-  if (signal !== undefined && !(signal instanceof AbortSignal)) {
-    throw invalid('signal must be an AbortSignal')
-  }
+  checkSignal(signal)
   checkSetting('changes', changes)
   return { database, changes, timeoutMs, signal }
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }

@@ -8,8 +8,9 @@ import { settlesWithin } from './patience.ts'
 
 /** What a result may take, encoded. */
 const RESULT_BYTES_MAX = 1024 * 1024
-/** Of a failure's message, which is kept with it. */
-const MESSAGE_LENGTH_MAX = 16_384
+/** Of each text of a failure that is kept. */
+const TEXT_LENGTH_MAX = 16_384
+const UNTOLD = 'what was thrown has no text'
 const NOTHING = new Uint8Array(0)
 
 type Work = (lease: Lease) => unknown
@@ -186,15 +187,28 @@ async function wait(key: string, flight: Flight, caller: Caller): Promise<Uint8A
   )
 }
 
+/** Any thrown value: one that can't be kept must not keep the lease. */
 function encodeFailure(error: unknown): Uint8Array {
+  const bounds = { what: 'a failure', bytesMax: RESULT_BYTES_MAX }
+  try {
+    return encodeJson(keptFailure(error), bounds)
+  } catch {
+    return encodeJson({ name: 'Error', message: UNTOLD, ours: null }, bounds)
+  }
+}
+
+function keptFailure(error: unknown): KeptFailure {
   const { name, message, code } =
     error instanceof Error
       ? { code: undefined, ...error, name: error.name, message: error.message }
-      : { name: 'Error', message: String(error), code: undefined }
+      : { name: 'Error', message: error, code: undefined }
   const ours = isColmenaError(error) ? { outcome: error.outcome, retryable: error.retryable } : null
-  const kept = { name, message: message.slice(0, MESSAGE_LENGTH_MAX).toWellFormed(), ours }
-  const failure = typeof code === 'string' ? { ...kept, code } : kept
-  return encodeJson(failure, { what: 'a failure', bytesMax: RESULT_BYTES_MAX })
+  const kept = { name: keptText(name), message: keptText(message), ours }
+  return typeof code === 'string' ? { ...kept, code: keptText(code) } : kept
+}
+
+function keptText(value: unknown): string {
+  return String(value).slice(0, TEXT_LENGTH_MAX).toWellFormed()
 }
 
 interface KeptFailure {

@@ -1,5 +1,4 @@
 import { release } from '../base/bytes.ts'
-import { ColmenaError } from '../base/errors.ts'
 import {
   type InputValue,
   type SqlValue,
@@ -7,6 +6,7 @@ import {
   type StatementArgs,
   toSqlValue,
 } from '../command/command.ts'
+import { invalid } from './arguments.ts'
 
 /** Arguments: by position, or by name with or without the `:`, `@` or `$` before it. */
 export type InputArgs = readonly InputValue[] | Readonly<Record<string, InputValue>>
@@ -163,8 +163,4 @@ export function transactionWord(sql: string): 'begin' | 'commit' | 'rollback' | 
     default:
       return null
   }
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }

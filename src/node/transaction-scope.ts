@@ -1,5 +1,5 @@
 import { AsyncLocalStorage } from 'node:async_hooks'
-import { ColmenaError } from '../base/errors.ts'
+import { invalid, show } from './arguments.ts'
 import type { NodeCore } from './node-core.ts'
 import type { Transaction } from './transaction.ts'
 import type { TransactionMode } from './transaction-reads.ts'
@@ -18,9 +18,8 @@ const MODES: readonly unknown[] = ['write', 'read', 'deferred']
 export function checkMode(mode: unknown): TransactionMode {
   if (mode === undefined) return 'write'
   if (MODES.includes(mode)) return mode as TransactionMode
-  throw new ColmenaError(
-    'ERR_INVALID_ARGUMENT',
-    `the mode of the transaction is ${JSON.stringify(mode)}; it can be 'write', 'read', 'deferred'`,
+  throw invalid(
+    `the mode of the transaction is ${show(mode)}; it can be 'write', 'read', 'deferred'`,
   )
 }
 
@@ -33,8 +32,7 @@ export function refuseNested(core: NodeCore, database: string): void {
   const outer = scope.getStore()
   if (outer === undefined || outer.core !== core || outer.database !== database) return
   if (outer.transaction.closed || outer.transaction.mode === 'read') return
-  throw new ColmenaError(
-    'ERR_INVALID_ARGUMENT',
+  throw invalid(
     `inside a transaction on database '${database}' it is written to through the transaction ` +
       'itself: db would wait for its end. Use tx.execute, or tx.transaction for a nested one',
   )

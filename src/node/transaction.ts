@@ -2,6 +2,7 @@ import { setTimeout } from 'node:timers/promises'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import type { Environment, Statement } from '../command/command.ts'
 import { splitStatements } from '../sqlite/sqlite.ts'
+import { invalid } from './arguments.ts'
 import { ALONE, abortedError, errorFromUnit, type StatementPlace } from './failures.ts'
 import type { NodeCore } from './node-core.ts'
 import {
@@ -121,6 +122,9 @@ export class Transaction {
    * on.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
+    if (typeof work !== 'function') {
+      return Promise.reject(invalid('transaction of a transaction takes a function'))
+    }
     this.#savepoints += 1
     const name = `savepoint_${this.#savepoints}`
     return this.#call(async () => {
@@ -371,8 +375,4 @@ function refuseEnding(sql: string): void {
       ? 'transactions do not nest; use tx.transaction(fn), or SAVEPOINT'
       : 'call commit() or rollback() of the transaction'
   throw new ColmenaError('ERR_REFUSED_SQL', `${word.toUpperCase()} is refused: ${instead}`)
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }

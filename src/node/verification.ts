@@ -1,7 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import { ColmenaError } from '../base/errors.ts'
 import type { VerifyAnswer } from '../engine/engine.ts'
+import { checkSignal, invalid, show } from './arguments.ts'
 import { checkNotAborted } from './failures.ts'
+import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
 
 export type { VerifyAnswer }
@@ -23,10 +24,11 @@ let lastKey = 0
 
 /** Has the engine ask all members, and waits for what they say. */
 export async function verify(core: NodeCore, options: VerifyOptions): Promise<VerifyAnswer> {
+  checkKeys(options, ['timeoutMs', 'signal'], invalid, ' of verify')
   const { timeoutMs = VERIFY_MS_MAX, signal } = options
+  checkSignal(signal)
   if (!Number.isSafeInteger(timeoutMs) || timeoutMs < 1) {
-    const message = `timeoutMs is ${String(timeoutMs)}; it must be a whole number from 1 on`
-    throw new ColmenaError('ERR_INVALID_ARGUMENT', message)
+    throw invalid(`timeoutMs is ${show(timeoutMs)}; it must be a whole number from 1 on`)
   }
   lastKey += 1
   const key = lastKey

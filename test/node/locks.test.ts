@@ -251,6 +251,26 @@ suite('once', () => {
     assert.equal(await node.once('a', options, () => 'small'), 'small')
   })
 
+  test('keeps no lease for what can not be kept as a failure', async (t) => {
+    const { dataDir, node } = await openHere(t)
+    const thrown: readonly unknown[] = [
+      Object.create(null),
+      Object.assign(new Error(), { message: 5 }),
+      Object.assign(new Error(), { name: Symbol('s') }),
+      Object.defineProperty(new Error(), 'own', { enumerable: true, get: () => assert.fail() }),
+      Object.assign(new Error(), { name: 'x'.repeat(2 ** 21) }),
+    ]
+    for (const [at, value] of thrown.entries()) {
+      const kept = node.once(`k${at}`, { ttlMs: TTL_MS, errorTtlMs: TTL_MS }, () => {
+        throw value
+      })
+      await assert.rejects(kept, (error) => error === value)
+      const again = node.once(`k${at}`, { ttlMs: TTL_MS }, () => assert.fail('it is kept'))
+      await assert.rejects(again, { name: at === 4 ? /^x+$/ : /./ })
+    }
+    assert.deepEqual(readRows(join(dataDir, 'db'), 'system', LIVE), [])
+  })
+
   test('goes on when those who wait give up, its own caller too', async (t) => {
     const { node } = await openHere(t)
     const { promise: going, resolve: go } = Promise.withResolvers<string>()
