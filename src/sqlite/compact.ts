@@ -7,7 +7,5 @@ import type { Writer } from './writer.ts'
  * nothing.
  */
 export function compact(writer: Writer): void {
-  // Sessions are for what statements change, on this node alone maybe.
-  writer.recordChanges(false)
   writer.internal(() => writer.own('VACUUM').run())
 }
