@@ -107,7 +107,7 @@ describe('a compaction', () => {
     assert.equal(afterBytes, fileBytes(directory))
   })
 
-  it('comes to the same however entries are grouped, and whatever a node listens for', (context) => {
+  it('comes to the same however entries are grouped, whatever a node listens for', (context) => {
     const log = startLog()
     log.write('app', ["INSERT INTO plain VALUES ('new')", "INSERT INTO keyed VALUES ('new')"])
     log.write('app', ['DELETE FROM plain WHERE rowid = 3'])
@@ -230,8 +230,7 @@ describe('a compaction', () => {
     const again = Replica.open(optionsFor(directory))
     context.after(() => again.close())
     const before = contentOf(directory, 'app')
-    const results = applyAll(again, log)
-    assert.equal(errorOf(results).code, 'ERR_SQL')
+    assert.equal(errorOf(applyAll(again, log)).code, 'ERR_SQL')
     assert.equal(contentOf(directory, 'app'), before)
     log.write('app', ["INSERT INTO plain VALUES ('more')"])
     assert.equal(applyAll(again, log)[0]?.units[0]?.ok, true)
@@ -242,8 +241,7 @@ describe('a compaction', () => {
     log.register(2, OTHER, '', 'two')
     log.write('app', [COMPACTION])
     const { directory, replica } = createReplica(context)
-    const refused = errorOf(applyAll(replica, log))
-    assert.equal(refused.code, 'ERR_MIXED_ENGINES')
+    assert.equal(errorOf(applyAll(replica, log)).code, 'ERR_MIXED_ENGINES')
     assert.deepEqual(rowids(directory, 'plain'), upTo(20, 10))
     log.register(2, '1'.repeat(32), OTHER, 'one')
     log.write('app', [COMPACTION])
@@ -257,9 +255,8 @@ describe('a compaction', () => {
     const log = new LogMaker()
     log.register()
     log.write('none', [COMPACTION])
-    const results = applyAll(replica, log)
-    assert.equal(errorOf(results).code, 'ERR_NOT_FOUND')
-    assert.match(errorOf(results).message, /no database 'none'/)
+    const { code, message } = errorOf(applyAll(replica, log))
+    assert.match(`${code}: ${message}`, /ERR_NOT_FOUND: .*no database 'none'/)
     assert.equal(
       replica.databases().some(({ name }) => name === 'none'),
       false,
