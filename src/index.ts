@@ -24,6 +24,8 @@ export {
   type ChangesOptions,
   type ClockStatus,
   type ColmenaNode,
+  type Compacted,
+  type CompactOptions,
   type Consistency,
   type Database,
   type DatabaseCopy,

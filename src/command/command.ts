@@ -4,6 +4,7 @@
  * format with ERR_UNSUPPORTED_FORMAT. What a command does to the databases is `database/`'s work,
  * who may propose it the engine's.
  */
+export * from './compaction.ts'
 export * from './control.ts'
 export { COMMAND_FORMAT, COMMAND_FORMAT_MIN, COMMAND_KINDS, type CommandKind } from './envelope.ts'
 export * from './kind.ts'

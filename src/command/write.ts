@@ -21,6 +21,15 @@ export interface Unit {
   readonly foreignKeysUnchecked?: boolean | undefined
   /** It runs once in the life of its database, without foreign keys. */
   readonly migration?: MigrationStamp | undefined
+  /** It has no statements, and its command no other unit: the file is rewritten without gaps. */
+  readonly compacts?: boolean | undefined
+}
+
+/** What a command does that compacts its database. */
+export const COMPACTION: Unit = Object.freeze({ statements: [], compacts: true })
+
+export function isCompaction({ units }: Pick<WriteCommand, 'units'>): boolean {
+  return units[0]?.compacts === true
 }
 
 /** What the leader freezes when it proposes, so that every node computes the same. */
@@ -96,11 +105,13 @@ const ENVIRONMENT_AT = 8
 const FOREIGN_KEYS_OFF = 1
 const FOREIGN_KEYS_UNCHECKED = 2
 const MIGRATION = 4
+const COMPACTS = 8
 const UNIT_FLAGS = [
   0,
   FOREIGN_KEYS_OFF,
   FOREIGN_KEYS_OFF | FOREIGN_KEYS_UNCHECKED,
   FOREIGN_KEYS_OFF | MIGRATION,
+  COMPACTS,
 ]
 const ARGS_POSITIONAL = 0
 const ARGS_NAMED = 1
@@ -211,6 +222,10 @@ export function decodeWrite(bytes: Uint8Array): WriteCommand {
   const trial = isTried ? { trial: readTrial(reader, units) } : null
   const fence = isFenced ? { fence: reader.u53() } : null
   reader.end()
+  const compacted = units.find(({ compacts }) => compacts)
+  if (compacted !== undefined && units.length + compacted.statements.length > 1) {
+    throw new DecodeError('a compaction beside something else')
+  }
   return { ...header, units, ...trial, ...fence }
 }
 
@@ -275,12 +290,14 @@ function readUnit(reader: ByteReader, sqls: readonly string[]): Unit {
     statements.push({ sql, args: readArgs(reader) })
   }
   if (flags === 0) return { statements }
+  if (flags === COMPACTS) return { statements, compacts: true }
   if (migration !== undefined) return { statements, foreignKeysOff: true, migration }
   if ((flags & FOREIGN_KEYS_UNCHECKED) === 0) return { statements, foreignKeysOff: true }
   return { statements, foreignKeysOff: true, foreignKeysUnchecked: true }
 }
 
-function flagsOf({ foreignKeysOff, foreignKeysUnchecked, migration }: Unit): number {
+function flagsOf({ foreignKeysOff, foreignKeysUnchecked, migration, compacts }: Unit): number {
+  if (compacts) return COMPACTS
   if (migration !== undefined) return FOREIGN_KEYS_OFF | MIGRATION
   if (!foreignKeysOff) return 0
   return foreignKeysUnchecked ? FOREIGN_KEYS_OFF | FOREIGN_KEYS_UNCHECKED : FOREIGN_KEYS_OFF

@@ -1,7 +1,7 @@
 import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Environment, UnitResult } from '../command/command.ts'
-import type { Reader, Writer } from '../sqlite/sqlite.ts'
+import { type CheckpointResult, compact, type Reader, type Writer } from '../sqlite/sqlite.ts'
 import { Digest } from './digest.ts'
 import { DigestHistory } from './digest-history.ts'
 import { CREATE_CHANGES, Feed } from './feed.ts'
@@ -301,6 +301,13 @@ export class DatabaseFile {
     this.rollback()
   }
 
+  /** The applied index is no part of it: one that was not followed by that is done again. */
+  compact(): void {
+    this.endTrial()
+    this.#wasUntouched = this.#own(() => this.writer.dataVersion()) === this.#dataVersion
+    compact(this.writer)
+  }
+
   /** Moves the applied index of a file that has nothing to apply below `index`. */
   bump(index: number, term: number): void {
     // One that is being tried on moves once that has ended.
@@ -344,19 +351,28 @@ export class DatabaseFile {
     }
     if (walBytes < this.#checkpointAtBytes) return walBytes
     this.#checkpointAtBytes = Math.min(walBytes + checkpointBytes / 2, bytesMax)
-    try {
-      const { log, checkpointed } = this.#own(() => this.writer.checkpoint('PASSIVE'))
-      return checkpointed === log ? 0 : walBytes
-    } catch (error) {
-      // A full disk can't take the pages now, and the WAL still has them; what a failed sync left
-      // of them nobody knows.
-      if (!(error instanceof MachineTrouble) || isSyncFailure(error)) throw error
-      return walBytes
-    }
+    const result = this.#checkpoint('PASSIVE')
+    return result !== null && result.checkpointed === result.log ? 0 : walBytes
+  }
+
+  /** Moves all pages of the WAL to the file, and cuts both, as far as no reader is in the way. */
+  cut(): void {
+    this.#checkpoint('TRUNCATE')
   }
 
   close(): void {
     this.writer.close()
+  }
+
+  /** Null where a full disk can't take the pages now: the WAL still has them. */
+  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): CheckpointResult | null {
+    try {
+      return this.#own(() => this.writer.checkpoint(mode))
+    } catch (error) {
+      // What a failed sync left of them nobody knows.
+      if (!(error instanceof MachineTrouble) || isSyncFailure(error)) throw error
+      return null
+    }
   }
 
   #resetFeed(): void {

@@ -1,7 +1,14 @@
 import { assert } from '../base/assert.ts'
-import type { Environment, UnitError, UnitResult } from '../command/command.ts'
+import {
+  compactionResult,
+  type Environment,
+  isCompaction,
+  type UnitError,
+  type UnitResult,
+} from '../command/command.ts'
 import { classifyFailure } from '../sqlite/sqlite.ts'
 import type { ApplyingNote } from './applying-note.ts'
+import { compactFile, mixedCompaction } from './compacting.ts'
 import type { DatabaseFile } from './database-file.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import { asTrouble, isSqliteError, MachineTrouble } from './trouble.ts'
@@ -42,7 +49,8 @@ const SOLITARY = /DEFERR|defer_foreign_keys|\bANALYZE\b|\bREINDEX\b/i
 
 function isSolitary(placed: PlacedCommand): boolean {
   return placed.command.units.some(
-    (unit) => unit.foreignKeysOff || unit.statements.some(({ sql }) => SOLITARY.test(sql)),
+    (unit) =>
+      unit.compacts || unit.foreignKeysOff || unit.statements.some(({ sql }) => SOLITARY.test(sql)),
   )
 }
 
@@ -64,6 +72,11 @@ export function applyToFile(
     let from = 0
     while (from < commands.length) {
       const first = commands[from] as PlacedCommand
+      if (isCompaction(first.command)) {
+        applyCompaction(file, first, options)
+        from += 1
+        continue
+      }
       // Only a solitary command can bring the first deferred foreign key into the schema.
       const mustSplit = file.part !== null || file.writer.hasDeferredForeignKeys()
       if (mustSplit || isSolitary(first)) {
@@ -222,6 +235,38 @@ function applySolitaryUnit(
   mixUnit(file, placed.index, ordinal, answer)
   commit()
   return answer
+}
+
+/**
+ * By itself, as SQLite compacts in no other transaction. What its entry leaves in the bookkeeping
+ * follows in the next one.
+ */
+function applyCompaction(
+  file: DatabaseFile,
+  placed: PlacedCommand,
+  options: FileCommandsOptions,
+): void {
+  if (judge(file, placed, options) !== 'run') {
+    applyStretch(file, [placed], new Map(), placed, options)
+    return
+  }
+  options.note.begin(placed.index, placed.index)
+  const beforeBytes = file.sizeBytes
+  const answer = options.isMixedAt(placed.index)
+    ? mixedCompaction()
+    : compactFile(file, placed, options.watch)
+  file.begin()
+  startCommand(file, placed, options)
+  mixUnit(file, placed.index, 0, answer)
+  finishCommand(file, placed)
+  file.commit(placed.index, placed.term)
+  if (answer.ok) {
+    file.cut()
+    // Who watches may have read rowids.
+    file.writer.onTouched?.([], true)
+  }
+  const sizes = answer.ok ? compactionResult({ beforeBytes, afterBytes: file.sizeBytes }) : answer
+  options.onApplied(placed, [sizes])
 }
 
 /** The answer that an error of SQLite's is; anything else is thrown on. */

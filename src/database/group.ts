@@ -5,12 +5,14 @@ import {
   decodeRaiseFormat,
   decodeRegisterOrigin,
   encodeCommandResult,
+  isCompaction,
   type UnitResult,
   type WriteCommand,
 } from '../command/command.ts'
 import { applyConfChangeToState, decodeConfChange } from '../raft/raft.ts'
 import type { Entry } from '../raft/types.ts'
 import type { ApplyingNote } from './applying-note.ts'
+import { compactionOfNothing } from './compacting.ts'
 import type { DatabaseFile } from './database-file.ts'
 import { applyToFile } from './file-commands.ts'
 import { databasePath, hasFile, isDatabaseName, removeDatabase, syncWal } from './generation.ts'
@@ -183,7 +185,8 @@ function runSegmentSystem(context: GroupContext, segment: readonly Planned[], la
         const units = runLeases(system, plan.command, at)
         if (units !== null) answered.push([{ ...entry, command: plan.command }, units])
       } else if (plan.kind === 'write') {
-        prepareWrite(context, plan.command, at)
+        const units = prepareWrite(context, plan.command, at)
+        if (units !== null) answered.push([{ ...entry, command: plan.command }, units])
       }
     }
     file.commit(last.index, last.term)
@@ -211,17 +214,27 @@ function runLeases(
   return system.leases.run(at, command)
 }
 
-/** What a write needs to be so before its database's file judges it. */
-function prepareWrite(context: GroupContext, command: WriteCommand, at: LeaseEntry): void {
+/** What a write needs to be so before its database's file judges it; its answer if none will. */
+function prepareWrite(
+  context: GroupContext,
+  command: WriteCommand,
+  at: LeaseEntry,
+): readonly UnitResult[] | null {
   const { system } = context
   const { database: name, doubleQuotedStrings = false, changes = false } = command
   if (command.fence !== undefined && system.isRegistered(command.origin, at.index)) {
     system.leases.advance(at, command.environment.wallMs)
   }
-  if (context.files.has(name) || !isDatabaseName(name)) return
-  if (!createsDatabase(context, command, at.index)) return
+  if (context.files.has(name) || !isDatabaseName(name)) return null
+  if (!createsDatabase(context, command, at.index)) return null
+  if (isCompaction(command)) {
+    // It makes nothing, but what follows it in its sequence must find its place.
+    system.saveSequences(name, new Map([[command.origin, command.sequence]]))
+    return [compactionOfNothing(name)]
+  }
   const place = { createdIndex: at.index, droppedIndex: null }
   system.putDatabase({ name, ...place, doubleQuotedStrings, changes })
+  return null
 }
 
 function concernsSystem({ files }: GroupContext, plan: PlannedEntry): boolean {

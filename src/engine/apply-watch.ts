@@ -73,5 +73,7 @@ function describe(
   const { database, units } = decodeWrite(data)
   const unit = running.index === index ? running.unit : 0
   const statement = running.index === index ? running.statement : 0
-  return { database, sql: shortenSql(units[unit]?.statements[statement]?.sql ?? 'nothing') }
+  const { compacts, statements } = units[unit] ?? { statements: [] }
+  const sql = compacts ? 'VACUUM' : (statements[statement]?.sql ?? 'nothing')
+  return { database, sql: shortenSql(sql) }
 }

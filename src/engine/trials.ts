@@ -138,11 +138,11 @@ export class Trials {
     const { clock, idleMs, totalMs, nodeId } = this.#options
     const nowMs = clock.nowMs()
     for (const holder of [...this.#holders.values()]) {
-      const whose = `of node ${nodeId(holder.from)}`
+      const whose = `the one of node ${nodeId(holder.from)}`
       if (holder.idleMs !== null && nowMs - holder.idleMs >= idleMs) {
-        this.#stop(holder, `it ${whose} was idle for ${idleMs} ms (transactionIdleMs)`)
+        this.#stop(holder, `${whose} was idle for ${idleMs} ms (transactionIdleMs)`)
       } else if (nowMs - holder.beganMs >= totalMs) {
-        this.#stop(holder, `it ${whose} was not done within ${totalMs} ms (transactionMs)`)
+        this.#stop(holder, `${whose} was not done within ${totalMs} ms (transactionMs)`)
       }
     }
   }

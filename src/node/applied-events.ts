@@ -34,7 +34,9 @@ export function toAppliedEvents(writes: readonly AppliedWrite[]): AppliedEvent[]
     const { database, units } = decodeWrite(command)
     const { index, term, units: answers } = decodeCommandResult(result)
     const place = { index, term, timing: undefined }
-    return units.flatMap(({ statements }, ordinal): AppliedEvent[] => {
+    return units.flatMap(({ statements, compacts }, ordinal): AppliedEvent[] => {
+      // It writes nothing that anybody could read.
+      if (compacts) return []
       const written = { database, index, statements: statements.map(toApplied) }
       const answer = answers[ordinal] as UnitResult
       if (!answer.ok) {

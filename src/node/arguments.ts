@@ -10,7 +10,7 @@ type Refuse = (message: string) => ColmenaError
 
 const SHOWN_CHARS_MAX = 200
 
-/** Any value as an error shows it: on one line, bounded, and without running what it brings along. */
+/** Any value as an error shows it: on one line, bounded, and without running its code. */
 export function show(value: unknown): string {
   const text = showWhole(value)
   return text.length > SHOWN_CHARS_MAX ? `${text.slice(0, SHOWN_CHARS_MAX)}…` : text

@@ -21,11 +21,18 @@ const TEXT_CHARS_MAX = 8_000
 const FIELD_BYTES_MAX = 64 * 1024
 const FIELDS_MAX = 32
 const CAUSES_MAX = 4
+const UNTOLD = 'what was thrown has no text'
 const SKIPPED_FIELDS = ['name', 'message', 'stack', 'cause']
 
-/** Any thrown value in bytes: never fails, and is bounded. */
+/** Any thrown value in bytes: never fails, whatever its getters do, and is bounded. */
 export function encodeError(error: unknown): Uint8Array<ArrayBuffer> {
-  return encodeJson(carry(error, CAUSES_MAX), { what: 'an error', bytesMax: Number.MAX_VALUE })
+  const bounds = { what: 'an error', bytesMax: Number.MAX_VALUE }
+  try {
+    return encodeJson(carry(error, CAUSES_MAX), bounds)
+  } catch {
+    const untold = { name: 'Error', message: UNTOLD, stack: '', fields: {}, cause: undefined }
+    return encodeJson(untold, bounds)
+  }
 }
 
 /** The error as it was thrown, of our classes or Error's. @throws DecodeError */
@@ -92,6 +99,6 @@ function text(value: unknown): string {
   try {
     return String(value).slice(0, TEXT_CHARS_MAX)
   } catch {
-    return 'what was thrown has no text'
+    return UNTOLD
   }
 }

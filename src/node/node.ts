@@ -30,6 +30,7 @@ export type {
   SchemaChangeEvent,
 } from './changes.ts'
 export type { ColmenaNode } from './colmena-node.ts'
+export type { Compacted, CompactOptions } from './compaction.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
 export type { Database, TransactionCallOptions } from './database-client.ts'
 export type { DatabaseOptions } from './database-options.ts'

@@ -1,10 +1,10 @@
-import { setTimeout } from 'node:timers/promises'
+import { AsyncLocalStorage } from 'node:async_hooks'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import type { Environment, Statement } from '../command/command.ts'
 import { splitStatements } from '../sqlite/sqlite.ts'
 import { invalid } from './arguments.ts'
+import { beginTrial } from './begin-trial.ts'
 import { ALONE, abortedError, errorFromUnit, type StatementPlace } from './failures.ts'
-import type { NodeCore } from './node-core.ts'
 import {
   createResultSet,
   type ResultOrigin,
@@ -37,8 +37,11 @@ interface OpenTrial {
   readonly environment: Environment
 }
 
-/** Between two looks for a leader. */
-const LOOK_AGAIN_MS = 20
+/** The savepoint that the present work runs in. */
+const savepoint = new AsyncLocalStorage<{ readonly of: Transaction; readonly depth: number }>()
+
+const NESTED_ASIDE =
+  'another nested transaction of this one is under way: await its end, or begin this one in it'
 
 /**
  * An interactive transaction: its statements see what those before them did, and nobody else sees
@@ -63,6 +66,8 @@ export class Transaction {
   /** Those that were made and are not answered yet. */
   readonly #calls = new Set<{ promise?: Promise<unknown> }>()
   #savepoints = 0
+  /** How many of them are open, one in the other. */
+  #depth = 0
   /** The log index of the commit; undefined before, and where nothing was written. */
   index: number | undefined
 
@@ -119,23 +124,24 @@ export class Transaction {
 
   /**
    * Runs `work` in a savepoint: what it did is taken back if it rejects, and the transaction goes
-   * on.
+   * on. Two at once are refused: either would take back what the other did.
    */
   transaction<T>(work: (tx: Transaction) => Promise<T>): Promise<T> {
     if (typeof work !== 'function') {
       return Promise.reject(invalid('transaction of a transaction takes a function'))
     }
+    const outer = savepoint.getStore()
+    const depth = outer?.of === this ? outer.depth : 0
+    if (depth !== this.#depth) return Promise.reject(invalid(NESTED_ASIDE))
+    this.#depth = depth + 1
     this.#savepoints += 1
     const name = `savepoint_${this.#savepoints}`
     return this.#call(async () => {
-      await this.execute(`SAVEPOINT ${name}`)
       try {
-        const value = await work(this)
-        await this.execute(`RELEASE ${name}`)
-        return value
-      } catch (error) {
-        if (this.#state === 'open') await this.batch([`ROLLBACK TO ${name}`, `RELEASE ${name}`])
-        throw error
+        await this.execute(`SAVEPOINT ${name}`)
+        return await this.#inSavepoint(name, { of: this, depth: depth + 1 }, work)
+      } finally {
+        this.#depth = Math.min(this.#depth, depth)
       }
     })
   }
@@ -151,16 +157,17 @@ export class Transaction {
   async commit(): Promise<void> {
     this.#checkOpen()
     if (this.#calls.size > 0) {
-      this.#end(undefined)
+      const were = this.#calls.size === 1 ? '1 call' : `${this.#calls.size} calls`
+      this.#end('it was rolled back')
       throw invalid(
-        `${this.#calls.size} calls of the transaction were not awaited before its commit: ` +
-          'nothing of it was applied. Await every call',
+        `${were} of the transaction not awaited before its commit: nothing of it was applied. ` +
+          'Await every call',
       )
     }
     this.#state = 'ending'
     const trial = this.#trial
     if (trial === null || this.#recorded.length === 0) {
-      this.#end(undefined)
+      this.#end('it was committed')
       return
     }
     const { core, doubleQuotedStrings, changes } = this.#place
@@ -181,22 +188,49 @@ export class Transaction {
       this.index = index
     } finally {
       // The entry itself has ended the trial, if it got there.
-      this.#end(undefined)
+      this.#end('its commit was asked for')
     }
   }
 
   /** Takes back what it did. One that is over already is left as it is. */
   async rollback(): Promise<void> {
-    if (this.#state === 'open') this.#end(undefined)
+    if (this.#state === 'open') this.#end('it was rolled back')
   }
 
   /** As {@link rollback}. */
   close(): void {
-    if (this.#state === 'open') this.#end(undefined)
+    if (this.#state === 'open') this.#end('it was rolled back')
   }
 
   [Symbol.dispose](): void {
     this.close()
+  }
+
+  async #inSavepoint<T>(
+    name: string,
+    own: { readonly of: Transaction; readonly depth: number },
+    work: (tx: Transaction) => Promise<T>,
+  ): Promise<T> {
+    try {
+      const value = await savepoint.run(own, () => work(this))
+      if (this.#depth !== own.depth) throw this.#forgotten()
+      await this.execute(`RELEASE ${name}`)
+      return value
+    } catch (error) {
+      if (this.#depth !== own.depth) this.#forgotten()
+      if (this.#state === 'open') await this.batch([`ROLLBACK TO ${name}`, `RELEASE ${name}`])
+      throw error
+    }
+  }
+
+  /** What it does from here on would be outside of the savepoint that it was begun in. */
+  #forgotten(): ColmenaError {
+    const error = invalid(
+      'a nested transaction was not awaited before the end of the one that it is in: nothing of ' +
+        'the whole was applied. Await every call',
+    )
+    this.#end(error)
+    return error
   }
 
   #call<T>(run: () => Promise<T>): Promise<T> {
@@ -233,7 +267,7 @@ export class Transaction {
     this.#checkOpen()
     const { signal } = this.#options
     if (signal?.aborted) {
-      this.#end(undefined)
+      this.#end('its signal ended it')
       throw abortedError(signal)
     }
     if (this.mode === 'write' || this.#trial !== null) return this.#try(statements, place, null)
@@ -279,6 +313,8 @@ export class Transaction {
       this.#end(error)
       throw error
     }
+    // An answer that comes after the end is of something that will never be.
+    this.#checkOpen()
     this.#trial ??= { base: answer.base, environment: answer.environment }
     const sources: [ResultSource, ResultOrigin][] = []
     for (const [at, { isLook, result }] of answer.tried.entries()) {
@@ -332,38 +368,9 @@ export class Transaction {
   #checkOpen(): void {
     this.#place.core.checkOpen()
     if (this.#state === 'open') return
-    const { message } = isColmenaError(this.#endedBy) ? this.#endedBy : { message: 'it was ended' }
-    throw new ColmenaError('ERR_CLOSED', `the transaction is over: ${message}`)
-  }
-}
-
-/** A new leader is waited for; a database that there is not yet is made first. */
-async function beginTrial(
-  { core, database, doubleQuotedStrings, changes }: TransactionPlace,
-  name: TransactionName,
-  statements: readonly Statement[],
-  base: number | null,
-  signal: AbortSignal | undefined,
-): ReturnType<NodeCore['transactions']['step']> {
-  core.writes.checkAccepted()
-  const untilMs = performance.now() + 2 * core.config.electionTimeoutMs
-  for (;;) {
-    try {
-      return await core.transactions.step(name, statements, { base }, signal)
-    } catch (error) {
-      if (!isColmenaError(error)) throw error
-      if (error.code === 'ERR_NOT_FOUND' && base === null) {
-        const unit = { statements: [] }
-        const place = { index: 0, count: 0 }
-        const asked = { doubleQuotedStrings, changes }
-        await core.writes.submit({ database, ...asked, unit, place, signal })
-      } else if (error.code === 'ERR_NO_LEADER' && performance.now() < untilMs) {
-        // The next try notices the signal.
-        await setTimeout(LOOK_AGAIN_MS)
-      } else {
-        throw error
-      }
-    }
+    const by = this.#endedBy
+    const why = isColmenaError(by) ? by.message : typeof by === 'string' ? by : 'it was ended'
+    throw new ColmenaError('ERR_CLOSED', `the transaction is over: ${why}`)
   }
 }
 

@@ -81,6 +81,8 @@ export interface WriteRequest {
   readonly unit: Unit
   readonly place: StatementPlace
   readonly signal: AbortSignal | undefined
+  /** Of calls that take longer than others, in place of what all have. */
+  readonly deadlines?: Deadlines | undefined
 }
 
 /**
@@ -201,12 +203,14 @@ export class Writes {
   }
 
   #take(
-    { database, doubleQuotedStrings, changes, fence, unit, place, signal }: WriteRequest,
+    request: WriteRequest,
     sizeBytes: number,
     resolve: (written: Written) => void,
     reject: (error: ColmenaError) => void,
   ): void {
-    const lane = this.#lane(database)
+    const { doubleQuotedStrings, changes, fence, unit, place, signal } = request
+    const { deadlines = this.#options.deadlines } = request
+    const lane = this.#lane(request.database)
     let abort: (() => void) | null = null
     const call = new WriteCall({
       unit: { ...unit, statements: unit.statements.map(keepStatement) },
@@ -216,8 +220,12 @@ export class Writes {
       place,
       resolve,
       reject,
-      expired: () => this.#giveUp(lane, call, (outcome) => this.#timeoutError(outcome)),
+      expired: () => {
+        const { timeoutMs } = deadlines
+        this.#giveUp(lane, call, (outcome) => this.#timeoutError(outcome, timeoutMs))
+      },
       settled: (error, timing) => {
+        deadlines.remove(call)
         if (abort !== null) signal?.removeEventListener('abort', abort)
         const { counts } = this.#options
         if (timing === null) counts.writeFailed(error)
@@ -234,7 +242,7 @@ export class Writes {
     this.count += 1
     this.#pendingCount += 1
     this.#pendingBytes += sizeBytes
-    this.#options.deadlines.add(call)
+    deadlines.add(call)
     lane.waiting.push(call)
     this.#schedule(lane)
   }
@@ -322,8 +330,7 @@ export class Writes {
     void command.outcome.then((outcome) => call.fail(toError(outcome)))
   }
 
-  #timeoutError({ outcome, index }: WriteOutcome): ColmenaError {
-    const { timeoutMs } = this.#options.deadlines
+  #timeoutError({ outcome, index }: WriteOutcome, timeoutMs: number): ColmenaError {
     const words = {
       'not-applied': 'it never left this node, and never will',
       committed: `it is committed at index ${index}, and this node will apply it later`,
@@ -339,7 +346,6 @@ export class Writes {
   }
 
   #settled(call: WriteCall): void {
-    this.#options.deadlines.remove(call)
     this.#pendingBytes -= call.sizeBytes
     this.#pendingCount -= 1
     if (this.#pendingCount > 0 || this.#drained.length === 0) return
@@ -350,7 +356,8 @@ export class Writes {
 }
 
 /** What a command asks and needs holds for all its units. */
-function sharesCommand({ asked, fence }: WriteCall, call: WriteCall): boolean {
+function sharesCommand({ asked, fence, unit }: WriteCall, call: WriteCall): boolean {
+  if (unit.compacts || call.unit.compacts) return false
   const { doubleQuotedStrings, changes } = call.asked
   if (asked.doubleQuotedStrings !== doubleQuotedStrings || asked.changes !== changes) return false
   return fence === call.fence

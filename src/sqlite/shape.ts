@@ -35,7 +35,7 @@ const SCHEMA_KEYWORDS: ReadonlySet<string> = new Set([
 const REFUSED_KEYWORDS: ReadonlyMap<string, string> = new Map([
   ['attach', 'ATTACH is refused: a database is made by node.database(name)'],
   ['detach', 'DETACH is refused: a database is removed by node.dropDatabase(name)'],
-  ['vacuum', 'VACUUM is refused: it renumbers rows on one node alone'],
+  ['vacuum', 'VACUUM is refused: it renumbers rows on one node alone; use node.compact()'],
   ['begin', 'BEGIN is refused: use db.transaction(), or pass the statements to batch()'],
   ['commit', 'COMMIT is refused: use db.transaction(), or pass the statements to batch()'],
   ['end', 'END is refused: use db.transaction(), or pass the statements to batch()'],

@@ -7,6 +7,7 @@
  */
 export type { RecordedUnit, RowChange, UnitChange } from './changes.ts'
 export type { RowChangeKind } from './changeset.ts'
+export { compact } from './compact.ts'
 export type { ConnectionSettings, RowBudget } from './connection.ts'
 export { checkIntegrity, hashContent } from './content.ts'
 export { exportTo } from './export.ts'

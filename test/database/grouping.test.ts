@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { type TestContext, test } from 'node:test'
 import fc from 'fast-check'
+import { COMPACTION } from '../../src/command/command.ts'
 import { Replica } from '../../src/database/database.ts'
 import { type ConnectionSettings, Writer } from '../../src/sqlite/sqlite.ts'
 import {
@@ -77,6 +78,14 @@ const stepArb = fc.oneof(
       fingerprint: fc.constantFrom('one', 'two'),
     }),
   },
+  {
+    weight: 2,
+    arbitrary: fc.record({
+      kind: fc.constant('compact'),
+      name: fc.constantFrom(...NAMES, 'none'),
+      repeat: fc.boolean(),
+    }),
+  },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('empty') }) },
 )
 type Step =
@@ -88,6 +97,7 @@ type Step =
       asks?: boolean | undefined
     }
   | { kind: 'drop'; name: string; asks?: boolean | undefined }
+  | { kind: 'compact'; name: string; repeat: boolean }
   | { kind: 'reopen'; fingerprint: 'one' | 'two' }
   | { kind: 'empty' }
 
@@ -108,6 +118,11 @@ function makeLog(steps: readonly Step[]): LogMaker {
     if (step.kind === 'write') {
       log.doubleQuotedStrings = step.asks
       const { data } = log.write(step.name, step.units, origin)
+      if (step.repeat) log.push(data)
+    }
+    if (step.kind === 'compact') {
+      log.doubleQuotedStrings = undefined
+      const { data } = log.write(step.name, [COMPACTION], origin)
       if (step.repeat) log.push(data)
     }
     if (step.kind === 'drop') {
@@ -144,9 +159,16 @@ function finalState(directory: string): string {
 
 function print(results: readonly unknown[]): string {
   return results
-    .map((result) => JSON.stringify(result, (_, v) => (typeof v === 'bigint' ? `${v}n` : v)))
+    .map((result) => JSON.stringify(result, plain))
     .sort()
     .join('\n')
+}
+
+/** Without what a compaction tells of one node's files. */
+function plain(_: string, value: unknown): unknown {
+  if (typeof value === 'bigint') return `${value}n`
+  const isOfSizes = typeof value === 'object' && value !== null && 'columns' in value
+  return isOfSizes && String(value.columns).startsWith('beforeBytes') ? 'sizes' : value
 }
 
 function run(context: TestContext, log: LogMaker, sizes: readonly number[]): Final {
@@ -231,6 +253,8 @@ test('a death between any two commits is made good by the replay', (context) => 
     },
     { kind: 'drop', name: 'a' },
     { kind: 'write', name: 'a', units: ['INSERT INTO t (v) VALUES (6)'], repeat: false },
+    { kind: 'compact', name: 'a', repeat: true },
+    { kind: 'compact', name: 'none', repeat: false },
     { kind: 'reopen', fingerprint: 'two' },
     { kind: 'write', name: 'b', units: ['INSERT INTO t (v) VALUES (2)'], repeat: true },
     { kind: 'drop', name: 'b' },

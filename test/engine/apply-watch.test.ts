@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { RunningStatement } from '../../src/base/shared-state.ts'
-import { WriteEncoder } from '../../src/command/command.ts'
+import { COMPACTION, WriteEncoder } from '../../src/command/command.ts'
 import { ApplyWatch } from '../../src/engine/apply-watch.ts'
 import type { Entry } from '../../src/raft/raft.ts'
 
@@ -44,6 +44,17 @@ describe('the watch over apply', () => {
     assert.equal(fixture.warnings.length, 1)
     assert.match(fixture.warnings[0] ?? '', /entry 42 .* database 'app': CREATE INDEX i ON t \(a\)/)
     assert.equal(fixture.stuck, 1)
+  })
+
+  it('names the compaction of a database', () => {
+    const fixture = new Fixture()
+    const encoder = new WriteEncoder()
+    encoder.add(COMPACTION)
+    const data = encoder.finish({ origin: 'ab'.repeat(16), database: 'app', sequence: 1 })
+    fixture.oldest = { index: 42, term: 1, type: 'normal', data }
+    fixture.running = { index: 42, unit: 0, statement: 0 }
+    fixture.tickUntil(60_000)
+    assert.match(fixture.warnings[0] ?? '', /entry 42 .* database 'app': VACUUM/)
   })
 
   it('begins anew with each entry, so that a long queue is no long entry', () => {

@@ -123,6 +123,7 @@ suite('a handler', () => {
       new ColmenaError('ERR_BUSY', 'try again', { retryable: true }),
       'a word',
       { toString: () => assert.fail('it has no text') },
+      Object.defineProperty(new Error(), 'own', { enumerable: true, get: () => assert.fail() }),
     ]
     node.handle(anything, (at) => {
       throw thrown[at as number]
@@ -148,6 +149,7 @@ suite('a handler', () => {
     assert.ok(sql instanceof SqlError && sql.statementIndex === 2 && sql.index === 7)
     assert.ok(busy instanceof ColmenaError && busy.retryable && busy.code === 'ERR_BUSY')
     assert.equal(word?.message, 'a word')
+    assert.match(errors.at(-1)?.message ?? '', /what was thrown has no text/)
   })
 
   test('whose answer does not travel has failed, for it has run', async (t) => {

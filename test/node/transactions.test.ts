@@ -131,6 +131,57 @@ suite('a transaction', () => {
     assert.deepEqual(rows, [{ n: 10 }, { n: 20 }, { n: 50 }])
   })
 
+  test('has no two savepoints at once: neither takes back what the other did', async (t) => {
+    const { db } = await openHere(t)
+    const aside = { code: 'ERR_INVALID_ARGUMENT', message: /another nested transaction/ } as const
+    await db.transaction(async (tx) => {
+      const [first, second] = await Promise.allSettled([
+        tx.transaction(async (nested) => {
+          await nested.execute('INSERT INTO t (n) VALUES (20)')
+          throw new Error('not this')
+        }),
+        tx.transaction((nested) => nested.execute('INSERT INTO t (n) VALUES (30)')),
+      ])
+      assert.deepEqual([first.status, second.status], ['rejected', 'rejected'])
+      assert.throws(() => {
+        throw (second as PromiseRejectedResult).reason
+      }, aside)
+      await tx.transaction((nested) => nested.execute('INSERT INTO t (n) VALUES (40)'))
+    })
+    const { rows } = await db.execute('SELECT n FROM t ORDER BY n')
+    assert.deepEqual(rows, [{ n: 10 }, { n: 40 }])
+    let forgotten: Promise<unknown> | undefined
+    const forgetful = db.transaction((tx) =>
+      tx.transaction(async (nested) => {
+        await nested.execute('INSERT INTO t (n) VALUES (50)')
+        forgotten = nested.transaction((inner) => inner.execute('INSERT INTO t (n) VALUES (60)'))
+      }),
+    )
+    await assert.rejects(forgetful, { code: 'ERR_INVALID_ARGUMENT', message: /not awaited/ })
+    await assert.rejects(forgotten as Promise<unknown>, { outcome: 'not-applied' })
+    const left = db.transaction(async (tx) => {
+      const failed = tx.transaction(async (nested) => {
+        forgotten = nested.transaction(() => new Promise(() => {}))
+        throw new Error('not this')
+      })
+      await assert.rejects(failed, /not this/)
+      await tx.execute('INSERT INTO t (n) VALUES (70)')
+    })
+    await assert.rejects(left, { code: 'ERR_CLOSED', message: /nested .* not awaited/ })
+    const late = db.transaction(async (tx) => {
+      await tx.transaction(async (nested) => {
+        await nested.execute('INSERT INTO t (n) VALUES (80)')
+        forgotten = nested.transaction((inner) => inner.execute('INSERT INTO t (n) VALUES (90)'))
+      })
+      await forgotten
+    })
+    await assert.rejects(late, {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: /before the end of the one/,
+    })
+    assert.equal((await db.execute('SELECT n FROM t')).rows.length, 2)
+  })
+
   test('decides by what it saw: of many that want one row, one gets it', async (t) => {
     const { db } = await openHere(t)
     await db.execute('UPDATE t SET note = NULL')

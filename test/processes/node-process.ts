@@ -109,6 +109,7 @@ const handlers: Handlers = {
   forward: (key, request, options) =>
     node().forward(handler<unknown, unknown>(key), request, options),
   verify: () => node().verify(),
+  compact: () => node().compact(),
   reinstall: () => node().reinstall(),
   close: () => node().close(),
   exit: () => process.exit(),

@@ -2,6 +2,7 @@
 import type {
   CallOptions,
   Change,
+  Compacted,
   Consistency,
   Leader,
   LockOptions,
@@ -64,6 +65,7 @@ export interface NodeCalls {
   forward(key: HandlerKey, request: unknown, options?: { readonly timeoutMs?: number }): unknown
   breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust' | 'misapply'): void
   verify(): VerifyAnswer
+  compact(): Compacted
   reinstall(): void
   close(): void
   /** Ends the process without closing anything. */
