@@ -48,7 +48,9 @@ export class Cluster {
       for (const [at, port] of ports.slice(count).entries()) {
         cluster.#proxies.push(await NodeProxy.open(ports[at] as number, port, names))
       }
-      for (let at = 0; at < count; at += 1) await cluster.startNode(at)
+      const [first, ...others] = Array.from({ length: count }, (_, at) => cluster.startProcess(at))
+      await first?.call('open', cluster.optionsOf(0))
+      await Promise.all(others.map((node, at) => node.call('open', cluster.optionsOf(at + 1))))
       await cluster.untilVoters(count)
       return cluster
     } catch (error) {
