@@ -32,6 +32,7 @@ interface Flight {
   running: Caller | null
   /** The encoded result. */
   readonly landed: Promise<Uint8Array>
+  readonly fail: (error: ColmenaError) => void
 }
 
 /**
@@ -60,6 +61,11 @@ export class Once {
     }
   }
 
+  /** The node has ended: what runs may run on, but what it comes to is kept nowhere. */
+  failAll(error: ColmenaError): void {
+    for (const flight of this.#flights.values()) flight.fail(error)
+  }
+
   #begin(key: string): Flight {
     const { promise: landed, resolve, reject } = Promise.withResolvers<Uint8Array>()
     const flight: Flight = {
@@ -68,6 +74,7 @@ export class Once {
       begun: Promise.withResolvers(),
       running: null,
       landed,
+      fail: reject,
     }
     this.#flights.set(key, flight)
     // Its callers may all have gone when it lands.

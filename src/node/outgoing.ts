@@ -157,5 +157,6 @@ export class Outgoing {
     this.drops.failAll(unknown)
     this.handlers.close(unknown)
     this.leases.failAll()
+    this.once.failAll(unknown)
   }
 }

@@ -271,6 +271,22 @@ suite('once', () => {
     assert.deepEqual(readRows(join(dataDir, 'db'), 'system', LIVE), [])
   })
 
+  test('ends with its node, for who runs and for who waits', async (t) => {
+    const { node } = await openHere(t)
+    const begun = Promise.withResolvers<void>()
+    const never = (): Promise<never> => {
+      begun.resolve()
+      return new Promise(() => {})
+    }
+    const calls = [1, 2].map(() => node.once('k', { ttlMs: TTL_MS, waitMs: TTL_MS * 100 }, never))
+    const ended = calls.map((call) =>
+      assert.rejects(call, { code: 'ERR_CLOSED', outcome: 'unknown' }),
+    )
+    await begun.promise
+    await node.close()
+    await Promise.all(ended)
+  })
+
   test('goes on when those who wait give up, its own caller too', async (t) => {
     const { node } = await openHere(t)
     const { promise: going, resolve: go } = Promise.withResolvers<string>()
