@@ -13,6 +13,7 @@ const BIGINT = '$bigint'
 const DATE = '$date'
 const BYTES = '$bytes'
 const UNDEFINED = '$undefined'
+const MINUS_ZERO = '$minusZero'
 
 /** Deeper than this is taken for a circle. */
 const DEPTH_MAX = 200
@@ -55,6 +56,7 @@ function pack(value: unknown, place: string, depth: number): unknown {
     case 'boolean':
       return value
     case 'number':
+      if (Object.is(value, -0)) return { [MINUS_ZERO]: true }
       if (Number.isFinite(value)) return value
       throw untravelled(place, String(value))
     case 'bigint':
@@ -114,6 +116,7 @@ function unpackKept(key: string, kept: unknown): unknown {
   if (key === DATE && typeof kept === 'number') return new Date(kept)
   if (key === BYTES && typeof kept === 'string') return new Uint8Array(Buffer.from(kept, 'base64'))
   if (key === UNDEFINED) return undefined
+  if (key === MINUS_ZERO) return -0
   throw new DecodeError(`no value is kept as '${key}'`)
 }
 
