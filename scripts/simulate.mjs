@@ -116,12 +116,13 @@ function printTotals(totals, reached) {
 }
 
 function print(report, { faultMs, leases, breaks }) {
-  const { seed, events, acknowledged, crashes, elections, snapshots } = report
+  const { seed, events, trace, acknowledged, crashes, elections, snapshots } = report
   const { violations, lostWrites, isJudged } = report
   const lines = [
     `seed ${seed}: ${events} events, ${acknowledged} writes, ${crashes} crashes, ` +
       `${elections} leaders, ${snapshots} snapshots: ` +
       (violations.length === 0 ? 'all invariants held' : 'in the order of what was noticed:'),
+    `  trace ${trace}`,
     ...violations.map((violation) => `  ${violation}`),
   ]
   if (lostWrites.length > 0) {

@@ -11,12 +11,11 @@ import { publint } from 'publint'
 import { readProject } from '../tidy/project.ts'
 import { isNode, lineOf, parseSource, walk } from '../tidy/source.ts'
 import { installConsumer, measureFolderBytes, readFirstScreen, runNode, write } from './consumer.ts'
+import { hasNode26, node26 } from './node-26.ts'
 import { type Packed, packPackage, root } from './packed.ts'
 
 const INSTALLED_BYTES_MAX = 10 * 1024 * 1024
 const DEPENDENCIES_MAX = 3
-const node26 = join(root, 'test/package/node-26/node_modules/node-26/bin/node')
-const hasNode26 = process.platform === 'linux' && process.arch === 'x64'
 
 let packed: Packed
 let consumer = ''

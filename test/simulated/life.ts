@@ -21,6 +21,8 @@ export interface LifeOptions {
 export interface LifeReport {
   readonly seed: number
   readonly events: number
+  /** Of all events and messages: see {@link Trace}. */
+  readonly trace: string
   readonly acknowledged: number
   readonly crashes: number
   readonly elections: number
@@ -377,6 +379,7 @@ export class Life {
     return {
       seed: this.#options.seed,
       events: this.#timeline.count,
+      trace: this.#timeline.trace.hash,
       acknowledged: acknowledgedCount,
       crashes: this.#crashes,
       elections: terms,

@@ -1,5 +1,9 @@
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { existsSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { hasNode26, node26 } from '../package/node-26.ts'
 import type { LeaseState, ReachedState } from './invariants.ts'
 import { Life, type LifeReport } from './life.ts'
 import type { LeaseMode } from './process.ts'
@@ -8,6 +12,8 @@ import type { LeaseMode } from './process.ts'
 const SEEDS = 200
 /** Simulated milliseconds of faults in each of them. */
 const FAULT_MS = 6_000
+
+const SIMULATE = fileURLToPath(new URL('../../scripts/simulate.mjs', import.meta.url))
 
 /** Seeds that once broke something, with the length of the faults that it took. */
 const REGRESSIONS = [
@@ -117,11 +123,25 @@ describe('simulated lives', () => {
     }
   })
 
-  it('are the same for the same seed', () => {
-    const [first, second] = [1, 2].map(() =>
-      new Life({ seed: 7, faultMs: FAULT_MS, skipsSync: false }).run(),
-    )
-    assert.deepEqual(first, second)
+  it('are the same for the same seed, event by event', () => {
+    const run = (seed: number): LifeReport =>
+      new Life({ seed, faultMs: FAULT_MS, skipsSync: false, leases: 'kept' }).run()
+    assert.deepEqual(run(7), run(7))
+    assert.notEqual(run(7).trace, run(8).trace)
+  })
+
+  it('are the same on Node.js 26', (t) => {
+    if (!hasNode26) {
+      t.diagnostic('Node.js 26 comes with `npm ci` on Linux x64 only: nothing was run')
+      assert.equal(existsSync(node26), false)
+      return
+    }
+    for (const seed of [7, 8]) {
+      const { trace } = new Life({ seed, faultMs: FAULT_MS, skipsSync: false }).run()
+      const args = [SIMULATE, '--seed', String(seed), '--fault-ms', String(FAULT_MS)]
+      const { stdout, stderr } = spawnSync(node26, args, { encoding: 'utf8' })
+      assert.match(stdout, new RegExp(`trace ${trace}\n`), stderr)
+    }
   })
 
   it('lose an acknowledged write when acknowledgements do not wait for the disk', () => {

@@ -137,6 +137,8 @@ export class Endpoint implements Transport {
     }
     const body = Uint8Array.from(Buffer.concat(parts))
     this.#sent(kind, body)
+    timeline.trace.number(kind)
+    timeline.trace.bytes(body)
     const from = this.#options.identity().memberId
     const atMs = Math.max(connection.arrivals[lane], timeline.nowMs + this.#network.latencyMs())
     connection.arrivals[lane] = atMs

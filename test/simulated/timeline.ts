@@ -1,4 +1,5 @@
 import type { Cancel } from '../../src/base/ports.ts'
+import { Trace } from './trace.ts'
 
 interface Planned {
   readonly atMs: number
@@ -11,6 +12,8 @@ export class Timeline {
   nowMs = 0
   /** Events run so far. */
   count = 0
+  /** Which ones, and when. */
+  readonly trace: Trace = new Trace()
   readonly #heap: Planned[] = []
   #order = 0
 
@@ -31,6 +34,8 @@ export class Timeline {
       if (next.run === null) continue
       this.nowMs = next.atMs
       this.count += 1
+      this.trace.number(next.atMs)
+      this.trace.number(next.order)
       next.run()
       return true
     }
