@@ -15,10 +15,13 @@ export async function beginTrial(
   statements: readonly Statement[],
   base: number | null,
   signal: AbortSignal | undefined,
+  checkOpen: () => void,
 ): ReturnType<NodeCore['transactions']['step']> {
   core.writes.checkAccepted()
   const untilMs = performance.now() + 2 * core.config.electionTimeoutMs
   for (;;) {
+    // What began after its end would hold up the writes of others, or be asked of nobody.
+    checkOpen()
     try {
       return await core.transactions.step(name, statements, { base }, signal)
     } catch (error) {

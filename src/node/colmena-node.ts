@@ -371,10 +371,10 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   }
 
   /**
-   * Ends this node: calls that are under way get at most one election timeout, a leader hands over
-   * within another, then everything is closed and what still waits rejects with ERR_CLOSED.
-   * `signal` cuts that short. Every caller gets the same promise. A process that never closes loses
-   * nothing: it is as one that was killed.
+   * Ends this node: its locks and open transactions end, calls that are under way get at most one
+   * election timeout, a leader hands over within another, then everything is closed and what still
+   * waits rejects with ERR_CLOSED. `signal` cuts that short. Every caller gets the same promise. A
+   * process that never closes loses nothing: it is as one that was killed.
    */
   close(options: SignalOptions = {}): Promise<void> {
     try {

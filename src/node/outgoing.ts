@@ -129,8 +129,9 @@ export class Outgoing {
 
   /** Lets others have what is held here; resolves when nothing is under way any more. */
   async drained(): Promise<void> {
+    this.transactions.endAll()
     await this.leases.releaseAll()
-    await this.writes.drained()
+    await Promise.all([this.writes.drained(), this.transactions.drained()])
   }
 
   /** The storage thread applied commands of ours. */

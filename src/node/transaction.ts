@@ -306,11 +306,15 @@ export class Transaction {
     let answer: Awaited<ReturnType<typeof core.transactions.step>>
     try {
       answer = isFirst
-        ? await beginTrial(this.#place, this.#name, statements, base, signal)
+        ? await beginTrial(this.#place, this.#name, statements, base, signal, () =>
+            this.#checkOpen(),
+          )
         : await core.transactions.step(this.#name, statements, null, signal)
     } catch (error) {
       // Whether the leader ran it is not known, so nothing may follow.
       this.#end(error)
+      // Where this node closes, that is why; to begin anew is of no use.
+      core.checkOpen()
       throw error
     }
     // An answer that comes after the end is of something that will never be.
@@ -360,9 +364,7 @@ export class Transaction {
     // Whoever forgot to await them learns of the end by the next call, and need not by a rejection
     // that nobody handles: that would end the process.
     for (const { promise } of this.#calls) promise?.catch(() => {})
-    const hasLeft =
-      this.mode === 'write' ? this.#trial !== null || this.#calls.size > 0 : this.#trial
-    if (hasLeft && this.#place.core.isOpen) this.#place.core.transactions.end(this.#name)
+    if (this.#place.core.isOpen) this.#place.core.transactions.end(this.#name)
   }
 
   #checkOpen(): void {

@@ -61,7 +61,10 @@ interface Committing {
 export class Transactions {
   readonly #options: TransactionsOptions
   readonly #requests: Requests
+  /** Those that a leader may know of. */
+  readonly #begun = new Map<number, TransactionName>()
   readonly #committing = new Map<number, Committing>()
+  #drained: (() => void)[] = []
   #lastNumber = 0
 
   constructor(options: TransactionsOptions) {
@@ -86,6 +89,7 @@ export class Transactions {
     const { origin, rejectsNonDeterminism } = this.#options
     const header = { origin, database, sequence: number, rejectsNonDeterminism }
     const bytes = encoder.finish(header)
+    if (begins !== null) this.#begun.set(number, { database, number })
     const step = { bytes, begins: begins !== null, base: begins?.base ?? null }
     return decodeTrialAnswer(await this.#ask({ method: 'tryStatements', step }, signal))
   }
@@ -101,9 +105,23 @@ export class Transactions {
     }
   }
 
-  /** Lets the leader forget it; nothing of it stays. */
+  /** Lets the leader forget it, where one may know it; nothing of it stays. */
   end({ database, number }: TransactionName): void {
+    if (!this.#begun.delete(number)) return
     this.#options.post({ method: 'endTrial', database, number })
+  }
+
+  /** Before this node ends: the writes that wait for them, here and elsewhere, go on. */
+  endAll(): void {
+    for (const name of [...this.#begun.values()]) {
+      if (!this.#committing.has(name.number)) this.end(name)
+    }
+  }
+
+  /** Resolves when no commit is under way. */
+  drained(): Promise<void> {
+    if (this.#committing.size === 0) return Promise.resolve()
+    return new Promise((resolve) => this.#drained.push(resolve))
   }
 
   /**
@@ -136,6 +154,7 @@ export class Transactions {
       this.#committing.delete(number)
       // Answered or given up: the engine need not send it again.
       post({ method: 'commitSettled', number })
+      if (this.#committing.size === 0) for (const resolve of this.#drained.splice(0)) resolve()
     }
   }
 

@@ -3,6 +3,7 @@ import { once } from 'node:events'
 import { suite, type TestContext, test } from 'node:test'
 import type { Transferable } from 'node:worker_threads'
 import { SharedState } from '../../src/base/shared-state.ts'
+import { encodeTrialAnswer } from '../../src/command/command.ts'
 import type { StorageWorkerData } from '../../src/database/database.ts'
 import { readIdentity } from '../../src/node/identity.ts'
 import {
@@ -13,8 +14,32 @@ import {
   type ThreadName,
 } from '../../src/node/node.ts'
 import { begin, type OpenRig, openFake } from './fake-node.ts'
-import { errorMessage, FakeThreads } from './fakes.ts'
+import { errorMessage, type FakeThread, FakeThreads } from './fakes.ts'
 import { temporaryDirectory } from './temporary.ts'
+
+/** What the leader answers to a statement that changed one row. */
+const TRIED = encodeTrialAnswer({
+  base: 1,
+  environment: { wallMs: 1, seedHigh: 2, seedLow: 3 },
+  tried: [
+    {
+      isLook: false,
+      result: {
+        ok: true,
+        statements: [
+          { columns: [], columnTypes: [], rows: [], rowsAffected: 1, lastInsertRowid: null },
+        ],
+      },
+    },
+  ],
+})
+
+/** The numbers of what was asked of the engine by that method, in order. */
+function requests(engine: FakeThread, method: string): number[] {
+  return engine.received.flatMap((message) =>
+    message.kind === 'request' && message.request.method === method ? [message.id] : [],
+  )
+}
 
 suite('opening', () => {
   test("a joiner keeps its cluster's id before it goes on", async (t) => {
@@ -165,6 +190,55 @@ suite('closing', () => {
     await engine.heard('write')
     await node.close()
     await assert.rejects(write, { code: 'ERR_CLOSED', outcome: 'unknown' })
+  })
+
+  test('ends the transactions that are open first: the writes of others go on', async (t) => {
+    const { node, engine } = await openFake(t)
+    const tx = await node.database().transaction()
+    const step = tx.execute('DELETE FROM t')
+    const ended = assert.rejects(step, { code: 'ERR_CLOSED', outcome: 'not-applied' })
+    await engine.heard('request')
+    const [id] = requests(engine, 'tryStatements')
+    const closing = node.close()
+    assert.equal(requests(engine, 'endTrial').length, 1)
+    // As the leader tells the owner of one that was ended.
+    const error = errorMessage('ERR_TX_ABORTED', 'its owner ended it')
+    engine.say({ kind: 'reply', id: id as number, value: null, error })
+    await ended
+    await closing
+  })
+
+  test('begins no transaction any more that waited for a leader', async (t) => {
+    const { node, engine } = await openFake(t, { requestTimeoutMs: 600_000 })
+    engine.answers.set('request', (message) => {
+      if (message.kind !== 'request' || message.request.method !== 'tryStatements') return
+      const error = { ...errorMessage('ERR_NO_LEADER', 'none'), retryable: true }
+      engine.say({ kind: 'reply', id: message.id, value: null, error })
+    })
+    const step = node.database().transaction((tx) => tx.execute('DELETE FROM t'))
+    const ended = assert.rejects(step, { code: 'ERR_CLOSED', outcome: 'not-applied' })
+    await engine.heard('request')
+    await node.close()
+    await ended
+  })
+
+  test('waits for the commit of a transaction, and does not end it', async (t) => {
+    const { node, engine } = await openFake(t, { electionTimeoutMs: 60_000 })
+    const tx = await node.database().transaction()
+    const step = tx.execute('DELETE FROM t')
+    await engine.heard('request')
+    const [id] = requests(engine, 'tryStatements')
+    engine.say({ kind: 'reply', id: id as number, value: TRIED, error: null })
+    await step
+    const committed = assert.rejects(tx.commit(), { code: 'ERR_TX_ABORTED', message: 'late' })
+    const closing = node.close()
+    // All that it does without waiting for the commit is done by then.
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.ok(!engine.received.some(({ kind }) => kind === 'close'))
+    assert.deepEqual(requests(engine, 'endTrial'), [])
+    engine.say({ kind: 'commitRejected', number: 1, error: errorMessage('ERR_TX_ABORTED', 'late') })
+    await committed
+    await closing
   })
 
   test('is cut short by its signal', async (t) => {

@@ -33,6 +33,30 @@ async function ids(db: Database): Promise<unknown[]> {
   return (await db.execute('SELECT id FROM t ORDER BY id')).rows.map((row) => row['id'])
 }
 
+/** One of which the leader, or nobody, says what `step` says. */
+function waiting(
+  step: NodeCore['transactions']['step'],
+  signal: AbortSignal | undefined,
+): Transaction {
+  const core = {
+    isOpen: true,
+    checkOpen: () => {},
+    config: { electionTimeoutMs: 10_000 },
+    transactions: { nextNumber: () => 1, step, end: () => {} },
+    writes: { checkAccepted: () => {} },
+  } as unknown as NodeCore
+  const files = (): never => assert.fail('it reads no file')
+  const place = { core, database: 'main', doubleQuotedStrings: false, changes: false, files }
+  return new Transaction(place, {
+    mode: 'write',
+    level: 'weak',
+    after: undefined,
+    maxStalenessMs: undefined,
+    intMode: 'number',
+    signal,
+  })
+}
+
 suite('a transaction', () => {
   test('sees its own writes, with true counts and rows, and nobody else does', async (t) => {
     const { db } = await openHere(t)
@@ -435,25 +459,21 @@ suite('a transaction that is used wrongly', () => {
       setImmediate(() => controller.abort())
       throw new ColmenaError('ERR_NO_LEADER', 'there is no leader just now', { retryable: true })
     }
-    const core = {
-      isOpen: true,
-      checkOpen: () => {},
-      config: { electionTimeoutMs: 10_000 },
-      transactions: { nextNumber: () => 1, step, end: () => {} },
-      writes: { checkAccepted: () => {} },
-    } as unknown as NodeCore
-    const files = (): never => assert.fail('it reads no file')
-    const place = { core, database: 'main', doubleQuotedStrings: false, changes: false, files }
-    const tx = new Transaction(place, {
-      mode: 'write',
-      level: 'weak',
-      after: undefined,
-      maxStalenessMs: undefined,
-      intMode: 'number',
-      signal: controller.signal,
-    })
+    const tx = waiting(step, controller.signal)
     await assert.rejects(tx.execute('SELECT 1'), { code: 'ERR_ABORTED', outcome: 'not-applied' })
     assert.ok(tx.closed)
+  })
+
+  test('is not begun once it is over, though it waited for a leader', async () => {
+    let steps = 0
+    const step = async (): Promise<never> => {
+      steps += 1
+      setImmediate(() => tx.close())
+      throw new ColmenaError('ERR_NO_LEADER', 'there is no leader just now', { retryable: true })
+    }
+    const tx = waiting(step, undefined)
+    await assert.rejects(tx.execute('SELECT 1'), { code: 'ERR_CLOSED', outcome: 'not-applied' })
+    assert.equal(steps, 1)
   })
 
   test('is ended by its signal, and by more than the log takes at once', async (t) => {
