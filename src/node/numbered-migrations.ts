@@ -3,7 +3,7 @@ import { setTimeout } from 'node:timers/promises'
 import { ColmenaError, isColmenaError, SqlError } from '../base/errors.ts'
 import { encodeJson } from '../base/json-values.ts'
 import type { MigrationStamp, Statement, StatementArgs, Unit } from '../command/command.ts'
-import { migrationConflict } from '../database/database.ts'
+import { migrationConflict, type RunMigration } from '../database/database.ts'
 import { splitStatements } from '../sqlite/sqlite.ts'
 import { checkSignal, invalid, show } from './arguments.ts'
 import { checkSetting } from './database-options.ts'
@@ -72,6 +72,8 @@ const TIMEOUT_MS = 60_000
 const TIMEOUT_MS_MAX = 0x7fff_ffff
 const NAME_CHARS_MAX = 200
 const TRY_AGAIN_MS = 50
+/** Ends of the tries that say nothing of the migration. */
+const CUT_SHORT: readonly string[] = ['ERR_ABORTED', 'ERR_CLOSED', 'ERR_FAILED']
 
 /**
  * Has a database run the migrations that it has not run yet, in order. Each goes through the log as
@@ -108,28 +110,39 @@ async function ensureRun(
   signal: AbortSignal,
 ): Promise<MigrationDone> {
   const place = { index: 0, count: unit.statements.length }
+  let doubt: ColmenaError | null = null
   for (;;) {
-    checkNotAborted(signal)
-    // What this node has seen it run stays so: the others need not be asked.
-    const known = core.readers.database(asked.database).migration(stamp.version)
-    if (known !== null) {
-      const conflict = migrationConflict(known, stamp)
-      if (conflict !== null) throw new ColmenaError('ERR_MIGRATION_CONFLICT', conflict)
-      const { version, name, index, runMs } = known
-      return { version, name, index, ranAt: new Date(runMs) }
-    }
     try {
+      checkNotAborted(signal)
+      // What this node has seen it run stays so: the others need not be asked.
+      const known = core.readers.database(asked.database).migration(stamp.version)
+      if (known !== null) return toDone(known, stamp)
       await core.writes.submit({ ...asked, unit, place, signal })
     } catch (error) {
-      if (!mayTryAgain(error) || signal.aborted) throw error
+      const isAnswer = !isColmenaError(error) || !(mayTryAgain(error) || isCutShort(error))
+      if (isAnswer) throw error
+      if (error.outcome !== 'not-applied') doubt = error
+      // That the last try came to nothing says nothing of those before.
+      if (signal.aborted || isCutShort(error)) throw doubt ?? error
       await setTimeout(TRY_AGAIN_MS)
     }
   }
 }
 
-function mayTryAgain(error: unknown): boolean {
-  if (!isColmenaError(error)) return false
-  return error.retryable || error.code === 'ERR_TIMEOUT' || error.code === 'ERR_RESULT_LOST'
+/** @throws ColmenaError ERR_MIGRATION_CONFLICT where something else was run by that number. */
+function toDone(known: RunMigration, stamp: MigrationStamp): MigrationDone {
+  const conflict = migrationConflict(known, stamp)
+  if (conflict !== null) throw new ColmenaError('ERR_MIGRATION_CONFLICT', conflict)
+  const { version, name, index, runMs } = known
+  return { version, name, index, ranAt: new Date(runMs) }
+}
+
+function isCutShort({ code }: ColmenaError): boolean {
+  return CUT_SHORT.includes(code)
+}
+
+function mayTryAgain({ code, retryable }: ColmenaError): boolean {
+  return retryable || code === 'ERR_TIMEOUT' || code === 'ERR_RESULT_LOST'
 }
 
 /** The time that all have together is over. */

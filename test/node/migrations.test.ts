@@ -8,6 +8,7 @@ import {
   type OpenOptions,
   open,
 } from '../../src/index.ts'
+import { openFake } from './fake-node.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 const NOTES: Migration = {
@@ -193,6 +194,21 @@ suite('migrations', () => {
       })
     }
     assert.deepEqual(await tables(db), [])
+  })
+
+  test('of which it is not known whether they ran say so, however the tries end', async (t) => {
+    const { node, engine } = await openFake(t, { requestTimeoutMs: 50 })
+    const tries = Promise.withResolvers<void>()
+    engine.answers.set('request', (message) => {
+      if (message.kind !== 'request' || message.request.method !== 'outcome') return
+      engine.say({ kind: 'reply', id: message.id, value: 0, error: null })
+      tries.resolve()
+    })
+    const told = { code: 'ERR_TIMEOUT', outcome: 'unknown', retryable: false }
+    const migrated = assert.rejects(node.migrate([NOTES]), told)
+    await tries.promise
+    await node.close()
+    await migrated
   })
 
   test('wait for nobody who waits for them', async (t) => {
