@@ -43,7 +43,9 @@ export {
 export { Replica, type ReplicaOptions } from './replica.ts'
 export type { AskedDatabase } from './settings.ts'
 export type { PinnedSnapshot } from './snapshot.ts'
-export { StorageClient, type StorageHandlers } from './storage-client.ts'
+export { Storage } from './storage.ts'
+export { StorageClient, type StorageHandlers, type StoragePort } from './storage-client.ts'
+export type { ContentHasher, SnapshotMaker, StoragePorts } from './storage-ports.ts'
 export {
   type AppliedReport,
   decodeResults,

@@ -5,6 +5,12 @@ import type { PinnedSnapshot } from './snapshot.ts'
 import type { SnapshotCopy } from './storage-protocol.ts'
 import { asFailure, type Failure } from './trouble.ts'
 
+/** A copy, or why there is none. */
+export interface CopyAnswer {
+  readonly error: Failure | null
+  readonly value: SnapshotCopy | null
+}
+
 /** Where copies are made, under the data directory. */
 const SNAPSHOTS = 'snapshot'
 
@@ -22,7 +28,7 @@ export class SnapshotCopies {
   }
 
   /** `directory` is relative to the data directory; a copy that fails leaves nothing in it. */
-  async make(directory: string): Promise<SnapshotCopy> {
+  async #copy(directory: string): Promise<SnapshotCopy> {
     const snapshot = this.#pin()
     if (snapshot === null) {
       throw new ColmenaError('ERR_LAGGING', 'the databases are at different indexes for now')
@@ -46,16 +52,15 @@ export class SnapshotCopies {
     }
   }
 
-  /** As {@link make}. Whatever stopped it is an answer: a copy is no part of the state. */
-  async answer(
-    directory: string,
-  ): Promise<{ readonly error: Failure | null; readonly value: SnapshotCopy | null }> {
-    try {
-      return { error: null, value: await this.make(directory) }
-    } catch (error) {
-      const failed = { code: 'ERR_FAILED', message: String(error), retryable: true }
-      return { error: asFailure(error) ?? failed, value: null }
-    }
+  /** Whatever stopped it is an answer: a copy is no part of the state. */
+  make(directory: string, done: (answer: CopyAnswer) => void): void {
+    this.#copy(directory).then(
+      (value) => done({ error: null, value }),
+      (error: unknown) => {
+        const failed = { code: 'ERR_FAILED', message: String(error), retryable: true }
+        done({ error: asFailure(error) ?? failed, value: null })
+      },
+    )
   }
 
   /** Deletes a copy; one under way ends with an error first. */

@@ -1,4 +1,3 @@
-import type { MessagePort } from 'node:worker_threads'
 import { ColmenaError, type ErrorCode } from '../base/errors.ts'
 import type { Done } from '../base/ports.ts'
 import { processNowMs } from '../base/process-clock.ts'
@@ -24,13 +23,20 @@ export interface StorageHandlers {
   hashed(hashed: HashedContent): void
 }
 
+/** The part of a `MessagePort` that the client needs. */
+export interface StoragePort {
+  postMessage(message: EngineToStorage, transfer: readonly ArrayBuffer[]): void
+  on(event: 'message', listener: (message: StorageToEngine) => void): unknown
+  close(): void
+}
+
 /** The engine thread's end of the port to the storage thread. Requests are done in order. */
 export class StorageClient {
-  readonly #port: MessagePort
+  readonly #port: StoragePort
   readonly #waiting = new Map<number, (error: Error | null, value: unknown) => void>()
   #lastId = 0
 
-  constructor(port: MessagePort, handlers: StorageHandlers) {
+  constructor(port: StoragePort, handlers: StorageHandlers) {
     this.#port = port
     port.on('message', (message: StorageToEngine) => this.#receive(message, handlers))
   }

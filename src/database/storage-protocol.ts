@@ -17,8 +17,7 @@ import type { WalBounds } from './wal-bounds.ts'
  * on the worker's. Entries and results travel as bytes, one array per message, transferred.
  */
 
-/** The storage worker's `workerData`. */
-export interface StorageWorkerData {
+export interface StorageSettings {
   /** Holds `db/<generation>/` and `snapshot/`. */
   readonly dataDir: string
   readonly generation: number
@@ -27,8 +26,6 @@ export interface StorageWorkerData {
   readonly memberId: number
   /** The origin of this open, whose results are wanted: 32 hexadecimal digits. */
   readonly ownOrigin: string
-  readonly shared: SharedArrayBuffer
-  readonly enginePort: import('node:worker_threads').MessagePort
   readonly writer?: ConnectionSettings | undefined
   /** Statements that take longer are told. */
   readonly slowMs: number
@@ -37,6 +34,12 @@ export interface StorageWorkerData {
   /** Milliseconds between two tries of a group that this machine could not apply; 1000. */
   readonly retryPauseMs?: number | undefined
   readonly walBounds?: WalBounds | undefined
+}
+
+/** The storage worker's `workerData`. */
+export interface StorageWorkerData extends StorageSettings {
+  readonly shared: SharedArrayBuffer
+  readonly enginePort: import('node:worker_threads').MessagePort
 }
 
 /** What the databases hold when they are opened, or after a snapshot took their place. */
