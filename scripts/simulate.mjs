@@ -19,6 +19,7 @@ const usage = [
   'Usage: npm run simulate -- --seed N          one life, judged after every event',
   '       npm run simulate -- --seeds A..B      many, on all cores',
   '       … --fault-ms N                        how long faults last, simulated (default 20000)',
+  '       … --sqlite                            real databases, in place of a model of them',
   '       … --leases                            strong reads go by leases, and clocks are bad',
   '       … --break no-fsync                    lies about syncs: a write must get lost',
   '       … --leases --break promises|restarts|clocks',
@@ -34,6 +35,7 @@ function readOptions() {
     seeds: { type: 'string' },
     'fault-ms': { type: 'string', default: '20000' },
     leases: { type: 'boolean', default: false },
+    sqlite: { type: 'boolean', default: false },
     break: { type: 'string' },
   }
   const { values: parsed } = readFlags({ options }, usage)
@@ -51,7 +53,14 @@ function readOptions() {
   }
   const [first, last] = [Number(range[1]), Number(range[2])]
   if (last < first) refuseUsage(`The range ${parsed.seeds} is empty.`, usage)
-  return { first, last, faultMs, leases: parsed.leases, breaks: parsed.break ?? null }
+  return {
+    first,
+    last,
+    faultMs,
+    leases: parsed.leases,
+    sqlite: parsed.sqlite,
+    breaks: parsed.break ?? null,
+  }
 }
 
 async function runAll(options) {
@@ -96,10 +105,16 @@ async function runAll(options) {
 
 async function runSome() {
   const { Life } = await import('../test/simulated/life.ts')
-  const { first, last, faultMs, leases: hasLeases, breaks, thread, threads } = workerData
+  const { first, last, faultMs, leases: hasLeases, sqlite, breaks, thread, threads } = workerData
   const leases = hasLeases ? (LEASE_BREAKS[breaks] ?? 'kept') : null
   for (let seed = first + thread; seed <= last; seed += threads) {
-    const life = new Life({ seed, faultMs, skipsSync: breaks === 'no-fsync', leases })
+    const life = new Life({
+      seed,
+      faultMs,
+      skipsSync: breaks === 'no-fsync',
+      leases,
+      hasSqlite: sqlite,
+    })
     parentPort.postMessage(life.run())
   }
 }
@@ -115,7 +130,7 @@ function printTotals(totals, reached) {
   }
 }
 
-function print(report, { faultMs, leases, breaks }) {
+function print(report, { faultMs, leases, sqlite, breaks }) {
   const { seed, events, trace, acknowledged, crashes, elections, snapshots } = report
   const { violations, lostWrites, isJudged } = report
   const lines = [
@@ -133,8 +148,9 @@ function print(report, { faultMs, leases, breaks }) {
   }
   if (violations.length > 0) {
     const faults = faultMs === 20000 ? '' : ` --fault-ms ${faultMs}`
-    const lies = `${leases ? ' --leases' : ''}${breaks === null ? '' : ` --break ${breaks}`}`
-    lines.push(`  replay: npm run simulate -- --seed ${seed}${faults}${lies}`)
+    const kind = `${sqlite ? ' --sqlite' : ''}${leases ? ' --leases' : ''}`
+    const lies = breaks === null ? '' : ` --break ${breaks}`
+    lines.push(`  replay: npm run simulate -- --seed ${seed}${faults}${kind}${lies}`)
   }
   process.stdout.write(`${lines.join('\n')}\n`)
 }

@@ -1,13 +1,14 @@
 import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Environment, UnitResult } from '../command/command.ts'
-import { type CheckpointResult, compact, type Reader, type Writer } from '../sqlite/sqlite.ts'
+import { compact, type Reader, type Writer } from '../sqlite/sqlite.ts'
 import { Digest } from './digest.ts'
 import { DigestHistory } from './digest-history.ts'
 import { CREATE_CHANGES, Feed } from './feed.ts'
 import { fileSizeBytes } from './generation.ts'
 import { CREATE_MIGRATIONS } from './migrations.ts'
-import { guardOwn, isSyncFailure, MachineTrouble } from './trouble.ts'
+import { guardOwn, MachineTrouble } from './trouble.ts'
+import { Wal } from './wal.ts'
 import type { WalBounds } from './wal-bounds.ts'
 
 const CREATE = [
@@ -84,6 +85,7 @@ export interface FileBirth {
 export class DatabaseFile {
   readonly name: string
   readonly writer: Writer
+  readonly wal: Wal
   readonly created: number
   /** The frozen clock, the digest and so on, as the open transaction would leave them. */
   readonly digest: Digest
@@ -97,15 +99,15 @@ export class DatabaseFile {
   #dataVersion: number
   /** Whether nobody else had written to the file when the open transaction took its lock. */
   #wasUntouched = false
-  #checkpointAtBytes = 0
   /** Whether engines differ at the command that runs. */
   #isMixed = false
   /** The transaction that is tried here: open on the writer, and to be rolled back. */
   #trial: OpenTrial | null = null
 
-  private constructor(name: string, writer: Writer) {
+  private constructor(name: string, writer: Writer, wal: Wal) {
     this.name = name
     this.writer = writer
+    this.wal = wal
     const [row, sequences] = this.#own(() => {
       writer.own(LIMIT_WAL).get()
       return [writer.own(SELECT_STATE).get(), writer.own(SELECT_SEQUENCES).all()] as const
@@ -142,13 +144,14 @@ export class DatabaseFile {
 
   /** Opens the writer's file, which `birth` makes first if there is nothing in it. */
   static open(name: string, writer: Writer, birth: FileBirth | null): DatabaseFile {
+    const wal = new Wal(writer)
     if (!DatabaseFile.#hasState(writer)) {
       if (birth === null) {
         throw new ColmenaError('ERR_DATA_DIR', `${writer.path} is no database of Colmena's`)
       }
       DatabaseFile.#create(writer, birth)
     }
-    return new DatabaseFile(name, writer)
+    return new DatabaseFile(name, writer, wal)
   }
 
   static #hasState(writer: Writer): boolean {
@@ -328,51 +331,17 @@ export class DatabaseFile {
     for (const origin of known) this.#sequences.delete(origin)
   }
 
-  get walBytes(): number {
-    return fileSizeBytes(this.writer.walPath)
-  }
-
   get sizeBytes(): number {
-    return fileSizeBytes(this.writer.path) + this.walBytes
+    return fileSizeBytes(this.writer.path) + this.wal.sizeBytes
   }
 
-  /**
-   * Moves pages of the WAL to the database file once there are enough; the WAL then starts anew
-   * with the next commit. A reader that holds an old snapshot stops that, so after a try the WAL
-   * must first grow by half as much again, or out of bounds. Returns the bytes of the WAL, 0 where
-   * it may start anew.
-   */
-  checkpointOver({ checkpointBytes, bytesMax }: WalBounds): number {
-    const { walBytes } = this
-    if (this.#trial !== null) return walBytes
-    if (walBytes <= checkpointBytes) {
-      this.#checkpointAtBytes = 0
-      return walBytes
-    }
-    if (walBytes < this.#checkpointAtBytes) return walBytes
-    this.#checkpointAtBytes = Math.min(walBytes + checkpointBytes / 2, bytesMax)
-    const result = this.#checkpoint('PASSIVE')
-    return result !== null && result.checkpointed === result.log ? 0 : walBytes
-  }
-
-  /** Moves all pages of the WAL to the file, and cuts both, as far as no reader is in the way. */
-  cut(): void {
-    this.#checkpoint('TRUNCATE')
+  /** As of `Wal`; while a transaction is tried, nothing moves. */
+  checkpointOver(bounds: WalBounds): number {
+    return this.#trial === null ? this.wal.checkpointOver(bounds) : this.wal.sizeBytes
   }
 
   close(): void {
     this.writer.close()
-  }
-
-  /** Null where a full disk can't take the pages now: the WAL still has them. */
-  #checkpoint(mode: 'PASSIVE' | 'TRUNCATE'): CheckpointResult | null {
-    try {
-      return this.#own(() => this.writer.checkpoint(mode))
-    } catch (error) {
-      // What a failed sync left of them nobody knows.
-      if (!(error instanceof MachineTrouble) || isSyncFailure(error)) throw error
-      return null
-    }
   }
 
   #resetFeed(): void {

@@ -261,7 +261,7 @@ function applyCompaction(
   finishCommand(file, placed)
   file.commit(placed.index, placed.term)
   if (answer.ok) {
-    file.cut()
+    file.wal.cut()
     // Who watches may have read rowids.
     file.writer.onTouched?.([], true)
   }

@@ -22,7 +22,7 @@ export function statusOf(file: DatabaseFile, applied: number): DatabaseStatus {
     createdIndex: file.created,
     appliedIndex: Math.max(file.applied, applied),
     sizeBytes: file.sizeBytes,
-    walBytes: file.walBytes,
+    walBytes: file.wal.sizeBytes,
     digest: file.digest.value,
   }
 }

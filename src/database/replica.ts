@@ -173,7 +173,7 @@ export class Replica {
 
   /** Bytes of the largest WAL, as of now. */
   get walBytes(): number {
-    return Math.max(...this.#all().map((file) => file.walBytes))
+    return Math.max(...this.#all().map(({ wal }) => wal.sizeBytes))
   }
 
   databases(): readonly DatabaseStatus[] {
@@ -263,6 +263,8 @@ export class Replica {
   /**
    * Makes what is applied survive a power loss, and returns the applied index that does. Entries
    * up to it are not needed any more. Origins that retired below it are forgotten.
+   *
+   * @throws MachineTrouble where that is not possible now.
    */
   makeDurable(): number {
     this.bump(this.#applied)
@@ -272,7 +274,7 @@ export class Replica {
     // on which transactions are tried may be behind.
     const behind = this.#all().filter(({ trial }) => trial !== null)
     const durable = Math.min(this.#applied, ...behind.map(({ applied }) => applied))
-    for (const file of this.#all()) syncWal(file.writer.walPath)
+    for (const { wal } of this.#all()) wal.makeDurable()
     forgetOrigins({ system: this.#system, files: this.#files }, durable)
     this.#system.leases.forget(durable)
     return durable

@@ -2,7 +2,16 @@ import assert from 'node:assert/strict'
 import * as fs from 'node:fs'
 import { createRequire, syncBuiltinESMExports } from 'node:module'
 import { type TestContext, test } from 'node:test'
-import { applyAll, createReplica, databasePath, LogMaker } from './log-maker.ts'
+import { Replica } from '../../src/database/database.ts'
+import { Reader } from '../../src/sqlite/sqlite.ts'
+import {
+  applyAll,
+  createReplica,
+  databasePath,
+  LogMaker,
+  makeDirectory,
+  optionsFor,
+} from './log-maker.ts'
 
 /** The inodes that are synced while `work` runs, in the order of their syncs. */
 function syncedBy(context: TestContext, work: () => void): number[] {
@@ -42,4 +51,26 @@ test('an index is called durable once the WAL of every database is synced', (con
   for (const { name, appliedIndex } of replica.databases()) {
     assert.equal(appliedIndex, durable, `${name} would need the log`)
   }
+})
+
+test('what an earlier process left in a WAL is durable once it is written anew', (context) => {
+  const { directory, replica } = createReplica(context)
+  const log = new LogMaker()
+  log.register()
+  log.write('app', ['CREATE TABLE t (v)'])
+  applyAll(replica, log)
+  // As a process that is killed leaves them: no connection was closed, a sync may have failed.
+  const left = makeDirectory(context)
+  fs.cpSync(directory, left, { recursive: true, filter: (path) => !path.endsWith('-shm') })
+  const next = Replica.open(optionsFor(left))
+  context.after(() => next.close())
+  const path = databasePath(left, 'app')
+  const walBytes = (): number => fs.statSync(`${path}-wal`).size
+  assert.ok(walBytes() > 0)
+  const reader = new Reader(path)
+  reader.pin()
+  assert.throws(() => next.makeDurable(), /app\.db-wal is of an earlier process/)
+  reader.close()
+  assert.equal(next.makeDurable(), log.lastIndex)
+  assert.equal(walBytes(), 0)
 })

@@ -7,7 +7,7 @@ import {
   type EngineStatus,
   type EngineToUser,
 } from '../../src/engine/engine.ts'
-import { SimulatedApplier } from '../simulated/applier.ts'
+import { ModelMachine } from '../simulated/applier.ts'
 import { SimulatedDisk } from '../simulated/disk.ts'
 import { SeededRandom } from '../simulated/random.ts'
 import { Timeline } from '../simulated/timeline.ts'
@@ -60,12 +60,7 @@ function startAlone(handOut: (shared: SharedState, lastIndex: number) => void): 
     random: random.stream('disk'),
     schedule: (_operation, complete) => timeline.plan(1, complete),
   })
-  class Watched extends SimulatedApplier {
-    override apply(...args: Parameters<SimulatedApplier['apply']>): void {
-      handOut(shared, args[0].at(-1)?.index ?? 0)
-      super.apply(...args)
-    }
-  }
+  const machine = new ModelMachine(random)
   const engine = new Engine(CONFIG, {
     clock: {
       nowMs: () => timeline.nowMs,
@@ -80,24 +75,26 @@ function startAlone(handOut: (shared: SharedState, lastIndex: number) => void): 
       told.push(message)
       if (message.kind === 'clusterFound') engine.receive({ kind: 'clusterKept' })
     },
-    openApplier: (generation, genesis, handlers) =>
-      new Watched(
-        {
-          store: { generations: new Map(), history: new Map() },
-          dataDir: '',
-          memberId: CONFIG.memberId,
-          ownOrigin: CONFIG.origin,
-          shared,
-          random: random.stream('applier'),
-          plan: (delayMs, run) => timeline.plan(delayMs, run),
-          saw: () => {},
-          answered: () => {},
-          installed: () => {},
-        },
-        generation,
-        genesis,
-        handlers,
-      ),
+    openApplier: (generation, genesis, handlers) => {
+      const options = {
+        memberId: CONFIG.memberId,
+        ownOrigin: CONFIG.origin,
+        shared,
+        random: random.stream('applier'),
+        nowMs: () => timeline.nowMs,
+        plan: (delayMs: number, run: () => void) => timeline.plan(delayMs, run),
+        saw: () => {},
+        answered: () => {},
+        installed: () => {},
+      }
+      const storage = machine.open(options, generation, genesis, handlers)
+      const apply = storage.apply.bind(storage)
+      storage.apply = (entries) => {
+        handOut(shared, entries.at(-1)?.index ?? 0)
+        apply(entries)
+      }
+      return storage
+    },
     openNetwork: () => assert.fail('a node alone opens no network'),
   })
   engine.start()

@@ -1,5 +1,4 @@
 import { createHash } from 'node:crypto'
-import type { SharedState } from '../../src/base/shared-state.ts'
 import {
   commandKind,
   decodeMemberRecords,
@@ -7,19 +6,21 @@ import {
   decodeWrite,
   type MemberRecord,
 } from '../../src/command/command.ts'
-import type {
-  Applier,
-  ApplierHandlers,
-  ReplicaState,
-  SnapshotCopy,
-} from '../../src/engine/ports.ts'
+import type { ApplierHandlers, ReplicaState, SnapshotCopy } from '../../src/engine/ports.ts'
 import type { StorageGenesis } from '../../src/engine/protocol.ts'
 import { applyConfChangeToState, decodeConfChange } from '../../src/raft/raft.ts'
 import type { ConfState, Entry } from '../../src/raft/types.ts'
 import type { SeededRandom } from './random.ts'
+import type {
+  SimulatedStorage,
+  SnapshotFiles,
+  StorageMachine,
+  StorageOptions,
+  WrittenRow,
+} from './storage.ts'
 
 /** A database without SQL: the rows that commands wrote, in order. */
-export interface ModelFile {
+interface ModelFile {
   readonly created: number
   applied: number
   term: number
@@ -27,7 +28,7 @@ export interface ModelFile {
   readonly sequences: Map<string, number>
 }
 
-export interface ModelSystem {
+interface ModelSystem {
   applied: number
   term: number
   confState: ConfState
@@ -36,7 +37,7 @@ export interface ModelSystem {
   readonly origins: Map<string, ModelOrigin>
 }
 
-export interface ModelOrigin {
+interface ModelOrigin {
   readonly member: number
   readonly registered: number
   retired: number | null
@@ -44,40 +45,61 @@ export interface ModelOrigin {
 }
 
 /** Everything of one generation. */
-export interface ModelState {
+interface ModelState {
   readonly system: ModelSystem
   readonly files: Map<string, ModelFile>
 }
 
-/** What a process keeps by directory: its generations, and snapshots on their way out or in. */
-export type SnapshotStore = Map<string, ModelState>
+/** Generations, and snapshots on their way out or in, by directory. */
+class ModelSnapshots extends Map<string, ModelState> implements SnapshotFiles {
+  receive(from: SnapshotFiles, directory: string, target: string): boolean {
+    const state = from instanceof ModelSnapshots ? from.get(directory) : undefined
+    if (state !== undefined) this.set(target, copyState(state))
+    return state !== undefined
+  }
+}
 
 /** What survives a process: the newest state, and older ones that a power loss may go back to. */
-export interface ModelStore {
-  readonly generations: SnapshotStore
+export class ModelMachine implements StorageMachine {
+  readonly #random: SeededRandom
+  readonly snapshots: ModelSnapshots = new ModelSnapshots()
   /** States since the last durable one, by generation; a crash picks one per file. */
+  readonly #history = new Map<number, ModelState[]>()
+
+  constructor(random: SeededRandom) {
+    this.#random = random
+  }
+
+  open(
+    options: StorageOptions,
+    generation: number,
+    genesis: StorageGenesis | null,
+    handlers: ApplierHandlers,
+  ): ModelStorage {
+    const disk = { snapshots: this.snapshots, history: this.#history }
+    return new ModelStorage({ ...options, ...disk }, generation, genesis, handlers)
+  }
+
+  crash(losesPower: boolean, losesAll: boolean): void {
+    if (losesPower) losePower(this.snapshots, this.#history, this.#random, losesAll)
+  }
+
+  forget(): void {
+    this.snapshots.clear()
+    this.#history.clear()
+  }
+
+  dispose(): void {}
+}
+
+interface ModelOptions extends StorageOptions {
+  readonly snapshots: ModelSnapshots
   readonly history: Map<number, ModelState[]>
 }
 
-export interface SimulatedApplierOptions {
-  readonly store: ModelStore
-  readonly dataDir: string
-  readonly memberId: number
-  readonly ownOrigin: string
-  readonly shared: SharedState
-  readonly random: SeededRandom
-  /** Runs later, and never once the process is dead. */
-  readonly plan: (delayMs: number, run: () => void) => void
-  /** Every entry, as it is applied. */
-  readonly saw: (entry: Entry) => void
-  readonly answered: (database: string, sequence: number, index: number) => void
-  /** A snapshot took the place of what this process had. */
-  readonly installed: (index: number, sequences: ReadonlyMap<string, number>) => void
-}
-
 /** The storage thread's model: same rules, no SQLite, delays and lost tails instead. */
-export class SimulatedApplier implements Applier {
-  readonly #options: SimulatedApplierOptions
+class ModelStorage implements SimulatedStorage {
+  readonly #options: ModelOptions
   readonly #handlers: ApplierHandlers
   #generation: number
   #state: ModelState
@@ -85,7 +107,7 @@ export class SimulatedApplier implements Applier {
   #isBusy = false
 
   constructor(
-    options: SimulatedApplierOptions,
+    options: ModelOptions,
     generation: number,
     genesis: StorageGenesis | null,
     handlers: ApplierHandlers,
@@ -99,8 +121,10 @@ export class SimulatedApplier implements Applier {
     this.#enqueue(() => handlers.opened(this.#replicaState()))
   }
 
-  get state(): ModelState {
-    return this.#state
+  rows(): readonly WrittenRow[] {
+    return [...this.#state.files].flatMap(([database, { rows }]) =>
+      rows.map(({ index, text }) => ({ database, text, whole: `${index}/${text}` })),
+    )
   }
 
   apply(entries: readonly Entry[]): void {
@@ -116,14 +140,14 @@ export class SimulatedApplier implements Applier {
       const state = copyState(this.#state)
       const index = this.#options.shared.applied()
       for (const file of [state.system, ...state.files.values()]) file.applied = index
-      this.#options.store.generations.set(`${this.#options.dataDir}/${directory}`, state)
+      this.#options.snapshots.set(`/${directory}`, state)
       const { term, confState } = state.system
       this.#options.plan(20, () => done(null, { index, term, confState, files: [] }))
     })
   }
 
   removeSnapshot(directory: string): void {
-    this.#options.store.generations.delete(`${this.#options.dataDir}/${directory}`)
+    this.#options.snapshots.delete(`/${directory}`)
   }
 
   install(
@@ -144,9 +168,9 @@ export class SimulatedApplier implements Applier {
   }
 
   deleteOtherGenerations(): void {
-    const kept = `${this.#options.dataDir}/db/${this.#generation}`
-    for (const path of this.#options.store.generations.keys()) {
-      if (path.includes('/db/') && path !== kept) this.#options.store.generations.delete(path)
+    const kept = `/db/${this.#generation}`
+    for (const path of this.#options.snapshots.keys()) {
+      if (path.includes('/db/') && path !== kept) this.#options.snapshots.delete(path)
     }
   }
 
@@ -277,7 +301,8 @@ export class SimulatedApplier implements Applier {
     }
     if (origin !== this.#options.ownOrigin) return
     sequences.set(database, sequence)
-    answers.push(() => this.#options.answered(database, sequence, entry.index))
+    const answer = { database, sequence, index: entry.index, isTried: false, error: null }
+    answers.push(() => this.#options.answered(answer))
   }
 
   #file(name: string, index: number): ModelFile {
@@ -321,19 +346,19 @@ export class SimulatedApplier implements Applier {
   }
 
   #store(isDurable: boolean): void {
-    const { store, dataDir } = this.#options
+    const { snapshots, history: histories } = this.#options
     const copy = copyState(this.#state)
-    store.generations.set(`${dataDir}/db/${this.#generation}`, copy)
-    const history = store.history.get(this.#generation) ?? []
+    snapshots.set(`/db/${this.#generation}`, copy)
+    const history = histories.get(this.#generation) ?? []
     if (isDurable) history.length = 0
     // A power loss goes back at most so far: keep a bounded sample of what it may find.
     if (history.length < 40) history.push(copy)
     else history[1 + this.#options.random.below(39)] = copy
-    store.history.set(this.#generation, history)
+    histories.set(this.#generation, history)
   }
 
   #load(generation: number): ModelState {
-    const found = this.#options.store.generations.get(`${this.#options.dataDir}/db/${generation}`)
+    const found = this.#options.snapshots.get(`/db/${generation}`)
     if (found === undefined) throw new Error(`generation ${generation} is not there`)
     return copyState(found)
   }
@@ -343,15 +368,15 @@ export class SimulatedApplier implements Applier {
  * Power loss: each file is what it was at some moment since it was last made durable, or all are
  * what they were then.
  */
-export function losePower(
-  store: ModelStore,
-  dataDir: string,
+function losePower(
+  snapshots: ModelSnapshots,
+  histories: Map<number, ModelState[]>,
   random: SeededRandom,
   losesAll: boolean,
 ): void {
-  for (const [generation, history] of store.history) {
+  for (const [generation, history] of histories) {
     if (losesAll) history.splice(1)
-    if (!store.generations.has(`${dataDir}/db/${generation}`) || history.length === 0) continue
+    if (!snapshots.has(`/db/${generation}`) || history.length === 0) continue
     const durable = history[0] as ModelState
     const system = copySystem(random.pick(history).system)
     const files = new Map<string, ModelFile>()
@@ -362,8 +387,8 @@ export function losePower(
       files.set(name, copyFile(file))
     }
     const state: ModelState = { system, files }
-    store.generations.set(`${dataDir}/db/${generation}`, state)
-    store.history.set(generation, [copyState(state)])
+    snapshots.set(`/db/${generation}`, state)
+    histories.set(generation, [copyState(state)])
   }
 }
 
@@ -382,7 +407,7 @@ function makeGenesis(genesis: StorageGenesis): ModelState {
 }
 
 /** Rows never change once they are there, so copies share them: a copy is made for every group. */
-export function copyState({ system, files }: ModelState): ModelState {
+function copyState({ system, files }: ModelState): ModelState {
   return {
     system: copySystem(system),
     files: new Map([...files].map(([name, file]) => [name, copyFile(file)])),

@@ -32,6 +32,7 @@ export type AnyRule =
 export type ReachedState =
   | ConsensusState
   | 'a leader lost power'
+  | 'a process died while it applied'
   | 'a follower answered a strong read'
   | 'a lease was good without a leader'
   | LeaseState
@@ -184,15 +185,15 @@ export class Invariants implements ProcessWatcher {
   /** Once all is healed and level: nothing lost, nothing twice, nothing differs. */
   judge(processes: readonly SimulatedProcess[]): void {
     let reference: string | null = null
-    for (const { name, state } of processes) {
+    for (const process of processes) {
+      const { name } = process
       const counts = new Map<string, number>()
       const content: string[] = []
-      for (const [database, file] of [...(state?.files ?? [])].sort()) {
-        for (const { index, text } of file.rows) {
-          counts.set(text, (counts.get(text) ?? 0) + 1)
-          content.push(`${database}/${index}/${text}`)
-        }
+      for (const { database, text, whole } of process.rows()) {
+        counts.set(text, (counts.get(text) ?? 0) + 1)
+        content.push(`${database}/${whole}`)
       }
+      content.sort()
       this.#judgeAnswers(name, counts)
       reference ??= content.join()
       if (content.join() !== reference) {

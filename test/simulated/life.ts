@@ -15,6 +15,8 @@ export interface LifeOptions {
   readonly skipsSync: boolean
   /** Strong reads go by leases, and clocks are as bad as they may be; null for neither. */
   readonly leases?: LeaseMode | null | undefined
+  /** Databases are SQLite's; by default a model keeps their rows, which is quicker. */
+  readonly hasSqlite?: boolean | undefined
 }
 
 /** What one simulated life came to. */
@@ -77,12 +79,23 @@ export class Life {
           joins: i === 0 ? null : 'n0:1',
           skipsSync: options.skipsSync,
           leases: options.leases ?? null,
+          hasSqlite: options.hasSqlite ?? false,
+          isTormented: () => this.#isTormented,
+          died: (process) => this.#died(process, shape.below(3_000)),
         }),
       )
     }
   }
 
   run(): LifeReport {
+    try {
+      return this.#run()
+    } finally {
+      for (const process of this.#processes) process.dispose()
+    }
+  }
+
+  #run(): LifeReport {
     try {
       this.#form()
       this.#torment()
@@ -151,7 +164,7 @@ export class Life {
     for (const process of this.#processes) process.start()
     this.#until('three voters form a cluster', HEAL_MS, () =>
       this.#processes.every(
-        (process) => process.isReady && process.state?.system.confState.voters.length === NODES,
+        ({ isReady, running }) => isReady && running?.raft.confState.voters.length === NODES,
       ),
     )
   }
@@ -210,7 +223,8 @@ export class Life {
     this.#nextText += 1
     if (random.chance(0.8)) {
       if (this.#timeline.nowMs < this.#quietUntilMs) return
-      const text = `w${this.#nextText}`
+      const isRefused = this.#options.hasSqlite && random.chance(0.05)
+      const text = `${isRefused ? 'refused' : 'w'}${this.#nextText}`
       process.write(random.pick(DATABASES), text)
     } else {
       const seen = this.#invariants.acknowledgedIndex
@@ -333,6 +347,12 @@ export class Life {
     const isLeader = process.running?.raft.role === 'leader'
     if (isLeader && losesPower) this.#invariants.reach('a leader lost power')
     process.crash(losesPower)
+    this.#timeline.plan(downMs, () => process.start())
+  }
+
+  #died(process: SimulatedProcess, downMs: number): void {
+    this.#crashes += 1
+    this.#invariants.reach('a process died while it applied')
     this.#timeline.plan(downMs, () => process.start())
   }
 

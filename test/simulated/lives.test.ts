@@ -37,6 +37,9 @@ const AIMS: readonly ReachedState[] = [
   'an old leader was overwritten',
 ]
 
+/** Seeds of lives on SQLite's files, below the production's storage thread. */
+const SQLITE_SEEDS = 80
+
 /** Seeds of lives with leases. */
 const LEASE_SEEDS = 60
 
@@ -74,6 +77,18 @@ describe('simulated lives', () => {
 
   it('come to every state that they aim at', () => {
     assert.deepEqual([...reached].sort(), AIMS)
+  })
+
+  it('keep every invariant on real databases, which die in the midst of what they apply', () => {
+    const reached = new Set<ReachedState>()
+    for (let seed = 1; seed <= SQLITE_SEEDS; seed += 1) {
+      const life = new Life({ seed, faultMs: FAULT_MS, skipsSync: false, hasSqlite: true })
+      const report = life.run()
+      const replay = `npm run simulate -- --seed ${seed} --fault-ms ${FAULT_MS} --sqlite`
+      assert.deepEqual(report.violations, [], replay)
+      for (const state of report.reached) reached.add(state)
+    }
+    assert.deepEqual([...reached].sort(), [...AIMS, 'a process died while it applied'].sort())
   })
 
   for (const { seed, faultMs } of REGRESSIONS) {

@@ -12,8 +12,8 @@ import {
   type TransportHandlers,
   type TransportOptions,
 } from '../../src/transport/transport.ts'
-import { copyState, type SnapshotStore } from './applier.ts'
 import type { SeededRandom } from './random.ts'
+import type { SnapshotFiles } from './storage.ts'
 import type { Timeline } from './timeline.ts'
 
 /** How the network behaves; drawn per life. */
@@ -79,7 +79,7 @@ export class Endpoint implements Transport {
   readonly port = 1
   readonly #network: SimulatedNetwork
   readonly #options: TransportOptions
-  readonly #store: SnapshotStore
+  readonly #snapshots: SnapshotFiles
   readonly #sent: (kind: number, body: Uint8Array) => void
   readonly handlers: TransportHandlers
   readonly address: string
@@ -92,12 +92,12 @@ export class Endpoint implements Transport {
     network: SimulatedNetwork,
     options: TransportOptions,
     handlers: TransportHandlers,
-    store: SnapshotStore,
+    snapshots: SnapshotFiles,
     sent: (kind: number, body: Uint8Array) => void,
   ) {
     this.#network = network
     this.#options = options
-    this.#store = store
+    this.#snapshots = snapshots
     this.#sent = sent
     this.handlers = handlers
     this.address = options.identity().address
@@ -212,10 +212,10 @@ export class Endpoint implements Transport {
         return
       }
       const from = this.#options.identity().memberId
-      const state = this.#store.get(directory)
       const accept = (target: string): void => {
         timeline.plan(SNAPSHOT_MS + random.below(200), () => {
-          if (remote.isClosed || state === undefined || random.chance(0.2)) {
+          const isWhole = !remote.isClosed && !random.chance(0.2)
+          if (!isWhole || !remote.#snapshots.receive(this.#snapshots, directory, target)) {
             if (!remote.isClosed) {
               remote.handlers.snapshotReceived(
                 from,
@@ -226,7 +226,6 @@ export class Endpoint implements Transport {
             fail('the stream broke')
             return
           }
-          remote.#store.set(target, copyState(state))
           remote.handlers.snapshotReceived(from, manifest, null)
           finish(null)
         })

@@ -1,5 +1,5 @@
 import { SharedState } from '../../src/base/shared-state.ts'
-import { WriteEncoder } from '../../src/command/command.ts'
+import { type Statement, WriteEncoder } from '../../src/command/command.ts'
 import {
   Engine,
   type EngineConfig,
@@ -11,13 +11,15 @@ import type { Disk } from '../../src/log/log.ts'
 import { OwnLeadership } from '../../src/node/own-leadership.ts'
 import type { Entry, Message } from '../../src/raft/types.ts'
 import { decodeMessage, type TransportHandlers } from '../../src/transport/transport.ts'
-import { losePower, type ModelState, type ModelStore, SimulatedApplier } from './applier.ts'
+import { ModelMachine } from './applier.ts'
 import type { ConsensusNode, RunningNode } from './consensus.ts'
 import { SimulatedDisk } from './disk.ts'
 import { DurableLog } from './durable-log.ts'
 import { MachineClock } from './machine-clock.ts'
 import { Endpoint, type SimulatedNetwork } from './network.ts'
 import type { SeededRandom } from './random.ts'
+import { SqliteMachine } from './sqlite-machine.ts'
+import type { OwnAnswer, SimulatedStorage, StorageMachine, WrittenRow } from './storage.ts'
 
 /** What a process tells those who watch the simulation. */
 export interface ProcessWatcher {
@@ -47,6 +49,12 @@ export interface ProcessOptions {
    * takes all of it. What survives of such a log tends to give the lie away.
    */
   readonly skipsSync: boolean
+  /** Databases are SQLite's, in place of a model. */
+  readonly hasSqlite: boolean
+  /** Whether anything may go wrong by itself now. */
+  readonly isTormented: () => boolean
+  /** It was killed in the midst of what it did. */
+  readonly died: (process: SimulatedProcess) => void
   /** Whether strong reads go by leases, and how members keep what these rest on; null: not. */
   readonly leases: LeaseMode | null
 }
@@ -77,14 +85,14 @@ export class SimulatedProcess implements ConsensusNode {
   readonly memberId: number
   readonly disk: SimulatedDisk
   readonly durable: DurableLog
-  readonly #store: ModelStore = { generations: new Map(), history: new Map() }
+  readonly #machine: StorageMachine
   #clusterId = ''
   #isEstablished = false
   #incarnation = 0
   #life = 0
   #engine: Engine | null = null
   #endpoint: Endpoint | null = null
-  #applier: SimulatedApplier | null = null
+  #storage: SimulatedStorage | null = null
   #sequences = new Map<string, number>()
   /** Texts of own writes that wait for their answer, by database and sequence. */
   #pending = new Map<string, string>()
@@ -117,6 +125,17 @@ export class SimulatedProcess implements ConsensusNode {
       },
     })
     this.durable = new DurableLog(this.disk, 'log')
+    const files = random.stream('files')
+    this.#machine = options.hasSqlite
+      ? new SqliteMachine({
+          random: files,
+          isTormented: options.isTormented,
+          killed: () => {
+            this.crash(false)
+            options.died(this)
+          },
+        })
+      : new ModelMachine(random)
   }
 
   get name(): string {
@@ -132,8 +151,12 @@ export class SimulatedProcess implements ConsensusNode {
     return this.#held !== null
   }
 
-  get state(): ModelState | null {
-    return this.#applier?.state ?? null
+  rows(): readonly WrittenRow[] {
+    return this.#storage?.rows() ?? []
+  }
+
+  dispose(): void {
+    this.#machine.dispose()
   }
 
   start(): void {
@@ -164,14 +187,11 @@ export class SimulatedProcess implements ConsensusNode {
     this.#endpoint?.vanish()
     this.#endpoint = null
     this.#engine = null
-    this.#applier = null
-    if (losesPower) {
-      const { random, skipsSync } = this.options
-      this.disk.crash(skipsSync ? { kept: 0, garbage: 0 } : undefined)
-      losePower(this.#store, '', random, skipsSync)
-    } else {
-      this.disk.kill()
-    }
+    this.#storage = null
+    const { skipsSync } = this.options
+    if (losesPower) this.disk.crash(skipsSync ? { kept: 0, garbage: 0 } : undefined)
+    else this.disk.kill()
+    this.#machine.crash(losesPower, skipsSync)
   }
 
   /** All sockets between this process and a member's are reset. */
@@ -214,7 +234,8 @@ export class SimulatedProcess implements ConsensusNode {
     this.#sequences.set(database, sequence)
     this.#pending.set(`${database}/${sequence}`, text)
     const encoder = new WriteEncoder()
-    encoder.add({ statements: [{ sql: text, args: [] }] })
+    const { hasSqlite } = this.options
+    encoder.add({ statements: hasSqlite ? statementsOf(text) : [{ sql: text, args: [] }] })
     const bytes = encoder.finish({ origin: this.#origin, database, sequence })
     engine.receive({ kind: 'write', database, sequence, bytes })
   }
@@ -322,31 +343,30 @@ export class SimulatedProcess implements ConsensusNode {
         if (life === this.#life) this.#receive(message)
       },
       openApplier: (generation, storageGenesis, handlers) => {
-        this.#applier = new SimulatedApplier(
+        this.#storage = this.#machine.open(
           {
-            store: this.#store,
-            dataDir: '',
             memberId: this.memberId,
             ownOrigin: origin,
             shared,
             random: random.stream(`applier/${life}`),
+            nowMs: () => this.clock.nowMs(),
             plan,
             saw: (entry) => watcher.applied(this, entry),
-            answered: (database, sequence, index) => this.#answered(database, sequence, index),
+            answered: (answer) => this.#answered(answer),
             installed: (_index, sequences) => this.#resultsLost(sequences),
           },
           generation,
           storageGenesis,
           handlers,
         )
-        return this.#applier
+        return this.#storage
       },
       openNetwork: (options, handlers, done) => {
         plan(0, () => {
-          const { generations } = this.#store
+          const { snapshots } = this.#machine
           const sent = (kind: number, body: Uint8Array): void => this.#sent(kind, body)
           const heard = this.#watch(handlers)
-          this.#endpoint = new Endpoint(network, options, heard, generations, sent)
+          this.#endpoint = new Endpoint(network, options, heard, snapshots, sent)
           done(null, this.#endpoint)
         })
       },
@@ -404,8 +424,7 @@ export class SimulatedProcess implements ConsensusNode {
 
   #forget(): void {
     for (const path of this.disk.paths) this.disk.remove(path, () => {})
-    this.#store.generations.clear()
-    this.#store.history.clear()
+    this.#machine.forget()
   }
 
   #receive(message: EngineToUser): void {
@@ -448,9 +467,15 @@ export class SimulatedProcess implements ConsensusNode {
     }
   }
 
-  #answered(database: string, sequence: number, index: number): void {
+  #answered({ database, sequence, index, error }: OwnAnswer): void {
     const text = this.#take(database, sequence)
-    if (text !== undefined) this.options.watcher.acknowledged(text, index)
+    if (text === undefined) return
+    const { watcher } = this.options
+    if (error === null) watcher.acknowledged(text, index)
+    else watcher.rejected(text)
+    if (isRefused(text) !== (error !== null)) {
+      watcher.alarmed(this, `${text} came to: ${error ?? 'no error'}`)
+    }
   }
 
   #resultsLost(sequences: ReadonlyMap<string, number>): void {
@@ -469,6 +494,28 @@ export class SimulatedProcess implements ConsensusNode {
     this.#pending.delete(key)
     return text
   }
+}
+
+/** What a write does: nothing of it may depend on the node that it runs on. */
+function statementsOf(text: string): Statement[] {
+  const statements: Statement[] = [
+    { sql: CREATE, args: [] },
+    { sql: INSERT, args: [text] },
+  ]
+  if (isRefused(text)) statements.push({ sql: INSERT_AGAIN, args: [text] })
+  return statements
+}
+
+const CREATE =
+  'CREATE TABLE IF NOT EXISTS written (id INTEGER PRIMARY KEY, text, chance, at, before)'
+const INSERT =
+  'INSERT INTO written (text, chance, at, before) ' +
+  "VALUES (?, random(), datetime('now', 'subsec'), (SELECT max(id) FROM written))"
+const INSERT_AGAIN = 'INSERT INTO written (id, text) VALUES (1, ?)'
+
+/** Writes of these names fail in their last statement, and leave nothing. */
+function isRefused(text: string): boolean {
+  return text.startsWith('refused')
 }
 
 /** A disk whose synced writes are answered before they are durable. */

@@ -1,0 +1,107 @@
+import * as fs from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import type { ApplierHandlers } from '../../src/engine/ports.ts'
+import type { StorageGenesis } from '../../src/engine/protocol.ts'
+import type { SeededRandom } from './random.ts'
+import { SqliteFiles } from './sqlite-files.ts'
+import { SqliteStorage } from './sqlite-storage.ts'
+import type { SnapshotFiles, StorageMachine, StorageOptions } from './storage.ts'
+
+export interface SqliteMachineOptions {
+  readonly random: SeededRandom
+  /** The process is dead, in the midst of an event of its storage. */
+  readonly killed: () => void
+  /** Whether anything may go wrong now. */
+  readonly isTormented: () => boolean
+}
+
+/** Files in memory, where there is such a place: thousands of lives would wear a disk out. */
+const PLACE = fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
+
+/** Databases of SQLite, under the production code, in a directory of their own. */
+export class SqliteMachine implements StorageMachine {
+  readonly #options: SqliteMachineOptions
+  readonly #root = fs.mkdtempSync(join(PLACE, 'colmena-simulated-'))
+  readonly #files: SqliteFiles
+  readonly snapshots: DirectorySnapshots
+  #storage: SqliteStorage | null = null
+
+  constructor(options: SqliteMachineOptions) {
+    this.#options = options
+    const { random, isTormented } = options
+    const syncs = random.stream('syncs')
+    const syncChance = syncs.pick([0, 0, 0.02])
+    this.#files = new SqliteFiles({
+      root: this.#root,
+      random,
+      failsSync: () => syncs.chance(syncChance) && isTormented(),
+    })
+    this.snapshots = new DirectorySnapshots(this.#root, this.#files)
+  }
+
+  open(
+    options: StorageOptions,
+    generation: number,
+    genesis: StorageGenesis | null,
+    handlers: ApplierHandlers,
+  ): SqliteStorage {
+    const { killed, isTormented } = this.#options
+    this.#storage = new SqliteStorage({
+      ...options,
+      root: this.#root,
+      files: this.#files,
+      killed,
+      isTormented,
+      generation,
+      genesis,
+      handlers,
+    })
+    return this.#storage
+  }
+
+  crash(losesPower: boolean, losesAll: boolean): void {
+    const storage = this.#storage
+    this.#storage = null
+    if (storage === null) return
+    this.#files.keepAside()
+    storage.vanish()
+    this.#files.putBack(losesPower, losesAll ? { kept: 0, garbage: 0 } : null)
+  }
+
+  forget(): void {
+    for (const name of fs.readdirSync(this.#root)) {
+      fs.rmSync(join(this.#root, name), { recursive: true })
+    }
+    this.#files.forget()
+  }
+
+  dispose(): void {
+    this.#storage?.vanish()
+    this.#storage = null
+    this.#files.dispose()
+    fs.rmSync(this.#root, { recursive: true, force: true })
+  }
+}
+
+/** What travels is copied; that all of it arrived is for the transport's own tests. */
+class DirectorySnapshots implements SnapshotFiles {
+  readonly #root: string
+  readonly #files: SqliteFiles
+
+  constructor(root: string, files: SqliteFiles) {
+    this.#root = root
+    this.#files = files
+  }
+
+  receive(from: SnapshotFiles, directory: string, target: string): boolean {
+    if (!(from instanceof DirectorySnapshots)) return false
+    const source = join(from.#root, directory)
+    if (!fs.existsSync(source)) return false
+    const place = join(this.#root, target)
+    fs.rmSync(place, { recursive: true, force: true })
+    fs.cpSync(source, place, { recursive: true })
+    this.#files.keep(place)
+    return true
+  }
+}

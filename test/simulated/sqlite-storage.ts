@@ -1,0 +1,225 @@
+import * as fs from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
+import { decodeCommandResult } from '../../src/command/command.ts'
+import {
+  type ContentHasher,
+  decodeResults,
+  type PinnedSnapshot,
+  type SnapshotMaker,
+  Storage,
+  StorageClient,
+  type StoragePorts,
+  type StorageToUser,
+} from '../../src/database/database.ts'
+import type { ApplierHandlers } from '../../src/engine/ports.ts'
+import type { StorageGenesis } from '../../src/engine/protocol.ts'
+import type { Entry } from '../../src/raft/types.ts'
+import { FailedSync, type SqliteFiles } from './sqlite-files.ts'
+import { FaultyWriter, Killed, WriterTrouble } from './sqlite-writer.ts'
+import type { OwnAnswer, SimulatedStorage, StorageOptions, WrittenRow } from './storage.ts'
+
+export interface SqliteStorageOptions extends StorageOptions {
+  readonly root: string
+  readonly files: SqliteFiles
+  readonly isTormented: () => boolean
+  /** The process is dead, of what it was just doing. */
+  readonly killed: () => void
+  readonly generation: number
+  readonly genesis: StorageGenesis | null
+  readonly handlers: ApplierHandlers
+}
+
+const WATCH_MS = 1_000
+const SNAPSHOT_MS = 20
+/** Little enough that WALs begin anew in a life of seconds. */
+const WAL_BOUNDS = { checkpointBytes: 150_000, bytesMax: 400_000_000, restMsMax: 1_000 }
+
+/** Messages from one thread to another: each takes its time, none passes another. */
+class Lane<Sent> {
+  readonly #options: StorageOptions
+  readonly #deliver: (message: Sent) => void
+  readonly #queue: Sent[] = []
+
+  constructor(options: StorageOptions, deliver: (message: Sent) => void) {
+    this.#options = options
+    this.#deliver = deliver
+  }
+
+  send(message: Sent): void {
+    this.#queue.push(message)
+    this.#options.plan(this.#options.random.below(3), () => {
+      const next = this.#queue.shift()
+      if (next !== undefined) this.#deliver(next)
+    })
+  }
+}
+
+/** The production's storage thread and its client, on the simulation's one thread. */
+export class SqliteStorage extends StorageClient implements SimulatedStorage {
+  readonly #options: SqliteStorageOptions
+  readonly #trouble: WriterTrouble
+  #storage: Storage | null = null
+
+  constructor(options: SqliteStorageOptions) {
+    let listen: Parameters<ConstructorParameters<typeof StorageClient>[0]['on']>[1] = () => {}
+    const toEngine = new Lane(options, (message: Parameters<typeof listen>[0]) => listen(message))
+    const toStorage = new Lane(options, (message: Parameters<Storage['receive']>[0][number]) =>
+      this.#run(() => this.#storage?.receive([message])),
+    )
+    const port = {
+      on: (_: 'message', listener: typeof listen) => {
+        listen = listener
+      },
+      postMessage: (message: Parameters<Storage['receive']>[0][number]) => toStorage.send(message),
+      close: () => {},
+    }
+    super(port, options.handlers)
+    this.#options = options
+    const { random, isTormented, files } = options
+    this.#trouble = new WriterTrouble({
+      random: random.stream('trouble'),
+      // Nobody dies twice in a row of the same entries: that is taken for their fault.
+      isTormented: () => isTormented() && options.shared.applied() > files.killedAt,
+      keepAside: () => {
+        files.killedAt = options.shared.applied()
+        files.keepAside()
+      },
+      saved: (walPath) => files.saved(walPath),
+    })
+    options.plan(options.random.below(4), () => this.#run(() => this.#open(toEngine)))
+  }
+
+  override apply(entries: readonly Entry[]): void {
+    for (const entry of entries) this.#options.saw(entry)
+    super.apply(entries)
+  }
+
+  rows(): readonly WrittenRow[] {
+    const directory = this.#directory
+    return fs
+      .readdirSync(directory)
+      .filter((name) => name.endsWith('.db') && name !== 'system.db')
+      .flatMap((name) => rowsOf(join(directory, name), name.slice(0, -3)))
+  }
+
+  /** The process is gone: connections must be closed all the same. */
+  vanish(): void {
+    const storage = this.#storage
+    this.#storage = null
+    storage?.close()
+  }
+
+  get #directory(): string {
+    const { root, shared } = this.#options
+    return join(root, 'db', String(shared.generation()))
+  }
+
+  #open(toEngine: Lane<Parameters<StoragePorts['tellEngine']>[0]>): void {
+    const { root, generation, genesis, memberId, ownOrigin, shared } = this.#options
+    const { random, plan, nowMs } = this.#options
+    const settings = { dataDir: root, generation, genesis, memberId, ownOrigin }
+    this.#storage = new Storage(
+      { ...settings, slowMs: 1_000_000, walBounds: WAL_BOUNDS },
+      {
+        clock: { nowMs, setTimer: (delayMs, fire) => plan(delayMs, () => this.#run(fire)) },
+        shared,
+        openWriter: (path, writer) => new FaultyWriter(path, writer, this.#trouble),
+        defer: (turn) => void plan(random.below(2), () => this.#run(turn)),
+        tellEngine: (message) => toEngine.send(message),
+        tellUser: (message) => void plan(random.below(2), () => this.#tellUser(message)),
+        createCopies: (pin) => this.#createCopies(pin),
+        createHashes: () => NO_HASHES,
+        closed: () => {},
+      },
+    )
+    this.#watch()
+  }
+
+  #watch(): void {
+    this.#options.plan(WATCH_MS, () => {
+      this.#run(() => this.#storage?.watch())
+      this.#watch()
+    })
+  }
+
+  /** What the production code can't go on after ends its process. */
+  #run(event: () => void): void {
+    let isOver = false
+    try {
+      event()
+    } catch (error) {
+      if (!isInjected(error)) throw error
+      isOver = true
+    }
+    if (isOver || this.#trouble.isDead) this.#options.killed()
+  }
+
+  #tellUser(message: StorageToUser): void {
+    if (message.kind === 'results') {
+      for (const { bytes } of decodeResults(message.bytes)) {
+        this.#options.answered(answerOf(bytes))
+      }
+    } else if (message.kind === 'installed') {
+      const own = message.sequences.map((one) => [one.database, one.sequence] as const)
+      this.#options.installed(message.index, new Map(own))
+    }
+  }
+
+  /** Copies that are there at once: that a real one takes its time is not tested here. */
+  #createCopies(pin: () => PinnedSnapshot | null): SnapshotMaker {
+    const { root, plan } = this.#options
+    fs.rmSync(join(root, 'snapshot'), { recursive: true, force: true })
+    return {
+      make: (directory, done) => {
+        const pinned = pin()
+        if (pinned === null) {
+          const error = { code: 'ERR_LAGGING', message: 'at different indexes', retryable: true }
+          done({ error, value: null })
+          return
+        }
+        const { index, term, confState } = pinned
+        const target = join(root, directory)
+        fs.cpSync(this.#directory, target, { recursive: true, filter: isOfCopy })
+        pinned.release()
+        plan(SNAPSHOT_MS, () => done({ error: null, value: { index, term, confState, files: [] } }))
+      },
+      remove: (directory) => fs.rmSync(join(root, directory), { recursive: true, force: true }),
+      close: () => {},
+    }
+  }
+}
+
+/** Nobody here asks for a hash: equality is judged by the rows. */
+const NO_HASHES: ContentHasher = { isPinning: false, expect() {}, begin() {}, close() {} }
+
+function isOfCopy(path: string): boolean {
+  return !/-shm$|\/applying$|\/diverged$/.test(path)
+}
+
+function isInjected(error: unknown): boolean {
+  return error instanceof Killed || error instanceof FailedSync
+}
+
+function answerOf(bytes: Uint8Array): OwnAnswer {
+  const { database, sequence, index, isTried, units } = decodeCommandResult(bytes)
+  const failed = units.find((unit) => !unit.ok)
+  const error = failed === undefined || failed.ok ? null : failed.error.message
+  return { database, sequence, index, isTried, error }
+}
+
+function rowsOf(path: string, database: string): WrittenRow[] {
+  const db = new DatabaseSync(path, { readOnly: true })
+  try {
+    const isThere = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'written'").get()
+    if (isThere === undefined) return []
+    const statement = db.prepare('SELECT * FROM written ORDER BY id')
+    statement.setReadBigInts(true)
+    return statement.all().map((row) => {
+      const whole = Object.values(row).join('/')
+      return { database, text: String(row['text']), whole }
+    })
+  } finally {
+    db.close()
+  }
+}
