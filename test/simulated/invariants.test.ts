@@ -12,9 +12,11 @@ interface FakeRow {
 
 /** As much of a process as the rules look at. */
 function createProcess(name: string, rows: readonly FakeRow[] = []): SimulatedProcess {
-  const files = new Map([['main', { rows }]])
+  const written = rows.map(({ index, text }) => {
+    return { database: 'main', text, whole: `${index}/${text}` }
+  })
   const clock = { simulatedMs: (atMs: number) => atMs }
-  const fake = { name, clock, shared: new SharedState(), running: null, state: { files } }
+  const fake = { name, clock, shared: new SharedState(), running: null, rows: () => written }
   return fake as unknown as SimulatedProcess
 }
 
