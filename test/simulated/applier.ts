@@ -301,7 +301,7 @@ class ModelStorage implements SimulatedStorage {
     }
     if (origin !== this.#options.ownOrigin) return
     sequences.set(database, sequence)
-    const answer = { database, sequence, index: entry.index, isTried: false, error: null }
+    const answer = { database, sequence, index: entry.index, error: null }
     answers.push(() => this.#options.answered(answer))
   }
 

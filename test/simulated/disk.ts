@@ -4,7 +4,7 @@
  */
 import type { Done } from '../../src/base/ports.ts'
 import type { Disk, DiskFile, FileMode } from '../../src/log/disk.ts'
-import { type CrashOdds, Inode } from './inode.ts'
+import { type CrashOdds, Inode, POWER_LOSSES } from './inode.ts'
 import type { SeededRandom } from './random.ts'
 
 export type DiskOperationKind =
@@ -104,15 +104,7 @@ export class SimulatedDisk implements Disk {
   /** Power loss: what was not synced is kept, lost or garbled; open files are gone. */
   crash(fate?: CrashOdds): void {
     const random = this.#random
-    const odds =
-      fate ??
-      random.pick([
-        { kept: 0, garbage: 0 },
-        { kept: 1, garbage: 0 },
-        { kept: 0.5, garbage: 0 },
-        { kept: 0.4, garbage: 0.2 },
-        { kept: 0.9, garbage: 0.05 },
-      ])
+    const odds = fate ?? random.pick(POWER_LOSSES)
     for (const change of this.#changes) {
       if (random.chance(odds.kept)) apply(this.#durableNames, change)
     }

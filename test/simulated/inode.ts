@@ -15,6 +15,15 @@ export interface CrashOdds {
   readonly garbage: number
 }
 
+/** What power losses are like; each is drawn as often as another. */
+export const POWER_LOSSES: readonly CrashOdds[] = [
+  { kept: 0, garbage: 0 },
+  { kept: 1, garbage: 0 },
+  { kept: 0.5, garbage: 0 },
+  { kept: 0.4, garbage: 0.2 },
+  { kept: 0.9, garbage: 0.05 },
+]
+
 export class Inode {
   #seen: Uint8Array = new Uint8Array(0)
   #durable: Uint8Array = new Uint8Array(0)

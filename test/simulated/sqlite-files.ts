@@ -1,18 +1,11 @@
 import fs from 'node:fs'
 import { syncBuiltinESMExports } from 'node:module'
 import { dirname, join } from 'node:path'
-import { type CrashOdds, Inode } from './inode.ts'
+import { type CrashOdds, Inode, POWER_LOSSES } from './inode.ts'
 import type { SeededRandom } from './random.ts'
 
 /** Where the two salts of a WAL stand: another pair, another beginning. */
 const SALTS = [16, 24] as const
-const FATES: readonly CrashOdds[] = [
-  { kept: 0, garbage: 0 },
-  { kept: 1, garbage: 0 },
-  { kept: 0.5, garbage: 0 },
-  { kept: 0.4, garbage: 0.2 },
-  { kept: 0.9, garbage: 0.05 },
-]
 
 export interface SqliteFilesOptions {
   /** Holds `db/` and whatever else there is. */
@@ -103,7 +96,7 @@ export class SqliteFiles {
     if (!fs.existsSync(this.#aside)) return
     fs.rmSync(this.#databases, { recursive: true, force: true })
     fs.renameSync(this.#aside, this.#databases)
-    if (losesPower) this.#losePower(odds ?? this.#options.random.pick(FATES))
+    if (losesPower) this.#losePower(odds ?? this.#options.random.pick(POWER_LOSSES))
   }
 
   forget(): void {

@@ -202,10 +202,10 @@ function isInjected(error: unknown): boolean {
 }
 
 function answerOf(bytes: Uint8Array): OwnAnswer {
-  const { database, sequence, index, isTried, units } = decodeCommandResult(bytes)
+  const { database, sequence, index, units } = decodeCommandResult(bytes)
   const failed = units.find((unit) => !unit.ok)
   const error = failed === undefined || failed.ok ? null : failed.error.message
-  return { database, sequence, index, isTried, error }
+  return { database, sequence, index, error }
 }
 
 function rowsOf(path: string, database: string): WrittenRow[] {

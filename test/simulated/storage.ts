@@ -22,7 +22,6 @@ export interface OwnAnswer {
   readonly database: string
   readonly sequence: number
   readonly index: number
-  readonly isTried: boolean
   /** Why it changed nothing; null if it did. */
   readonly error: string | null
 }
