@@ -8,6 +8,7 @@ import type { Operation } from './operation.ts'
 type Line<Input, Output> =
   | { readonly call: number; readonly client: number; readonly atMs: number; readonly input: Input }
   | { readonly done: number; readonly atMs: number; readonly output: Output }
+  | { readonly amended: number; readonly input: Input }
   /** It is known that it did not happen. */
   | { readonly failed: number }
 
@@ -54,6 +55,14 @@ export class HistoryRecorder<Input, Output> {
     return this.#count
   }
 
+  /**
+   * What an operation turned out to be while it ran, as a transaction does that writes what follows
+   * from its reads. To be told before it can take effect.
+   */
+  amended(call: number, input: Input): void {
+    this.#take({ amended: call, input })
+  }
+
   /** To be told once the answer is there. */
   done(call: number, output: Output): void {
     this.#take({ done: call, atMs: this.#now(), output })
@@ -95,6 +104,9 @@ class History<Input, Output> {
       const { done, atMs, output } = line
       const operation = this.#open(done)
       this.#operations.set(done, { ...operation, output, returnMs: atMs })
+    } else if ('amended' in line) {
+      const { amended, input } = line
+      this.#operations.set(amended, { ...this.#open(amended), input })
     } else {
       this.#open(line.failed)
       this.#operations.delete(line.failed)

@@ -22,6 +22,8 @@ export interface LogWritten {
   readonly index: number
   /** Among the writes of one entry, which are of one origin: 0 without it. */
   readonly at?: number | undefined
+  /** What the write answered, for a replay that has outcomes. */
+  readonly outcome?: string | undefined
 }
 
 export interface LogAnswer {
@@ -49,6 +51,8 @@ export type LogOperation<Change> = Operation<LogInput<Change>, LogOutput>
 /** What the log's writes make of a database, and what questions to it answer. */
 export interface Replay<State, Change> {
   initial(): State
+  /** What the write answers in this state, where that is to be judged. */
+  outcome?(state: State, change: Change): string
   /** May change the state that it is given. */
   apply(state: State, change: Change): State
   /** The questions whose answers the change may alter. */

@@ -38,6 +38,8 @@ interface Write<Change> {
   readonly input: LogWrite<Change>
   readonly index: number
   readonly at: number | undefined
+  /** What it answered, where that is known. */
+  readonly outcome: string | undefined
   readonly isAcknowledged: boolean
 }
 
@@ -86,12 +88,19 @@ class LogCheck<State, Change> {
     this.#versions.replay(
       this.#replay,
       this.#writes.map(({ input }) => input.change),
+      (position, outcome) => this.#checkOutcome(position, outcome),
     )
     this.#checkEntries()
     this.#checkOrder()
     this.#checkReads()
     const violations = [...this.#violations].map(([rule, text]) => ({ rule, text }))
     return { violations, writes: this.#writes.length, reads: this.#reads.length }
+  }
+
+  #checkOutcome(position: number, outcome: string | undefined): void {
+    const write = this.#writes[position - 1] as Write<Change>
+    if (outcome === undefined || write.outcome === undefined || write.outcome === outcome) return
+    this.#broke('answers', `${show(write)}, where it answers ${outcome}, not ${write.outcome}`)
   }
 
   /** An entry is of one origin, and no two writes have one place in it. */
@@ -184,8 +193,9 @@ function placeWrites<Change>(
     if (input.kind !== 'write') continue
     const place = output === null ? placeOf(operation) : (output as LogWritten)
     if (place === null) continue
-    const { index, at } = place
-    writes.push({ operation, input, index, at, isAcknowledged: output !== null })
+    const { index, at, outcome } = place
+    const isAcknowledged = output !== null
+    writes.push({ operation, input, index, at, outcome, isAcknowledged })
   }
   return writes.sort(
     (a, b) =>

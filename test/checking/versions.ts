@@ -21,16 +21,21 @@ export class Versions {
     }
   }
 
-  /** Of all changes in their order, once. */
-  replay<State, Change>(replay: Replay<State, Change>, changes: Iterable<Change>): void {
+  /** Of all changes in their order, once; `outcome` is told what each answers. */
+  replay<State, Change>(
+    replay: Replay<State, Change>,
+    changes: Iterable<Change>,
+    outcome: (position: number, text: string | undefined) => void,
+  ): void {
     let state = replay.initial()
     for (const question of this.#questions.keys()) {
       this.#add(0, question, replay.answer(state, question))
     }
     let position = 0
     for (const change of changes) {
-      state = replay.apply(state, change)
       position += 1
+      outcome(position, replay.outcome?.(state, change))
+      state = replay.apply(state, change)
       for (const question of replay.touches(change)) {
         if (!this.#questions.has(question)) continue
         this.#add(position, question, replay.answer(state, question))
