@@ -55,6 +55,10 @@ export const appendList: Model<readonly number[], ListInput, Answer<readonly num
   },
   hash: (state) => state.join(','),
   isReadOnly: ({ kind }) => kind === 'read',
+  mayFollow(state, _input, output) {
+    const seen = seenOf(output)
+    return seen === undefined || state.every((value, at) => value === seen[at])
+  },
   partition: ({ key }) => key,
   describe: (input, output) =>
     input.kind === 'append' ? `append ${input.value} to ${input.key}` : `read ${show(output)}`,
@@ -76,6 +80,10 @@ export const growingSet: Model<readonly number[], SetInput, Answer<readonly numb
   },
   hash: (state) => state.join(','),
   isReadOnly: ({ kind }) => kind === 'read',
+  mayFollow(state, _input, output) {
+    const seen = seenOf(output)
+    return seen === undefined || state.every((value) => seen.includes(value))
+  },
   partition: ({ key }) => key,
   describe: (input, output) =>
     input.kind === 'add' ? `add ${input.value} to ${input.key}` : `read ${show(output)}`,
@@ -83,15 +91,20 @@ export const growingSet: Model<readonly number[], SetInput, Answer<readonly numb
 
 export type CounterInput = { readonly kind: 'add'; readonly amount: number } | { kind: 'read' }
 
+/** It only grows: no amount is negative. */
 export const counter: Model<number, CounterInput, Answer<number>> = {
   name: 'counter',
   initial: () => 0,
   step(state, input, output) {
-    if (input.kind === 'add') return [state + input.amount]
+    if (input.kind === 'add') {
+      if (input.amount < 0) throw new RangeError(`${input.amount} is added to what only grows`)
+      return [state + input.amount]
+    }
     return output === null || seenOf(output) === state ? [state] : []
   },
   hash: String,
   isReadOnly: ({ kind }) => kind === 'read',
+  mayFollow: (state, _input, output) => state <= (seenOf(output) ?? Infinity),
   describe: (input, output) => (input.kind === 'add' ? `add ${input.amount}` : show(output)),
 }
 

@@ -25,6 +25,11 @@ export interface Model<State, Input, Output> {
   hash(state: State): string
   /** Whether it changes no state, whichever it finds: then it is never in the way of others. */
   isReadOnly?(input: Input, output: Output | null): boolean
+  /**
+   * Whether an operation with this output may come at some time after this state, whatever comes in
+   * between: a list that only grows is never read without what is in it. Saves much of the search.
+   */
+  mayFollow?(state: State, input: Input, output: Output): boolean
   /** Operations of different partitions have nothing to do with each other. */
   partition?(input: Input): string
   /** For reports; JSON without it. */

@@ -29,6 +29,8 @@ interface Frame<State> {
 /** So many states at once are no model of anything: the search gives up. */
 const STATES_MAX = 1_024
 const BITS = 15
+/** Of the operations that must still come, so many of the next ones are asked whether they may. */
+const AHEAD_MAX = 16
 
 /**
  * The search for an order of one partition's operations. Operations are numbered: first those that
@@ -116,7 +118,7 @@ export class Search<State, Input, Output> {
       const operation = this.#operation(id)
       if (operation.callMs > returnMs) break
       returnMs = Math.min(returnMs, operation.returnMs)
-      const after = this.#step(states, operation)
+      const after = this.#step(states, id)
       if (after === null) stuck.push(id)
       else if (after.key === states.key && this.#isReadOnly(operation)) {
         return { next: [{ id, states: after }], stuck: [] }
@@ -129,7 +131,7 @@ export class Search<State, Input, Output> {
       if (this.#isPlaced[id] === 1) continue
       const operation = this.#operation(id)
       if (operation.callMs > returnMs) break
-      const after = this.#step(states, operation)
+      const after = this.#step(states, id)
       if (after !== null && after.key !== states.key) unknown.push({ id, states: after })
     }
     return { next: [...unknown, ...next], stuck }
@@ -139,14 +141,30 @@ export class Search<State, Input, Output> {
     return this.#model.isReadOnly?.(input, output) === true
   }
 
-  #step(states: States<State>, { input, output }: Operation<Input, Output>): States<State> | null {
-    const after: State[] = []
+  #step(states: States<State>, id: number): States<State> | null {
+    const { input, output } = this.#operation(id)
+    let after: State[] = []
     for (const state of states.all) {
       this.steps += 1
       for (const one of this.#model.step(state, input, output)) after.push(one)
     }
     if (this.steps > this.#options.stepsMax) this.#isOverdrawn = true
+    if (after.length > 0) after = after.filter((state) => this.#hasFuture(state, id))
     return after.length === 0 ? null : this.#gather(after)
+  }
+
+  /** Whether what must still come can come after a state that `by` led to. */
+  #hasFuture(state: State, by: number): boolean {
+    const model = this.#model
+    if (model.mayFollow === undefined) return true
+    let left = AHEAD_MAX
+    for (let id = this.#base; id < this.#requiredCount && left > 0; id += 1) {
+      if (this.#isPlaced[id] === 1 || id === by) continue
+      const { input, output } = this.#operation(id)
+      if (!model.mayFollow(state, input, output as Output)) return false
+      left -= 1
+    }
+    return true
   }
 
   #gather(states: readonly State[]): States<State> {
