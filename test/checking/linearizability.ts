@@ -11,7 +11,10 @@ import { Search } from './search.ts'
 export type { Model, Operation } from './operation.ts'
 
 export interface CheckOptions {
-  /** Of the model, over all partitions. What takes more is `undecided`. */
+  /**
+   * Of the model, over all partitions. What takes more is `undecided`. To report a violation may
+   * take as many again.
+   */
   readonly stepsMax: number
   /** What the search remembers, in characters: beyond it, it only goes slower. */
   readonly memoryCharactersMax?: number | undefined
@@ -19,7 +22,7 @@ export interface CheckOptions {
 
 /** How far an order of a history could be made, and what is in its way. */
 export interface Culprit<Input, Output> {
-  /** The longest part of an order that the model explains. */
+  /** The longest part of an order that the model explains, of those that were tried. */
   readonly prefix: readonly Operation<Input, Output>[]
   /** The states after it, as the model's `hash` prints them. */
   readonly states: readonly string[]
@@ -62,11 +65,28 @@ export function checkLinearizable<State, Input, Output>(
     if (verdict === 'linearizable') continue
     const partition = model.partition === undefined ? undefined : name
     if (verdict === 'violated') {
-      return { verdict, steps, partition, culprit: describeCulprit(model, partition, search) }
+      const shown = model.mayFollow === undefined ? search : searchInSight(model, part, options)
+      if (shown !== search) steps += shown.steps
+      return { verdict, steps, partition, culprit: describeCulprit(model, partition, shown) }
     }
     undecided ??= { verdict, steps, partition }
   }
   return undecided === null ? { verdict: 'linearizable', steps } : { ...undecided, steps }
+}
+
+/**
+ * Who looks ahead stops where what comes later is impossible already. A report is of more use where
+ * it goes on as far as it can.
+ */
+function searchInSight<State, Input, Output>(
+  model: Model<State, Input, Output>,
+  part: readonly Operation<Input, Output>[],
+  { stepsMax, memoryCharactersMax = MEMORY_CHARACTERS_MAX }: CheckOptions,
+): Search<State, Input, Output> {
+  const blind: typeof model = Object.create(model, { mayFollow: { value: undefined } })
+  const search = new Search(blind, part, { stepsMax, memoryCharactersMax })
+  search.run()
+  return search
 }
 
 function describeCulprit<State, Input, Output>(

@@ -139,6 +139,10 @@ export function bank(
     },
     hash: (state) => state.join(','),
     isReadOnly: ({ kind }, output) => kind === 'read' || (output !== null && !wasDone(output)),
+    mayFollow(state, _input, output) {
+      const seen = seenOf(output)
+      return seen === undefined || (sumOf(seen) === sumOf(state) && seen.every((one) => one >= 0))
+    },
     describe(input, output) {
       if (input.kind === 'read') return `read ${show(output)}`
       const answer = output === null ? '' : ` → ${Object.values(output)[0]}`
@@ -190,6 +194,10 @@ function wasDone(output: Answer<unknown>): boolean {
 
 function isSame(a: readonly number[] | undefined, b: readonly number[]): boolean {
   return a !== undefined && a.length === b.length && a.every((value, at) => value === b[at])
+}
+
+function sumOf(values: readonly number[]): number {
+  return values.reduce((sum, value) => sum + value, 0)
 }
 
 function sorted(values: readonly number[]): readonly number[] {

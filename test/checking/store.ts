@@ -40,6 +40,7 @@ export interface StoreOptions {
 export const LEASE_MS = 40
 export const DEPOSED_MS = 40
 
+const TROUBLES = 15
 const NO_MARK = { atMs: -1e9, position: 0 }
 
 interface Entry<Input> {
@@ -151,14 +152,19 @@ export class Store<State, Input, Output> {
       const node = this.#pickLinked()
       node.mark = { atMs: this.#nowMs, position: this.#entries.length }
     } else if (kind < 66) {
-      this.#restart(random.pick(this.#nodes))
+      if (this.#isTrouble) this.#restart(random.pick(this.#nodes))
     } else if (kind < 68) {
       this.#changeLeader()
     } else if (kind < 71) {
-      this.#giveUp()
+      if (this.#isTrouble) this.#giveUp()
     } else if (this.#flights.length > 0) {
       this.#advance(random.pick(this.#flights))
     }
+  }
+
+  /** As often in a long history as in a short one: each outcome that nobody knows is a fork. */
+  get #isTrouble(): boolean {
+    return this.#random.below(this.#options.operations) < TROUBLES
   }
 
   #pickLinked(): Node {

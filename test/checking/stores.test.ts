@@ -18,7 +18,7 @@ import {
 type AnyWorkload = Workload<unknown, unknown, unknown>
 
 const WORKLOADS = { registers, lists, sets, counters, accounts, interactive }
-const LIMITS = { stepsMax: 100_000 }
+const LIMITS = { stepsMax: 200_000 }
 const OPERATIONS = 60
 const CLIENTS = 8
 
@@ -62,7 +62,7 @@ function judge(workload: AnyWorkload, seed: number, bug: Bug | null): Judged {
 describe('a store that is right', () => {
   for (const [name, workload] of Object.entries(WORKLOADS)) {
     it(`is found so, with ${name}`, () => {
-      for (let seed = 1; seed <= 40; seed += 1) {
+      for (let seed = 1; seed <= 30; seed += 1) {
         const { verdict, text, rules } = judge(workload as AnyWorkload, seed, null)
         assert.equal(verdict, 'linearizable', text)
         assert.deepEqual(rules, [], text)

@@ -101,7 +101,8 @@ export const counters: Workload<number, CounterInput, Answer<number>> = {
   },
 }
 
-const BALANCES = [10, 10, 10]
+/** Amounts differ, so that few sets of transfers come to the same. */
+const BALANCES = [1_000, 1_000, 1_000]
 
 export const accounts: Workload<readonly number[], BankInput, Answer<readonly number[]>> = {
   model: bank(BALANCES),
@@ -110,7 +111,7 @@ export const accounts: Workload<readonly number[], BankInput, Answer<readonly nu
   drawWrite(random) {
     const from = random.below(BALANCES.length)
     const to = (from + random.between(1, BALANCES.length - 1)) % BALANCES.length
-    return { kind: 'transfer', from, to, amount: random.between(1, 8) }
+    return { kind: 'transfer', from, to, amount: random.between(1, 800) }
   },
   run(state, input) {
     if (input.kind === 'read') return { state, output: { seen: state } }
