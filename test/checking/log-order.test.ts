@@ -159,6 +159,11 @@ describe('an answer', () => {
     assert.deepEqual(rulesOf(both(1, 3)), [])
     assert.deepEqual(rulesOf(both(2, 3)), [])
     assert.deepEqual(rulesOf(both(2, null)), ['answers'])
+    // The one was so until 7, the other only from 8 on.
+    const late = { ...other, output: { index: 8 } }
+    const answers = { x: '1', y: '3' }
+    const never = read('b', 0, LATER, { index: 5, answers })
+    assert.deepEqual(rulesOf([...BOTH, late, never]), ['answers'])
   })
 
   it('is told with what it should be, and when it was so', () => {
