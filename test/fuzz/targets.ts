@@ -1,0 +1,11 @@
+/** All that is fuzzed, by name. */
+import { commandTargets } from './command-targets.ts'
+import { engineTargets } from './engine-targets.ts'
+import type { AnyTarget } from './target.ts'
+import { transportTargets } from './transport-targets.ts'
+
+export const targets: readonly AnyTarget[] = [
+  ...transportTargets,
+  ...commandTargets,
+  ...engineTargets,
+]
