@@ -1,6 +1,7 @@
 /** All that is fuzzed, by name. */
 import { commandTargets } from './command-targets.ts'
 import { engineTargets } from './engine-targets.ts'
+import { logTargets } from './log-targets.ts'
 import type { AnyTarget } from './target.ts'
 import { transportTargets } from './transport-targets.ts'
 
@@ -8,4 +9,5 @@ export const targets: readonly AnyTarget[] = [
   ...transportTargets,
   ...commandTargets,
   ...engineTargets,
+  ...logTargets,
 ]
