@@ -1,6 +1,7 @@
 /** All that is fuzzed, by name. */
 import { commandTargets } from './command-targets.ts'
 import { engineTargets } from './engine-targets.ts'
+import { fileTargets } from './file-targets.ts'
 import { logTargets } from './log-targets.ts'
 import type { AnyTarget } from './target.ts'
 import { transportTargets } from './transport-targets.ts'
@@ -10,4 +11,5 @@ export const targets: readonly AnyTarget[] = [
   ...commandTargets,
   ...engineTargets,
   ...logTargets,
+  ...fileTargets,
 ]
