@@ -187,7 +187,7 @@ function decodeIdentity(bytes: Uint8Array): Identity {
 
 const identityTarget = codecTarget<Identity>({
   name: 'node.identity',
-  runs: 200,
+  runs: 100,
   value: identity,
   encode: (made) => encode(JSON.stringify(made)),
   decode: decodeIdentity,
@@ -227,7 +227,7 @@ const identityFields: Target<[Identity, keyof Identity, unknown]> = {
 }
 
 export const fileTargets: readonly AnyTarget[] = [
-  brokenTarget('sqlite.changeset', 400, changesets, checkChangeset),
+  brokenTarget('sqlite.changeset', 250, changesets, checkChangeset),
   brokenTarget('cli.dump', 60, () => DUMPS.map(encode), checkDump),
   brokenTarget('cli.csv', 100, () => CSVS.map(encode), checkCsv),
   brokenTarget('cli.sqlite', 80, sqliteFiles, checkSqliteFile),

@@ -36,7 +36,7 @@ interface Damage {
 
 const damaged: Target<Damage> = {
   name: 'log.damaged',
-  runs: 250,
+  runs: 120,
   input: record({
     log: fc.nat(LOGS - 1),
     other: fc.nat(LOGS - 1),
@@ -112,7 +112,7 @@ interface Edit {
 
 const forged: Target<Forgery> = {
   name: 'log.forged',
-  runs: 250,
+  runs: 120,
   input: record({
     log: fc.nat(LOGS - 1),
     edits: fc.array(

@@ -3,6 +3,7 @@ import { commandTargets } from './command-targets.ts'
 import { engineTargets } from './engine-targets.ts'
 import { fileTargets } from './file-targets.ts'
 import { logTargets } from './log-targets.ts'
+import { memberTargets } from './member-targets.ts'
 import type { AnyTarget } from './target.ts'
 import { transportTargets } from './transport-targets.ts'
 
@@ -10,6 +11,7 @@ export const targets: readonly AnyTarget[] = [
   ...transportTargets,
   ...commandTargets,
   ...engineTargets,
+  ...memberTargets,
   ...logTargets,
   ...fileTargets,
 ]
