@@ -97,6 +97,10 @@ function packObject(value: object, place: string, depth: number): unknown {
 }
 
 function unpack(value: unknown, depth: number): unknown {
+  // JSON has numbers that are beyond all of ours.
+  if (typeof value === 'number' && !Number.isFinite(value)) {
+    throw new DecodeError(`${value} does not travel`)
+  }
   if (typeof value !== 'object' || value === null) return value
   if (depth > DEPTH_MAX) throw new DecodeError(`more than ${DEPTH_MAX} levels deep`)
   if (Array.isArray(value)) return value.map((item) => unpack(item, depth + 1))
@@ -113,11 +117,17 @@ function unpack(value: unknown, depth: number): unknown {
 
 function unpackKept(key: string, kept: unknown): unknown {
   if (key === BIGINT && typeof kept === 'string') return BigInt(kept)
-  if (key === DATE && typeof kept === 'number') return new Date(kept)
+  if (key === DATE && typeof kept === 'number') return unpackDate(kept)
   if (key === BYTES && typeof kept === 'string') return new Uint8Array(Buffer.from(kept, 'base64'))
   if (key === UNDEFINED) return undefined
   if (key === MINUS_ZERO) return -0
   throw new DecodeError(`no value is kept as '${key}'`)
+}
+
+function unpackDate(timeMs: number): Date {
+  const date = new Date(timeMs)
+  if (Number.isNaN(date.getTime())) throw new DecodeError(`no date is ${timeMs} ms after 1970`)
+  return date
 }
 
 function untravelled(place: string, what: string): ColmenaError {

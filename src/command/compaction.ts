@@ -1,5 +1,6 @@
 import { DecodeError } from '../base/bytes.ts'
 import type { StatementResult, UnitResult } from './result.ts'
+import type { SqlValue } from './value.ts'
 
 /** What a compaction came to on one node. */
 export interface CompactedSizes {
@@ -20,8 +21,11 @@ export function compactionResult({ beforeBytes, afterBytes }: CompactedSizes): U
 /** @throws DecodeError */
 export function compactedSizes(result: StatementResult | undefined): CompactedSizes {
   const [before, after] = result?.rows[0] ?? []
-  if (typeof before === 'bigint' && typeof after === 'bigint') {
-    return { beforeBytes: Number(before), afterBytes: Number(after) }
-  }
+  return { beforeBytes: sizeOf(before), afterBytes: sizeOf(after) }
+}
+
+function sizeOf(value: SqlValue | undefined): number {
+  const size = typeof value === 'bigint' ? Number(value) : -1
+  if (Number.isSafeInteger(size) && size >= 0) return size
   throw new DecodeError('not what a compaction answers')
 }

@@ -42,6 +42,7 @@ export type LeaseAnswer =
   /** The lease had ended before. */
   | { readonly what: 'ended' }
 
+const NUMBER_MAX = BigInt(Number.MAX_SAFE_INTEGER)
 const PURPOSES: readonly SqlValue[] = ['lock', 'once']
 
 /** A request as a unit of its command, whose statement has the request's word in place of SQL. */
@@ -129,7 +130,7 @@ function rowOf(answer: LeaseAnswer): readonly SqlValue[] {
 }
 
 function numberOf(value: SqlValue | undefined): number {
-  if (typeof value === 'bigint' && value >= 0n) return Number(value)
+  if (typeof value === 'bigint' && value >= 0n && value <= NUMBER_MAX) return Number(value)
   throw new DecodeError('a request of a lease without its number')
 }
 

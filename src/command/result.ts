@@ -119,7 +119,10 @@ function readStatement(reader: ByteReader): StatementResult {
   for (let i = 0; i < width; i += 1) columns.push(reader.text())
   for (let i = 0; i < width; i += 1) columnTypes.push(reader.text())
   const rows: SqlValue[][] = []
-  for (let left = reader.u32(); left > 0; left -= 1) {
+  const count = reader.count(width)
+  // They would take no bytes, and so be as many as anyone says.
+  if (width === 0 && count > 0) throw new DecodeError(`${count} rows without a column`)
+  for (let left = count; left > 0; left -= 1) {
     const row: SqlValue[] = []
     // Blobs are views of the input, which the rows then keep alive: the input is theirs alone.
     for (let i = 0; i < width; i += 1) row.push(readValue(reader))

@@ -1,4 +1,4 @@
-import { ByteReader, ByteWriter } from '../base/bytes.ts'
+import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import type { ConfState } from '../raft/types.ts'
 
 /** How the system database keeps the configuration. */
@@ -16,7 +16,8 @@ export function encodeConfState(confState: ConfState): Uint8Array {
 
 export function decodeConfState(bytes: Uint8Array): ConfState {
   const reader = new ByteReader(bytes)
-  reader.u8()
+  const format = reader.u8()
+  if (format !== CONF_STATE_FORMAT) throw new DecodeError(`a configuration of format ${format}`)
   const autoLeave = reader.u8() === 1
   const [voters = [], learners = [], votersOutgoing = [], learnersNext = []] = [1, 2, 3, 4].map(
     () => Array.from({ length: reader.count(8) }, () => reader.u53()),

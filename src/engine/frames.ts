@@ -1,5 +1,5 @@
 import { DecodeError } from '../base/bytes.ts'
-import type { MemberId, Raft } from '../raft/raft.ts'
+import type { MemberId, Message, Raft } from '../raft/raft.ts'
 import { decodeMessage } from '../transport/transport.ts'
 import type { Agreement } from './agreement.ts'
 import type { Amnesia } from './amnesia.ts'
@@ -8,7 +8,7 @@ import type { Freshness } from './freshness.ts'
 import type { ReadRequests } from './read-requests.ts'
 import type { Terms } from './terms.ts'
 import type { VotePromises } from './vote-promises.ts'
-import { FRAMES } from './wire.ts'
+import { decodeNumbers, FRAMES } from './wire.ts'
 
 /** Whom frames are for. */
 export interface FrameTakers {
@@ -34,6 +34,7 @@ export function takeFrame(
     case FRAMES.raft: {
       const message = decodeMessage(body)
       if (message === null || message.from !== from) throw new DecodeError('no raft message')
+      if (message.type === 'readIndexResponse') checkReadContext(message)
       if (amnesia.isForgetful(message)) return false
       terms.heard(from)
       raft.step(message)
@@ -70,4 +71,9 @@ export function takeFrame(
     default:
       throw new DecodeError(`unknown frame kind ${kind}`)
   }
+}
+
+/** What comes back with a read is what this engine named it by: one number or two. */
+function checkReadContext({ entries }: Message): void {
+  for (const { data } of entries) decodeNumbers(data, data.length === 16 ? 2 : 1)
 }

@@ -75,10 +75,14 @@ export function encodeNumbers(...numbers: readonly number[]): Uint8Array {
   return writer.finish()
 }
 
+/** Of what peers say of their clocks, more would fit into no number on the wire. */
+const DIFFERENCE_MAX = 2 ** 52 - 1
+
 /** A difference that may be unknown, among numbers that are never negative. */
 export function fromDifference(value: number | null): number {
   if (value === null) return 0
-  return value >= 0 ? 2 * value + 1 : -2 * value
+  const bounded = Math.max(-DIFFERENCE_MAX, Math.min(DIFFERENCE_MAX, value))
+  return bounded >= 0 ? 2 * bounded + 1 : -2 * bounded
 }
 
 export function toDifference(number: number): number | null {

@@ -26,7 +26,7 @@ import { Memory } from './memory.ts'
 import type { LogConfig } from './options.ts'
 import { corruptError } from './reader.ts'
 import { encodeRecords, type FoundRecord, type LogRecord, recordsBytes } from './record.ts'
-import { isBlank, type Scan, scanSegment } from './scan.ts'
+import { type Scan, scanSegment } from './scan.ts'
 import { makeSegmentFile } from './segment-file.ts'
 import { Segment, Segments } from './segments.ts'
 import { Stream } from './stream.ts'
@@ -156,12 +156,8 @@ class Recovery {
   #judge(seq: number, file: Buffer): ColmenaError | null {
     const header = this.#readHeader(seq, file)
     if (header instanceof ColmenaError) return header
-    const scan = header === null ? null : scanSegment(file, header)
+    const scan = scanSegment(file, header)
     if (this.#open !== null) return this.#judgeUnused(seq, scan)
-    if (scan === null || header === null) {
-      this.#open = { seq, records: [] }
-      return null
-    }
     if (scan.loss !== null) {
       const { offset, index } = scan.loss
       return corruptError(this.#path(seq), offset, index, 'what was durable here is gone')
@@ -172,14 +168,14 @@ class Recovery {
     return null
   }
 
-  /** Null for a file that was never begun and has lost its header: nothing hangs on it. */
-  #readHeader(seq: number, file: Buffer): SegmentHeader | ColmenaError | null {
+  /**
+   * A header was durable before its file had a name. Of a file without one nothing tells whether
+   * it was begun, even where nothing is left behind it.
+   */
+  #readHeader(seq: number, file: Buffer): SegmentHeader | ColmenaError {
     const header = decodeHeader(file)
     const path = this.#path(seq)
-    if (header === null) {
-      if (!this.#isFirst && isBlank(file)) return null
-      return corruptError(path, 0, null, 'its header is not valid')
-    }
+    if (header === null) return corruptError(path, 0, null, 'its header is not valid')
     if ('newerVersion' in header) return newerFormat(path, header.newerVersion)
     const { clusterId, memberId } = this.#config
     if (!Buffer.from(clusterId).equals(header.clusterId) || header.memberId !== memberId) {
@@ -190,8 +186,8 @@ class Recovery {
   }
 
   /** A segment is begun only after the one before was sealed. */
-  #judgeUnused(seq: number, scan: Scan | null): ColmenaError | null {
-    if (scan === null || (scan.records.length === 0 && !scan.hasRest)) return null
+  #judgeUnused(seq: number, scan: Scan): ColmenaError | null {
+    if (scan.records.length === 0 && !scan.hasRest) return null
     const open = this.#open as { readonly seq: number }
     const { end } = this.#segments.active
     return corruptError(this.#path(open.seq), end, null, `segment ${seq} follows, yet no seal`)
@@ -221,6 +217,13 @@ class Recovery {
     const { index, term, offset } = record
     const stream = this.#stream
     const memory = this.#memory
+    // Behind each index there is another one.
+    if (index >= Number.MAX_SAFE_INTEGER || term > Number.MAX_SAFE_INTEGER) {
+      throw new DecodeError(`index ${index} and term ${term} are none that are ever reached`)
+    }
+    if (record.resets && record.type !== 'snapshotMark') {
+      throw new DecodeError(`a ${record.type} that resets the log`)
+    }
     if (this.#isFirst) {
       if (record.type !== 'begin') throw new DecodeError(`the log begins with a ${record.type}`)
       stream.adopt(record)

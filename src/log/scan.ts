@@ -69,8 +69,3 @@ function scanRest(
   }
   return { ackedUpTo, hasRecords }
 }
-
-/** True if nothing was ever written behind the header. */
-export function isBlank(file: Buffer): boolean {
-  return file.subarray(HEADER_BYTES).every((byte) => byte === 0)
-}

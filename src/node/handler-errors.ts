@@ -1,3 +1,4 @@
+import { DecodeError } from '../base/bytes.ts'
 import {
   ColmenaError,
   type ErrorCode,
@@ -22,6 +23,7 @@ const FIELD_BYTES_MAX = 64 * 1024
 const FIELDS_MAX = 32
 const CAUSES_MAX = 4
 const UNTOLD = 'what was thrown has no text'
+const OUTCOMES: readonly unknown[] = ['not-applied', 'committed', 'unknown']
 const SKIPPED_FIELDS = ['name', 'message', 'stack', 'cause']
 
 /** Any thrown value in bytes: never fails, whatever its getters do, and is bounded. */
@@ -37,7 +39,26 @@ export function encodeError(error: unknown): Uint8Array<ArrayBuffer> {
 
 /** The error as it was thrown, of our classes or Error's. @throws DecodeError */
 export function decodeError(bytes: Uint8Array): Error {
-  return rebuild(decodeJson(bytes) as CarriedError)
+  return rebuild(readCarried(decodeJson(bytes), CAUSES_MAX))
+}
+
+/** @throws DecodeError for anything but what {@link carry} makes. */
+function readCarried(value: unknown, causesLeft: number): CarriedError {
+  const { name, message, stack, fields, cause } = readObject(value)
+  const texts = [name, message, stack]
+  if (!texts.every((each) => typeof each === 'string')) throw new DecodeError('no thrown error')
+  if (cause !== undefined && causesLeft === 0) throw new DecodeError('a cause too many')
+  const entries = Object.entries(readObject(fields))
+  return {
+    ...({ name, message, stack } as Pick<CarriedError, 'name' | 'message' | 'stack'>),
+    fields: Object.fromEntries(entries.filter(([key]) => !SKIPPED_FIELDS.includes(key))),
+    cause: cause === undefined ? undefined : readCarried(cause, causesLeft - 1),
+  }
+}
+
+function readObject(value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value === 'object' && value !== null) return value as Record<string, unknown>
+  throw new DecodeError('no thrown error')
 }
 
 function carry(error: unknown, causesLeft: number): CarriedError {
@@ -74,9 +95,10 @@ function rebuild({ name, message, stack, fields, cause }: CarriedError): Error {
 function ofOurs(message: string, fields: Readonly<Record<string, unknown>>): ColmenaError | null {
   const { code, retryable, outcome, index, cause, sqliteCode, sqliteMessage, statementIndex } =
     fields
-  if (typeof code !== 'string' || typeof outcome !== 'string') return null
+  if (typeof code !== 'string' || !OUTCOMES.includes(outcome)) return null
   if (typeof retryable !== 'boolean') return null
-  const options = { retryable, outcome: outcome as Outcome, index: index as number, cause }
+  if (index !== undefined && typeof index !== 'number') return null
+  const options = { retryable, outcome: outcome as Outcome, index, cause }
   if (typeof sqliteCode !== 'number') return new ColmenaError(code as ErrorCode, message, options)
   return new SqlError(message, {
     ...options,

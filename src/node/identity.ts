@@ -168,10 +168,16 @@ function isIdentity(value: unknown): value is Identity {
     typeof clusterId === 'string' &&
     /^([0-9a-f]{32})?$/.test(clusterId) &&
     typeof nodeId === 'string' &&
-    Number.isSafeInteger(memberId) &&
-    Number.isSafeInteger(incarnation) &&
+    isCount(memberId) &&
+    memberId > 0 &&
+    isCount(incarnation) &&
     (state === 'new' || state === 'established') &&
     (genesis === 'bootstrap' || genesis === 'join') &&
-    (votePromiseMs === undefined || Number.isSafeInteger(votePromiseMs))
+    (votePromiseMs === undefined || isCount(votePromiseMs))
   )
+}
+
+/** Of which there may be one more. */
+function isCount(value: unknown): value is number {
+  return Number.isSafeInteger(value) && (value as number) >= 0 && value !== Number.MAX_SAFE_INTEGER
 }

@@ -1,4 +1,5 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
+import { runFuzz } from '../fuzz/long-form.ts'
 import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
@@ -22,6 +23,7 @@ const ORDERS = [
 export type Soak = (progress: (line: string) => void) => Promise<readonly string[]>
 
 export const soaks: Readonly<Record<string, Soak>> = {
+  fuzz: (progress) => runFuzz({ durationMs: 600_000, progress }),
   kills: () => runKills({ durationMs: 60_000, killsMin: 20 }),
   stalls: () => runStalls({ blockMs: 3_000, rows: 1_000_000 }),
   flaps: () => runFlaps({ everyMs: 200, durationMs: 60_000 }),

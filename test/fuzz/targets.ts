@@ -1,0 +1,17 @@
+/** All that is fuzzed, by name. */
+import { commandTargets } from './command-targets.ts'
+import { engineTargets } from './engine-targets.ts'
+import { fileTargets } from './file-targets.ts'
+import { logTargets } from './log-targets.ts'
+import { memberTargets } from './member-targets.ts'
+import type { AnyTarget } from './target.ts'
+import { transportTargets } from './transport-targets.ts'
+
+export const targets: readonly AnyTarget[] = [
+  ...transportTargets,
+  ...commandTargets,
+  ...engineTargets,
+  ...memberTargets,
+  ...logTargets,
+  ...fileTargets,
+]
