@@ -6,16 +6,9 @@
  */
 import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
-import type { MemberRecord } from '../command/command.ts'
 import { createLog, type LogOptions, openLog, type Recovered } from '../log/log.ts'
 import { EMPTY_CONF_STATE, type MemberId } from '../raft/raft.ts'
-import type {
-  Identity,
-  PeerHello,
-  Reply,
-  Transport,
-  TransportHandlers,
-} from '../transport/transport.ts'
+import type { PeerHello, Reply, Transport, TransportHandlers } from '../transport/transport.ts'
 import { answerCall } from './calls.ts'
 import { closeInOrder } from './closing.ts'
 import { Core } from './core.ts'
@@ -24,11 +17,12 @@ import { Joining } from './joining.ts'
 import { createNoNetwork } from './no-network.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig, UserToEngine } from './protocol.ts'
-import { removedError } from './removal-watch.ts'
+import { removedError } from './removed-error.ts'
 import { answerRequest } from './requests.ts'
-import { FORMATS, withBoundPort } from './settings.ts'
+import { identityOf, logOptionsOf, recordOf, withBoundPort } from './settings.ts'
 import type { StatusParts } from './status.ts'
 import { lostLogError } from './stored-log.ts'
+import { comeBack } from './unclean-stop.ts'
 
 export type { EngineMetrics } from './metrics.ts'
 export type { Applier, ApplierHandlers, EnginePorts } from './ports.ts'
@@ -48,12 +42,15 @@ export class Engine {
   #applier: Applier | null = null
   #core: Core | null = null
   #leaderAddress = ''
+  /** This node may not be what it was any more, and is nobody until that is known. */
+  #isInDoubt: boolean
   #isReady = false
   #isClosing = false
 
   constructor(config: EngineConfig, ports: EnginePorts) {
     this.#config = config
     this.#ports = ports
+    this.#isInDoubt = config.uncleanStop !== null && config.isEstablished
     this.#bootNonce = new Uint8Array(8)
     const view = new DataView(this.#bootNonce.buffer)
     view.setUint32(0, ports.random.u32())
@@ -78,7 +75,8 @@ export class Engine {
       bind,
       security:
         secrets.length > 0 ? ({ kind: 'psk', secrets } as const) : ({ kind: 'plaintext' } as const),
-      identity: () => this.#identity(),
+      identity: () =>
+        identityOf(this.#config, this.#bootNonce, this.#isInDoubt || this.#config.clusterId === ''),
       clock: this.#ports.clock,
       random: this.#ports.random,
       snapshotBytesPerSecond,
@@ -133,7 +131,7 @@ export class Engine {
       transport: this.#transport,
       log: this.#recovered?.log ?? null,
       applier: this.#applier,
-      done: () => this.#ports.toUser({ kind: 'closed' }),
+      done: (isDurable) => this.#ports.toUser({ kind: 'closed', isDurable }),
     })
   }
 
@@ -186,7 +184,7 @@ export class Engine {
       confState: bootstraps
         ? { ...EMPTY_CONF_STATE, voters: [this.#config.memberId] }
         : EMPTY_CONF_STATE,
-      members: bootstraps ? [this.#ownRecord()] : [],
+      members: bootstraps ? [recordOf(this.#config)] : [],
       clusterId: this.#config.clusterId,
     }
     this.#openApplier(FIRST_GENERATION, genesis, (state) => {
@@ -214,12 +212,40 @@ export class Engine {
     const generation = recovered.snapshot?.generation ?? FIRST_GENERATION
     this.#openApplier(generation, null, (state) => {
       const { log } = recovered
+      if (this.#isInDoubt && state.applied + 1 >= log.firstIndex) {
+        this.#comeBack(recovered, state)
+        return
+      }
       if (state.highestApplied > log.lastIndex || state.applied + 1 < log.firstIndex) {
         this.#fail(lostLogError(state, log))
         return
       }
       this.#applier?.deleteOtherGenerations()
       this.#run(state)
+    })
+  }
+
+  /** It stopped uncleanly: as what it goes on is to be found out first. */
+  #comeBack(recovered: Recovered, state: ReplicaState): void {
+    comeBack({
+      config: this.#config,
+      recovered,
+      state,
+      toUser: (message) => this.#ports.toUser(message),
+      asAlone: (hardState) => {
+        if (this.#isClosing) return
+        this.#isInDoubt = false
+        this.#recovered = { ...recovered, hardState }
+        this.#applier?.deleteOtherGenerations()
+        this.#run(state)
+      },
+      asAnother: (change) => {
+        this.#config = { ...this.#config, ...change }
+        this.#isInDoubt = false
+        return this.#startJoining()
+      },
+      replaced: () => this.close(),
+      fail: (error) => this.#fail(error),
     })
   }
 
@@ -280,9 +306,9 @@ export class Engine {
       return
     }
     const joining = this.#startJoining()
-    const own = this.#ownRecord()
+    const own = recordOf(this.#config)
     const fail = (error: ColmenaError): void => this.#fail(error)
-    joining.join(own, this.#leaderAddress, (error) => {
+    joining.join(own, null, this.#leaderAddress, (error) => {
       if (error !== null) fail(error)
       else joining.awaitLeader(own.address, () => this.#core?.raft.leader !== 0, fail)
     })
@@ -351,38 +377,11 @@ export class Engine {
     else reply(new ColmenaError('ERR_BUSY', 'this node is still starting', { retryable: true }))
   }
 
-  #identity(): Identity {
-    const { clusterId, memberId, nodeId, advertise, incarnation, fingerprint } = this.#config
-    return {
-      clusterId: clusterId === '' ? new Uint8Array(16) : Buffer.from(clusterId, 'hex'),
-      memberId: clusterId === '' ? 0 : memberId,
-      nodeId,
-      address: advertise,
-      bootNonce: this.#bootNonce,
-      incarnation,
-      ...FORMATS,
-      fingerprint,
-    }
-  }
-
-  #ownRecord(): MemberRecord {
-    const { memberId, nodeId, advertise, joinAs } = this.#config
-    return { memberId, nodeId, address: advertise, wantedRole: joinAs }
-  }
-
   #logOptions(): LogOptions {
-    const { clusterId, memberId, segmentBytes } = this.#config
-    return {
-      disk: this.#ports.disk,
-      directory: 'log',
-      clusterId: Buffer.from(clusterId, 'hex'),
-      memberId,
-      segmentBytes,
-      random: this.#ports.random,
-      clock: this.#ports.clock,
+    return logOptionsOf(this.#config, this.#ports, {
       fatal: (error) => this.fatal(error),
       spaceChanged: (isFull) => this.#core?.spaceChanged(isFull),
-    }
+    })
   }
 
   /** This node can't go on; the others can. Nothing more leaves it. */
