@@ -42,6 +42,8 @@ export class Engine {
   #applier: Applier | null = null
   #core: Core | null = null
   #leaderAddress = ''
+  /** Members that linked before there was a core; a joiner meets its leader by that alone. */
+  readonly #metEarly = new Map<MemberId, PeerHello>()
   /** This node may not be what it was any more, and is nobody until that is known. */
   #isInDoubt: boolean
   #isReady = false
@@ -284,6 +286,8 @@ export class Engine {
       removed: () => this.#removed(),
     })
     this.#core.start()
+    for (const [peer, hello] of this.#metEarly) this.#peerConnected(peer, hello)
+    this.#metEarly.clear()
     const { voters } = replica.confState
     if (voters.length > 0) this.#membersChanged()
     else this.#joinCluster()
@@ -362,7 +366,10 @@ export class Engine {
 
   #peerConnected(peer: MemberId, hello: PeerHello): void {
     const core = this.#core
-    if (core === null) return
+    if (core === null) {
+      this.#metEarly.set(peer, hello)
+      return
+    }
     core.membership.heardFrom(peer, hello.address)
     // A member that the configuration does not name yet is how a joiner meets its leader.
     if (core.membership.record(peer)?.address !== hello.address && hello.address !== '') {
