@@ -42,9 +42,9 @@ export class Engine {
   #applier: Applier | null = null
   #core: Core | null = null
   #leaderAddress = ''
-  /** Members that linked before there was a core; a joiner meets its leader by that alone. */
+  /** Members that linked before there was a core: a joiner meets its leader by that alone. */
   readonly #metEarly = new Map<MemberId, PeerHello>()
-  /** This node may not be what it was any more, and is nobody until that is known. */
+  /** After an unclean stop; until it is known as what it goes on, this node is nobody. */
   #isInDoubt: boolean
   #isReady = false
   #isClosing = false
@@ -125,11 +125,10 @@ export class Engine {
     if (this.#isClosing) return
     this.#isClosing = true
     this.#joining?.stop()
-    const core = this.#core
     closeInOrder({
       ports: this.#ports,
       electionTimeoutMs: this.#config.electionTimeoutMs,
-      core,
+      core: this.#core,
       transport: this.#transport,
       log: this.#recovered?.log ?? null,
       applier: this.#applier,
@@ -139,11 +138,11 @@ export class Engine {
 
   /** The network is up, or there is none: go on with what this start needs. */
   #connected(): void {
-    const { isEstablished, genesis, clusterId } = this.#config
-    if (isEstablished) {
+    const { genesis, clusterId } = this.#config
+    if (this.#config.isEstablished) {
       openLog(this.#logOptions(), (error, recovered) => {
-        if (recovered === null) this.#fail(error ?? new Error('the log did not open'))
-        else this.#logReady(recovered)
+        if (recovered !== null) this.#logReady(recovered)
+        else this.#fail(error ?? new Error('the log did not open'))
       })
     } else if (genesis === 'join' && clusterId === '') {
       this.#findCluster()
@@ -235,11 +234,10 @@ export class Engine {
       state,
       toUser: (message) => this.#ports.toUser(message),
       asAlone: (hardState) => {
-        if (this.#isClosing) return
         this.#isInDoubt = false
         this.#recovered = { ...recovered, hardState }
         this.#applier?.deleteOtherGenerations()
-        this.#run(state)
+        if (!this.#isClosing) this.#run(state)
       },
       asAnother: (change) => {
         this.#config = { ...this.#config, ...change }
@@ -294,9 +292,8 @@ export class Engine {
   }
 
   #removed(): void {
-    const error = removedError(this.#config.nodeId)
-    if (this.#isReady) this.fatal(error)
-    else this.#fail(error)
+    if (this.#isReady) this.fatal(removedError(this.#config.nodeId))
+    else this.#fail(removedError(this.#config.nodeId))
   }
 
   #joinCluster(): void {
@@ -311,10 +308,10 @@ export class Engine {
     }
     const joining = this.#startJoining()
     const own = recordOf(this.#config)
-    const fail = (error: ColmenaError): void => this.#fail(error)
     joining.join(own, null, this.#leaderAddress, (error) => {
-      if (error !== null) fail(error)
-      else joining.awaitLeader(own.address, () => this.#core?.raft.leader !== 0, fail)
+      if (error !== null) return this.#fail(error)
+      const isReached = (): boolean => this.#core?.raft.leader !== 0
+      joining.awaitLeader(own.address, isReached, (failure) => this.#fail(failure))
     })
   }
 
@@ -324,11 +321,11 @@ export class Engine {
     if (this.#isReady === isMember || this.#isClosing) return
     if (!isMember) {
       this.#removed()
-      return
+    } else {
+      this.#isReady = true
+      this.#joining?.stop()
+      this.#ports.toUser({ kind: 'ready', port: this.#transport.port })
     }
-    this.#isReady = true
-    this.#joining?.stop()
-    this.#ports.toUser({ kind: 'ready', port: this.#transport.port })
   }
 
   #request(id: number, request: Extract<UserToEngine, { kind: 'request' }>['request']): void {
@@ -366,10 +363,7 @@ export class Engine {
 
   #peerConnected(peer: MemberId, hello: PeerHello): void {
     const core = this.#core
-    if (core === null) {
-      this.#metEarly.set(peer, hello)
-      return
-    }
+    if (core === null) return void this.#metEarly.set(peer, hello)
     core.membership.heardFrom(peer, hello.address)
     // A member that the configuration does not name yet is how a joiner meets its leader.
     if (core.membership.record(peer)?.address !== hello.address && hello.address !== '') {

@@ -113,7 +113,7 @@ function checkAcceptLoss(token: unknown): string | undefined {
     return token
   }
   throw invalid(
-    `acceptLoss is ${show(token)}; it must be what ERR_UNCLEAN_STOP of this very node names, such ` +
+    `acceptLoss is ${show(token)}; it must be what ERR_UNCLEAN_STOP of this node names, such ` +
       "as '0123456789ab-7'",
   )
 }

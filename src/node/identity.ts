@@ -82,8 +82,8 @@ function relaxedSince(
 }
 
 /**
- * A relaxed open before this one that was not closed. The member that a node becomes follows from what it was, so
- * that it asks for the same one each time, however often it is stopped on its way.
+ * A relaxed open before this one that was not closed. The member that a node becomes follows from
+ * what it was: it asks for the same one each time, however often it is stopped on its way.
  */
 export function uncleanStopOf({
   clusterId,

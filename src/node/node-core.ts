@@ -14,6 +14,7 @@ import type { DataDir } from './data-dir.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Drops } from './drops.ts'
 import { toEngineConfig } from './engine-config.ts'
+import { hearEngine } from './engine-messages.ts'
 import type { Emit } from './events.ts'
 import {
   abortedError,
@@ -21,7 +22,6 @@ import {
   closedError,
   divergedError,
   errorFromMessage,
-  optionalError,
   threadFailure,
 } from './failures.ts'
 import { Hooks } from './hooks.ts'
@@ -241,33 +241,10 @@ export class NodeCore {
   }
 
   #fromEngine(message: EngineToUser): void {
+    const { reads, leaders, outgoing } = this
     const { emit } = this.#options
+    if (hearEngine(message, { reads, leaders, outgoing, requests: this.#requests, emit })) return
     switch (message.kind) {
-      case 'readAnswer':
-        this.reads.answered(message.id, message.index, optionalError(message.error))
-        break
-      case 'rejected':
-      case 'dropRejected':
-      case 'commitRejected':
-      case 'handle':
-        this.outgoing.heard(message)
-        break
-      case 'reply':
-        this.#requests.answered(message.id, message.value, optionalError(message.error))
-        break
-      case 'leader':
-        this.leaders.leaderChanged(message.nodeId, message.term)
-        break
-      case 'membership':
-        this.leaders.membersChanged(message.members)
-        emit('membership', { members: message.members })
-        break
-      case 'warning':
-        emit('warning', { code: message.code, message: message.message })
-        break
-      case 'divergence':
-        emit('divergence', message.divergence)
-        break
       case 'undecided':
         this.#undecidedReason = message.reason
         break
@@ -280,7 +257,7 @@ export class NodeCore {
       case 'decision':
         break
       default:
-        this.#fromEngineOpening(message)
+        this.#fromEngineOpening(message as EngineOpening)
     }
   }
 

@@ -28,5 +28,5 @@ export function storageData(
 /** What an open of a relaxed node says each time; it is never what one gets without asking. */
 export const RELAXED_WARNING: string =
   "durability is 'relaxed': this node acknowledges up to 100 ms before what it holds is on the " +
-  'disk. Where it stops without being closed, that may be lost: a new member takes its place, or, ' +
-  'if it is alone, what it had acknowledged last is gone'
+  'disk. Where it stops without being closed, that may be lost: a new member takes its place, ' +
+  'or, if it is alone, what it had acknowledged last is gone'

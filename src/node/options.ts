@@ -80,7 +80,7 @@ export interface OpenOptions {
   readonly durability?: 'full' | 'relaxed' | undefined
   /**
    * Accepts that what a relaxed node had not on its disk is lost, where no majority is left that
-   * lost nothing: the token that ERR_UNCLEAN_STOP of this very node names. Good for that stop alone.
+   * lost nothing: the token that ERR_UNCLEAN_STOP of this node names. Good for that stop alone.
    */
   readonly acceptLoss?: string | undefined
   /**

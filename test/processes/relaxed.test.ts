@@ -1,4 +1,4 @@
-/** Nodes whose durability is relaxed, killed: what each of them does about what it may have lost. */
+/** Relaxed nodes that are killed: what each of them does about what it may have lost. */
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -41,7 +41,7 @@ function tokenOf(error: RemoteError): string {
   return token
 }
 
-it('relaxed members that are killed come back as new ones; all at once, as what they hold', async () => {
+it('relaxed members come back from a kill as new ones; all at once, as what they hold', async () => {
   const cluster = await Cluster.start({ durability: 'relaxed', electionTimeoutMs: 600 })
   try {
     await cluster.makeLedger()
@@ -89,15 +89,6 @@ it('relaxed members that are killed come back as new ones; all at once, as what 
     assert.ok(last.includes(before[0] as number) && last.includes(before[1] as number))
     assert.notEqual(readMemberId(cluster, 2), before[2])
     await cluster.checkContents()
-
-    // All were closed: none has anything to accept, and none becomes another.
-    const closed = [0, 1, 2].map((at) => readMemberId(cluster, at))
-    await Promise.all([0, 1, 2].map((at) => cluster.startNode(at)))
-    await cluster.leader()
-    assert.deepEqual(
-      [0, 1, 2].map((at) => readMemberId(cluster, at)),
-      closed,
-    )
   } finally {
     await cluster.end()
   }
