@@ -114,8 +114,8 @@ function describeLoss({ lastIndex, nextIndex }: PassedOver, highestApplied: numb
   return (
     "this node stopped without closing while its durability was 'relaxed'. Its log holds entries " +
     `up to ${lastIndex}${ahead}: what it acknowledged after that, in the 100 ms before it ` +
-    `stopped, is lost, at most ${UNSYNCED_ENTRIES_MAX} entries. It goes on at index ${nextIndex}, so that ` +
-    'no index names two writes'
+    `stopped, is lost, at most ${UNSYNCED_ENTRIES_MAX} entries. It goes on at index ` +
+    `${nextIndex}, so that no index names two writes`
   )
 }
 

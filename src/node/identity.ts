@@ -66,7 +66,9 @@ export function openIdentity(config: OpenConfig): Identity {
   const opened = kept?.state === 'established' ? reopen(kept, config, found) : begin(config, kept)
   const votePromiseMs = Math.max(kept?.votePromiseMs ?? 0, promiseMs(config))
   const promised = votePromiseMs === 0 ? opened : { ...opened, votePromiseMs }
-  const identity = { ...promised, relaxedSince: relaxedSince(opened, config) }
+  const { relaxedSince: _, ...rest } = promised
+  const since = relaxedSince(opened, config)
+  const identity = since === undefined ? rest : { ...rest, relaxedSince: since }
   writeIdentity(config.dataDir, identity)
   return identity
 }

@@ -41,7 +41,7 @@ function tokenOf(error: RemoteError): string {
   return token
 }
 
-it('relaxed members come back from a kill as new ones; all at once, as what they hold', async () => {
+it('relaxed members come back from a kill as new ones, all at once as they are', async () => {
   const cluster = await Cluster.start({ durability: 'relaxed', electionTimeoutMs: 600 })
   try {
     await cluster.makeLedger()
