@@ -11,6 +11,7 @@ export interface ClusterOptions {
   readonly nodes: number
   readonly logRetainBytes?: number
   readonly strongReads?: OpenOptions['strongReads']
+  readonly durability?: OpenOptions['durability']
   readonly isProfiled?: boolean
 }
 
@@ -88,7 +89,7 @@ export class Cluster {
   }
 
   #optionsOf(at: number): OpenOptions {
-    const { nodes, logRetainBytes, strongReads } = this.#options
+    const { nodes, logRetainBytes, strongReads, durability } = this.#options
     const nodeId = `node-${at + 1}`
     const address = (index: number): string => `127.0.0.1:${this.#ports[index]}`
     const network =
@@ -98,6 +99,7 @@ export class Cluster {
       dataDir: join(this.#folder, nodeId),
       logRetainBytes,
       strongReads,
+      durability,
       ...(nodes === 1 ? {} : network),
     }
   }

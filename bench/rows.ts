@@ -29,6 +29,8 @@ export interface Row {
 
 export const WRITER_COUNTS: readonly number[] = [1, 4, 32, 128, 256]
 
+export const RELAXED_WRITE = 'write.cluster.128.relaxed.perSecond'
+
 const RAW_INSERT = 'write.raw.sqlite.perSecond'
 const RAW_SYNC = 'write.raw.fsync.p50Ms'
 const RAW_TRANSACTION = 'transaction.raw.p50Ms'
@@ -45,6 +47,7 @@ export const ROWS: readonly Row[] = [
   { id: 'write.raw.fsync.perSecond', unit: '/s', title: 'a 4 KiB write and fdatasync, in a loop' },
   { id: RAW_SYNC, unit: 'ms', title: 'one of them' },
   ...WRITER_COUNTS.flatMap(clusterRows),
+  { id: RELAXED_WRITE, unit: '/s', title: "3 nodes, 128 writers, durability 'relaxed'" },
   ...serialRows(),
   ...WRITER_COUNTS.map(singleRow),
   { id: RAW_TRANSACTION, unit: 'ms', title: 'node:sqlite: 3 statements, COMMIT with FULL' },

@@ -1,7 +1,7 @@
 import { Cluster } from '../cluster.ts'
 import { median } from '../figures.ts'
 import { MemberHandle } from '../member-handle.ts'
-import { WRITER_COUNTS } from '../rows.ts'
+import { RELAXED_WRITE, WRITER_COUNTS } from '../rows.ts'
 import { measureWrites, medianOf, type WriteFigures } from '../write-rounds.ts'
 import type { GroupContext } from './group.ts'
 
@@ -15,6 +15,7 @@ const SERIAL_TURNS = 4
 export async function measureWriteGroup(context: GroupContext): Promise<void> {
   await measureRaw(context)
   await measureCluster(context)
+  await measureRelaxed(context)
   await measureSingle(context)
 }
 
@@ -45,6 +46,17 @@ async function measureCluster({ stage, report }: GroupContext): Promise<void> {
     report(`${id}.p99Ms`, figures.p99Ms)
   }
   await measureSerial(cluster, report)
+  await cluster.end()
+}
+
+async function measureRelaxed({ stage, report }: GroupContext): Promise<void> {
+  const cluster = await Cluster.start(stage, { nodes: 3, durability: 'relaxed' })
+  const members = await cluster.listFromLeader()
+  await measureWrites(members, { ...ROUNDS, writers: 32, warmUpMs: FIRST_WARM_UP_MS, rounds: 1 })
+  report(
+    RELAXED_WRITE,
+    medianOf(await measureWrites(members, { ...ROUNDS, writers: 128 })).perSecond,
+  )
   await cluster.end()
 }
 

@@ -97,6 +97,12 @@ export class SharedState {
     if (buffer === undefined) Atomics.store(this.#cells, WAIT_AT, NO_WAIT)
   }
 
+  /** As it began, for threads that begin anew; while none runs. */
+  reset(): void {
+    this.#cells.fill(0n)
+    Atomics.store(this.#cells, WAIT_AT, NO_WAIT)
+  }
+
   /** For the engine thread alone. */
   publishEngine(view: EngineView): void {
     this.#publish(ENGINE_AT - 1, [

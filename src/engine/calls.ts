@@ -10,6 +10,7 @@ import {
   decodeJoin,
   decodeMemberChange,
   decodeNumbers,
+  decodeRejoin,
   decodeTrialName,
   decodeTrialStep,
   encodeClusterFound,
@@ -33,7 +34,8 @@ export function answerCall(
       break
     }
     case CALLS.join:
-      answerJoin(parts, body, reply)
+    case CALLS.rejoin:
+      answerJoin(parts, kind, body, reply)
       break
     case CALLS.transfer: {
       const to = Buffer.from(body).toString('utf8')
@@ -128,12 +130,15 @@ function answerChange({ core }: StatusParts, body: Uint8Array, reply: Reply): vo
   core.schedule()
 }
 
-function answerJoin({ core }: StatusParts, body: Uint8Array, reply: Reply): void {
+function answerJoin({ core }: StatusParts, kind: number, body: Uint8Array, reply: Reply): void {
   try {
-    const record = decodeJoin(body)
+    const isNew = kind === CALLS.join
+    const { replaced, record } = isNew
+      ? { replaced: null, record: decodeJoin(body) }
+      : decodeRejoin(body)
     const { nodeId, address, wantedRole } = record
     core.decisions.say('joinAsked', { nodeId, address, wantedRole })
-    core.membership.join(record, (answer) => {
+    core.membership.join(record, replaced, (answer) => {
       core.decisions.say('joinAnswered', { nodeId, answer: answer.kind })
       reply(null, encodeLeaderAnswer(answer))
     })

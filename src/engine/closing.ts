@@ -11,7 +11,8 @@ export interface ClosingParts {
   readonly transport: Transport
   readonly log: Log | null
   readonly applier: Applier | null
-  readonly done: () => void
+  /** `isDurable`: whether all that the log was given is on the disk. */
+  readonly done: (isDurable: boolean) => void
 }
 
 /**
@@ -30,11 +31,11 @@ export function closeInOrder(parts: ClosingParts): void {
 function closeAll({ core, transport, log, applier, done }: ClosingParts): void {
   core?.close()
   transport.close(() => {
-    const closeApplier = (): void => {
-      if (applier === null) done()
-      else applier.close(done)
+    const closeApplier = (isDurable: boolean): void => {
+      if (applier === null) done(isDurable)
+      else applier.close(() => done(isDurable))
     }
-    if (log === null) closeApplier()
-    else log.close(closeApplier)
+    if (log === null) closeApplier(false)
+    else log.close((error) => closeApplier(error === null))
   })
 }

@@ -35,6 +35,7 @@ import type { Compaction } from './compaction.ts'
 import type { Decisions } from './decisions.ts'
 import type { EngineMix } from './engine-mix.ts'
 import type { Failover } from './failover.ts'
+import { Flushing } from './flushing.ts'
 import type { Formats } from './formats.ts'
 import { takeFrame } from './frames.ts'
 import type { Freshness } from './freshness.ts'
@@ -81,6 +82,7 @@ export class Core {
   readonly applyWatch: ApplyWatch
   readonly #removalWatch: RemovalWatch
   readonly #saving: Saving
+  readonly #flushing: Flushing | null
   readonly #yielding: Yielding
   readonly #view: View
   #isTurnDue = false
@@ -149,12 +151,15 @@ export class Core {
       installed: (state) => this.#installed(state),
       changed: () => this.schedule(),
     })
+    const isRelaxed = parts.config.durability === 'relaxed'
+    this.#flushing = isRelaxed ? new Flushing(parts.log, ports.clock) : null
     this.#compaction = createCompaction(parts, this.raft, this.snapshots)
   }
 
   start(): void {
     this.#membersChanged()
     this.#armTick()
+    this.#flushing?.start()
     // The only voter need not wait for a time-out to find that nobody else leads.
     const { voters, votersOutgoing } = this.membership.confState
     const isAlone = voters.length === 1 && votersOutgoing.length === 0
@@ -234,6 +239,7 @@ export class Core {
     if (this.#isClosed) return
     this.#isClosed = true
     this.#cancelTick()
+    this.#flushing?.stop()
     this.#saving.close()
     this.failover.close()
     this.agreement.close()

@@ -6,16 +6,9 @@
  */
 import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
-import type { MemberRecord } from '../command/command.ts'
 import { createLog, type LogOptions, openLog, type Recovered } from '../log/log.ts'
 import { EMPTY_CONF_STATE, type MemberId } from '../raft/raft.ts'
-import type {
-  Identity,
-  PeerHello,
-  Reply,
-  Transport,
-  TransportHandlers,
-} from '../transport/transport.ts'
+import type { PeerHello, Reply, Transport, TransportHandlers } from '../transport/transport.ts'
 import { answerCall } from './calls.ts'
 import { closeInOrder } from './closing.ts'
 import { Core } from './core.ts'
@@ -24,11 +17,12 @@ import { Joining } from './joining.ts'
 import { createNoNetwork } from './no-network.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig, UserToEngine } from './protocol.ts'
-import { removedError } from './removal-watch.ts'
+import { removedError } from './removed-error.ts'
 import { answerRequest } from './requests.ts'
-import { FORMATS, withBoundPort } from './settings.ts'
+import { identityOf, logOptionsOf, recordOf, withBoundPort } from './settings.ts'
 import type { StatusParts } from './status.ts'
 import { lostLogError } from './stored-log.ts'
+import { comeBack } from './unclean-stop.ts'
 
 export type { EngineMetrics } from './metrics.ts'
 export type { Applier, ApplierHandlers, EnginePorts } from './ports.ts'
@@ -48,12 +42,17 @@ export class Engine {
   #applier: Applier | null = null
   #core: Core | null = null
   #leaderAddress = ''
+  /** Members that linked before there was a core: a joiner meets its leader by that alone. */
+  readonly #metEarly = new Map<MemberId, PeerHello>()
+  /** After an unclean stop; until it is known as what it goes on, this node is nobody. */
+  #isInDoubt: boolean
   #isReady = false
   #isClosing = false
 
   constructor(config: EngineConfig, ports: EnginePorts) {
     this.#config = config
     this.#ports = ports
+    this.#isInDoubt = config.uncleanStop !== null && config.isEstablished
     this.#bootNonce = new Uint8Array(8)
     const view = new DataView(this.#bootNonce.buffer)
     view.setUint32(0, ports.random.u32())
@@ -78,7 +77,8 @@ export class Engine {
       bind,
       security:
         secrets.length > 0 ? ({ kind: 'psk', secrets } as const) : ({ kind: 'plaintext' } as const),
-      identity: () => this.#identity(),
+      identity: () =>
+        identityOf(this.#config, this.#bootNonce, this.#isInDoubt || this.#config.clusterId === ''),
       clock: this.#ports.clock,
       random: this.#ports.random,
       snapshotBytesPerSecond,
@@ -125,25 +125,24 @@ export class Engine {
     if (this.#isClosing) return
     this.#isClosing = true
     this.#joining?.stop()
-    const core = this.#core
     closeInOrder({
       ports: this.#ports,
       electionTimeoutMs: this.#config.electionTimeoutMs,
-      core,
+      core: this.#core,
       transport: this.#transport,
       log: this.#recovered?.log ?? null,
       applier: this.#applier,
-      done: () => this.#ports.toUser({ kind: 'closed' }),
+      done: (isDurable) => this.#ports.toUser({ kind: 'closed', isDurable }),
     })
   }
 
   /** The network is up, or there is none: go on with what this start needs. */
   #connected(): void {
-    const { isEstablished, genesis, clusterId } = this.#config
-    if (isEstablished) {
+    const { genesis, clusterId } = this.#config
+    if (this.#config.isEstablished) {
       openLog(this.#logOptions(), (error, recovered) => {
-        if (recovered === null) this.#fail(error ?? new Error('the log did not open'))
-        else this.#logReady(recovered)
+        if (recovered !== null) this.#logReady(recovered)
+        else this.#fail(error ?? new Error('the log did not open'))
       })
     } else if (genesis === 'join' && clusterId === '') {
       this.#findCluster()
@@ -186,7 +185,7 @@ export class Engine {
       confState: bootstraps
         ? { ...EMPTY_CONF_STATE, voters: [this.#config.memberId] }
         : EMPTY_CONF_STATE,
-      members: bootstraps ? [this.#ownRecord()] : [],
+      members: bootstraps ? [recordOf(this.#config)] : [],
       clusterId: this.#config.clusterId,
     }
     this.#openApplier(FIRST_GENERATION, genesis, (state) => {
@@ -214,12 +213,39 @@ export class Engine {
     const generation = recovered.snapshot?.generation ?? FIRST_GENERATION
     this.#openApplier(generation, null, (state) => {
       const { log } = recovered
+      if (this.#isInDoubt && state.applied + 1 >= log.firstIndex) {
+        this.#comeBack(recovered, state)
+        return
+      }
       if (state.highestApplied > log.lastIndex || state.applied + 1 < log.firstIndex) {
         this.#fail(lostLogError(state, log))
         return
       }
       this.#applier?.deleteOtherGenerations()
       this.#run(state)
+    })
+  }
+
+  /** It stopped uncleanly: as what it goes on is to be found out first. */
+  #comeBack(recovered: Recovered, state: ReplicaState): void {
+    comeBack({
+      config: this.#config,
+      recovered,
+      state,
+      toUser: (message) => this.#ports.toUser(message),
+      asAlone: (hardState) => {
+        this.#isInDoubt = false
+        this.#recovered = { ...recovered, hardState }
+        this.#applier?.deleteOtherGenerations()
+        if (!this.#isClosing) this.#run(state)
+      },
+      asAnother: (change) => {
+        this.#config = { ...this.#config, ...change }
+        this.#isInDoubt = false
+        return this.#startJoining()
+      },
+      replaced: () => this.close(),
+      fail: (error) => this.#fail(error),
     })
   }
 
@@ -258,15 +284,16 @@ export class Engine {
       removed: () => this.#removed(),
     })
     this.#core.start()
+    for (const [peer, hello] of this.#metEarly) this.#peerConnected(peer, hello)
+    this.#metEarly.clear()
     const { voters } = replica.confState
     if (voters.length > 0) this.#membersChanged()
     else this.#joinCluster()
   }
 
   #removed(): void {
-    const error = removedError(this.#config.nodeId)
-    if (this.#isReady) this.fatal(error)
-    else this.#fail(error)
+    if (this.#isReady) this.fatal(removedError(this.#config.nodeId))
+    else this.#fail(removedError(this.#config.nodeId))
   }
 
   #joinCluster(): void {
@@ -280,11 +307,11 @@ export class Engine {
       return
     }
     const joining = this.#startJoining()
-    const own = this.#ownRecord()
-    const fail = (error: ColmenaError): void => this.#fail(error)
-    joining.join(own, this.#leaderAddress, (error) => {
-      if (error !== null) fail(error)
-      else joining.awaitLeader(own.address, () => this.#core?.raft.leader !== 0, fail)
+    const own = recordOf(this.#config)
+    joining.join(own, null, this.#leaderAddress, (error) => {
+      if (error !== null) return this.#fail(error)
+      const isReached = (): boolean => this.#core?.raft.leader !== 0
+      joining.awaitLeader(own.address, isReached, (failure) => this.#fail(failure))
     })
   }
 
@@ -294,11 +321,11 @@ export class Engine {
     if (this.#isReady === isMember || this.#isClosing) return
     if (!isMember) {
       this.#removed()
-      return
+    } else {
+      this.#isReady = true
+      this.#joining?.stop()
+      this.#ports.toUser({ kind: 'ready', port: this.#transport.port })
     }
-    this.#isReady = true
-    this.#joining?.stop()
-    this.#ports.toUser({ kind: 'ready', port: this.#transport.port })
   }
 
   #request(id: number, request: Extract<UserToEngine, { kind: 'request' }>['request']): void {
@@ -336,7 +363,7 @@ export class Engine {
 
   #peerConnected(peer: MemberId, hello: PeerHello): void {
     const core = this.#core
-    if (core === null) return
+    if (core === null) return void this.#metEarly.set(peer, hello)
     core.membership.heardFrom(peer, hello.address)
     // A member that the configuration does not name yet is how a joiner meets its leader.
     if (core.membership.record(peer)?.address !== hello.address && hello.address !== '') {
@@ -351,38 +378,11 @@ export class Engine {
     else reply(new ColmenaError('ERR_BUSY', 'this node is still starting', { retryable: true }))
   }
 
-  #identity(): Identity {
-    const { clusterId, memberId, nodeId, advertise, incarnation, fingerprint } = this.#config
-    return {
-      clusterId: clusterId === '' ? new Uint8Array(16) : Buffer.from(clusterId, 'hex'),
-      memberId: clusterId === '' ? 0 : memberId,
-      nodeId,
-      address: advertise,
-      bootNonce: this.#bootNonce,
-      incarnation,
-      ...FORMATS,
-      fingerprint,
-    }
-  }
-
-  #ownRecord(): MemberRecord {
-    const { memberId, nodeId, advertise, joinAs } = this.#config
-    return { memberId, nodeId, address: advertise, wantedRole: joinAs }
-  }
-
   #logOptions(): LogOptions {
-    const { clusterId, memberId, segmentBytes } = this.#config
-    return {
-      disk: this.#ports.disk,
-      directory: 'log',
-      clusterId: Buffer.from(clusterId, 'hex'),
-      memberId,
-      segmentBytes,
-      random: this.#ports.random,
-      clock: this.#ports.clock,
+    return logOptionsOf(this.#config, this.#ports, {
       fatal: (error) => this.fatal(error),
       spaceChanged: (isFull) => this.#core?.spaceChanged(isFull),
-    }
+    })
   }
 
   /** This node can't go on; the others can. Nothing more leaves it. */

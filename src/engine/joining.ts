@@ -1,6 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Cancel, Clock } from '../base/ports.ts'
 import type { MemberRecord } from '../command/command.ts'
+import type { MemberId } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
 import {
   CALLS,
@@ -8,6 +9,7 @@ import {
   decodeClusterFound,
   decodeLeaderAnswer,
   encodeJoin,
+  encodeRejoin,
 } from './wire.ts'
 
 const CALL_TIMEOUT_MS = 2_000
@@ -44,15 +46,18 @@ export class Joining {
     })
   }
 
-  /** Asks to be taken in; done once the leader has applied it. */
+  /** Asks to be taken in, perhaps in place of another; done once the leader has applied it. */
   join(
     record: MemberRecord,
+    replaced: MemberId | null,
     firstAddress: string,
     done: (error: ColmenaError | null) => void,
   ): void {
     const addresses = this.#options.addresses
     const first = firstAddress === '' ? addresses : [firstAddress, ...addresses]
-    this.#ask(first, 0, CALLS.join, encodeJoin(record), (error, body) => {
+    const kind = replaced === null ? CALLS.join : CALLS.rejoin
+    const asked = replaced === null ? encodeJoin(record) : encodeRejoin(replaced, record)
+    this.#ask(first, 0, kind, asked, (error, body) => {
       if (error !== null || body === null) {
         done(error)
         return
@@ -63,7 +68,7 @@ export class Joining {
       else {
         if (answer.kind === 'refused') this.#failed('the leader', answer.error.message)
         const next = answer.kind === 'elsewhere' ? answer.address : ''
-        this.#again(() => this.join(record, next, done), done)
+        this.#again(() => this.join(record, replaced, next, done), done)
       }
     })
   }

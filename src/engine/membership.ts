@@ -11,6 +11,7 @@ import {
 } from '../raft/raft.ts'
 import { MemberChanges } from './member-changes.ts'
 import type { MemberChange, MemberStatus } from './protocol.ts'
+import { removedError } from './removed-error.ts'
 import type { LeaderAnswer } from './wire.ts'
 
 export interface MembershipOptions {
@@ -148,8 +149,15 @@ export class Membership {
     else this.#moved.set(id, address)
   }
 
-  /** A node asks to be taken in; `reply` is called once, within the join time-out. */
-  join(record: MemberRecord, reply: (answer: LeaderAnswer) => void): void {
+  /**
+   * A node asks to be taken in, perhaps in place of the member that it was; `reply` is called once,
+   * within the join time-out, and says `done` only once a majority has agreed.
+   */
+  join(
+    record: MemberRecord,
+    replaced: MemberId | null,
+    reply: (answer: LeaderAnswer) => void,
+  ): void {
     const { raft, clock } = this.#options
     if (raft.role !== 'leader') {
       const address = this.#records.get(raft.leader)?.address ?? ''
@@ -161,11 +169,15 @@ export class Membership {
       reply({ kind: 'done' })
       return
     }
+    if (replaced !== null && !this.#records.has(replaced)) {
+      reply({ kind: 'refused', error: removedError(record.nodeId) })
+      return
+    }
     if (this.#joins.size >= JOINS_MAX) {
       reply(busy())
       return
     }
-    const taken = this.#takenBy(record)
+    const taken = this.#takenBy(record, replaced)
     if (taken !== null) {
       reply({ kind: 'refused', error: taken })
       return
@@ -302,7 +314,7 @@ export class Membership {
    * from a member's very address has most likely just restarted with an empty directory, so it may
    * ask again until that member is silent for sure.
    */
-  #takenBy(record: MemberRecord): ColmenaError | null {
+  #takenBy(record: MemberRecord, replaced: MemberId | null): ColmenaError | null {
     const { raft, electionTimeoutMs, lastContactMs } = this.#options
     for (const other of this.#records.values()) {
       if (other.memberId === record.memberId || !collides(other, record)) continue
@@ -312,7 +324,7 @@ export class Membership {
           'ERR_NODE_ID_TAKEN',
           `node id '${record.nodeId}' or address ${record.address} belongs to a member that is ` +
             `alive: '${other.nodeId}' at ${other.address}. Choose another, or stop that node`,
-          { retryable: other.address === record.address },
+          { retryable: other.address === record.address || other.memberId === replaced },
         )
       }
     }

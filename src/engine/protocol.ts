@@ -1,8 +1,9 @@
 import type { MessagePort } from 'node:worker_threads'
 import type { WantedRole } from '../command/command.ts'
 import type { Genesis as StorageGenesis } from '../database/database.ts'
+import type { Durability } from '../log/log.ts'
 
-export type { StorageGenesis }
+export type { Durability, StorageGenesis }
 
 /**
  * What the user thread and the engine thread say to each other. Bytes are transferred, never
@@ -12,6 +13,14 @@ export type { StorageGenesis }
 
 /** How a node begins where it has no state; where it has some, this is ignored. */
 export type Genesis = 'bootstrap' | 'join'
+
+/** A relaxed open of this data directory that was never closed. */
+export interface UncleanStop {
+  /** Names this stop: whoever passes it to `open` accepts what was lost by it. */
+  readonly token: string
+  /** Under which this node asks to be taken in again; the same one each time it asks. */
+  readonly newMemberId: number
+}
 
 /** Everything the engine thread must know, checked and complete. */
 export interface EngineConfig {
@@ -46,6 +55,9 @@ export interface EngineConfig {
   readonly transactionMs: number
   readonly maxClockSkewMs: number
   readonly logRetainBytes: number
+  readonly durability: Durability
+  /** Null: there was none that matters any more. */
+  readonly uncleanStop: UncleanStop | null
   readonly fingerprint: string
   /** Bounds for tests and odd machines; defaults in node/options. */
   readonly segmentBytes: number
@@ -138,6 +150,15 @@ export type EngineToUser =
       readonly generation: number
       readonly genesis: StorageGenesis | null
     }
+  /** A new member was taken in place of this one: keep that, delete the old state, start anew. */
+  | {
+      readonly kind: 'replaced'
+      readonly memberId: number
+      /** Where the others are. */
+      readonly addresses: readonly string[]
+    }
+  /** This node is alone and goes on after an unclean stop: what was lost has been passed over. */
+  | { readonly kind: 'lossKept'; readonly message: string }
   /** Log and databases are made: identity.json may say so. */
   | { readonly kind: 'established' }
   /** This node serves local reads; `port` is the one really bound, 0 without network. */
@@ -180,8 +201,8 @@ export type EngineToUser =
   | { readonly kind: 'decision'; readonly line: string }
   /** The engine can't go on (failed sync, broken invariant); the thread ends. */
   | { readonly kind: 'fatal'; readonly error: ErrorMessage }
-  /** The answer to `close`. */
-  | { readonly kind: 'closed' }
+  /** The answer to `close`; `isDurable` tells whether all that the log was given is. */
+  | { readonly kind: 'closed'; readonly isDurable: boolean }
   /** This node leads, and node `from` asks for what its user handles: answer with `handled`. */
   | {
       readonly kind: 'handle'
@@ -194,7 +215,16 @@ export type EngineToUser =
 /** What is said while a node opens. */
 export type EngineOpening = Extract<
   EngineToUser,
-  { kind: 'clusterFound' | 'startStorage' | 'established' | 'ready' | 'openFailed' }
+  {
+    kind:
+      | 'clusterFound'
+      | 'startStorage'
+      | 'replaced'
+      | 'lossKept'
+      | 'established'
+      | 'ready'
+      | 'openFailed'
+  }
 >
 
 /** `members()`, one row each. */
@@ -238,6 +268,7 @@ export interface EngineStatus {
   readonly lastLeaderContactMs: number | null
   /** Whether the log names this open as the one that writes for its member. */
   readonly isRegistered: boolean
+  readonly durability: DurabilityStatus
   /** Whether the disk has no room for more log. */
   readonly isLogFull: boolean
   readonly logBytes: number
@@ -262,6 +293,14 @@ export interface FormatStatus {
   readonly effective: number
   /** Node ids of members that read less than this node, as they last said. */
   readonly behind: readonly string[]
+}
+
+/** When this node acknowledges. */
+export interface DurabilityStatus {
+  /** `full`: once it is on the disk; `relaxed`: up to 100 ms before. */
+  readonly mode: Durability
+  /** Entries in this node's log that a loss of power would take at this moment. */
+  readonly unsyncedEntries: number
 }
 
 /** An entry whose apply takes long. */

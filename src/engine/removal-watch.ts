@@ -1,5 +1,4 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
-import { ColmenaError } from '../base/errors.ts'
 import type { Clock } from '../base/ports.ts'
 import { type MemberId, NO_MEMBER, type Raft } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
@@ -83,14 +82,4 @@ function decodeMembershipAnswer(bytes: Uint8Array): {
   const reader = new ByteReader(bytes)
   const isMember = reader.u8() === 1
   return { isMember, appliedIndex: reader.u53() }
-}
-
-/** A member that the configuration names no more: the cluster goes on without what it holds. */
-export function removedError(nodeId: string): ColmenaError {
-  return new ColmenaError(
-    'ERR_REMOVED',
-    `the cluster has removed node '${nodeId}', or another one that joined under its name or ` +
-      'address has taken its place. Delete its data directory and let it join again',
-    { outcome: 'unknown' },
-  )
 }

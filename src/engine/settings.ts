@@ -1,6 +1,9 @@
 import type { Random } from '../base/ports.ts'
-import { COMMAND_FORMAT, COMMAND_FORMAT_MIN } from '../command/command.ts'
+import { COMMAND_FORMAT, COMMAND_FORMAT_MIN, type MemberRecord } from '../command/command.ts'
+import type { LogOptions } from '../log/log.ts'
 import type { RaftConfig, RaftStorage } from '../raft/raft.ts'
+import type { Identity } from '../transport/transport.ts'
+import type { EnginePorts } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
 
 const MIB = 1024 * 1024
@@ -47,6 +50,40 @@ export function raftConfig(
     stepDownOnRemoval: true,
     random: (boundExclusive) => Math.floor((random.u32() / 0x1_0000_0000) * boundExclusive),
   }
+}
+
+/** Who this node is to those it meets; before it is a member of any cluster, nobody. */
+export function identityOf(
+  config: EngineConfig,
+  bootNonce: Uint8Array,
+  isNobody: boolean,
+): Identity {
+  const { clusterId, memberId, nodeId, advertise, incarnation, fingerprint } = config
+  return {
+    clusterId: isNobody ? new Uint8Array(16) : Buffer.from(clusterId, 'hex'),
+    memberId: isNobody ? 0 : memberId,
+    nodeId,
+    address: advertise,
+    bootNonce,
+    incarnation,
+    ...FORMATS,
+    fingerprint,
+  }
+}
+
+/** What this node asks its cluster to know it as. */
+export function recordOf({ memberId, nodeId, advertise, joinAs }: EngineConfig): MemberRecord {
+  return { memberId, nodeId, address: advertise, wantedRole: joinAs }
+}
+
+/** Of this node's log. */
+export function logOptionsOf(
+  { clusterId, memberId, segmentBytes, durability }: EngineConfig,
+  { disk, random, clock }: EnginePorts,
+  calls: Pick<LogOptions, 'fatal' | 'spaceChanged'>,
+): LogOptions {
+  const member = { clusterId: Buffer.from(clusterId, 'hex'), memberId }
+  return { disk, directory: 'log', ...member, segmentBytes, durability, random, clock, ...calls }
 }
 
 /** Where port 0 let the system choose, peers are told what it chose. */

@@ -17,7 +17,7 @@ export interface StatusParts {
 export function engineStatus(parts: StatusParts): EngineStatus {
   const { core, config, ports, log, transport } = parts
   const { raft, membership, snapshots } = core
-  const { isFull: isLogFull, retainedBytes } = log.status()
+  const { isFull: isLogFull, retainedBytes, unsyncedEntries } = log.status()
   const leader = membership.record(raft.leader)
   return {
     role: raft.role,
@@ -30,6 +30,7 @@ export function engineStatus(parts: StatusParts): EngineStatus {
     compactedIndex: log.firstIndex - 1,
     lastLeaderContactMs: core.terms.leaderContactMs,
     isRegistered: core.commands.isRegistered,
+    durability: { mode: config.durability, unsyncedEntries },
     isLogFull,
     logBytes: retainedBytes,
     forwards: core.commands.forwards,

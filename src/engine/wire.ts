@@ -42,6 +42,8 @@ export const CALLS = {
   verify: 13,
   /** A member wants the leader's databases in place of its own. */
   reinstall: 14,
+  /** A member that may have forgotten something wants to be another one. */
+  rejoin: 15,
 } as const
 
 /**
@@ -209,6 +211,21 @@ export function decodeMemberChange(bytes: Uint8Array): {
 
 export function encodeJoin(record: MemberRecord): Uint8Array {
   return encodeMemberRecords([record])
+}
+
+export function encodeRejoin(replaced: MemberId, record: MemberRecord): Uint8Array {
+  return new ByteWriter().u53(replaced).raw(encodeJoin(record)).finish()
+}
+
+const MEMBER_ID_BYTES = 8
+
+/** @throws DecodeError */
+export function decodeRejoin(bytes: Uint8Array): {
+  readonly replaced: MemberId
+  readonly record: MemberRecord
+} {
+  const replaced = new ByteReader(bytes).u53()
+  return { replaced, record: decodeJoin(bytes.subarray(MEMBER_ID_BYTES)) }
 }
 
 export function decodeJoin(bytes: Uint8Array): MemberRecord {

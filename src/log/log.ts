@@ -4,7 +4,8 @@
  * Promises: an append whose callback got no error survives any crash, whole; one that did not
  * complete survives whole or not at all; appends complete in their order. What is read back has
  * passed its checksums. After the first failed write nothing more is promised and nothing retried.
- * A log that lost anything it once promised does not open.
+ * A log that lost anything it once promised does not open. A relaxed log promises entries only from
+ * the next flush on, and loses none before one that it kept.
  *
  * Assumes that a crash during a write leaves the bytes around it alone (as SQLite does).
  * Leaves to others: what entries mean, when to compact, whether the databases are ahead of the
@@ -36,7 +37,8 @@ import { Stream } from './stream.ts'
 import { Writer } from './writer.ts'
 
 export type { Disk, DiskFile, FileMode } from './disk.ts'
-export type { AppendBatch, LogOptions, LogStatus, SnapshotMark } from './options.ts'
+export type { AppendBatch, Durability, LogOptions, LogStatus, SnapshotMark } from './options.ts'
+export { UNSYNCED_ENTRIES_MAX } from './options.ts'
 export { openRealDisk, type RealDiskOptions } from './real-disk.ts'
 
 /** An open log and what the node last made durable beside its entries. */
@@ -45,6 +47,8 @@ export interface Recovered {
   readonly hardState: HardState
   /** The newest mark, or null if there never was one. */
   readonly snapshot: SnapshotMark | null
+  /** Of the newest change of the configuration in what was read, cut off or not; 0 for none. */
+  readonly confChangeIndex: number
 }
 
 export type OpenDone = (error: ColmenaError | null, recovered: Recovered | null) => void
@@ -119,7 +123,7 @@ function createFirstSegment(
       if (error !== null) return done(error, null)
       config.disk.open(`${config.directory}/${nameSegment(1)}`, 'write', (openError, file) => {
         const active = { file, chain: content.chain, isBegun: true }
-        done(openError, { segments, stream, memory, active })
+        done(openError, { segments, stream, memory, active, confChangeIndex: 0 })
       })
     },
   )
@@ -146,7 +150,8 @@ export function openLog(options: LogOptions, done: OpenDone): void {
 
 function makeRecovered(config: LogConfig, parts: LogParts): Recovered {
   const { hardState, snapshot } = parts.stream
-  return { log: new Log(config, parts), hardState, snapshot }
+  const { confChangeIndex } = parts
+  return { log: new Log(config, parts), hardState, snapshot, confChangeIndex }
 }
 
 /**
@@ -219,6 +224,7 @@ export class Log {
   append(batch: AppendBatch, done: Done): void {
     const { entries, hardState, snapshot } = batch
     if (this.#isRefused(done)) return
+    const mustSync = this.#mustSync(batch)
     const records: LogRecord[] = []
     // The batch's own commit index may count the very entries that it brings.
     const committed = this.#hardState.commit
@@ -241,7 +247,12 @@ export class Log {
     if (records.length === 0) {
       records.push(makeRecord('hardState', 0, 0, encodeHardState(this.#hardState)))
     }
-    this.#writer.append(records, batch.mustSync || first !== undefined || snapshot !== null, done)
+    this.#writer.append(records, mustSync, done)
+  }
+
+  /** Makes durable what a relaxed log has told of, while it goes on; there may be nothing to do. */
+  flush(): void {
+    this.#writer.flush()
   }
 
   /**
@@ -287,6 +298,7 @@ export class Log {
       isFailed: this.#writer.failure !== null,
       queuedAppends: this.#writer.queuedAppends,
       cachedBytes: this.#memory.tail.bytes + this.#memory.windows.bytes,
+      unsyncedEntries: this.#writer.unsyncedEntries,
       writeCount: this.#writer.writeCount,
       appendCount: this.#writer.appendCount,
       writtenBytes: this.#writer.writtenBytes,
@@ -309,6 +321,15 @@ export class Log {
   #isRefused(done: Done): boolean {
     if (this.#isClosed) done(new ColmenaError('ERR_CLOSED', 'the log is closed'))
     return this.#isClosed
+  }
+
+  #mustSync({ entries, hardState, snapshot, mustSync }: AppendBatch): boolean {
+    if (snapshot !== null) return true
+    if (!this.#config.isRelaxed) return mustSync || entries.length > 0
+    const { term, vote } = this.#hardState
+    if (hardState !== null && (hardState.term !== term || hardState.vote !== vote)) return true
+    // Whoever forgot that others had joined would go on without them, as they without it.
+    return entries.some(({ type }) => type !== 'normal')
   }
 
   /** A mark of what is in the log already leaves the entries alone. */

@@ -30,6 +30,14 @@ export interface LogOptions {
    * @defaultValue 8 MiB
    */
   readonly readCacheBytesMax?: number | undefined
+  /**
+   * `relaxed`: entries count as appended once the system has them, and {@link Log.flush} makes them
+   * durable. What others may hold this node to for ever is still synced first: terms and votes,
+   * changes of the configuration, snapshots.
+   *
+   * @defaultValue 'full'
+   */
+  readonly durability?: Durability | undefined
   readonly random: Random
   /** For measuring alone: the log never waits for a time. */
   readonly clock: Pick<Clock, 'nowMs'>
@@ -41,6 +49,15 @@ export interface LogOptions {
    */
   readonly spaceChanged?: ((isFull: boolean) => void) | undefined
 }
+
+/** Whether an append is durable before it is told of: all of them, or what must never be lost. */
+export type Durability = 'full' | 'relaxed'
+
+/**
+ * So many appended entries at most are not durable yet, however slow the disk is: whoever lost them
+ * passes so many indexes over, and gives none of them away twice.
+ */
+export const UNSYNCED_ENTRIES_MAX = 4_096
 
 /** The databases at one index; a generation is the directory that holds them. */
 export interface SnapshotMark {
@@ -80,6 +97,8 @@ export interface LogStatus {
   /** Appends that wait for their write to begin. */
   readonly queuedAppends: number
   readonly cachedBytes: number
+  /** Entries that were told of as appended and that a power loss would take. */
+  readonly unsyncedEntries: number
   /** Since the log was opened. */
   readonly writeCount: number
   readonly appendCount: number
@@ -96,6 +115,7 @@ export interface LogConfig {
   readonly segmentBytes: number
   readonly cacheBytesMax: number
   readonly readCacheBytesMax: number
+  readonly isRelaxed: boolean
   readonly random: Random
   readonly clock: Pick<Clock, 'nowMs'>
   readonly fatal: (error: Error) => void
@@ -121,6 +141,7 @@ export function configureLog(options: LogOptions): LogConfig {
     segmentBytes,
     cacheBytesMax: options.cacheBytesMax ?? 8 * MIB,
     readCacheBytesMax: options.readCacheBytesMax ?? 8 * MIB,
+    isRelaxed: options.durability === 'relaxed',
     random: options.random,
     clock: options.clock,
     fatal: options.fatal,

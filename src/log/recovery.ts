@@ -38,6 +38,7 @@ export interface LogParts {
   readonly stream: Stream
   readonly memory: Memory
   readonly active: ActiveFile
+  readonly confChangeIndex: number
 }
 
 export type PartsDone = (error: Error | null, parts: LogParts | null) => void
@@ -97,6 +98,7 @@ class Recovery {
   /** The first segment that is not sealed, and what it holds. */
   #open: { readonly seq: number; readonly records: readonly FoundRecord[] } | null = null
   #isFirst = true
+  #confChangeIndex = 0
 
   constructor(config: LogConfig, files: LogFiles) {
     this.#config = config
@@ -121,7 +123,8 @@ class Recovery {
           this.#tidy((tidyError) => {
             if (tidyError !== null) return active.file.close(() => fail(tidyError))
             const [segments, stream, memory] = [this.#segments, this.#stream, this.#memory]
-            done(null, { segments, stream, memory, active })
+            const confChangeIndex = this.#confChangeIndex
+            done(null, { segments, stream, memory, active, confChangeIndex })
           })
         })
       },
@@ -238,6 +241,7 @@ class Recovery {
     this.#segments.apply(record, offset)
     if (record.type === 'entry') {
       memory.append({ index, term, type: record.entryType, data: record.body })
+      if (record.entryType !== 'normal') this.#confChangeIndex = index
     } else if (record.type === 'truncateTo') {
       memory.truncateTo(index, term)
     } else if (record.resets) {

@@ -2,6 +2,10 @@
  * The one writer of the log. At most one write is in flight; what arrives meanwhile is gathered
  * into the next one, so that a busy log needs few syncs. Appends complete in their order.
  *
+ * A relaxed log writes without syncing, and what is to be durable is synced behind the write, with
+ * all before it. A flush does so while further writes go on, but for those that must be synced
+ * themselves: these wait for it.
+ *
  * Nothing is ever tried again after a failed write or sync: the system may have dropped the data,
  * marked the pages clean and report success the next time. The log is then failed for good.
  */
@@ -11,7 +15,7 @@ import { Histogram } from '../base/histogram.ts'
 import type { Done } from '../base/ports.ts'
 import type { DiskFile } from './disk.ts'
 import { HEADER_BYTES } from './format.ts'
-import type { LogConfig } from './options.ts'
+import { type LogConfig, UNSYNCED_ENTRIES_MAX } from './options.ts'
 import {
   encodeRecords,
   type LogRecord,
@@ -57,12 +61,17 @@ export class Writer {
   #isBegun: boolean
   /** Where the active segment's first batch goes; up to here it can't be rotated out. */
   #freshEnd: number
-  /** Everything below is durable. Between here and the segment's end: `#unsynced`. */
+  /** Everything below is durable. From here to the segment's end, unless relaxed: `#unsynced`. */
   #syncedEnd: number
+  /** Everything below is in the system's hands. */
+  #writtenEnd: number
   readonly #unsynced = new Tail()
   #queue: Pending[] = []
   #flying: readonly Pending[] = []
   #isBusy = false
+  #isFlushing = false
+  /** True while a synced write is under way. */
+  #isSyncing = false
   /** True while callbacks run: what they append is to share one write. */
   #isNotifying = false
   #failure: ColmenaError | null = null
@@ -70,7 +79,9 @@ export class Writer {
   writeCount = 0
   appendCount = 0
   writtenBytes = 0
-  /** How long each synced write took. */
+  /** Entries that are written but not durable; relaxed alone leaves any. */
+  unsyncedEntries = 0
+  /** How long each synced write took, and each flush. */
   readonly syncMs: Histogram = new Histogram()
 
   constructor(
@@ -87,6 +98,7 @@ export class Writer {
     this.#chain = active.chain
     this.#isBegun = active.isBegun
     this.#syncedEnd = segments.active.end
+    this.#writtenEnd = segments.active.end
     this.#freshEnd = HEADER_BYTES
     this.#written = written
     this.#spare = new Spare(config, {
@@ -134,6 +146,28 @@ export class Writer {
     this.#pump()
   }
 
+  flush(): void {
+    if (this.#isFlushing || this.#failure !== null || this.#closed !== null) return
+    const end = this.#writtenEnd
+    // A synced write takes all before it along.
+    if (end <= this.#syncedEnd || this.#isSyncing) return
+    const entries = this.unsyncedEntries
+    const { clock } = this.#config
+    const sinceMs = clock.nowMs()
+    this.#isFlushing = true
+    this.#active.file.sync((error) => {
+      this.#isFlushing = false
+      if (error !== null) {
+        this.#fail(error)
+      } else {
+        this.syncMs.record(clock.nowMs() - sinceMs)
+        this.#syncedEnd = end
+        this.unsyncedEntries -= entries
+      }
+      this.#pump()
+    })
+  }
+
   /** Writes what is queued, then `last`: its place is proof of all before it. */
   close(last: LogRecord, done: Done): void {
     assert(this.#closed === null, 'the log is closed once')
@@ -147,8 +181,8 @@ export class Writer {
     if (this.#failure === null && this.#queue.length > 0) {
       const group = this.#gather()
       if (group.length > 0) this.#write(group)
-      else this.#rotate()
-    } else if (this.#closed !== null) {
+      else if (!this.#isFlushing) this.#rotate()
+    } else if (this.#closed !== null && !this.#isFlushing) {
       this.#closeFiles(this.#closed)
     }
   }
@@ -172,17 +206,20 @@ export class Writer {
   }
 
   #write(group: readonly Pending[]): void {
+    const entries = countEntries(group)
+    const mustSync = group.some((pending) => pending.mustSync) || this.#isTooMuch(entries)
+    if (mustSync && this.#isFlushing) {
+      this.#queue = [...group, ...this.#queue]
+      return
+    }
     const records: LogRecord[] = []
     if (!this.#isBegun) records.push(this.#stream.makeBegin())
-    let mustSync = this.#segments.active.end - this.#syncedEnd > UNSYNCED_BYTES_MAX
-    for (const pending of group) {
-      for (const record of pending.records) records.push(record)
-      mustSync ||= pending.mustSync
-    }
+    for (const pending of group) for (const record of pending.records) records.push(record)
     if (!this.#isBegun) this.#freshEnd += recordBytes((records[0] as LogRecord).body.length)
     this.#isBegun = true
     this.#flying = group
     this.#writeRecords(records, mustSync, () => {
+      this.unsyncedEntries = mustSync ? 0 : this.unsyncedEntries + entries
       this.#flying = []
       this.appendCount += group.length
       this.#written()
@@ -191,6 +228,12 @@ export class Writer {
       this.#isNotifying = false
       this.#pump()
     })
+  }
+
+  /** Whether more would wait for the next sync than may be lost, or be written twice. */
+  #isTooMuch(entries: number): boolean {
+    if (this.#config.isRelaxed) return this.unsyncedEntries + entries > UNSYNCED_ENTRIES_MAX
+    return this.#segments.active.end - this.#syncedEnd > UNSYNCED_BYTES_MAX
   }
 
   /**
@@ -214,23 +257,35 @@ export class Writer {
       segment.end += recordBytes(record.body.length)
     }
     segment.sizeBytes = Math.max(segment.sizeBytes, segment.end)
-    const payload = mustSync ? this.#unsynced.bytes : bytes
-    const offset = mustSync ? this.#syncedEnd : start
-    const { clock } = this.#config
+    const { clock, isRelaxed } = this.#config
+    const isRewritten = mustSync && !isRelaxed
+    const payload = isRewritten ? this.#unsynced.bytes : bytes
+    const offset = isRewritten ? this.#syncedEnd : start
     const sinceMs = clock.nowMs()
-    this.#isBusy = true
-    this.#active.file.write(payload, offset, { sync: mustSync }, (error) => {
+    const written = (error: Error | null): void => {
       this.#isBusy = false
-      if (error !== null) return this.#fail(error)
-      if (this.#failure !== null) return this.#pump()
+      this.#isSyncing = false
+      if (error !== null || this.#failure !== null) {
+        if (error === null) this.#pump()
+        else this.#fail(error)
+        return
+      }
       this.writeCount += 1
       this.writtenBytes += payload.length
+      this.#writtenEnd = segment.end
       if (mustSync) {
         this.syncMs.record(clock.nowMs() - sinceMs)
         this.#syncedEnd = segment.end
-        this.#unsynced.clear()
       }
+      if (mustSync || isRelaxed) this.#unsynced.clear()
       done()
+    }
+    this.#isBusy = true
+    this.#isSyncing = mustSync
+    const { file } = this.#active
+    file.write(payload, offset, { sync: isRewritten }, (error) => {
+      if (error !== null || !mustSync || isRewritten) written(error)
+      else file.sync(written)
     })
   }
 
@@ -252,6 +307,8 @@ export class Writer {
       this.#isBegun = false
       this.#freshEnd = HEADER_BYTES
       this.#syncedEnd = next.segment.end
+      this.#writtenEnd = next.segment.end
+      this.unsyncedEntries = 0
       this.#spare.make(next.segment.seq + 1)
       old.close((error) => {
         if (error !== null) this.#fail(error)
@@ -280,6 +337,14 @@ export class Writer {
     this.#isBusy = true
     this.#spare.close(() => this.#active.file.close(() => done(this.#failure)))
   }
+}
+
+function countEntries(group: readonly Pending[]): number {
+  let count = 0
+  for (const { records } of group) {
+    for (const { type } of records) if (type === 'entry') count += 1
+  }
+  return count
 }
 
 export function closedError(): ColmenaError {

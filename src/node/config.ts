@@ -23,6 +23,8 @@ export interface OpenConfig {
   readonly joinAs: 'voter' | 'learner'
   readonly consistency: Consistency
   readonly strongReads: 'majority' | 'lease'
+  readonly durability: 'full' | 'relaxed'
+  readonly acceptLoss: string | undefined
   readonly nonDeterminism: 'freeze' | 'reject'
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
@@ -78,6 +80,8 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     joinAs: checkChoice(options, 'joinAs', ['voter', 'learner'] as const),
     consistency: checkChoice(options, 'consistency', CONSISTENCY_LEVELS),
     strongReads: checkChoice(options, 'strongReads', ['majority', 'lease'] as const),
+    durability: checkChoice(options, 'durability', ['full', 'relaxed'] as const),
+    acceptLoss: checkAcceptLoss(options['acceptLoss']),
     nonDeterminism: checkChoice(options, 'nonDeterminism', ['freeze', 'reject'] as const),
     heartbeatMs,
     electionTimeoutMs,
@@ -102,6 +106,16 @@ function checkNodeId(nodeId: unknown): string | undefined {
   if (nodeId === undefined) return undefined
   if (typeof nodeId === 'string' && /^[^\s\p{C}]{1,128}$/u.test(nodeId)) return nodeId
   throw invalid(`nodeId is ${show(nodeId)}; it must be 1 to 128 characters without spaces`)
+}
+
+function checkAcceptLoss(token: unknown): string | undefined {
+  if (token === undefined || (typeof token === 'string' && /^[0-9a-f]{12}-\d+$/.test(token))) {
+    return token
+  }
+  throw invalid(
+    `acceptLoss is ${show(token)}; it must be what ERR_UNCLEAN_STOP of this node names, such ` +
+      "as '0123456789ab-7'",
+  )
 }
 
 function checkDataDir(dataDir: unknown): string {

@@ -3,7 +3,7 @@ import { dirname, join, resolve } from 'node:path'
 import { ColmenaError } from '../base/errors.ts'
 import { acquireFileLock, type FileLock } from '../sqlite/sqlite.ts'
 import type { OpenConfig } from './config.ts'
-import { type Identity, openIdentity, writeIdentity } from './identity.ts'
+import { type Identity, openIdentity, replaceIdentity, writeIdentity } from './identity.ts'
 
 /**
  * What every copy of this package in the process shares: a development server that reloads modules
@@ -40,10 +40,36 @@ export class DataDir {
   }
 
   /** Changes the identity durably before it returns. */
-  keep(change: Partial<Pick<Identity, 'clusterId' | 'state'>>): void {
+  keep(change: Partial<Omit<Identity, 'format' | 'memberId' | 'nodeId'>>): void {
     const identity = { ...this.#identity, ...change }
     writeIdentity(this.path, identity)
     this.#identity = identity
+  }
+
+  /** The cluster's configuration names this node: from here on it knows where the others are. */
+  joined(): void {
+    if (this.#identity.rejoinAddresses !== undefined) this.keep({ rejoinAddresses: undefined })
+  }
+
+  /** What an unclean stop may have lost is behind this open. */
+  lossKept({ durability }: OpenConfig): void {
+    const { incarnation } = this.#identity
+    this.keep({ relaxedSince: durability === 'relaxed' ? incarnation : undefined })
+  }
+
+  /** Everything that this node acknowledged is on the disk. */
+  closedWell(): void {
+    if (this.#identity.relaxedSince === undefined) return
+    try {
+      this.keep({ relaxedSince: undefined })
+    } catch {
+      // It then counts as a stop without closing, which costs a copy of the data at most.
+    }
+  }
+
+  /** This node is another member from now on, and holds nothing. */
+  replace(config: OpenConfig, memberId: number, addresses: readonly string[]): void {
+    this.#identity = replaceIdentity(this.path, this.#identity, config, memberId, addresses)
   }
 
   /** Lets others open it. */

@@ -2,7 +2,7 @@ import type { EngineConfig } from '../engine/engine.ts'
 import { engineFingerprint } from '../sqlite/sqlite.ts'
 import type { OpenConfig } from './config.ts'
 import { isDebugging } from './debugging.ts'
-import { type Identity, promiseMs } from './identity.ts'
+import { type Identity, promiseMs, uncleanStopOf } from './identity.ts'
 
 /** What the engine thread is told of options and identity. */
 export function toEngineConfig(
@@ -22,7 +22,7 @@ export function toEngineConfig(
     dataDir: config.dataDir,
     bind: config.bind,
     advertise: config.advertise,
-    joinAddresses: config.joinAddresses,
+    joinAddresses: [...config.joinAddresses, ...(identity.rejoinAddresses ?? [])],
     joinAs: config.joinAs,
     joinTimeoutMs: config.joinTimeoutMs,
     secrets: config.secrets,
@@ -35,6 +35,8 @@ export function toEngineConfig(
     transactionMs: config.transactionMs,
     maxClockSkewMs: config.maxClockSkewMs,
     logRetainBytes: config.logRetainBytes,
+    durability: config.durability,
+    uncleanStop: uncleanStopOf(identity),
     fingerprint: engineFingerprint(config.extensions),
     segmentBytes: config.logSegmentBytes,
     snapshotBytesPerSecond: config.snapshotBytesPerSecond,

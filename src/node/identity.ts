@@ -1,4 +1,4 @@
-import { randomBytes } from 'node:crypto'
+import { createHash, randomBytes } from 'node:crypto'
 import {
   closeSync,
   existsSync,
@@ -12,10 +12,13 @@ import {
 import { join } from 'node:path'
 import { syncDirectoryNow } from '../base/directory-sync.ts'
 import { ColmenaError } from '../base/errors.ts'
+import type { UncleanStop } from '../engine/engine.ts'
 import type { OpenConfig } from './config.ts'
 
 /** The newest format of identity.json that this code writes and reads. */
-export const IDENTITY_FORMAT = 1
+export const IDENTITY_FORMAT = 2
+/** What is written where an older version may open it too: it can't know what is left out then. */
+const PLAIN_FORMAT = 1
 
 /** Who this data directory is, kept in its `identity.json`. */
 export interface Identity {
@@ -31,6 +34,13 @@ export interface Identity {
   readonly genesis: 'bootstrap' | 'join'
   /** The longest that any open of it may have promised to keep its vote; nothing if left out. */
   readonly votePromiseMs?: number | undefined
+  /**
+   * The incarnation of the first relaxed open that was not closed since: what it acknowledged may
+   * be lost. Durable before anything is acknowledged, and gone only once all of that is.
+   */
+  readonly relaxedSince?: number | undefined
+  /** Where the others were when this node was taken in again; until it is a member. */
+  readonly rejoinAddresses?: readonly string[] | undefined
 }
 
 const FILE = 'identity.json'
@@ -55,9 +65,71 @@ export function openIdentity(config: OpenConfig): Identity {
   }
   const opened = kept?.state === 'established' ? reopen(kept, config, found) : begin(config, kept)
   const votePromiseMs = Math.max(kept?.votePromiseMs ?? 0, promiseMs(config))
-  const identity = votePromiseMs === 0 ? opened : { ...opened, votePromiseMs }
+  const promised = votePromiseMs === 0 ? opened : { ...opened, votePromiseMs }
+  const { relaxedSince: _, ...rest } = promised
+  const since = relaxedSince(opened, config)
+  const identity = since === undefined ? rest : { ...rest, relaxedSince: since }
   writeIdentity(config.dataDir, identity)
   return identity
+}
+
+/** A new identity has acknowledged nothing yet; what an operator accepts counts as nothing. */
+function relaxedSince(
+  opened: Identity,
+  { durability, acceptLoss }: OpenConfig,
+): number | undefined {
+  const unclean = opened.state === 'established' ? uncleanStopOf(opened) : null
+  if (unclean !== null && unclean.token !== acceptLoss) return opened.relaxedSince
+  return durability === 'relaxed' ? opened.incarnation : undefined
+}
+
+/**
+ * A relaxed open before this one that was not closed. The member that a node becomes follows from
+ * what it was: it asks for the same one each time, however often it is stopped on its way.
+ */
+export function uncleanStopOf({
+  clusterId,
+  memberId,
+  incarnation,
+  relaxedSince: since,
+}: Identity): UncleanStop | null {
+  if (since === undefined || since === incarnation) return null
+  const hash = createHash('sha256').update(`${clusterId} ${memberId} ${since}`).digest()
+  const token = `${memberId.toString(16).padStart(12, '0')}-${since}`
+  return { token, newMemberId: Math.max(1, hash.readUIntBE(0, 6)) }
+}
+
+/**
+ * The cluster has taken a new member in for this one, whose log and databases are of no use to
+ * anybody any more. Durable before anything is deleted: whatever stops this, the next open goes on.
+ */
+export function replaceIdentity(
+  dataDir: string,
+  old: Identity,
+  { durability }: OpenConfig,
+  memberId: number,
+  rejoinAddresses: readonly string[],
+): Identity {
+  // The new member has introduced itself already, as whoever asked for it.
+  const incarnation = old.incarnation + 1
+  const identity: Identity = {
+    ...old,
+    memberId,
+    incarnation,
+    state: 'new',
+    genesis: 'join',
+    relaxedSince: durability === 'relaxed' ? incarnation : undefined,
+    rejoinAddresses,
+  }
+  writeIdentity(dataDir, identity)
+  deleteState(dataDir)
+  return identity
+}
+
+function deleteState(dataDir: string): void {
+  for (const folder of STATE_FOLDERS) {
+    rmSync(join(dataDir, folder), { recursive: true, force: true })
+  }
 }
 
 /** For how long this open keeps its vote for a leader that asks. */
@@ -91,6 +163,7 @@ function reopen(kept: Identity, config: OpenConfig, found: readonly string[]): I
  * was made is gone.
  */
 function begin(config: OpenConfig, kept: Identity | null): Identity {
+  if (kept?.rejoinAddresses !== undefined) return beginAgain(kept, config)
   if (config.genesis === undefined) {
     throw new ColmenaError(
       'ERR_INVALID_OPTION',
@@ -98,12 +171,10 @@ function begin(config: OpenConfig, kept: Identity | null): Identity {
         "join: ['host:port'] to enter one that exists",
     )
   }
-  for (const folder of STATE_FOLDERS) {
-    rmSync(join(config.dataDir, folder), { recursive: true, force: true })
-  }
+  deleteState(config.dataDir)
   const memberId = randomMemberId()
   return {
-    format: IDENTITY_FORMAT,
+    format: PLAIN_FORMAT,
     clusterId: config.genesis === 'bootstrap' ? randomBytes(16).toString('hex') : '',
     nodeId: config.nodeId ?? kept?.nodeId ?? `node-${memberId.toString(16).padStart(12, '0')}`,
     memberId,
@@ -111,6 +182,12 @@ function begin(config: OpenConfig, kept: Identity | null): Identity {
     state: 'new',
     genesis: config.genesis,
   }
+}
+
+/** It was on its way into its own cluster, whatever `bootstrap` says. */
+function beginAgain(kept: Identity, config: OpenConfig): Identity {
+  deleteState(config.dataDir)
+  return { ...kept, memberId: randomMemberId(), incarnation: kept.incarnation + 1 }
 }
 
 /** 48 random bits, never 0, which stands for no member. */
@@ -123,10 +200,13 @@ function randomMemberId(): number {
 
 /** Puts the new file in the old one's place: after a crash either is there, whole. */
 export function writeIdentity(dataDir: string, identity: Identity): void {
+  const { relaxedSince: since, rejoinAddresses } = identity
+  const isPlain = since === undefined && rejoinAddresses === undefined
+  const written = { ...identity, format: isPlain ? PLAIN_FORMAT : IDENTITY_FORMAT }
   const aside = join(dataDir, `${FILE}.tmp`)
   const file = openSync(aside, 'w', 0o600)
   try {
-    writeSync(file, `${JSON.stringify(identity, null, 2)}\n`)
+    writeSync(file, `${JSON.stringify(written, null, 2)}\n`)
     fsyncSync(file)
   } finally {
     closeSync(file)
@@ -161,10 +241,11 @@ export function readIdentity(dataDir: string): Identity | null {
 
 function isIdentity(value: unknown): value is Identity {
   if (typeof value !== 'object' || value === null) return false
-  const { format, clusterId, nodeId, memberId, incarnation, state, genesis, votePromiseMs } =
-    value as Partial<Identity>
+  const identity = value as Partial<Identity>
+  const { format, clusterId, nodeId, memberId, incarnation, state, genesis } = identity
+  const { votePromiseMs, relaxedSince: since, rejoinAddresses } = identity
   return (
-    format === IDENTITY_FORMAT &&
+    (format === PLAIN_FORMAT || format === IDENTITY_FORMAT) &&
     typeof clusterId === 'string' &&
     /^([0-9a-f]{32})?$/.test(clusterId) &&
     typeof nodeId === 'string' &&
@@ -173,11 +254,17 @@ function isIdentity(value: unknown): value is Identity {
     isCount(incarnation) &&
     (state === 'new' || state === 'established') &&
     (genesis === 'bootstrap' || genesis === 'join') &&
-    (votePromiseMs === undefined || isCount(votePromiseMs))
+    (votePromiseMs === undefined || isCount(votePromiseMs)) &&
+    (since === undefined || isCount(since)) &&
+    (rejoinAddresses === undefined || isTexts(rejoinAddresses))
   )
 }
 
 /** Of which there may be one more. */
 function isCount(value: unknown): value is number {
   return Number.isSafeInteger(value) && (value as number) >= 0 && value !== Number.MAX_SAFE_INTEGER
+}
+
+function isTexts(value: unknown): value is readonly string[] {
+  return Array.isArray(value) && value.every((item) => typeof item === 'string')
 }

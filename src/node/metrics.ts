@@ -34,6 +34,10 @@ export interface NodeMetrics {
     readonly writes: number
     readonly sizeBytes: number
     readonly isFull: boolean
+    /** Whether durability is 'relaxed'. */
+    readonly isRelaxed: boolean
+    /** Entries that a loss of power would take at this moment. */
+    readonly unsyncedEntries: number
     /** Each synced write, from handing it to the disk until it was durable. */
     readonly syncMs: HistogramValue
   }
@@ -110,7 +114,13 @@ export function createMetrics(
   const { rss, heapUsed, external } = process.memoryUsage()
   return {
     raft: raftMetrics(core, engine),
-    log: { ...engine.log, sizeBytes: status.logBytes, isFull: status.isLogFull },
+    log: {
+      ...engine.log,
+      sizeBytes: status.logBytes,
+      isFull: status.isLogFull,
+      isRelaxed: status.durability.mode === 'relaxed',
+      unsyncedEntries: status.durability.unsyncedEntries,
+    },
     apply: {
       ...storage.apply,
       lagEntries: Math.max(0, status.commitIndex - core.shared.applied()),

@@ -14,6 +14,7 @@ import type { DataDir } from './data-dir.ts'
 import { Deadlines } from './deadlines.ts'
 import type { Drops } from './drops.ts'
 import { toEngineConfig } from './engine-config.ts'
+import { hearEngine } from './engine-messages.ts'
 import type { Emit } from './events.ts'
 import {
   abortedError,
@@ -21,11 +22,11 @@ import {
   closedError,
   divergedError,
   errorFromMessage,
-  optionalError,
   threadFailure,
 } from './failures.ts'
 import { Hooks } from './hooks.ts'
 import { LeaderWatch } from './leader-watch.ts'
+import { RELAXED_WARNING, storageData } from './opening.ts'
 import { Outgoing } from './outgoing.ts'
 import { settlesWithin } from './patience.ts'
 import { ReaderProcesses } from './reader-processes.ts'
@@ -80,6 +81,11 @@ export class NodeCore {
   #readers: Readers | null = null
   #state: State = 'opening'
   #failure: unknown
+  /** What those hear who listen from the moment it is open. */
+  readonly #warnings: string[] = []
+  /** A new member takes this one's place: once the threads are gone, others begin. */
+  #isReplaced = false
+  #isLogDurable = false
   #ending: Promise<void> | undefined
   #haltedReason: string | null = null
   #undecidedReason: string | null = null
@@ -102,7 +108,7 @@ export class NodeCore {
       engine: (message) => this.#fromEngine(message),
       storage: (message) => this.#fromStorage(message),
       ended: (name, error) => {
-        if (this.#state !== 'closing') this.#fail(threadFailure(name, error))
+        if (this.#state !== 'closing' && !this.#isReplaced) this.#fail(threadFailure(name, error))
       },
     })
     this.leaders = new LeaderWatch(
@@ -198,8 +204,7 @@ export class NodeCore {
     signal?.addEventListener('abort', abort, { once: true })
     try {
       checkNotAborted(signal)
-      const { config, dataDir, origin } = this.#options
-      this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
+      this.#startEngine()
       await this.#opened.promise
     } catch (error) {
       this.#failure ??= error
@@ -236,44 +241,23 @@ export class NodeCore {
   }
 
   #fromEngine(message: EngineToUser): void {
+    const { reads, leaders, outgoing } = this
     const { emit } = this.#options
+    if (hearEngine(message, { reads, leaders, outgoing, requests: this.#requests, emit })) return
     switch (message.kind) {
-      case 'readAnswer':
-        this.reads.answered(message.id, message.index, optionalError(message.error))
-        break
-      case 'rejected':
-      case 'dropRejected':
-      case 'commitRejected':
-      case 'handle':
-        this.outgoing.heard(message)
-        break
-      case 'reply':
-        this.#requests.answered(message.id, message.value, optionalError(message.error))
-        break
-      case 'leader':
-        this.leaders.leaderChanged(message.nodeId, message.term)
-        break
-      case 'membership':
-        this.leaders.membersChanged(message.members)
-        emit('membership', { members: message.members })
-        break
-      case 'warning':
-        emit('warning', { code: message.code, message: message.message })
-        break
-      case 'divergence':
-        emit('divergence', message.divergence)
-        break
       case 'undecided':
         this.#undecidedReason = message.reason
         break
       case 'fatal':
         this.#fail(errorFromMessage(message.error))
         break
-      case 'decision':
       case 'closed':
+        this.#isLogDurable = message.isDurable
+        break
+      case 'decision':
         break
       default:
-        this.#fromEngineOpening(message)
+        this.#fromEngineOpening(message as EngineOpening)
     }
   }
 
@@ -281,30 +265,34 @@ export class NodeCore {
     const { dataDir, origin } = this.#options
     switch (message.kind) {
       case 'clusterFound':
-        if (!this.#keep({ clusterId: message.clusterId })) return
+        if (!this.#keep(() => dataDir.keep({ clusterId: message.clusterId }))) return
         this.#threads.postEngine({ kind: 'clusterKept' })
         break
       case 'startStorage':
-        this.#threads.startStorage({
-          dataDir: dataDir.path,
-          generation: message.generation,
-          genesis: message.genesis,
-          slowMs: this.config.slowMs,
-          changesBytesMax: this.config.changesBytesMax,
-          memberId: dataDir.identity.memberId,
-          ownOrigin: origin,
-          shared: this.shared.buffer,
-          writer: { extensions: this.config.extensions },
-        })
+        this.#threads.startStorage(storageData(this.config, dataDir, message, origin, this.shared))
         break
       case 'established':
-        this.#keep({ state: 'established' })
+        this.#keep(() => dataDir.keep({ state: 'established' }))
+        break
+      case 'replaced':
+        this.#isReplaced = true
+        void this.#threads.exited().then(() => this.#beginAgain(message))
+        break
+      case 'lossKept':
+        this.#keep(() => dataDir.lossKept(this.config))
+        this.#warnings.push(message.message)
         break
       case 'ready':
         this.port = message.port
         this.#readers = createReaders({ ...this.processes.source, shared: this.shared })
-        if (this.#state !== 'opening') return
+        if (this.#state !== 'opening' || !this.#keep(() => dataDir.joined())) return
         this.#state = 'open'
+        if (this.config.durability === 'relaxed') this.#warnings.push(RELAXED_WARNING)
+        setImmediate(() => {
+          for (const text of this.#warnings.splice(0)) {
+            this.#options.emit('warning', { code: 'ERR_UNCLEAN_STOP', message: text })
+          }
+        })
         this.#opened.resolve()
         this.#storage.status(undefined).catch(() => {})
         break
@@ -326,10 +314,24 @@ export class NodeCore {
     })
   }
 
+  #startEngine(): void {
+    const { config, dataDir, origin } = this.#options
+    this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
+  }
+
+  /** Nobody has the old files open any more. */
+  #beginAgain({ memberId, addresses }: Extract<EngineOpening, { kind: 'replaced' }>): void {
+    const { config, dataDir } = this.#options
+    this.#isReplaced = false
+    if (this.#state !== 'opening') return
+    this.shared.reset()
+    if (this.#keep(() => dataDir.replace(config, memberId, addresses))) this.#startEngine()
+  }
+
   /** False, and the node fails, where the identity can't be kept. */
-  #keep(change: Parameters<DataDir['keep']>[0]): boolean {
+  #keep(change: () => void): boolean {
     try {
-      this.#options.dataDir.keep(change)
+      change()
       return true
     } catch (error) {
       this.#fail(error)
@@ -371,6 +373,7 @@ export class NodeCore {
     const exited = this.#threads.exited().then(() => {
       // No thread is left that could write.
       this.shared.publishEngineClosed()
+      if (state === 'closed' && this.#isLogDurable) this.#options.dataDir.closedWell()
       this.#options.dataDir.close()
     })
     await settlesWithin(exited, TERMINATE_MS_MAX)

@@ -70,6 +70,20 @@ export interface OpenOptions {
    */
   readonly strongReads?: 'majority' | 'lease' | undefined
   /**
+   * When this node acknowledges what it is given to hold: `full` once it is on the disk; `relaxed`
+   * up to 100 ms before, which is faster. A relaxed node that stops without closing may have lost
+   * that: it is replaced in its cluster by a new member, and a node that is alone says what it may
+   * have lost. `docs/durability.md` tells what that costs.
+   *
+   * @defaultValue 'full'
+   */
+  readonly durability?: 'full' | 'relaxed' | undefined
+  /**
+   * Accepts that what a relaxed node had not on its disk is lost, where no majority is left that
+   * lost nothing: the token that ERR_UNCLEAN_STOP of this node names. Good for that stop alone.
+   */
+  readonly acceptLoss?: string | undefined
+  /**
    * What becomes of `random()`, 'now' and their like in this node's writes: `freeze` has every node
    * answer them alike, `reject` fails them with ERR_NON_DETERMINISTIC_SQL.
    *
@@ -202,6 +216,8 @@ export const OPTION_DEFAULTS: Required<{
   joinAs: 'voter',
   consistency: 'weak',
   strongReads: 'majority',
+  durability: 'full',
+  acceptLoss: undefined,
   nonDeterminism: 'freeze',
   heartbeatMs: 100,
   electionTimeoutMs: 1000,

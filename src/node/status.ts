@@ -3,6 +3,7 @@ import type { StorageStatus } from '../database/database.ts'
 import type {
   ClockStatus,
   DivergenceStatus,
+  DurabilityStatus,
   EngineStatus,
   FormatStatus,
   SlowApply,
@@ -64,6 +65,7 @@ export interface NodeStatus {
    * while there is none.
    */
   readonly slowTransaction: SlowTransaction | null
+  readonly durability: DurabilityStatus
   readonly logBytes: number
   readonly counters: {
     readonly writes: number
@@ -129,6 +131,7 @@ export function createStatus(
     databases: databases.map(({ name, sizeBytes, walBytes }) => ({ name, sizeBytes, walBytes })),
     slowApply: engine.slowApply,
     slowTransaction: engine.slowTransaction,
+    durability: engine.durability,
     logBytes: engine.logBytes,
     counters: {
       writes: core.writes.count,

@@ -28,6 +28,8 @@ export class ThreadPair {
   /** The storage thread's end of the line, until it is started. */
   #storagePort: MessagePort | null = null
   #onIdle: (() => void)[] = []
+  /** Threads whose end was not told yet: one may be gone for a while before. */
+  #untold = 0
 
   constructor(start: StartThread, handlers: ThreadPairHandlers) {
     this.#start = start
@@ -67,9 +69,9 @@ export class ThreadPair {
     this.#running.get('storage')?.post(message)
   }
 
-  /** Resolves when both are gone. */
+  /** Resolves when both are gone, and were told to be. */
   exited(): Promise<void> {
-    if (this.#running.size === 0) return Promise.resolve()
+    if (this.#untold === 0) return Promise.resolve()
     return new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
@@ -108,11 +110,13 @@ export class ThreadPair {
       },
     })
     this.#running.set(name, thread)
+    this.#untold += 1
     void thread.exited.then(async () => {
       this.#running.delete(name)
       if (failure === null) await this.#engineEnded()
+      this.#untold -= 1
       this.#handlers.ended(name, failure)
-      if (this.#running.size > 0) return
+      if (this.#untold > 0) return
       const idle = this.#onIdle
       this.#onIdle = []
       for (const resolve of idle) resolve()

@@ -83,6 +83,8 @@ function logFamilies({ log, apply, snapshots }: NodeMetrics): Family[] {
     counter('log_appended_bytes_total', 'Bytes written to the log', log.appendedBytes),
     counter('log_writes_total', 'Writes that the log made durable', log.writes),
     gauge('log_size_bytes', 'The log on disk', log.sizeBytes),
+    gauge('log_is_relaxed', 'Whether writes count before they are durable', Number(log.isRelaxed)),
+    gauge('log_unsynced_entries', 'Entries that a loss of power would take', log.unsyncedEntries),
     gauge('log_is_full', 'Whether the disk has no room for more log', Number(log.isFull)),
     histogram('apply_group_seconds', 'Applying a group of entries', apply.groupMs),
     counter('apply_entries_total', 'Entries applied', apply.entries),

@@ -83,9 +83,9 @@ class Fixture {
     this.membership.tick()
   }
 
-  join(joiner: MemberRecord): LeaderAnswer[] {
+  join(joiner: MemberRecord, replaced: number | null = null): LeaderAnswer[] {
     const answers: LeaderAnswer[] = []
-    this.membership.join(joiner, (answer) => answers.push(answer))
+    this.membership.join(joiner, replaced, (answer) => answers.push(answer))
     return answers
   }
 

@@ -35,6 +35,8 @@ const CONFIG: EngineConfig = {
   transactionIdleMs: 5_000,
   transactionMs: 10_000,
   maxClockSkewMs: 5_000,
+  durability: 'full',
+  uncleanStop: null,
   logRetainBytes: 8 * 1024,
   fingerprint: 'simulated',
   segmentBytes: 8 * 1024,

@@ -8,7 +8,7 @@ import { fileURLToPath } from 'node:url'
 import type { ErrorCode } from '../../src/base/errors.ts'
 import { checkOpenOptions, type OpenConfig } from '../../src/node/config.ts'
 import { openDataDir } from '../../src/node/data-dir.ts'
-import { type Identity, readIdentity } from '../../src/node/identity.ts'
+import { type Identity, readIdentity, uncleanStopOf } from '../../src/node/identity.ts'
 import type { OpenOptions } from '../../src/node/options.ts'
 import { temporaryDirectory } from './temporary.ts'
 
@@ -140,12 +140,54 @@ suite('identity', () => {
     assert.ok(existsSync(join(path, 'db')))
   })
 
+  test('one that a crash left on its way to a new member never begins another cluster', (t) => {
+    const { path, identity } = establish(t)
+    const first = openDataDir(configOf(path))
+    first.replace(configOf(path), 77, ['127.0.0.1:9'])
+    first.close()
+    assert.ok(!existsSync(join(path, 'log')) && !existsSync(join(path, 'db')))
+    const bootstrap = { bind: '127.0.0.1:1', bootstrap: true }
+    const again = openDataDir(configOf(path, bootstrap))
+    again.close()
+    const { genesis, clusterId, memberId, state, rejoinAddresses } = again.identity
+    assert.deepEqual([genesis, state], ['join', 'new'])
+    assert.equal(clusterId, identity.clusterId)
+    assert.ok(memberId !== 77 && memberId !== identity.memberId)
+    assert.deepEqual(rejoinAddresses, ['127.0.0.1:9'])
+  })
+
+  test('a relaxed open that was not closed is told, until its own token is passed', (t) => {
+    const { path } = establish(t)
+    const relaxed = { durability: 'relaxed' } as const
+    const first = openDataDir(configOf(path, relaxed))
+    assert.equal(uncleanStopOf(first.identity), null)
+    first.close()
+    const second = openDataDir(configOf(path))
+    const stop = uncleanStopOf(second.identity)
+    second.close()
+    assert.ok(stop !== null)
+    const third = openDataDir(configOf(path, { ...relaxed, acceptLoss: '0123456789ab-1' }))
+    assert.deepEqual(uncleanStopOf(third.identity), stop, 'the same one, whoever asks again')
+    third.close()
+    const fourth = openDataDir(configOf(path, { ...relaxed, acceptLoss: stop.token }))
+    assert.equal(uncleanStopOf(fourth.identity), null)
+    fourth.close()
+    const fifth = openDataDir(configOf(path, { ...relaxed, acceptLoss: stop.token }))
+    assert.notEqual(uncleanStopOf(fifth.identity)?.token, stop.token, 'good for one stop')
+    assert.ok(uncleanStopOf(fifth.identity) !== null)
+    fifth.closedWell()
+    fifth.close()
+    const sixth = openDataDir(configOf(path))
+    assert.equal(uncleanStopOf(sixth.identity), null)
+    sixth.close()
+  })
+
   test('a newer format', (t) => {
     const { path } = establish(t)
     rewrite(path, (identity) => {
-      identity['format'] = 2
+      identity['format'] = 3
     })
-    refused(configOf(path), 'ERR_UNSUPPORTED_FORMAT', /format 2; .* reads format 1/)
+    refused(configOf(path), 'ERR_UNSUPPORTED_FORMAT', /format 3; .* reads format 2/)
   })
 
   test('an identity that is damaged', (t) => {

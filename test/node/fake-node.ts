@@ -44,7 +44,7 @@ export async function openFake(t: TestContext, more: Partial<OpenOptions> = {}):
   engine.say({ kind: 'ready', port: 0 })
   const node = await opening
   engine.answers.set('close', () => {
-    engine.say({ kind: 'closed' })
+    engine.say({ kind: 'closed', isDurable: true })
     engine.exit()
     storage.exit()
   })

@@ -34,6 +34,8 @@ suite('options of open', () => {
       joinAs: 'voter',
       consistency: 'weak',
       strongReads: 'majority',
+      durability: 'full',
+      acceptLoss: undefined,
       nonDeterminism: 'freeze',
       heartbeatMs: 100,
       electionTimeoutMs: 1000,

@@ -21,6 +21,7 @@ const FOLLOWER: EngineStatus = {
   compactedIndex: 0,
   lastLeaderContactMs: 20,
   isRegistered: true,
+  durability: { mode: 'full', unsyncedEntries: 0 },
   isLogFull: false,
   logBytes: 100,
   forwards: 0,

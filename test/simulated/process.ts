@@ -313,6 +313,8 @@ export class SimulatedProcess implements ConsensusNode {
       transactionMs: 10_000,
       maxClockSkewMs: 5_000,
       logRetainBytes: segmentBytes,
+      durability: 'full',
+      uncleanStop: null,
       fingerprint: 'simulated',
       segmentBytes,
       snapshotBytesPerSecond: 40 * 1024 * 1024,

@@ -128,6 +128,11 @@ function describe({ link, lastHeard, status }: ClusterView): Report {
     const text = 'Members run different builds of SQLite. It is watched; make them equal soon.'
     return { kind: 'waits', title: 'Ready.', text }
   }
+  if (status.durability.mode === 'relaxed') {
+    const text =
+      'Its durability is relaxed: if it stops unclosed, up to 100 ms of writes may be lost.'
+    return { kind: 'waits', title: 'Ready.', text }
+  }
   const term = status.terms.at(-1)
   const since = term === undefined ? '' : ` for ${formatSpan(Date.now() - term.sinceMs)}`
   return { kind: 'well', title: 'Ready.', text: `${status.leader.id} has led${since}.` }
