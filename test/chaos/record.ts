@@ -27,13 +27,12 @@ export class Record {
   /** The longest time in which no write was acknowledged. */
   longestGapMs = 0
   operations = 0
-  #acknowledgedMs: number
+  #acknowledgedMs = Number.POSITIVE_INFINITY
   readonly #file: number
   #lines: string[] = []
 
   constructor(path: string) {
     this.#file = openSync(path, 'w')
-    this.#acknowledgedMs = performance.now()
   }
 
   /** A kind that begins with `read` writes nothing. */
@@ -57,9 +56,15 @@ export class Record {
     if (this.#lines.length >= LINES_MAX) this.flush()
   }
 
-  /** Up to now, while writes are still wanted. */
+  /** Writes are wanted from now on. */
+  openGap(): void {
+    this.#acknowledgedMs = performance.now()
+  }
+
+  /** Up to now they were. */
   closeGap(): void {
     this.#acknowledge(performance.now())
+    this.#acknowledgedMs = Number.POSITIVE_INFINITY
   }
 
   flush(): void {
@@ -74,6 +79,6 @@ export class Record {
 
   #acknowledge(atMs: number): void {
     this.longestGapMs = Math.max(this.longestGapMs, atMs - this.#acknowledgedMs)
-    this.#acknowledgedMs = Math.max(this.#acknowledgedMs, atMs)
+    if (this.#acknowledgedMs < atMs) this.#acknowledgedMs = atMs
   }
 }

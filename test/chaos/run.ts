@@ -19,6 +19,7 @@ import { Fences } from './workloads/fences.ts'
 import { Levels } from './workloads/levels.ts'
 import { Onces } from './workloads/onces.ts'
 import { Places } from './workloads/places.ts'
+import { Registers } from './workloads/registers.ts'
 import type { Books, Workload } from './workloads/workload.ts'
 
 export interface ChaosOptions {
@@ -115,6 +116,7 @@ class Run {
   /** Clients and faults at once, then clients alone on what has healed. */
   async trouble(): Promise<void> {
     const clients = this.#createClients().map(([client, workload]) => this.#work(client, workload))
+    this.#books.record.openGap()
     // Judged at once where they fail, and waited for at the end.
     const working = Promise.all(clients)
     working.catch(() => this.#over.abort())
@@ -252,6 +254,7 @@ class Run {
 
 function createWorkloads(books: Books): readonly Workload[] {
   return [
+    new Registers(books),
     new Elements(books, { name: 'appends', clients: 3, together: 1 }),
     new Elements(books, { name: 'sets', clients: 2, together: 2 }),
     new Bank(books),
