@@ -14,7 +14,7 @@ const FAULT_REST_MS = 3_000
 const usage = [
   'Usage: npm run chaos -- --minutes N --nodes 3|5   trouble by chance, judged in the end',
   '       … --seed S                                 the same faults at the same times again',
-  '       … --schedule FILE                          the faults of a file, as a failed run leaves it',
+  '       … --schedule FILE                          faults of a file, as a failed run leaves it',
   '       … --leases                                 strong reads go by leases',
 ].join('\n')
 

@@ -17,7 +17,7 @@ const SCHEDULE: readonly Fault[] = [
 
 const ADDS = 80
 
-it('loses nothing, does nothing twice, and reads nothing stale amid a handful of faults', async (t) => {
+it('loses nothing, does nothing twice, reads nothing stale amid a handful of faults', async (t) => {
   const { lines, verdict, nemesis, operations } = await runChaos({
     nodes: 3,
     durationMs: 8_000,

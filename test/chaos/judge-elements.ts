@@ -38,16 +38,15 @@ export function judgeElements(
   for (const read of strong) {
     for (const { ids, returnMs } of adds) {
       if (returnMs >= read.callMs || read.ids.includes(ids[0] as number)) continue
-      verdict.add(
-        'stale',
-        `${what}: ${describe(read)} lacks ${ids}, told to be there at ${returnMs}`,
-      )
+      const told = `told to be there at ${returnMs.toFixed(1)}`
+      verdict.add('stale', `${what}: ${describe(read)} lacks ${ids}, ${told}`)
+      break
     }
   }
   judgeProgress(what, strong, verdict)
 }
 
-/** Whatever the level: nothing twice, nothing in parts, nothing refused, nothing from the future. */
+/** Whatever the level: nothing twice, in parts, refused, or from the future. */
 function judgeRead(
   what: string,
   byId: ReadonlyMap<number, Add>,

@@ -67,7 +67,7 @@ export class Registers implements Workload {
       output = { isDone: value.rowsAffected === 1 }
     }
     this.#books.record.note(this.name, input.kind, client.number, answer, input, output)
-    // Of one that was refused it is known that it did not happen; a read without answer saw nothing.
+    // Of one that was refused it is known that it did not happen; an unanswered read saw nothing.
     if (fate === 'not-applied' || (input.kind === 'read' && output === null)) return
     const returnMs = output === null ? Number.POSITIVE_INFINITY : answer.returnMs
     items.push({ client: client.number, input, output, callMs, returnMs })
