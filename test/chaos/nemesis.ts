@@ -15,15 +15,15 @@ export class Nemesis {
   readonly done: Done[] = []
   readonly #stage: Stage
   readonly #told: (done: Done) => void
-  readonly #startedMs: number
+  #startedMs = 0
 
   constructor(stage: Stage, told: (done: Done) => void) {
     this.#stage = stage
     this.#told = told
-    this.#startedMs = performance.now()
   }
 
   async run(schedule: readonly Fault[], signal: AbortSignal): Promise<void> {
+    this.#startedMs = performance.now()
     const lanes = Object.keys(LANES) as Lane[]
     await Promise.all(
       lanes.map(async (lane) => {

@@ -33,8 +33,8 @@ export function describeRun(figures: RunFigures): readonly string[] {
   const { nodes, seed, tookMs, folder, verdict, record, nemesis, leaders } = figures
   const kinds = [...record.counts].sort(([a], [b]) => (a < b ? -1 : 1))
   return [
-    `${nodes} nodes behind TCP proxies on loopback, seed ${seed}, ` +
-      `${(tookMs / 60_000).toFixed(1)} minutes, ${record.operations} operations, ${leaders} leaders`,
+    `${nodes} nodes behind TCP proxies on loopback, seed ${seed}`,
+    `${(tookMs / 60_000).toFixed(1)} minutes, ${record.operations} operations, ${leaders} leaders`,
     'operations: acknowledged, committed by the word of an error, refused, unknown',
     ...kinds.map(([name, counts]) => {
       const { ok, committed, unknown } = counts
