@@ -144,6 +144,20 @@ const forgetfulKind = {
   }),
 }
 
+/** Numbers that are given once each, in order: what has been given can't be given again. */
+const tickets: Model<number, 'take', number> = {
+  name: 'tickets',
+  initial: () => 0,
+  step: (state, _input, output) => (output === null || output === state + 1 ? [state + 1] : []),
+  hash: String,
+  mayFollow: (state, _input, output) => output > state,
+}
+
+const ticketKind = {
+  model: tickets,
+  draw: (random: SeededRandom) => ({ input: 'take' as const, output: random.between(1, 4) }),
+}
+
 const KINDS = {
   registers: registerKind,
   lists: listKind,
@@ -151,6 +165,7 @@ const KINDS = {
   counters: counterKind,
   banks: bankKind,
   transactions: transactionKind,
+  tickets: ticketKind,
   'models with a choice': forgetfulKind,
 }
 

@@ -64,6 +64,11 @@ describe('a history of a register', () => {
     )
   })
 
+  it('may have one that shows after its client was told that nobody knows', () => {
+    const doubted = { ...unknownWrite(1, 1, 0), returnMs: 1 }
+    assert.equal(verdictOf([doubted, read(2, null, 5, 6), read(2, 1, 7, 8)]), 'linearizable')
+  })
+
   it('may have one that never happened', () => {
     assert.equal(verdictOf([unknownWrite(1, 1, 0), read(2, null, 5, 6)]), 'linearizable')
   })

@@ -3,7 +3,7 @@
  * a model explains, in which none comes before another that had returned when it was called. The
  * search is Wing and Gong's, with Lowe's memory of where it has been, per partition of the model.
  *
- * Pure: no clock, no chance, and no recursion. Whatever the history, it ends after `stepsMax` steps.
+ * Pure: no clock, no chance, and no recursion. Whatever the history, it ends after `stepsMax`.
  */
 import type { Model, Operation } from './operation.ts'
 import { Search } from './search.ts'

@@ -111,6 +111,10 @@ describe('writes', () => {
     assert.deepEqual(rulesOf([FIRST, unknown, seen], options), [])
     const vanished = read('b', 1, LATER, { index: 8 })
     assert.deepEqual(rulesOf([FIRST, unknown, seen, vanished], options), ['answers'])
+    // That its caller was told of the doubt acknowledges nothing.
+    const doubted = { ...SECOND, output: null }
+    const behind = read('b', 1, LATER, { index: 6, level: 'strong' })
+    assert.deepEqual(rulesOf([FIRST, doubted, behind], options), [])
     // None is before what had been acknowledged when it was called.
     const early = { placeOf: () => ({ index: 4 }) }
     assert.deepEqual(rulesOf([FIRST, unknown], early), ['order of writes'])
@@ -131,6 +135,13 @@ describe('an answer', () => {
     assert.deepEqual(rulesOf([...BOTH, read('b', 1, early, { index: 6 })]), [])
     assert.deepEqual(rulesOf([...BOTH, read('b', 2, early, { index: 6 })]), ['answers'])
     assert.deepEqual(rulesOf([...BOTH, read('b', 2, early, { index: 7 })]), ['nothing of later'])
+    // Of all that was called later, the first in the log counts.
+    const lower = write('b', 3, { from: 3, to: 8 }, 6)
+    const slow = write('a', 2, { from: 2, to: 8 }, 9)
+    const old = read('b', 1, early, { index: 5 })
+    assert.deepEqual(rulesOf([FIRST, slow, lower, old]), [])
+    const young = read('b', 3, early, { index: 6 })
+    assert.deepEqual(rulesOf([FIRST, slow, lower, young]), ['nothing of later'])
     const until = { from: 0, to: 2 }
     assert.deepEqual(rulesOf([...BOTH, read('b', 2, until, { index: 7 })]), [])
   })
@@ -148,6 +159,11 @@ describe('an answer', () => {
     assert.deepEqual(rulesOf(both(1, 3)), [])
     assert.deepEqual(rulesOf(both(2, 3)), [])
     assert.deepEqual(rulesOf(both(2, null)), ['answers'])
+    // The one was so until 7, the other only from 8 on.
+    const late = { ...other, output: { index: 8 } }
+    const answers = { x: '1', y: '3' }
+    const never = read('b', 0, LATER, { index: 5, answers })
+    assert.deepEqual(rulesOf([...BOTH, late, never]), ['answers'])
   })
 
   it('is told with what it should be, and when it was so', () => {
@@ -179,6 +195,13 @@ describe('a strong read', () => {
     assert.deepEqual(rulesOfRead('b', 1, { index: 6, level: 'strong' }), ['strong'])
     const concurrent = read('b', 1, { from: 3, to: 4 }, { index: 6, level: 'strong' })
     assert.deepEqual(rulesOf([...BOTH, concurrent]), [])
+  })
+
+  it('has the highest of it, though a lower one was acknowledged later', () => {
+    const slow = write('b', 3, { from: 2, to: 3.5 }, 6)
+    assert.deepEqual(rulesOf([...BOTH, slow, read('c', 3, LATER, { index: 6, level: 'strong' })]), [
+      'strong',
+    ])
   })
 
   it('has what anybody had read before, acknowledged or not', () => {

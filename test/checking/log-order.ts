@@ -239,11 +239,8 @@ function endedReads<Change>(seen: ReadonlyMap<Read<Change>, number>): readonly E
 
 function show<Change>(what: Write<Change> | Read<Change>): string {
   const { client, callMs, returnMs } = what.operation
-  const when = `client ${client} [${callMs}, ${returnMs === Infinity ? '…' : returnMs}]`
-  if ('input' in what && what.input.kind === 'write') {
-    const { origin, change } = what.input
-    return `${when} on ${origin}: write ${JSON.stringify(change)} is at ${(what as Write<Change>).index}`
-  }
-  const { input, output } = what as Read<Change>
-  return `${when} on ${input.origin}: ${output.level} read at ${output.index}`
+  const until = returnMs === Infinity ? '…' : returnMs
+  const who = `client ${client} [${callMs}, ${until}] on ${what.input.origin}`
+  if ('output' in what) return `${who}: ${what.output.level} read at ${what.output.index}`
+  return `${who}: write ${JSON.stringify(what.input.change)} is at ${what.index}`
 }

@@ -202,7 +202,7 @@ export class Search<State, Input, Output> {
 
   /** Which operations are placed: what lies before the base need not be said. */
   #placedKey(): string {
-    let key = `${this.#base} ${this.#placedRequired} `
+    let key = `${this.#base} `
     let left = this.#placedRequired - this.#base
     const codes: number[] = []
     for (let id = this.#base; left > 0; id += BITS) {

@@ -1,4 +1,4 @@
-/** A replicated store in memory, which is right, or wrong in one known way: what checkers are for. */
+/** A replicated store in memory: right, or wrong in one known way. What checkers are for. */
 import { SeededRandom } from '../simulated/random.ts'
 import { HistoryRecorder } from './history.ts'
 import type { LogAnswer, LogInput, LogOperation, LogOutput, LogWritten } from './log-history.ts'

@@ -73,7 +73,6 @@ export class Versions {
 
   #add(position: number, name: string, answer: string): void {
     const { positions, answers, byAnswer } = this.#question(name)
-    if (answers.at(-1) === answer) return
     const version = positions.push(position) - 1
     answers.push(answer)
     const same = byAnswer.get(answer)
