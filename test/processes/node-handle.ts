@@ -54,12 +54,15 @@ export class NodeHandle {
   constructor(
     report: (fates: readonly WriteFate[]) => void = () => {},
     ownEnv: Readonly<Record<string, string>> = {},
+    /** The descriptor that what it prints goes to, in place of this process's own. */
+    output?: number,
   ) {
     this.#report = report
     const { NODE_TEST_CONTEXT: _, ...env } = process.env
     this.#child = fork(PROGRAM, {
       execArgv: [],
       env: { ...env, ...ownEnv },
+      ...(output === undefined ? {} : { stdio: ['ignore', output, output, 'ipc'] }),
       serialization: 'advanced',
     })
     running.add(this.#child)

@@ -1,9 +1,16 @@
 /** One node in a process of its own, told over IPC what to do. Ends with the test that began it. */
-import { type ColmenaNode, handler, type OpenOptions, open } from '../../src/index.ts'
+import {
+  type ColmenaNode,
+  handler,
+  type OpenOptions,
+  open,
+  type ResultSet,
+} from '../../src/index.ts'
 import { openNode } from '../../src/node/open.ts'
 import { breakThread, startFaultyWorker } from './faulty-thread.ts'
 import { Flood } from './flood.ts'
 import { handleHere } from './handlers.ts'
+import { Held } from './held.ts'
 import { startNewerWorker } from './newer-build.ts'
 import {
   type EventName,
@@ -35,6 +42,7 @@ const STILL_MS_MAX = 30_000
 let opened: ColmenaNode | null = null
 let writers: Writers | null = null
 let flood: Flood | null = null
+const held = new Held()
 
 const handlers: Handlers = {
   open: async (options, threads) => {
@@ -49,12 +57,19 @@ const handlers: Handlers = {
     return { address: opened.address, nodeId: opened.nodeId }
   },
   execute: async (sql, args, options) => {
-    const { rows, rowsAffected, index, consistency } = await node()
-      .database()
-      .execute(sql, args as never, options)
-    return { rows: rows as unknown as Executed['rows'], rowsAffected, index, consistency }
+    return toExecuted(
+      await node()
+        .database()
+        .execute(sql, args as never, options),
+    )
   },
-  lock: async (key, options) => (await node().lock(key, options)).token,
+  lock: async (key, options) => held.keepLock(await node().lock(key, options)),
+  release: (token) => held.release(token),
+  begin: async (mode) => held.keepTransaction(await node().database().transaction(mode)),
+  executeIn: async (transaction, sql, args) => {
+    return toExecuted(await held.transaction(transaction).execute(sql, args as never))
+  },
+  end: (transaction, how) => held.end(transaction, how),
   once: ({ key, callers, isEndless = false, ...options }) => {
     const work = async (): Promise<unknown> => {
       const run = 'INSERT INTO runs (node) VALUES (?) RETURNING id'
@@ -160,6 +175,10 @@ async function writeIn(
   } finally {
     tx.close()
   }
+}
+
+function toExecuted({ rows, rowsAffected, index, consistency }: ResultSet): Executed {
+  return { rows: rows as unknown as Executed['rows'], rowsAffected, index, consistency }
 }
 
 function sumOf(results: readonly Written[]): Written {

@@ -23,8 +23,15 @@ export type HandlerKey = 'place' | 'hang'
 export interface NodeCalls {
   open(options: OpenOptions, threads?: Threads): Opened
   execute(sql: string, args?: readonly unknown[], options?: CallOptions): Executed
-  /** Its token; it is held until this process ends. */
+  /** Its token; it is held until it is released, or this process ends. */
   lock(key: string, options: LockOptions): number
+  /** Whether the lock of this token was held up to now. */
+  release(token: number): boolean
+  /** Begins a transaction that lasts over several calls: its number. */
+  begin(mode: 'write' | 'read' | 'deferred'): number
+  executeIn(transaction: number, sql: string, args?: readonly unknown[]): Executed
+  /** The log index of its commit; 0 where there was none. */
+  end(transaction: number, how: 'commit' | 'rollback'): number
   /** Each caller's result; the work notes its run in the table `runs`. */
   once(options: OnceCallers): readonly unknown[]
   copyTo(path: string): void

@@ -1,0 +1,82 @@
+/**
+ * Real nodes in processes of their own, and trouble: cut wires, killed and stopped processes, bad
+ * disks and clocks, members that come and go, while clients outside of them write and read. Ends
+ * with status 1 unless nothing was lost, done twice or stale, and all other checks hold.
+ */
+import { readFileSync } from 'node:fs'
+import { fileURLToPath } from 'node:url'
+import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+
+requireRuntime()
+process.chdir(fileURLToPath(new URL('..', import.meta.url)))
+
+const FAULT_REST_MS = 3_000
+const usage = [
+  'Usage: npm run chaos -- --minutes N --nodes 3|5   trouble by chance, judged in the end',
+  '       … --seed S                                 the same faults at the same times again',
+  '       … --schedule FILE                          faults of a file, as a failed run leaves it',
+  '       … --leases                                 strong reads go by leases',
+].join('\n')
+
+const options = readOptions()
+const { runChaos } = await import('../test/chaos/run.ts')
+const { makeSchedule, parseSchedule } = await import('../test/chaos/schedule.ts')
+const { minutes, nodes, seed, strongReads } = options
+const durationMs = minutes * 60_000
+const interrupted = new AbortController()
+for (const signal of ['SIGINT', 'SIGTERM']) {
+  process.on(signal, () => {
+    // Whoever asks twice is in a hurry: no node outlives this process.
+    if (interrupted.signal.aborted) process.exit(1)
+    print('all is healed and judged now; once more ends it at once')
+    interrupted.abort()
+  })
+}
+print(`seed ${seed}, ${nodes} nodes, ${minutes} minutes`)
+const { lines, verdict } = await runChaos({
+  nodes,
+  durationMs,
+  seed,
+  schedule: readSchedule(),
+  strongReads,
+  progress: print,
+  signal: interrupted.signal,
+})
+for (const line of lines) print(line)
+process.exit(verdict.isGood ? 0 : 1)
+
+function readOptions() {
+  const flags = {
+    minutes: { type: 'string', default: '3' },
+    nodes: { type: 'string', default: '3' },
+    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    schedule: { type: 'string' },
+    leases: { type: 'boolean', default: false },
+  }
+  const { values } = readFlags({ options: flags }, usage)
+  const [minutes, nodes, seed] = [values.minutes, values.nodes, values.seed].map(Number)
+  if (!(minutes > 0 && minutes <= 600)) {
+    refuseUsage(`--minutes is a number up to 600, not "${values.minutes}".`, usage)
+  }
+  if (nodes !== 3 && nodes !== 5) refuseUsage(`--nodes is 3 or 5, not "${values.nodes}".`, usage)
+  if (!Number.isSafeInteger(seed)) {
+    refuseUsage(`--seed is a whole number, not "${values.seed}".`, usage)
+  }
+  const strongReads = values.leases ? 'lease' : 'majority'
+  return { minutes, nodes, seed, strongReads, schedule: values.schedule }
+}
+
+function readSchedule() {
+  if (options.schedule === undefined) {
+    return makeSchedule({ seed, durationMs, restMs: FAULT_REST_MS })
+  }
+  try {
+    return parseSchedule(readFileSync(options.schedule, 'utf8'))
+  } catch (error) {
+    refuseUsage(`--schedule ${options.schedule}: ${error.message}.`, usage)
+  }
+}
+
+function print(line) {
+  process.stdout.write(`${line}\n`)
+}

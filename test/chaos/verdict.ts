@@ -1,0 +1,26 @@
+/** `broken` is whatever must hold beside: sums, fences, levels, equal content. */
+export type Breach = 'lost' | 'duplicated' | 'stale' | 'broken'
+
+const TEXTS_MAX = 12
+
+/** What was found to be wrong. */
+export class Verdict {
+  readonly counts: { [breach in Breach]: number } = { lost: 0, duplicated: 0, stale: 0, broken: 0 }
+  /** The first of each kind in words. */
+  readonly texts: string[] = []
+
+  add(breach: Breach, text: string): void {
+    this.counts[breach] += 1
+    if (this.counts[breach] <= TEXTS_MAX) this.texts.push(`${breach}: ${text}`)
+  }
+
+  get isGood(): boolean {
+    return Object.values(this.counts).every((count) => count === 0)
+  }
+
+  /** The last line of a run. */
+  get line(): string {
+    const { lost, duplicated, stale } = this.counts
+    return `lost ${lost} duplicated ${duplicated} stale ${stale}`
+  }
+}
