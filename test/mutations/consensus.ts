@@ -12,15 +12,6 @@ const elections: readonly Mutation[] = [
     caughtBy: LIVES,
   },
   {
-    id: 'vote-not-synced',
-    bug: 'A vote in the present term is written without a sync.',
-    file: 'src/raft/ready.ts',
-    text: 'core.term !== previous.term || core.vote !== previous.vote',
-    replacement: 'core.term !== previous.term',
-    breaks: ['E1'],
-    caughtBy: LIVES,
-  },
-  {
     id: 'vote-forgotten-in-term',
     bug: 'Stepping down within a term clears the vote of that term.',
     file: 'src/raft/core.ts',
@@ -121,15 +112,6 @@ const replication: readonly Mutation[] = [
     text: '      if (rejected <= this.match) return false\n      this.next = this.match + 1',
     replacement: '      this.next = Math.min(rejected, hint + 1)',
     breaks: ['L7'],
-    caughtBy: LIVES,
-  },
-  {
-    id: 'leader-counts-itself-at-once',
-    bug: 'A leader counts its own entries before they are durable.',
-    file: 'src/raft/append.ts',
-    text: '  core.sendAfterAppend(ack)\n',
-    replacement: '  core.sendAfterAppend(ack)\n  core.tracker.get(core.id)?.updateMatch(index)\n',
-    breaks: ['L12'],
     caughtBy: LIVES,
   },
   {

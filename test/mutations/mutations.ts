@@ -1,5 +1,15 @@
 import { consensus } from './consensus.ts'
+import { database } from './database.ts'
+import { engine } from './engine.ts'
+import { log } from './log.ts'
 import type { Mutation } from './mutation.ts'
+import { node } from './node.ts'
 
 /** All of them. */
-export const mutations: readonly Mutation[] = [...consensus]
+export const mutations: readonly Mutation[] = [
+  ...consensus,
+  ...engine,
+  ...log,
+  ...database,
+  ...node,
+]
