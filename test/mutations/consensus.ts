@@ -76,7 +76,7 @@ const replication: readonly Mutation[] = [
     text: '      if (ownTerm === term) continue\n',
     replacement: '',
     breaks: ['L2'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/replication.test.ts'] },
   },
   {
     id: 'follower-commits-beyond-message',
@@ -85,7 +85,7 @@ const replication: readonly Mutation[] = [
     text: 'log.commitTo(Math.min(message.commit, lastNew))',
     replacement: 'log.commitTo(Math.min(message.commit, log.lastIndex()))',
     breaks: ['L3'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/replication.test.ts'] },
   },
   {
     id: 'heartbeat-commits-beyond-match',
@@ -103,7 +103,7 @@ const replication: readonly Mutation[] = [
     text: 'this.next = Math.max(Math.min(rejected, hint + 1), this.match + 1)',
     replacement: 'this.next = Math.max(Math.min(rejected, hint + 1), 1)',
     breaks: ['L7'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/replication.test.ts'] },
   },
   {
     id: 'rejection-ignores-match',
@@ -112,7 +112,7 @@ const replication: readonly Mutation[] = [
     text: '      if (rejected <= this.match) return false\n      this.next = this.match + 1',
     replacement: '      this.next = Math.min(rejected, hint + 1)',
     breaks: ['L7'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/replication.test.ts'] },
   },
   {
     id: 'ack-before-durable',
@@ -140,7 +140,7 @@ const replication: readonly Mutation[] = [
     replacement:
       '    if (message.index !== 0) core.log.unstable.stableTo(message.index, message.logTerm)',
     breaks: ['L10'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/replication.test.ts'] },
   },
   {
     id: 'attestation-of-other-version',
@@ -149,7 +149,7 @@ const replication: readonly Mutation[] = [
     text: '    if (ownTerm !== term) {',
     replacement: '    if (ownTerm < term) {',
     breaks: ['L10', 'L11'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/log.test.ts'] },
   },
   {
     id: 'truncated-write-not-repeated',
@@ -158,7 +158,7 @@ const replication: readonly Mutation[] = [
     text: '      this.offsetInProgress = Math.min(this.offsetInProgress, from)\n',
     replacement: '',
     breaks: ['L11'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/log.test.ts'] },
   },
   {
     id: 'quorum-one-short',
@@ -167,7 +167,7 @@ const replication: readonly Mutation[] = [
     text: 'return Math.floor(voterCount / 2) + 1',
     replacement: 'return Math.ceil(voterCount / 2)',
     breaks: ['L15', 'R10'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/conf-change.test.ts'] },
   },
   {
     id: 'commit-by-the-fastest',
@@ -207,7 +207,7 @@ const others: readonly Mutation[] = [
     text: '    this.pendingConfIndex = this.log.lastIndex()\n',
     replacement: '',
     breaks: ['M1'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/membership.test.ts'] },
   },
   {
     id: 'learner-counts',
@@ -232,9 +232,9 @@ const others: readonly Mutation[] = [
     bug: 'A leader that was not there when two configurations began does not end them.',
     file: 'src/raft/leader.ts',
     text: "applied < core.pendingConfIndex || core.role !== 'leader'",
-    replacement: "applied <= core.pendingConfIndex || core.role !== 'leader'",
+    replacement: "applied !== core.pendingConfIndex || core.role !== 'leader'",
     breaks: ['M9'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/membership.test.ts'] },
   },
   {
     id: 'transfer-keeps-lease',

@@ -83,7 +83,7 @@ export const log: readonly Mutation[] = [
     text: '    if (!record.endsBatch) continue\n',
     replacement: '',
     breaks: ['D3', 'L11'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/log/crash-sweep.test.ts'] },
   },
   {
     id: 'same-file-goes-on',
@@ -92,7 +92,7 @@ export const log: readonly Mutation[] = [
     text: '          else file.sync(close)',
     replacement: '          else close(null)',
     breaks: ['D1', 'D3'],
-    caughtBy: { tests: ['test/log/crash-sweep.test.ts'] },
+    caughtBy: LIVES,
   },
   {
     id: 'segment-name-not-durable',

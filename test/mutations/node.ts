@@ -1,4 +1,4 @@
-import type { Mutation } from './mutation.ts'
+import { LIVES, type Mutation } from './mutation.ts'
 
 /** What users see, and how nodes find each other. */
 export const node: readonly Mutation[] = [
@@ -9,7 +9,7 @@ export const node: readonly Mutation[] = [
     text: "    // Others must not learn of a commit that a reader on this node can't see yet.\n    this.#publish()\n",
     replacement: '',
     breaks: ['A4', 'hazard 12'],
-    caughtBy: { tests: ['test/engine/publishing.test.ts'] },
+    caughtBy: LIVES,
   },
   {
     id: 'weak-before-own-commit',
@@ -31,11 +31,10 @@ export const node: readonly Mutation[] = [
   },
   {
     id: 'read-before-applied',
-    bug: 'A read runs when its index is known, though that is not applied here.',
+    bug: 'A read runs on the leader when its index is known, though that is not applied here.',
     file: 'src/node/reads.ts',
-    text: 'this.#behind = behind.filter((wait) => !wait.isSettled && wait.index > applied)\n    for (const wait of behind) if (wait.index <= applied) wait.succeed()',
-    replacement:
-      'this.#behind = behind.filter((wait) => !wait.isSettled && wait.index > applied + 1)\n    for (const wait of behind) if (wait.index <= applied + 1) wait.succeed()',
+    text: '    if (!isBehind && applied >= commit) return AT_ONCE.weak\n',
+    replacement: '    if (!isBehind) return AT_ONCE.weak\n',
     breaks: ['R8'],
     caughtBy: { tests: ['test/node/reads.test.ts', 'test/node/read-levels.test.ts'] },
   },
@@ -207,9 +206,9 @@ export const node: readonly Mutation[] = [
   {
     id: 'thread-death-unnoticed',
     bug: 'A node goes on when one of its threads has failed.',
-    file: 'src/node/threads.ts',
-    text: "  worker.on('error', handlers.failed)\n",
-    replacement: "  worker.on('error', () => {})\n",
+    file: 'src/node/node-core.ts',
+    text: "if (this.#state !== 'closing') this.#fail(threadFailure(name, error))",
+    replacement: "if (this.#state === 'opening') this.#fail(threadFailure(name, error))",
     breaks: ['hazard 38'],
     caughtBy: { tests: ['test/node/lifecycle.test.ts'] },
   },
