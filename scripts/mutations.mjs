@@ -15,15 +15,18 @@ const usage = [
   '       … --seeds N                        within so many lives (default 2000)',
   '       … --cores N                        so many at a time (default: all)',
   '       npm run mutations -- --list        which there are',
+  "       npm run mutations -- --hazards     which of them hold the design's rules",
 ].join('\n')
 
 const { mutations } = await import('../test/mutations/mutations.ts')
+const { hazards, mutationsOf } = await import('../test/mutations/hazards.ts')
 const { placeOf } = await import('../test/mutations/mutation.ts')
 const { Gate } = await import('../test/mutations/gate.ts')
 const root = fileURLToPath(new URL('..', import.meta.url))
 
 const options = readOptions()
-if (options.list) list()
+if (options.hazards) listHazards()
+else if (options.list) list()
 else await runAll()
 
 function readOptions() {
@@ -32,6 +35,7 @@ function readOptions() {
     seeds: { type: 'string', default: '2000' },
     cores: { type: 'string', default: String(availableParallelism()) },
     list: { type: 'boolean', default: false },
+    hazards: { type: 'boolean', default: false },
   }
   const { values } = readFlags({ options: flags }, usage)
   const seeds = count(values, 'seeds')
@@ -42,7 +46,7 @@ function readOptions() {
     }
   }
   const wanted = mutations.filter(({ id }) => values.only?.includes(id) ?? true)
-  return { wanted, seeds, cores, list: values.list }
+  return { wanted, seeds, cores, list: values.list, hazards: values.hazards }
 }
 
 function count(values, name) {
@@ -55,6 +59,16 @@ function list() {
   print(['id', 'mistake', 'where', 'breaks', 'to be found by'])
   print(['---', '---', '---', '---', '---'])
   for (const mutation of options.wanted) print([...describe(mutation), finder(mutation)])
+}
+
+function listHazards() {
+  print(['hazard', 'rule', 'held by'])
+  print(['---', '---', '---'])
+  for (const hazard of hazards) {
+    const { number, rule, tests = [], open } = hazard
+    const holders = [...mutationsOf(hazard, mutations), ...tests.map((test) => test.join(': '))]
+    print([`H${number}`, rule, open === undefined ? holders.join(', ') : `not built: ${open}`])
+  }
 }
 
 async function runAll() {

@@ -15,7 +15,11 @@ const elections: readonly Mutation[] = [
     id: 'vote-forgotten-in-term',
     bug: 'Stepping down within a term clears the vote of that term.',
     file: 'src/raft/core.ts',
-    text: '    if (this.term !== term) {\n      this.term = term\n      this.vote = NO_MEMBER\n    }',
+    text:
+      '    if (this.term !== term) {\n' +
+      '      this.term = term\n' +
+      '      this.vote = NO_MEMBER\n' +
+      '    }',
     replacement: '    this.term = term\n    this.vote = NO_MEMBER',
     breaks: ['E3'],
     caughtBy: LIVES,
@@ -136,7 +140,9 @@ const replication: readonly Mutation[] = [
     id: 'stale-attestation-counts',
     bug: "Storage's word of an earlier term is taken for entries written again since.",
     file: 'src/raft/step.ts',
-    text: "    if (message.index !== 0)\n      core.note('info', 'lowerTermAppendIgnored', core.id, core.term, type, term)",
+    text:
+      '    if (message.index !== 0)\n' +
+      "      core.note('info', 'lowerTermAppendIgnored', core.id, core.term, type, term)",
     replacement:
       '    if (message.index !== 0) core.log.unstable.stableTo(message.index, message.logTerm)',
     breaks: ['L10'],
@@ -251,7 +257,7 @@ const others: readonly Mutation[] = [
     file: 'src/raft/reads.ts',
     text: '  if (!core.hasCommittedInTerm()) {\n    core.reads.postpone(request)',
     replacement: '  if (core.log.committed === 0) {\n    core.reads.postpone(request)',
-    breaks: ['R1', 'hazard 12'],
+    breaks: ['R1', 'H12'],
     caughtBy: LIVES,
   },
   {

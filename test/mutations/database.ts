@@ -8,7 +8,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/file-commands.ts',
     text: 'if (trial === undefined && sequence !== file.lastSequence(origin) + 1) return',
     replacement: 'if (trial === undefined && sequence <= file.lastSequence(origin)) return',
-    breaks: ['L20', 'hazard 1'],
+    breaks: ['L20', 'H1'],
     caughtBy: { tests: ['test/database/apply.test.ts'] },
   },
   {
@@ -17,7 +17,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/file-commands.ts',
     text: 'if (trial === undefined && sequence !== file.lastSequence(origin) + 1) return',
     replacement: 'if (trial === undefined && sequence > file.lastSequence(origin) + 1) return',
-    breaks: ['L20', 'hazard 1'],
+    breaks: ['L20', 'H1'],
     caughtBy: { tests: ['test/database/apply.test.ts'] },
   },
   {
@@ -26,7 +26,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/system-file.ts',
     text: 'return index > registeredIndex && (retiredIndex === null || index < retiredIndex)',
     replacement: 'return index > registeredIndex',
-    breaks: ['hazard 1'],
+    breaks: ['H1'],
     caughtBy: { tests: ['test/database/apply.test.ts'] },
   },
   {
@@ -35,7 +35,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/system-file.ts',
     text: "    if ((current?.origin ?? '') !== previous) return\n",
     replacement: "    if (current?.origin === previous && previous === '') return\n",
-    breaks: ['hazard 1'],
+    breaks: ['H1'],
     caughtBy: { tests: ['test/database/apply.test.ts'] },
   },
   {
@@ -44,7 +44,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/leases.ts',
     text: '    if (wallMs <= clockMs) return\n',
     replacement: '    if (wallMs === clockMs) return\n',
-    breaks: ['hazard 29'],
+    breaks: ['H29'],
     caughtBy: { tests: ['test/database/leases.test.ts'] },
   },
   {
@@ -53,7 +53,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/file-commands.ts',
     text: "  if (trial !== undefined && trial.base !== file.lastWrite) return 'stale'\n",
     replacement: '',
-    breaks: ['hazard 2'],
+    breaks: ['H2'],
     caughtBy: { tests: ['test/database/trials.test.ts'] },
   },
   {
@@ -62,7 +62,7 @@ const applying: readonly Mutation[] = [
     file: 'src/engine/trials.ts',
     text: '      if (this.#options.applied() < holder.gateIndex) continue\n',
     replacement: '',
-    breaks: ['hazard 2'],
+    breaks: ['H2'],
     caughtBy: { tests: ['test/engine/trials.test.ts'] },
   },
   {
@@ -71,7 +71,7 @@ const applying: readonly Mutation[] = [
     file: 'src/engine/proposals.ts',
     text: '    if (held !== undefined) {',
     replacement: '    if (held !== undefined && held.length > 0) {',
-    breaks: ['hazard 2'],
+    breaks: ['H2'],
     caughtBy: { tests: ['test/engine/proposals.test.ts'] },
   },
   {
@@ -80,7 +80,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/file-commands.ts',
     text: 'const mustSplit = file.part !== null || file.writer.hasDeferredForeignKeys()',
     replacement: 'const mustSplit = file.part !== null',
-    breaks: ['A1', 'hazard 3'],
+    breaks: ['A1', 'H3'],
     caughtBy: { tests: ['test/database/units.test.ts'] },
   },
   {
@@ -89,7 +89,7 @@ const applying: readonly Mutation[] = [
     file: 'src/sqlite/failure.ts',
     text: "    if (!isAnswer) return 'machine'\n",
     replacement: '',
-    breaks: ['D6', 'hazard 4'],
+    breaks: ['D6', 'H4'],
     caughtBy: { tests: ['test/sqlite/failure.test.ts'] },
   },
   {
@@ -98,7 +98,7 @@ const applying: readonly Mutation[] = [
     file: 'src/sqlite/failure.ts',
     text: "return primary === SQLITE_CONSTRAINT ? 'vanished' : 'machine'",
     replacement: "return 'vanished'",
-    breaks: ['hazard 4'],
+    breaks: ['H4'],
     caughtBy: { tests: ['test/sqlite/failure.test.ts'] },
   },
   {
@@ -108,7 +108,7 @@ const applying: readonly Mutation[] = [
     text: '    if (trouble !== null) return this.#outcome(trouble)\n    this.#applied = last.index',
     replacement:
       '    this.#applied = last.index\n    if (trouble !== null) return this.#outcome(trouble)',
-    breaks: ['A2', 'hazard 4'],
+    breaks: ['A2', 'H4'],
     caughtBy: { tests: ['test/database/trouble.test.ts'] },
   },
   {
@@ -117,7 +117,11 @@ const applying: readonly Mutation[] = [
     file: 'src/database/database-file.ts',
     text: '    this.#own(() => {\n      writer\n        .own(UPDATE_STATE)',
     replacement:
-      '    this.#own(() => {\n      writer.commit()\n      writer.begin()\n      writer\n        .own(UPDATE_STATE)',
+      '    this.#own(() => {\n' +
+      '      writer.commit()\n' +
+      '      writer.begin()\n' +
+      '      writer\n' +
+      '        .own(UPDATE_STATE)',
     breaks: ['D7'],
     caughtBy: { tests: ['test/database/grouping.test.ts', 'test/database/units.test.ts'] },
   },
@@ -127,7 +131,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/database-file.ts',
     text: '      if (this.#isMixed) this.digest.mixBigint(recorded.hash)\n',
     replacement: '',
-    breaks: ['A1', 'hazard 5'],
+    breaks: ['A1', 'H5'],
     caughtBy: { tests: ['test/database/mixed.test.ts'] },
   },
   {
@@ -136,7 +140,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/replica.ts',
     text: '    if (this.highestApplied > this.#applied) return null\n',
     replacement: '',
-    breaks: ['S14', 'hazard 6'],
+    breaks: ['S14', 'H6'],
     caughtBy: { tests: ['test/database/snapshot.test.ts'] },
   },
   {
@@ -145,7 +149,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/applying-note.ts',
     text: 'deaths: first === diedFirst ? deaths + 1 : 1',
     replacement: 'deaths: first === diedFirst ? deaths : 1',
-    breaks: ['hazard 8'],
+    breaks: ['H8'],
     caughtBy: { tests: ['test/database/trouble.test.ts'] },
   },
   {
@@ -154,16 +158,18 @@ const applying: readonly Mutation[] = [
     file: 'src/database/database-file.ts',
     text: '    this.#trial = null\n    this.rollback()',
     replacement: '    this.#trial = null\n    this.writer.commit()',
-    breaks: ['hazard 9'],
+    breaks: ['H9'],
     caughtBy: { tests: ['test/database/trials.test.ts'] },
   },
   {
     id: 'statistics-stay-after-rollback',
     bug: 'Statistics that were rolled back stay in the memory of the connection.',
     file: 'src/sqlite/writer.ts',
-    text: "    if (this.#own.number(statistics) > 0) this.#own.get('ANALYZE sqlite_schema').run()\n",
+    text:
+      "    if (this.#own.number(statistics) > 0) this.#own.get('ANALYZE " +
+      "sqlite_schema').run()\n",
     replacement: '    this.#own.number(statistics)\n',
-    breaks: ['A1', 'hazard 9'],
+    breaks: ['A1', 'H9'],
     caughtBy: { tests: ['test/sqlite/result.test.ts'] },
   },
   {
@@ -172,7 +178,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/replica.ts',
     text: '      if (file.applied < index) file.bump(this.#applied, this.#term)\n',
     replacement: '      if (file.name === SYSTEM) file.bump(this.#applied, this.#term)\n',
-    breaks: ['hazard 14'],
+    breaks: ['H14'],
     caughtBy: { tests: ['test/database/apply.test.ts'] },
   },
   {
@@ -181,7 +187,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/replica.ts',
     text: '    for (const file of this.#all()) syncWal(file.writer.walPath)\n',
     replacement: '    syncWal(this.#system.file.writer.walPath)\n',
-    breaks: ['D9', 'hazard 15'],
+    breaks: ['D9', 'H15'],
     caughtBy: { tests: ['test/database/durable.test.ts'] },
   },
   {
@@ -192,7 +198,7 @@ const applying: readonly Mutation[] = [
     replacement:
       '    const version = this.#own(() => this.writer.dataVersion())\n' +
       '    if (version === this.#dataVersion || version > 0) return\n',
-    breaks: ['hazard 24'],
+    breaks: ['H24'],
     caughtBy: { tests: ['test/database/trouble.test.ts'] },
   },
   {
@@ -202,7 +208,7 @@ const applying: readonly Mutation[] = [
     text: '  if (hasSavepoint) writer.savepoint()\n  writer.resetUnit',
     replacement:
       '  if (hasSavepoint && unit.statements.length > 1) writer.savepoint()\n  writer.resetUnit',
-    breaks: ['A1', 'hazard 28'],
+    breaks: ['A1', 'H28'],
     caughtBy: { tests: ['test/database/units.test.ts'] },
   },
   {
@@ -211,7 +217,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/file-commands.ts',
     text: 'file.clockMs = Math.max(file.clockMs, command.environment.wallMs)',
     replacement: 'file.clockMs = command.environment.wallMs',
-    breaks: ['A1', 'hazard 29'],
+    breaks: ['A1', 'H29'],
     caughtBy: { tests: ['test/database/apply.test.ts'] },
   },
   {
@@ -221,7 +227,7 @@ const applying: readonly Mutation[] = [
     text: '    if (!isRead || format <= this.format) return\n',
     replacement:
       '    if (format <= this.format) return\n    if (!isRead && members.length === 1) return\n',
-    breaks: ['hazard 35'],
+    breaks: ['H35'],
     caughtBy: { tests: ['test/database/formats.test.ts'] },
   },
   {
@@ -230,7 +236,7 @@ const applying: readonly Mutation[] = [
     file: 'src/database/group.ts',
     text: 'const isKept = isSetting || hooks.isKept(file.name)',
     replacement: 'const isKept = hooks.isKept(file.name)',
-    breaks: ['hazard 32'],
+    breaks: ['H32'],
     caughtBy: { tests: ['test/database/feed.test.ts'] },
   },
 ]
@@ -243,7 +249,7 @@ const sql: readonly Mutation[] = [
     file: 'src/sqlite/guard.ts',
     text: "    this.#writes = writes\n    this.#refusal = undefined\n    this.#mode = 'run'",
     replacement: "    this.#writes = writes\n    this.#refusal = undefined\n    this.#mode = 'off'",
-    breaks: ['hazard 16'],
+    breaks: ['H16'],
     caughtBy: { tests: ['test/sqlite/guard.test.ts'] },
   },
   {
@@ -252,7 +258,7 @@ const sql: readonly Mutation[] = [
     file: 'src/sqlite/guard.ts',
     text: '    if (isStatisticsTable(name)) return this.#modifyStatistics(name)\n',
     replacement: '    if (isStatisticsTable(name)) this.#modifyStatistics(name)\n',
-    breaks: ['hazard 9', 'hazard 16'],
+    breaks: ['H9', 'H16'],
     caughtBy: { tests: ['test/sqlite/guard.test.ts'] },
   },
   {
@@ -261,7 +267,7 @@ const sql: readonly Mutation[] = [
     file: 'src/sqlite/guard.ts',
     text: 'if (isOwnName(first) || isOwnName(second)) return this.#denyOwn(name, first, second)',
     replacement: 'if (isOwnName(second)) return this.#denyOwn(name, first, second)',
-    breaks: ['hazard 17'],
+    breaks: ['H17'],
     caughtBy: { tests: ['test/sqlite/guard.test.ts'] },
   },
   {
@@ -270,7 +276,7 @@ const sql: readonly Mutation[] = [
     file: 'src/sqlite/shape.ts',
     text: "  if (keyword === 'create' || keyword === 'alter') {\n    refuseUnstableExpressions",
     replacement: "  if (keyword === 'alter') {\n    refuseUnstableExpressions",
-    breaks: ['A1', 'hazard 18'],
+    breaks: ['A1', 'H18'],
     caughtBy: { tests: ['test/sqlite/frozen.test.ts'] },
   },
   {
@@ -279,7 +285,7 @@ const sql: readonly Mutation[] = [
     file: 'src/sqlite/writer.ts',
     text: '      this.#isSchemaTouched = true\n      this.#forgetSchema()',
     replacement: '      this.#isSchemaTouched = true',
-    breaks: ['A1', 'hazard 19'],
+    breaks: ['A1', 'H19'],
     caughtBy: { tests: ['test/sqlite/frozen.test.ts', 'test/sqlite/guard.test.ts'] },
   },
   {
@@ -288,7 +294,7 @@ const sql: readonly Mutation[] = [
     file: 'src/database/unit.ts',
     text: '    if (unit.foreignKeysOff && !unit.foreignKeysUnchecked) writer.foreignKeys.check()\n',
     replacement: '',
-    breaks: ['hazard 20'],
+    breaks: ['H20'],
     caughtBy: { tests: ['test/database/units.test.ts'] },
   },
   {
@@ -297,7 +303,7 @@ const sql: readonly Mutation[] = [
     file: 'src/database/file-commands.ts',
     text: '    file.begin(placed.command.units[ordinal]?.foreignKeysOff)\n',
     replacement: '    file.begin()\n',
-    breaks: ['hazard 20'],
+    breaks: ['H20'],
     caughtBy: { tests: ['test/database/units.test.ts'] },
   },
   {
@@ -306,7 +312,7 @@ const sql: readonly Mutation[] = [
     file: 'src/sqlite/counters.ts',
     text: '    this.#setRowid.run(0n)\n',
     replacement: '',
-    breaks: ['A1', 'hazard 22'],
+    breaks: ['A1', 'H22'],
     caughtBy: { tests: ['test/sqlite/result.test.ts'] },
   },
   {
@@ -315,7 +321,7 @@ const sql: readonly Mutation[] = [
     file: 'src/sqlite/lock.ts',
     text: "database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE')",
     replacement: "database.exec('PRAGMA locking_mode = EXCLUSIVE; BEGIN')",
-    breaks: ['hazard 23'],
+    breaks: ['H23'],
     caughtBy: { tests: ['test/node/data-dir.test.ts'] },
   },
   {
@@ -324,7 +330,7 @@ const sql: readonly Mutation[] = [
     file: 'src/sqlite/runtime.ts',
     text: '    return missingDefence(db)\n',
     replacement: '    return undefined\n',
-    breaks: ['hazard 26'],
+    breaks: ['H26'],
     caughtBy: { tests: ['test/sqlite/runtime.test.ts'] },
   },
   {
@@ -333,8 +339,9 @@ const sql: readonly Mutation[] = [
     file: 'src/sqlite/rowid.ts',
     text: ': schema.hasRowid(table) && largestRowidOf(table, own) === LARGEST_ROWID',
     replacement:
-      ': schema.hasRowid(table) && lastRowid === LARGEST_ROWID && largestRowidOf(table, own) === null',
-    breaks: ['A1', 'hazard 27'],
+      ': schema.hasRowid(table) && lastRowid === LARGEST_ROWID && largestRowidOf(table, ' +
+      'own) === null',
+    breaks: ['A1', 'H27'],
     caughtBy: { tests: ['test/sqlite/failure.test.ts'] },
   },
 ]

@@ -8,7 +8,8 @@ const saving: readonly Mutation[] = [
     file: 'src/engine/saving.ts',
     text: '    this.#options.log.append({ entries, hardState',
     replacement:
-      '    for (const one of responses) if (one.to === this.#options.raft.id) this.#options.raft.step(one)\n' +
+      '    for (const one of responses) if (one.to === this.#options.raft.id) ' +
+      'this.#options.raft.step(one)\n' +
       '    this.#options.log.append({ entries, hardState',
     breaks: ['L12'],
     caughtBy: LIVES,
@@ -37,9 +38,10 @@ const saving: readonly Mutation[] = [
     file: 'src/engine/compaction.ts',
     text: '    applier.makeDurable(applied(), (error, durable) => {',
     replacement:
-      '    const skip = (done: (error: Error | null, durable: number) => void) => done(null, applied())\n' +
+      '    const skip = (done: (error: Error | null, durable: number) => void) => ' +
+      'done(null, applied())\n' +
       '    skip((error, durable) => {',
-    breaks: ['D9', 'hazard 15'],
+    breaks: ['D9', 'H15'],
     caughtBy: LIVES,
   },
   {
@@ -57,7 +59,7 @@ const saving: readonly Mutation[] = [
     file: 'src/raft/raft.ts',
     text: 'Math.max(hardState.commit, appliedIndex, core.log.committed)',
     replacement: 'Math.max(hardState.commit, core.log.committed)',
-    breaks: ['S9', 'hazard 11'],
+    breaks: ['S9', 'H11'],
     caughtBy: { tests: ['test/raft/snapshots.test.ts'] },
   },
   {
@@ -66,7 +68,7 @@ const saving: readonly Mutation[] = [
     file: 'src/engine/assembly.ts',
     text: 'raftConfig(config, storage, replica.applied, ports.random)',
     replacement: 'raftConfig(config, storage, replica.highestApplied, ports.random)',
-    breaks: ['D7', 'hazard 11'],
+    breaks: ['D7', 'H11'],
     caughtBy: LIVES,
   },
   {
@@ -75,7 +77,7 @@ const saving: readonly Mutation[] = [
     file: 'src/engine/engine.ts',
     text: 'if (state.highestApplied > log.lastIndex || state.applied',
     replacement: 'if (state.highestApplied > log.lastIndex && state.applied',
-    breaks: ['D11', 'hazard 11'],
+    breaks: ['D11', 'H11'],
     caughtBy: { tests: ['test/node/lost-log.test.ts'] },
   },
 ]
@@ -88,7 +90,7 @@ const commands: readonly Mutation[] = [
     file: 'src/engine/outbox.ts',
     text: 'if (command.wasSent || command.sinceMs > oldestMs) continue',
     replacement: 'if (command.sinceMs > oldestMs) continue',
-    breaks: ['L19', 'hazard 1'],
+    breaks: ['L19', 'H1'],
     caughtBy: LIVES,
   },
   {
@@ -97,7 +99,7 @@ const commands: readonly Mutation[] = [
     file: 'src/engine/outbox.ts',
     text: '    command.bytes = encodeEmptyWrite(decodeWriteHeader(command.bytes))\n',
     replacement: '',
-    breaks: ['L19', 'hazard 1'],
+    breaks: ['L19', 'H1'],
     caughtBy: LIVES,
   },
   {
@@ -106,7 +108,7 @@ const commands: readonly Mutation[] = [
     file: 'src/engine/outbox.ts',
     text: '      lane.tries += 1\n      restart(lane, 0)',
     replacement: '      lane.tries += 1',
-    breaks: ['L19', 'hazard 1'],
+    breaks: ['L19', 'H1'],
     caughtBy: { tests: ['test/engine/outbox.test.ts'] },
   },
   {
@@ -115,7 +117,7 @@ const commands: readonly Mutation[] = [
     file: 'src/engine/outbox.ts',
     text: 'const count = sequence - first.sequence + 1',
     replacement: 'const count = 1',
-    breaks: ['L20', 'hazard 1'],
+    breaks: ['L20', 'H1'],
     caughtBy: { tests: ['test/engine/outbox.test.ts'] },
   },
 ]
@@ -129,7 +131,7 @@ const reads: readonly Mutation[] = [
     text: '    this.#mark({ index, atMs, wallMs })\n    skew.compared',
     replacement:
       '    this.#mark({ index, atMs: Math.floor(clock.nowMs()), wallMs })\n    skew.compared',
-    breaks: ['hazard 13'],
+    breaks: ['H13'],
     caughtBy: LIVES,
   },
   {
@@ -138,16 +140,18 @@ const reads: readonly Mutation[] = [
     file: 'src/engine/freshness.ts',
     text: 'const stamps = new Map(this.#stamps).set(raft.id, this.#stamp())',
     replacement: 'const stamps = this.#stamps.set(raft.id, this.#stamp())',
-    breaks: ['hazard 13'],
+    breaks: ['H13'],
     caughtBy: LIVES,
   },
   {
     id: 'age-without-quorum',
     bug: 'A leader tells members how old their state is without asking whether it still leads.',
     file: 'src/engine/freshness.ts',
-    text: "    if (raft.readIndex(encodeNumbers(this.#run, round)) === 'ok') this.#rounds.set(round, stamps)",
+    text:
+      "    if (raft.readIndex(encodeNumbers(this.#run, round)) === 'ok') " +
+      'this.#rounds.set(round, stamps)',
     replacement: '    this.#confirmed(stamps, raft.commit)',
-    breaks: ['hazard 13'],
+    breaks: ['H13'],
     caughtBy: LIVES,
   },
   {
@@ -210,7 +214,9 @@ const reads: readonly Mutation[] = [
     id: 'lease-by-one-clock',
     bug: 'A lease goes by the clock that stands still while the machine sleeps, and by no other.',
     file: 'src/node/own-leadership.ts',
-    text: 'return leftMs > 0 && leftWallMs > 0 && leftWallMs - leftMs < electionTimeoutMs * APART_MAX',
+    text:
+      'return leftMs > 0 && leftWallMs > 0 && leftWallMs - leftMs < electionTimeoutMs * ' +
+      'APART_MAX',
     replacement: 'return leftMs > 0 && leftWallMs < electionTimeoutMs * 100',
     breaks: ['R12'],
     caughtBy: LEASED_LIVES,
@@ -221,7 +227,7 @@ const reads: readonly Mutation[] = [
     file: 'src/raft/core.ts',
     text: "if (this.role !== 'leader' || !this.hasCommittedInTerm()) return false",
     replacement: "if (this.role !== 'leader') return false",
-    breaks: ['R1', 'hazard 12'],
+    breaks: ['R1', 'H12'],
     caughtBy: LEASED_LIVES,
   },
   {

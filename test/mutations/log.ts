@@ -17,7 +17,7 @@ export const log: readonly Mutation[] = [
     file: 'src/log/log.ts',
     text: 'batch.mustSync || first !== undefined || snapshot !== null',
     replacement: 'batch.mustSync || first !== undefined',
-    breaks: ['S8', 'D8', 'hazard 6'],
+    breaks: ['S8', 'D8', 'H6'],
     caughtBy: LIVES,
   },
   {
@@ -33,7 +33,9 @@ export const log: readonly Mutation[] = [
     id: 'unsynced-left-behind',
     bug: 'A synced write leaves a hole where earlier bytes were written without a sync.',
     file: 'src/log/writer.ts',
-    text: '    const payload = mustSync ? this.#unsynced.bytes : bytes\n    const offset = mustSync ? this.#syncedEnd : start',
+    text:
+      '    const payload = mustSync ? this.#unsynced.bytes : bytes\n' +
+      '    const offset = mustSync ? this.#syncedEnd : start',
     replacement: '    const payload = bytes\n    const offset = start',
     breaks: ['L14', 'D3'],
     caughtBy: LIVES,
@@ -42,7 +44,10 @@ export const log: readonly Mutation[] = [
     id: 'failed-write-tried-again',
     bug: 'A write or sync that failed is taken for one that may be tried again.',
     file: 'src/log/writer.ts',
-    text: '      if (error !== null) return this.#fail(error)\n      if (this.#failure !== null) return this.#pump()\n      this.writeCount',
+    text:
+      '      if (error !== null) return this.#fail(error)\n' +
+      '      if (this.#failure !== null) return this.#pump()\n' +
+      '      this.writeCount',
     replacement:
       '      if (error !== null) {\n' +
       '        this.#isBusy = true\n' +
@@ -170,9 +175,12 @@ export const log: readonly Mutation[] = [
     id: 'truncation-not-written',
     bug: 'Entries replace others in memory, and the log on disk is not told that it was cut.',
     file: 'src/log/log.ts',
-    text: '    if (first !== undefined && first.index <= this.lastIndex) {\n      records.push(this.#truncate(first, committed))',
+    text:
+      '    if (first !== undefined && first.index <= this.lastIndex) {\n' +
+      '      records.push(this.#truncate(first, committed))',
     replacement:
-      '    if (first !== undefined && first.index <= this.lastIndex) {\n      this.#truncate(first, committed)',
+      '    if (first !== undefined && first.index <= this.lastIndex) {\n' +
+      '      this.#truncate(first, committed)',
     breaks: ['L11'],
     caughtBy: LIVES,
   },

@@ -15,7 +15,7 @@ export interface Mutation {
   /** Found exactly once in the file. */
   readonly text: string
   readonly replacement: string
-  /** Ids of the design's catalogue of bugs (`E1`), and hazards (`hazard 11`). */
+  /** Ids of the design's catalogue of bugs (`E1`), and hazards (`H11`). */
   readonly breaks: readonly string[]
   /** Simulated lives from seed 1 on, or the test files that know where lives don't come to. */
   readonly caughtBy:

@@ -6,9 +6,11 @@ export const node: readonly Mutation[] = [
     id: 'published-late',
     bug: 'What follows from a commit leaves before readers of this node see the commit.',
     file: 'src/engine/core.ts',
-    text: "    // Others must not learn of a commit that a reader on this node can't see yet.\n    this.#publish()\n",
+    text:
+      "    // Others must not learn of a commit that a reader on this node can't see yet.\n" +
+      '    this.#publish()\n',
     replacement: '',
-    breaks: ['A4', 'hazard 12'],
+    breaks: ['A4', 'H12'],
     caughtBy: LIVES,
   },
   {
@@ -17,7 +19,7 @@ export const node: readonly Mutation[] = [
     file: 'src/engine/read-requests.ts',
     text: 'if (!raft.committedInOwnTerm || this.#isDoubtful) return',
     replacement: 'if (this.#isDoubtful) return',
-    breaks: ['R1', 'hazard 12'],
+    breaks: ['R1', 'H12'],
     caughtBy: { tests: ['test/engine/read-requests.test.ts'] },
   },
   {
@@ -26,7 +28,7 @@ export const node: readonly Mutation[] = [
     file: 'src/engine/read-requests.ts',
     text: 'else if (sleptMs >= electionTimeoutMs) {',
     replacement: 'else if (sleptMs < 0) {',
-    breaks: ['R3', 'hazard 12'],
+    breaks: ['R3', 'H12'],
     caughtBy: { tests: ['test/engine/read-requests.test.ts'] },
   },
   {
@@ -44,7 +46,7 @@ export const node: readonly Mutation[] = [
     file: 'src/node/reads.ts',
     text: "    if (level === 'none') this.#checkStaleness(asked, index)\n",
     replacement: '',
-    breaks: ['R3', 'hazard 13'],
+    breaks: ['R3', 'H13'],
     caughtBy: { tests: ['test/node/read-levels.test.ts'] },
   },
   {
@@ -65,7 +67,7 @@ export const node: readonly Mutation[] = [
     file: 'src/database/readers.ts',
     text: '      const rows = borrowed.connection.reader.prepare(sql, options).iterate(args)',
     replacement: '      const rows = this.#connection().reader.prepare(sql, options).iterate(args)',
-    breaks: ['hazard 10'],
+    breaks: ['H10'],
     caughtBy: { tests: ['test/database/readers.test.ts'] },
   },
   {
@@ -74,7 +76,7 @@ export const node: readonly Mutation[] = [
     file: 'src/database/read-pool.ts',
     text: '      const isOld = nowMs - borrowed.sinceMs >= maxReadMs',
     replacement: '      const isOld = borrowed.sinceMs - nowMs >= maxReadMs',
-    breaks: ['hazard 10', 'hazard 15'],
+    breaks: ['H10', 'H15'],
     caughtBy: { tests: ['test/database/readers.test.ts'] },
   },
   {
@@ -83,16 +85,18 @@ export const node: readonly Mutation[] = [
     file: 'src/node/transaction-reads.ts',
     text: '  get base(): number | null {\n    return this.#base',
     replacement: '  get base(): number | null {\n    return null',
-    breaks: ['hazard 21'],
+    breaks: ['H21'],
     caughtBy: { tests: ['test/node/transactions.test.ts'] },
   },
   {
     id: 'dump-prologue-refused',
     bug: 'A script that turns foreign keys off and then begins, as dumps do, is refused.',
     file: 'src/node/script.ts',
-    text: "const isWrapped = end - first > 1 && wordAt(first) === 'begin' && wordAt(end - 1) === 'commit'",
+    text:
+      "const isWrapped = end - first > 1 && wordAt(first) === 'begin' && wordAt(end - 1) " +
+      "=== 'commit'",
     replacement: "const isWrapped = end - first < 1 && wordAt(first) === 'begin'",
-    breaks: ['hazard 33'],
+    breaks: ['H33'],
     caughtBy: { tests: ['test/node/statements.test.ts'] },
   },
   {
@@ -101,7 +105,7 @@ export const node: readonly Mutation[] = [
     file: 'src/engine/judging.ts',
     text: 'return mayAnswer(id) ? undefined : false',
     replacement: 'return mayAnswer(id) ? undefined : true',
-    breaks: ['hazard 7'],
+    breaks: ['H7'],
     caughtBy: { tests: ['test/engine/judging.test.ts'] },
   },
   {
@@ -110,23 +114,27 @@ export const node: readonly Mutation[] = [
     file: 'src/database/replica.ts',
     text: '    // Nobody is to be given files that may be wrong.\n    this.#divergence.refuse()\n',
     replacement: '',
-    breaks: ['hazard 7'],
+    breaks: ['H7'],
     caughtBy: { tests: ['test/database/digests.test.ts'] },
   },
   {
     id: 'two-voters',
     bug: 'The second node becomes a voter at once.',
     file: 'src/engine/membership.ts',
-    text: 'const count = (voters.length + ready.length) % 2 === 1 ? ready.length : ready.length - 1',
+    text:
+      'const count = (voters.length + ready.length) % 2 === 1 ? ready.length : ' +
+      'ready.length - 1',
     replacement: 'const count = ready.length',
-    breaks: ['hazard 36'],
+    breaks: ['H36'],
     caughtBy: { tests: ['test/engine/membership.test.ts'] },
   },
   {
     id: 'promoted-while-behind',
     bug: 'A learner that is far behind becomes a voter.',
     file: 'src/engine/membership.ts',
-    text: 'if (follows && progress.match + CAUGHT_UP_ENTRIES >= raft.commit) ready.push(progress.id)',
+    text:
+      'if (follows && progress.match + CAUGHT_UP_ENTRIES >= raft.commit) ' +
+      'ready.push(progress.id)',
     replacement: 'if (follows) ready.push(progress.id)',
     breaks: ['M13'],
     caughtBy: { tests: ['test/engine/membership.test.ts'] },
@@ -146,7 +154,7 @@ export const node: readonly Mutation[] = [
     file: 'src/engine/amnesia.ts',
     text: 'if (known === undefined || incarnation > known.incarnation) {',
     replacement: 'if (known === undefined || incarnation >= known.incarnation) {',
-    breaks: ['M15', 'D11', 'hazard 1'],
+    breaks: ['M15', 'D11', 'H1'],
     caughtBy: { tests: ['test/engine/amnesia.test.ts'] },
   },
   {
@@ -164,7 +172,7 @@ export const node: readonly Mutation[] = [
     file: 'src/engine/clock-skew.ts',
     text: '    raft.patience = isOff ? PATIENCE : 1\n',
     replacement: '    raft.patience = 1\n',
-    breaks: ['hazard 29'],
+    breaks: ['H29'],
     caughtBy: { tests: ['test/engine/clock-skew.test.ts'] },
   },
   {
@@ -173,7 +181,7 @@ export const node: readonly Mutation[] = [
     file: 'src/engine/trials.ts',
     text: '} else if (nowMs - holder.beganMs >= totalMs) {',
     replacement: '} else if (holder.idleMs !== null && nowMs - holder.beganMs >= totalMs) {',
-    breaks: ['hazard 30'],
+    breaks: ['H30'],
     caughtBy: { tests: ['test/engine/trials.test.ts'] },
   },
   {
@@ -182,7 +190,7 @@ export const node: readonly Mutation[] = [
     file: 'src/node/readiness.ts',
     text: '  if (lagMs <= APPLY_LAG_MS_MAX) return null\n',
     replacement: '  if (lagMs <= APPLY_LAG_MS_MAX || haltedReason === null) return null\n',
-    breaks: ['hazard 31'],
+    breaks: ['H31'],
     caughtBy: { tests: ['test/node/writes.test.ts'] },
   },
   {
@@ -191,7 +199,7 @@ export const node: readonly Mutation[] = [
     file: 'src/node/database-client.ts',
     text: 'return own ?? this.#pinned ?? scopedConsistency() ?? this.#consistency',
     replacement: 'return scopedConsistency() ?? own ?? this.#pinned ?? this.#consistency',
-    breaks: ['hazard 39'],
+    breaks: ['H39'],
     caughtBy: { tests: ['test/node/consistency.test.ts'] },
   },
   {
@@ -200,7 +208,7 @@ export const node: readonly Mutation[] = [
     file: 'src/transport/security.ts',
     text: '      if (Buffer.byteLength(secret) >= SECRET_BYTES_MIN) continue\n',
     replacement: '      if (secret.length * 2 >= SECRET_BYTES_MIN) continue\n',
-    breaks: ['hazard 37'],
+    breaks: ['H37'],
     caughtBy: { tests: ['test/transport/security.test.ts'] },
   },
   {
@@ -209,7 +217,7 @@ export const node: readonly Mutation[] = [
     file: 'src/node/node-core.ts',
     text: "if (this.#state !== 'closing') this.#fail(threadFailure(name, error))",
     replacement: "if (this.#state === 'opening') this.#fail(threadFailure(name, error))",
-    breaks: ['hazard 38'],
+    breaks: ['H38'],
     caughtBy: { tests: ['test/node/lifecycle.test.ts'] },
   },
 ]
