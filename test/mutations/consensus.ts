@@ -1,4 +1,4 @@
-import { LEASED_LIVES, LIVES, type Mutation } from './mutation.ts'
+import { LIVES, type Mutation } from './mutation.ts'
 
 /** Elections, terms and votes. */
 const elections: readonly Mutation[] = [
@@ -249,7 +249,7 @@ const others: readonly Mutation[] = [
     text: '  core.leaseRevoked = true\n',
     replacement: '',
     breaks: ['T6', 'R6'],
-    caughtBy: LEASED_LIVES,
+    caughtBy: { tests: ['test/raft/promises.test.ts'] },
   },
   {
     id: 'read-before-own-commit',
@@ -267,7 +267,7 @@ const others: readonly Mutation[] = [
     text: 'return count <= this.acceptedCount ? count : 0',
     replacement: 'return this.acceptedCount',
     breaks: ['R2'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/reads.test.ts'] },
   },
   {
     id: 'read-without-round',

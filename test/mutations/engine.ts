@@ -199,7 +199,7 @@ const reads: readonly Mutation[] = [
     text: 'if (asked === undefined || this.#options.raft.term !== term) return',
     replacement: 'if (asked === undefined) return',
     breaks: ['R2', 'R5'],
-    caughtBy: LEASED_LIVES,
+    caughtBy: { tests: ['test/engine/vote-promises.test.ts'] },
   },
   {
     id: 'lease-not-checked-after',
@@ -208,7 +208,7 @@ const reads: readonly Mutation[] = [
     text: 'return this.heldCommit() !== null',
     replacement: 'return this.commit() !== null || this.#options.shared.readLeadership().isLeader',
     breaks: ['R3', 'R4'],
-    caughtBy: LEASED_LIVES,
+    caughtBy: { tests: ['test/node/read-levels.test.ts'] },
   },
   {
     id: 'lease-by-one-clock',
@@ -228,7 +228,7 @@ const reads: readonly Mutation[] = [
     text: "if (this.role !== 'leader' || !this.hasCommittedInTerm()) return false",
     replacement: "if (this.role !== 'leader') return false",
     breaks: ['R1', 'H12'],
-    caughtBy: LEASED_LIVES,
+    caughtBy: { tests: ['test/raft/promises.test.ts'] },
   },
   {
     id: 'lease-in-transfer',

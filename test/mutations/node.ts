@@ -218,6 +218,6 @@ export const node: readonly Mutation[] = [
     text: "if (this.#state !== 'closing') this.#fail(threadFailure(name, error))",
     replacement: "if (this.#state === 'opening') this.#fail(threadFailure(name, error))",
     breaks: ['H38'],
-    caughtBy: { tests: ['test/node/lifecycle.test.ts'] },
+    caughtBy: { tests: ['test/processes/threads.test.ts'] },
   },
 ]
