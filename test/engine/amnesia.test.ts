@@ -35,6 +35,8 @@ describe('amnesia', () => {
     assert.equal(amnesia.isForgetful(rejection({ rejectHint: 100 })), false)
     assert.equal(amnesia.isForgetful(rejection({ rejectHint: 50, term: 4 })), false)
     assert.equal(amnesia.isForgetful(rejection({ rejectHint: 50 })), true)
+    const one = createAmnesia().amnesia
+    assert.equal(one.isForgetful(rejection({ rejectHint: 99 })), true, 'one entry is enough')
     assert.match(warnings[0] ?? '', /'n2' had acknowledged entries up to 100 .* up to 50/)
   })
 

@@ -51,4 +51,34 @@ describe('compaction', () => {
     compaction.tick()
     assert.equal(log.tries, 2)
   })
+
+  for (const [what, needed, cutTo] of [
+    ['what the databases do not hold durably', null, 80],
+    ['what a snapshot on its way needs next', 60, 60],
+  ] as const) {
+    it(`keeps ${what}`, () => {
+      let compacted = 0
+      const compaction = new Compaction({
+        log: {
+          firstIndex: 1,
+          indexRetaining: () => 90,
+          status: () => ({ isFull: false }),
+          compact: (index: number) => {
+            compacted = index
+          },
+        } as unknown as Log,
+        clock: { nowMs: () => 0, wallMs: () => 0, setTimer: () => () => {} },
+        applier: {
+          makeDurable: (_: number, done: (error: Error | null, durable: number) => void) =>
+            done(null, 80),
+        } as unknown as Applier,
+        logRetainBytes: 1,
+        applied: () => 100,
+        neededIndex: () => needed,
+        warning: (code, message) => assert.fail(`${code} ${message}`),
+      })
+      compaction.tick()
+      assert.equal(compacted, cutTo)
+    })
+  }
 })

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import fs, { mkdtempSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
@@ -32,4 +32,29 @@ describe('the real disk', () => {
       rmSync(root, { recursive: true })
     }
   })
+
+  for (const writeMode of ['sync', 'async'] as const) {
+    it(`writes on where the system took a part of the bytes (${writeMode})`, async (test) => {
+      const root = mkdtempSync(join(tmpdir(), 'colmena-disk-'))
+      test.after(() => rmSync(root, { recursive: true }))
+      const { write, writeSync } = fs
+      type Write = (fd: number, bytes: Buffer, at: number, size: number, ...rest: never[]) => void
+      const oneByte = (real: unknown): Write => {
+        return (fd, bytes, at, _, ...rest) => (real as Write)(fd, bytes, at, 1, ...rest)
+      }
+      test.mock.method(fs, 'write', oneByte(write) as unknown as typeof fs.write)
+      test.mock.method(fs, 'writeSync', oneByte(writeSync) as unknown as typeof fs.writeSync)
+      const file = await new Promise<DiskFile>((resolve, reject) => {
+        openRealDisk(root, { writeMode }).open('a', 'create', (error, opened) =>
+          error === null ? resolve(opened) : reject(error),
+        )
+      })
+      const error = await new Promise((done) => {
+        file.write(Buffer.from('entry'), 2, { sync: true }, done)
+      })
+      assert.equal(error, null)
+      assert.equal(readFileSync(join(root, 'a'), 'latin1'), '\0\0entry')
+      await new Promise((done) => file.close(done))
+    })
+  }
 })

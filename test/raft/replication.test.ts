@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { Inflights } from '../../src/raft/inflights.ts'
+import { Progress } from '../../src/raft/progress.ts'
 import type { Message } from '../../src/raft/raft.ts'
 import {
   bytes,
@@ -180,6 +182,16 @@ describe('replication', () => {
         [3, 'replicate'],
       ],
     )
+  })
+
+  it('a rejection that comes twice takes a probed member below nothing it acknowledged', () => {
+    const member = new Progress(2, 6, false, new Inflights(8, 1_000))
+    assert.equal(member.decreaseNext(5, 3), true)
+    member.updateMatch(5)
+    member.becomeReplicate()
+    member.becomeProbe()
+    member.decreaseNext(5, 3)
+    assert.deepEqual([member.match, member.next], [5, 6])
   })
 
   it('an unreachable but complete follower streams again after one heartbeat', () => {

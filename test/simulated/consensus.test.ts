@@ -208,6 +208,30 @@ const breaches: readonly (readonly [
     },
   ],
   [
+    'vote by log',
+    'a vote for a log of an older term',
+    (cluster, [, second, third]) => {
+      third.write(entry(3, 1), entry(4, 1))
+      third.state.role = 'candidate'
+      third.state.term = 3
+      second.vote(3, 3)
+      const vote = cluster.answer(second, { type: 'voteResponse', term: 3, to: 3 })
+      cluster.consensus.sent(second, vote)
+    },
+  ],
+  [
+    'vote by log',
+    'a vote for a shorter log',
+    (cluster, [, second, third]) => {
+      third.entries = third.entries.slice(0, 2)
+      third.state.role = 'candidate'
+      third.state.term = 3
+      second.vote(3, 3)
+      const vote = cluster.answer(second, { type: 'voteResponse', term: 3, to: 3 })
+      cluster.consensus.sent(second, vote)
+    },
+  ],
+  [
     'leader append-only',
     'a leader that replaces its own entry',
     (cluster, [first]) => {
@@ -257,6 +281,15 @@ const breaches: readonly (readonly [
       cluster.commit(first, 3)
       third.write(entry(3, 3))
       cluster.commit(third, 3)
+    },
+  ],
+  [
+    'commit in own term',
+    'a leader that commits what an earlier one began',
+    (cluster, [, second, third]) => {
+      for (const node of [second, third]) node.vote(3, 2)
+      cluster.lead(second, 3)
+      cluster.commit(second, 3)
     },
   ],
   [

@@ -43,9 +43,11 @@ export type Rule =
   | 'election safety'
   | 'monotone state'
   | 'durable vote'
+  | 'vote by log'
   | 'leader append-only'
   | 'log matching'
   | 'commit immutability'
+  | 'commit in own term'
   | 'durable commit'
   | 'leader completeness'
   | 'acknowledgements'
@@ -159,6 +161,23 @@ export class Consensus {
     else if (!isVote && !reject && !this.#hasAcknowledged(node, message)) {
       fail(`has entries up to ${index} of the leader of term ${term}`)
     }
+    if (type === 'voteResponse' && !reject) this.#checkVote(node, message)
+  }
+
+  /** Nobody votes for a log that is behind its own: by the last term first, then by length. */
+  #checkVote({ name, running: voter }: ConsensusNode, { to, term }: Message): void {
+    const candidate = this.#nodes.find(({ memberId }) => memberId === to)?.running
+    // Once somebody leads that term the voter may have more by now.
+    if (voter === null || !candidate || this.#leaders.has(term)) return
+    if (candidate.raft.role !== 'candidate' || candidate.raft.term !== term) return
+    const [own, theirs] = [voter.log, candidate.log]
+    const ownTerm = Number(own.term(own.lastIndex))
+    const theirTerm = Number(theirs.term(theirs.lastIndex))
+    if (theirTerm > ownTerm) return
+    if (theirTerm === ownTerm && theirs.lastIndex >= own.lastIndex) return
+    const what = `${name}, whose log ends with ${own.lastIndex} of term ${ownTerm}, votes in term`
+    const whom = `for one that ends with ${theirs.lastIndex} of term ${theirTerm}`
+    this.#broke('vote by log', `${what} ${term} ${whom}`)
   }
 
   /** The entry that the leader has there, if that can still be told. */
@@ -325,6 +344,12 @@ export class Consensus {
         this.#broke('commit immutability', `${name} commits another entry ${index}`)
       }
       if (index > this.#committedTo) this.#committed[index] = term
+    }
+    const hasLed = seen.role === 'leader' && raft.role === 'leader' && seen.term === raft.term
+    const newest = Number(log.term(raft.commit))
+    if (hasLed && newest !== raft.term) {
+      const what = `${name}, which leads term ${raft.term}, commits ${raft.commit} of ${newest}`
+      this.#broke('commit in own term', what)
     }
     if (raft.commit <= this.#committedTo) return
     this.#committedTo = raft.commit

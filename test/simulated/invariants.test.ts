@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { SharedState } from '../../src/base/shared-state.ts'
+import { createMessage } from '../../src/raft/raft.ts'
 import { type AnyRule, Invariants } from './invariants.ts'
 import type { SimulatedProcess } from './process.ts'
 
@@ -34,6 +35,17 @@ const breaches: readonly (readonly [AnyRule, string, (invariants: Invariants) =>
         publishCommit(process, commit)
         invariants.stepped(process)
       }
+    },
+  ],
+  [
+    'published state',
+    'a commit index that others hear of first',
+    (invariants) => {
+      const process = createProcess('n0')
+      publishCommit(process, 1)
+      const message = { ...createMessage('heartbeat', 1, 2), term: 1 }
+      invariants.sent(process, { ...message, commit: 1 })
+      invariants.sent(process, { ...message, commit: 2 })
     },
   ],
   [

@@ -138,6 +138,12 @@ export class Invariants implements ProcessWatcher {
 
   sent(process: SimulatedProcess, message: Message): void {
     this.#consensus.sent(process, message)
+    const { type, commit } = message
+    if (type !== 'append' && type !== 'heartbeat') return
+    // Whoever learns of a commit from this node, and asks it then, must find it here.
+    const published = process.shared.readEngine().commit
+    if (commit <= published) return
+    this.broke('published state', `${process.name} tells of ${commit} and shows ${published}`)
   }
 
   /** An index is applied with one content everywhere. */

@@ -15,6 +15,31 @@ function counts(
   return [rowsAffected, lastInsertRowid]
 }
 
+describe('plans', () => {
+  it('are those of the statistics in the file, whatever was rolled back', (test) => {
+    const writer = openWriter(test)
+    runAll(
+      writer,
+      'CREATE TABLE t (a, b)',
+      'CREATE INDEX by_a ON t (a)',
+      'CREATE INDEX by_b ON t (b)',
+      'WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 200) ' +
+        'INSERT INTO t SELECT i, 1 FROM n',
+      'ANALYZE',
+    )
+    commit(writer)
+    const plan = (): unknown =>
+      rowsOf(writer, 'EXPLAIN QUERY PLAN SELECT * FROM t WHERE a = 1 AND b = 1')[0]?.at(-1)
+    const before = plan()
+    runAll(writer, 'UPDATE t SET a = 1, b = a', 'ANALYZE')
+    assert.notEqual(plan(), before)
+    writer.rollback()
+    writer.begin()
+    writer.resetUnit(ENVIRONMENT, 0)
+    assert.equal(plan(), before)
+  })
+})
+
 describe('results', () => {
   it('keep every type exact', (test) => {
     const writer = openWriter(test)

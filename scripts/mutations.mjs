@@ -1,0 +1,119 @@
+/**
+ * The proof of the tests: known mistakes, one after the other in a copy of the sources, each of
+ * which must be found: by simulated lives from seed 1 on, or by the tests that it names. Prints a
+ * table, and ends with status 1 if one was not found.
+ */
+import { availableParallelism } from 'node:os'
+import { fileURLToPath } from 'node:url'
+import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+
+requireRuntime()
+
+const usage = [
+  'Usage: npm run mutations                  every known mistake must be found',
+  '       npm run mutations -- --only ID     this one',
+  '       … --seeds N                        within so many lives (default 2000)',
+  '       … --cores N                        so many at a time (default: all)',
+  '       npm run mutations -- --list        which there are',
+  "       npm run mutations -- --hazards     which of them hold the design's rules",
+].join('\n')
+
+const { mutations } = await import('../test/mutations/mutations.ts')
+const { hazards, mutationsOf } = await import('../test/mutations/hazards.ts')
+const { placeOf } = await import('../test/mutations/mutation.ts')
+const { Gate } = await import('../test/mutations/gate.ts')
+const root = fileURLToPath(new URL('..', import.meta.url))
+
+const options = readOptions()
+if (options.hazards) listHazards()
+else if (options.list) list()
+else await runAll()
+
+function readOptions() {
+  const flags = {
+    only: { type: 'string', multiple: true },
+    seeds: { type: 'string', default: '2000' },
+    cores: { type: 'string', default: String(availableParallelism()) },
+    list: { type: 'boolean', default: false },
+    hazards: { type: 'boolean', default: false },
+  }
+  const { values } = readFlags({ options: flags }, usage)
+  const seeds = count(values, 'seeds')
+  const cores = count(values, 'cores')
+  for (const id of values.only ?? []) {
+    if (!mutations.some((one) => one.id === id)) {
+      refuseUsage(`There is no mutation "${id}".`, usage)
+    }
+  }
+  const wanted = mutations.filter(({ id }) => values.only?.includes(id) ?? true)
+  return { wanted, seeds, cores, list: values.list, hazards: values.hazards }
+}
+
+function count(values, name) {
+  const value = Number(values[name])
+  if (Number.isInteger(value) && value >= 1) return value
+  return refuseUsage(`--${name} is a whole number from 1 on, not "${values[name]}".`, usage)
+}
+
+function list() {
+  print(['id', 'mistake', 'where', 'breaks', 'to be found by'])
+  print(['---', '---', '---', '---', '---'])
+  for (const mutation of options.wanted) print([...describe(mutation), finder(mutation)])
+}
+
+function listHazards() {
+  print(['hazard', 'rule', 'held by'])
+  print(['---', '---', '---'])
+  for (const hazard of hazards) {
+    const { number, rule, tests = [], open } = hazard
+    const holders = [...mutationsOf(hazard, mutations), ...tests.map((test) => test.join(': '))]
+    print([`H${number}`, rule, open === undefined ? holders.join(', ') : `not built: ${open}`])
+  }
+}
+
+async function runAll() {
+  print(['id', 'mistake', 'where', 'breaks', 'found by', 'seed', 'seeds run', 'seconds'])
+  print(['---', '---', '---', '---', '---', '---:', '---:', '---:'])
+  const queue = [...options.wanted]
+  let caught = 0
+  const gates = Array.from({ length: Math.min(options.cores, queue.length) }, () => new Gate())
+  const closeAll = () => {
+    for (const gate of gates) gate.close()
+  }
+  process.on('exit', closeAll)
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+  await Promise.all(
+    gates.map(async (gate) => {
+      for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
+        const verdict = await gate.judge(next, { seeds: options.seeds })
+        if (verdict.isCaught) caught += 1
+        const { by, seed, seedsRun, seconds } = verdict
+        print([
+          ...describe(next),
+          verdict.isCaught ? by : `NOT FOUND: ${by}`,
+          seed ?? '–',
+          seedsRun === 0 ? '–' : seedsRun,
+          seconds.toFixed(1),
+        ])
+      }
+    }),
+  )
+  const all = options.wanted.length
+  process.stdout.write(`\n${caught} of ${all} caught\n`)
+  process.exit(caught === all ? 0 : 1)
+}
+
+function describe(mutation) {
+  const { id, bug, breaks } = mutation
+  return [id, bug, placeOf(root, mutation), breaks.join(', ')]
+}
+
+function finder({ caughtBy }) {
+  if ('tests' in caughtBy) return caughtBy.tests.join(', ')
+  return caughtBy.lives.leases ? 'lives with leases' : 'lives'
+}
+
+function print(cells) {
+  const safe = cells.map((cell) => String(cell).replaceAll('|', '\\|'))
+  process.stdout.write(`| ${safe.join(' | ')} |\n`)
+}
