@@ -33,6 +33,10 @@ export type ReachedState =
   | ConsensusState
   | 'a leader lost power'
   | 'a process died while it applied'
+  | 'a damaged log was refused'
+  | 'a removed member was told'
+  | 'a relaxed member came back as another'
+  | 'a member lost its directory'
   | 'a follower answered a strong read'
   | 'a lease was good without a leader'
   | LeaseState

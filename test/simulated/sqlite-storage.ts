@@ -12,12 +12,13 @@ import {
   type StoragePorts,
   type StorageToUser,
 } from '../../src/database/database.ts'
+import { MachineTrouble } from '../../src/database/trouble.ts'
 import type { ApplierHandlers } from '../../src/engine/ports.ts'
 import type { StorageGenesis } from '../../src/engine/protocol.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { FailedSync, type SqliteFiles } from './sqlite-files.ts'
 import { FaultyWriter, Killed, WriterTrouble } from './sqlite-writer.ts'
-import type { OwnAnswer, SimulatedStorage, StorageOptions, WrittenRow } from './storage.ts'
+import type { OwnAnswer, StorageOptions, WrittenRow } from './storage.ts'
 
 export interface SqliteStorageOptions extends StorageOptions {
   readonly root: string
@@ -56,7 +57,7 @@ class Lane<Sent> {
 }
 
 /** The production's storage thread and its client, on the simulation's one thread. */
-export class SqliteStorage extends StorageClient implements SimulatedStorage {
+export class SqliteStorage extends StorageClient {
   readonly #options: SqliteStorageOptions
   readonly #trouble: WriterTrouble
   #storage: Storage | null = null
@@ -95,6 +96,7 @@ export class SqliteStorage extends StorageClient implements SimulatedStorage {
     super.apply(entries)
   }
 
+  /** What was written, in the order in which it was applied. */
   rows(): readonly WrittenRow[] {
     const directory = this.#directory
     return fs
@@ -149,7 +151,9 @@ export class SqliteStorage extends StorageClient implements SimulatedStorage {
     try {
       event()
     } catch (error) {
-      if (!isInjected(error)) throw error
+      // Whom the machine fails while it opens has nothing to halt, and says that it can't open.
+      const cannotOpen = this.#storage === null && this.#trouble.hasFailed
+      if (!isInjected(error) && !cannotOpen) throw error
       isOver = true
     }
     if (isOver || this.#trouble.isDead) this.#options.killed()
@@ -166,15 +170,25 @@ export class SqliteStorage extends StorageClient implements SimulatedStorage {
     }
   }
 
+  /** As the production's copies: what stops one is its answer. */
+  #pin(pin: () => PinnedSnapshot | null): PinnedSnapshot | null {
+    try {
+      return pin()
+    } catch (error) {
+      if (isInjected(error) || !(error instanceof MachineTrouble)) throw error
+      return null
+    }
+  }
+
   /** Copies that are there at once: that a real one takes its time is not tested here. */
   #createCopies(pin: () => PinnedSnapshot | null): SnapshotMaker {
     const { root, plan } = this.#options
     fs.rmSync(join(root, 'snapshot'), { recursive: true, force: true })
     return {
       make: (directory, done) => {
-        const pinned = pin()
+        const pinned = this.#pin(pin)
         if (pinned === null) {
-          const error = { code: 'ERR_LAGGING', message: 'at different indexes', retryable: true }
+          const error = { code: 'ERR_LAGGING', message: 'not now', retryable: true }
           done({ error, value: null })
           return
         }
@@ -208,12 +222,15 @@ function answerOf(bytes: Uint8Array): OwnAnswer {
   return { database, sequence, index, error }
 }
 
+const ROWS =
+  'SELECT text, id, chance, at, before, length(padding) AS padding FROM written ORDER BY id'
+
 function rowsOf(path: string, database: string): WrittenRow[] {
   const db = new DatabaseSync(path, { readOnly: true })
   try {
     const isThere = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'written'").get()
     if (isThere === undefined) return []
-    const statement = db.prepare('SELECT * FROM written ORDER BY id')
+    const statement = db.prepare(ROWS)
     statement.setReadBigInts(true)
     return statement.all().map((row) => {
       const whole = Object.values(row).join('/')
