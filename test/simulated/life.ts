@@ -1,3 +1,4 @@
+import { CLIENTS_SCHEMA } from './clients.ts'
 import { Cluster } from './cluster.ts'
 import type { ReachedState } from './invariants.ts'
 import type { LeaseMode, SimulatedProcess } from './process.ts'
@@ -5,6 +6,7 @@ import { SeededRandom } from './random.ts'
 import { describeShape, drawShape, type Shape } from './shape.ts'
 import { STRIKE_KINDS, type StrikeKind, strike } from './strikes.ts'
 import { Workload } from './workload.ts'
+import { writeText } from './written.ts'
 
 export interface LifeOptions {
   readonly seed: number
@@ -94,6 +96,8 @@ export class Life {
       this.#heal()
       this.#isJudged = true
       invariants.judge(this.cluster.alive)
+      const wrong = this.#workload.clients.judge()
+      if (wrong !== null) invariants.broke('linearizability', wrong)
     } catch (error) {
       if (!(error instanceof Error)) throw error
       if (!(error instanceof Ended)) invariants.broke('liveness', error.stack ?? '')
@@ -119,6 +123,14 @@ export class Life {
         )
       }),
     )
+    let isMade = false
+    this.until('clients have their tables', () => {
+      const isAsked = cluster.machines[0]?.write('main', CLIENTS_SCHEMA, () => {
+        isMade = true
+      })
+      return isAsked === true
+    })
+    this.until('they are made everywhere', () => isMade && cluster.isLevel)
   }
 
   /** From here on things may go wrong, and clients call. */
@@ -164,7 +176,7 @@ export class Life {
       const process = cluster.alive.find(({ isReady }) => isReady)
       if (process === undefined || wasWritten()) return
       texts.push(`last-${texts.length}`)
-      process.write('main', texts.at(-1) as string)
+      writeText(cluster, process, 'main', texts.at(-1) as string)
     })
     this.until('a write succeeds after all is healed', () => {
       cluster.startAll()

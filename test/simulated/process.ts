@@ -32,9 +32,6 @@ export interface ProcessWatcher {
   applied(process: SimulatedProcess, entry: Entry): void
   /** A snapshot took the place of what the process had. */
   installed(process: SimulatedProcess): void
-  acknowledged(text: string, index: number): void
-  /** A write that is known never to apply. */
-  rejected(text: string): void
   /** The product itself found that something is wrong here. */
   alarmed(process: SimulatedProcess, message: string): void
 }
@@ -193,11 +190,10 @@ export class SimulatedProcess implements ConsensusNode {
     this.identity.open(this.settings.durability)
     // After an unclean stop it is held to what it had said, and says nothing more.
     if (this.identity.uncleanStop === null) this.isRelaxed = this.settings.durability === 'relaxed'
-    const { watcher, random } = this.options
+    const { random } = this.options
     const origin = Buffer.from(random.bytes(16)).toString('hex')
     this.#user = new SimulatedUser({
       origin,
-      watcher: { ...watching(watcher), alarmed: (message) => watcher.alarmed(this, message) },
       toEngine: (message) => this.#engine?.receive(message),
       electionTimeoutMs: this.settings.electionTimeoutMs,
       clock: this.clock,
@@ -264,14 +260,43 @@ export class SimulatedProcess implements ConsensusNode {
     if (this.isReady) this.#run(() => this.#engine?.receive({ kind: 'request', id: 0, request }))
   }
 
-  /** Sends one write; its text is unique in the simulation. */
-  write(database: string, text: string, padding: Uint8Array | null = null): void {
-    if (this.isReady && this.#held === null) this.#user?.write(database, text, padding)
+  /** Its user's thread, where that can run. */
+  get #present(): SimulatedUser | null {
+    return this.isReady && this.#held === null ? this.#user : null
+  }
+
+  /** False if it takes no more. */
+  write(...call: Parameters<SimulatedUser['write']>): boolean {
+    return this.#present?.write(...call) ?? false
+  }
+
+  transact(...call: Parameters<SimulatedUser['transact']>): void {
+    this.#present?.transact(...call)
   }
 
   /** Asks for a read; `done` gets the index that the answer would be read at. */
   read(level: 'weak' | 'strong', done: (index: number) => void): void {
-    if (this.isReady && this.#held === null) this.#user?.read(level, done)
+    this.#present?.read(level, done)
+  }
+
+  /** A strong read, and what it saw in the database. False if nobody takes it. */
+  readValue(
+    database: string,
+    { sql, args }: { readonly sql: string; readonly args: readonly string[] },
+    done: (value: unknown) => void,
+  ): boolean {
+    const life = this.#life
+    const { timeline } = this.options.network
+    const user = this.#present
+    user?.read('strong', (index) => {
+      const look = (): void => {
+        if (life !== this.#life) return
+        if (this.shared.applied() < index) timeline.plan(2, () => this.#run(look))
+        else done(this.#storage?.look(database, sql, args))
+      }
+      look()
+    })
+    return user !== null
   }
 
   /**
@@ -503,13 +528,6 @@ export class SimulatedProcess implements ConsensusNode {
       default:
         break
     }
-  }
-}
-
-function watching(watcher: ProcessWatcher): Pick<ProcessWatcher, 'acknowledged' | 'rejected'> {
-  return {
-    acknowledged: (text, index) => watcher.acknowledged(text, index),
-    rejected: (text) => watcher.rejected(text),
   }
 }
 

@@ -18,7 +18,7 @@ import type { StorageGenesis } from '../../src/engine/protocol.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { FailedSync, type SqliteFiles } from './sqlite-files.ts'
 import { FaultyWriter, Killed, WriterTrouble } from './sqlite-writer.ts'
-import type { OwnAnswer, StorageOptions, WrittenRow } from './storage.ts'
+import type { StorageOptions, WrittenRow } from './storage.ts'
 
 export interface SqliteStorageOptions extends StorageOptions {
   readonly root: string
@@ -61,6 +61,7 @@ export class SqliteStorage extends StorageClient {
   readonly #options: SqliteStorageOptions
   readonly #trouble: WriterTrouble
   #storage: Storage | null = null
+  #reader: { readonly path: string; readonly db: DatabaseSync } | null = null
 
   constructor(options: SqliteStorageOptions) {
     let listen: Parameters<ConstructorParameters<typeof StorageClient>[0]['on']>[1] = () => {}
@@ -105,8 +106,23 @@ export class SqliteStorage extends StorageClient {
       .flatMap((name) => rowsOf(join(directory, name), name.slice(0, -3)))
   }
 
+  /** What a read of this node sees at this very moment: one column of one row, or null. */
+  look(database: string, sql: string, args: readonly string[]): unknown {
+    const path = join(this.#directory, `${database}.db`)
+    if (this.#reader?.path !== path) {
+      this.#reader?.db.close()
+      this.#reader = null
+      if (!fs.existsSync(path)) return null
+      this.#reader = { path, db: new DatabaseSync(path, { readOnly: true }) }
+    }
+    const [value] = Object.values(this.#reader.db.prepare(sql).get(...args) ?? {})
+    return value ?? null
+  }
+
   /** The process is gone: connections must be closed all the same. */
   vanish(): void {
+    this.#reader?.db.close()
+    this.#reader = null
     const storage = this.#storage
     this.#storage = null
     storage?.close()
@@ -162,7 +178,7 @@ export class SqliteStorage extends StorageClient {
   #tellUser(message: StorageToUser): void {
     if (message.kind === 'results') {
       for (const { bytes } of decodeResults(message.bytes)) {
-        this.#options.answered(answerOf(bytes))
+        this.#options.answered(decodeCommandResult(bytes))
       }
     } else if (message.kind === 'installed') {
       const own = message.sequences.map((one) => [one.database, one.sequence] as const)
@@ -213,13 +229,6 @@ function isOfCopy(path: string): boolean {
 
 function isInjected(error: unknown): boolean {
   return error instanceof Killed || error instanceof FailedSync
-}
-
-function answerOf(bytes: Uint8Array): OwnAnswer {
-  const { database, sequence, index, units } = decodeCommandResult(bytes)
-  const failed = units.find((unit) => !unit.ok)
-  const error = failed === undefined || failed.ok ? null : failed.error.message
-  return { database, sequence, index, error }
 }
 
 const ROWS =

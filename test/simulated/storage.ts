@@ -1,4 +1,5 @@
 import type { SharedState } from '../../src/base/shared-state.ts'
+import type { CommandResult } from '../../src/command/command.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import type { SeededRandom } from './random.ts'
 
@@ -9,14 +10,8 @@ export interface WrittenRow {
   readonly whole: string
 }
 
-/** What became of a command of one's own. */
-export interface OwnAnswer {
-  readonly database: string
-  readonly sequence: number
-  readonly index: number
-  /** Why it changed nothing; null if it did. */
-  readonly error: string | null
-}
+/** What became of a command of one's own, or of a transaction of that number. */
+export type OwnAnswer = Pick<CommandResult, 'database' | 'sequence' | 'isTried' | 'index' | 'units'>
 
 export interface StorageOptions {
   readonly memberId: number

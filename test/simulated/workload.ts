@@ -1,8 +1,12 @@
+import { Clients } from './clients.ts'
 import type { Cluster } from './cluster.ts'
 import type { SeededRandom } from './random.ts'
+import { writeText } from './written.ts'
 
 const DATABASES = ['main', 'main', 'main', 'other']
-const READ_SHARE = 0.2
+/** Of a hundred calls. */
+const SHARES = { write: 50, strong: 12, weak: 8, register: 20, transaction: 10 } as const
+const KINDS = Object.entries(SHARES).flatMap(([kind, share]) => new Array(share).fill(kind))
 const REFUSED_SHARE = 0.05
 const LARGE_SHARE = 0.05
 const LARGE_BYTES_MAX = 700 * 1024
@@ -12,6 +16,7 @@ export class Workload {
   readonly #cluster: Cluster
   readonly #random: SeededRandom
   readonly #wanted: ReadonlySet<number> | null
+  readonly clients: Clients
   calls = 0
 
   /** `wanted`: the calls that are made, by number; null for all. */
@@ -19,6 +24,7 @@ export class Workload {
     this.#cluster = cluster
     this.#random = random
     this.#wanted = wanted
+    this.clients = new Clients(cluster)
   }
 
   /** One call of somebody. */
@@ -27,8 +33,16 @@ export class Workload {
     const number = this.calls
     if (this.#wanted?.has(number) === false) return
     const random = this.#random.stream(String(number))
-    if (random.chance(READ_SHARE)) this.#read(random)
-    else if (this.#cluster.timeline.nowMs >= this.#cluster.quietUntilMs) this.#write(random, number)
+    const kind = random.pick(KINDS)
+    const isQuiet = this.#cluster.timeline.nowMs < this.#cluster.quietUntilMs
+    if (kind === 'strong' || kind === 'weak') this.#read(kind, random)
+    else if (isQuiet) return
+    else if (kind === 'write') this.#write(random, number)
+    else {
+      const process = random.pick(this.#cluster.alive)
+      if (kind === 'register') this.clients.callRegister(process, random, number)
+      else this.clients.callTransaction(process, random, number)
+    }
   }
 
   #write(random: SeededRandom, number: number): void {
@@ -36,14 +50,24 @@ export class Workload {
     const text = `${isRefused ? 'refused' : 'w'}${number}`
     const isLarge = random.chance(LARGE_SHARE) && this.#cluster.options.shape.hasLargeWrites
     const padding = isLarge ? random.bytes(random.below(LARGE_BYTES_MAX)) : null
-    random.pick(this.#cluster.alive).write(random.pick(DATABASES), text, padding)
+    const process = random.pick(this.#cluster.alive)
+    writeText(this.#cluster, process, random.pick(DATABASES), text, padding)
   }
 
-  #read(random: SeededRandom): void {
+  #read(level: 'strong' | 'weak', random: SeededRandom): void {
     const { invariants, alive } = this.#cluster
     const process = random.pick(alive)
     const seen = invariants.acknowledgedIndex
-    process.read('strong', (index) => invariants.strongRead(process, seen, index))
+    // Whoever leads later has all that was acknowledged by now, before it answers anything.
+    const commits = alive
+      .map(({ isUp, shared }) => ({ isUp, ...shared.readEngine() }))
+      .filter(({ isUp, isLeader, ownTermCommitted }) => isUp && isLeader && ownTermCommitted)
+      .map(({ commit }) => commit)
+    const least = Math.min(seen, ...commits)
+    process.read(level, (index) => {
+      if (level === 'strong') invariants.strongRead(process, seen, index)
+      else invariants.weakRead(least, index)
+    })
   }
 
   /** Every node that takes itself for the leader is read from. */
