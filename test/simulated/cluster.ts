@@ -14,8 +14,8 @@ export interface ClusterOptions {
 }
 
 const CLUSTER_ID = 'c0'.repeat(16)
-/** A request that was not answered by now is not acted upon any more. */
-const REMOVAL_MS = 20_000
+/** A request that was not answered by then is not acted upon any more. */
+const CHANGE_MS = 20_000
 
 /** All machines of one life, what they run, and the wires between them. */
 export class Cluster {
@@ -30,6 +30,8 @@ export class Cluster {
   quietUntilMs = 0
   crashes = 0
   readonly #delays: SeededRandom
+  /** Until then a change of the members may be under way. */
+  #changingUntilMs = 0
 
   constructor(options: ClusterOptions) {
     this.options = options
@@ -109,17 +111,28 @@ export class Cluster {
    */
   mayLose(process: SimulatedProcess): boolean {
     const others = this.alive.filter((other) => other !== process)
-    if (
-      !others.every(({ isReady, isRotten, mayBeRemoved }) => isReady && !isRotten && !mayBeRemoved)
-    ) {
-      return false
-    }
-    const all = [...others, process]
-    return this.#isSettled(all) && others.every((other) => votersOf(other).length >= 3)
+    return (
+      this.timeline.nowMs >= this.#changingUntilMs &&
+      others.every((other) => other.isReady && votersOf(other).length >= 3) &&
+      !others.some(({ isRotten, mayBeRemoved }) => isRotten || mayBeRemoved) &&
+      this.#isSettled([...others, process])
+    )
+  }
+
+  /** An operator asks somebody for a change of the members; with one missing they do not. */
+  changeMember(
+    asked: SimulatedProcess,
+    change: 'promote' | 'demote' | 'remove',
+    member: SimulatedProcess,
+  ): void {
+    if (!this.alive.every((one) => this.mayLose(one))) return
+    if (change === 'remove') this.#expectRemoval(member)
+    this.#changingUntilMs = this.timeline.nowMs + CHANGE_MS
+    asked.request({ method: 'changeMember', change, nodeId: member.name })
   }
 
   /** Somebody asked for its removal, which may come late, or not at all. */
-  expectRemoval(process: SimulatedProcess): void {
+  #expectRemoval(process: SimulatedProcess): void {
     process.mayBeRemoved = true
     const look = (): void => {
       const { alive } = this
@@ -127,9 +140,27 @@ export class Cluster {
         running?.raft.confState.voters.includes(process.memberId),
       )
       if (isIn && this.isLevel) process.mayBeRemoved = false
-      else if (!process.isOver) this.timeline.plan(REMOVAL_MS, look)
+      else if (!process.isOver) this.timeline.plan(CHANGE_MS, look)
     }
-    this.timeline.plan(REMOVAL_MS, look)
+    this.timeline.plan(CHANGE_MS, look)
+  }
+
+  /**
+   * A majority of the voters, and no more of them; null while it is not clear who they are, or
+   * whether one of them may speak at all.
+   */
+  drawMajority(random: SeededRandom): readonly SimulatedProcess[] | null {
+    const known = this.alive.filter(({ running }) => running !== null)
+    const configurations = new Set(known.map(({ running }) => describe(running?.raft.confState)))
+    const isSettled = this.#isSettled(this.alive) && !this.invariants.hasOpenChanges(known)
+    const isChanging = this.timeline.nowMs < this.#changingUntilMs
+    if (configurations.size !== 1 || !isSettled || isChanging) return null
+    const voters = votersOf(known[0] as SimulatedProcess)
+    const able = known.filter(
+      ({ memberId, isReady, isRotten }) => voters.includes(memberId) && isReady && !isRotten,
+    )
+    const enough = Math.floor(voters.length / 2) + 1
+    return able.length < enough ? null : random.shuffle(able).slice(0, enough)
   }
 
   /** Its directory is deleted: what comes back on this machine is a new member. */

@@ -119,6 +119,12 @@ export class Consensus {
     return this.#leaders.size
   }
 
+  /** Whether its log has changes of the configuration that it has not applied. */
+  hasOpenChanges({ memberId, running }: ConsensusNode): boolean {
+    const changes = this.#seen.get(memberId)?.changes ?? []
+    return changes.some((index) => index > (running?.raft.applied ?? 0))
+  }
+
   /** Something happened on this node. */
   stepped(node: ConsensusNode): void {
     const { running } = node

@@ -36,6 +36,7 @@ export type ReachedState =
   | 'a leader lost power'
   | 'a process died while it applied'
   | 'a transaction was committed'
+  | 'a bare majority went on alone'
   | 'a history was too hard to judge'
   | 'a damaged log was refused'
   | 'a removed member was told'
@@ -107,6 +108,11 @@ export class Invariants implements ProcessWatcher {
   /** Only kept: within the product's code nobody may throw. */
   broke(rule: AnyRule, message: string): void {
     if (!this.#broken.has(rule)) this.#broken.set(rule, message)
+  }
+
+  /** Whether one of them has a change of the configuration before it. */
+  hasOpenChanges(processes: readonly SimulatedProcess[]): boolean {
+    return processes.some((process) => this.#consensus.hasOpenChanges(process))
   }
 
   reach(state: ReachedState): void {

@@ -162,35 +162,62 @@ export class Life {
 
   #heal(): void {
     const { cluster } = this
-    const { invariants } = cluster
     cluster.isTormented = false
     cluster.network.heal()
     for (const process of cluster.machines) process.disk.empty()
+    this.until('every process is up', () => {
+      cluster.startAll()
+      return cluster.alive.every(({ isUp }) => isUp)
+    })
+    this.#goOnWithFewest()
+    cluster.network.heal()
     this.until('every process is up and level', () => {
       cluster.startAll()
       return cluster.isLevel
     })
+    this.#writeLast('all', cluster.alive)
+    this.until('all have the last write', () => cluster.isLevel)
+  }
+
+  /** A bare majority that hears nothing of the others is enough, whichever it is. */
+  #goOnWithFewest(): void {
+    const { cluster } = this
+    const core = cluster.drawMajority(this.#random.stream('core'))
+    if (core === null) return
+    for (const one of core) {
+      for (const other of cluster.alive) {
+        if (core.includes(other)) continue
+        cluster.network.cut(one.options.address, other.options.address)
+        cluster.network.cut(other.options.address, one.options.address)
+      }
+    }
+    this.#writeLast('fewest', core)
+    cluster.invariants.reach('a bare majority went on alone')
+  }
+
+  #writeLast(name: string, processes: readonly SimulatedProcess[]): void {
+    const { cluster } = this
+    const { invariants, timeline } = cluster
     const texts: string[] = []
-    const wasWritten = (): boolean => texts.some((text) => invariants.wasAcknowledged(text))
-    this.repeat('last write', 200, 200, () => {
-      const process = cluster.alive.find(({ isReady }) => isReady)
-      if (process === undefined || wasWritten()) return
-      texts.push(`last-${texts.length}`)
-      writeText(cluster, process, 'main', texts.at(-1) as string)
-    })
-    this.until('a write succeeds after all is healed', () => {
+    let nextMs = 0
+    this.until(`a write succeeds after all is healed: ${name}`, () => {
+      if (texts.some((text) => invariants.wasAcknowledged(text))) return true
       cluster.startAll()
-      return wasWritten() && cluster.isLevel
+      const process = processes.find(({ isReady }) => isReady)
+      if (process === undefined || timeline.nowMs < nextMs) return false
+      nextMs = timeline.nowMs + 200
+      texts.push(`last-${name}-${texts.length}`)
+      writeText(cluster, process, 'main', texts.at(-1) as string)
+      return false
     })
   }
 
-  /** Repeats at drawn intervals as long as the torment goes on (or until healed, for the last). */
+  /** Repeats at drawn intervals for as long as the torment goes on. */
   repeat(name: string, fromMs: number, toMs: number, run: () => void): void {
     const { cluster } = this
     const random = this.#random.stream(name)
-    const wasTormented = cluster.isTormented
     const again = (): void => {
-      if (cluster.isTormented !== wasTormented) return
+      if (!cluster.isTormented) return
       run()
       cluster.timeline.plan(fromMs + random.below(1 + toMs - fromMs), again)
     }

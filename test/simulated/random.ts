@@ -55,6 +55,11 @@ export class SeededRandom implements Random {
     return items[this.below(items.length)] as Item
   }
 
+  shuffle<Item>(items: readonly Item[]): Item[] {
+    const left = [...items]
+    return items.map(() => left.splice(this.below(left.length), 1)[0] as Item)
+  }
+
   bytes(count: number): Uint8Array {
     return Uint8Array.from({ length: count }, () => this.below(256))
   }

@@ -140,16 +140,11 @@ const strikes: Record<StrikeKind, Strike> = {
     }
   },
   removal: (cluster, random) => {
-    const victim = random.pick(cluster.alive)
-    if (!cluster.mayLose(victim)) return
-    cluster.expectRemoval(victim)
-    const asked = random.pick(cluster.alive)
-    asked.request({ method: 'changeMember', change: 'remove', nodeId: victim.name })
+    cluster.changeMember(random.pick(cluster.alive), 'remove', random.pick(cluster.alive))
   },
   demotion: (cluster, random) => {
     const change = random.pick(['demote', 'promote'] as const)
-    const nodeId = random.pick(cluster.alive).name
-    random.pick(cluster.alive).request({ method: 'changeMember', change, nodeId })
+    cluster.changeMember(random.pick(cluster.alive), change, random.pick(cluster.alive))
   },
   wipe: (cluster, random) => {
     const victim = random.pick(cluster.alive)
@@ -170,7 +165,7 @@ const strikes: Record<StrikeKind, Strike> = {
    */
   corner: (cluster, random) => {
     const leader = cluster.leader ?? random.pick(cluster.alive)
-    const [apart, killed = apart] = shuffle(othersThan(cluster, leader), random)
+    const [apart, killed = apart] = random.shuffle(othersThan(cluster, leader))
     if (apart === undefined || killed === undefined) return
     const lastingMs = drawLasting(random)
     cutFor(cluster, lastingMs, leader, apart)
@@ -227,11 +222,6 @@ function divide<Item>(items: readonly Item[], random: SeededRandom): [Item[], It
   const sides: [Item[], Item[]] = [[], []]
   for (const item of items) sides[random.below(2) as 0 | 1].push(item)
   return sides
-}
-
-function shuffle<Item>(items: readonly Item[], random: SeededRandom): Item[] {
-  const left = [...items]
-  return items.map(() => left.splice(random.below(left.length), 1)[0] as Item)
 }
 
 function boundsOf({ options: { shape } }: Cluster): SettingsBounds {
