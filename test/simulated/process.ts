@@ -96,7 +96,7 @@ export class SimulatedProcess implements ConsensusNode {
   readonly options: ProcessOptions
   readonly identity: KeptIdentity
   readonly disk: LogDisk
-  readonly durable: DurableLog
+  durable: DurableLog
   /** What the log has in the system, durable or not. */
   readonly #written: DurableLog
   /** Its present process, or the last one, acknowledges before its disk has it. */
@@ -121,6 +121,8 @@ export class SimulatedProcess implements ConsensusNode {
   /** Its operator, or what its disk did, may make an end of it. */
   mayBeRemoved = false
   isRotten = false
+  /** While it is down its disk rots, and it learns of that when it starts. */
+  rotsWith: SeededRandom | null = null
   /** What happens while it stands still comes when it goes on. */
   #held: { readonly kind: HoldKind; readonly events: (() => void)[] } | null = null
   shared: SharedState = new SharedState()
@@ -187,6 +189,7 @@ export class SimulatedProcess implements ConsensusNode {
     this.#life += 1
     this.shared = new SharedState()
     this.disk.begin()
+    this.#rot()
     this.identity.open(this.settings.durability)
     // After an unclean stop it is held to what it had said, and says nothing more.
     if (this.identity.uncleanStop === null) this.isRelaxed = this.settings.durability === 'relaxed'
@@ -201,6 +204,17 @@ export class SimulatedProcess implements ConsensusNode {
     })
     this.#engine = new Engine(this.#createConfig(origin), this.#createPorts(origin))
     this.#engine.start()
+  }
+
+  /** What was durable was so: nobody is held to less for what a bit that flips makes of it. */
+  #rot(): void {
+    const random = this.rotsWith
+    this.rotsWith = null
+    const place = random === null ? null : this.durable.rottable(random)
+    if (random === null || place === null) return
+    this.durable.freeze()
+    this.isRotten = true
+    this.disk.flipBit(place.path, random.between(place.from, place.to - 1), random.below(8))
   }
 
   /** `kill -9` keeps what was written; a power loss keeps only what was synced, and some more. */
@@ -434,6 +448,13 @@ export class SimulatedProcess implements ConsensusNode {
     this.options.watcher.stepped(this)
   }
 
+  /** What rotted was of no use any more, and is gone. */
+  #heal(): void {
+    if (!this.isRotten) return
+    this.isRotten = false
+    this.durable = new DurableLog(this.disk, 'log')
+  }
+
   /** The process ends with the event that it is in. */
   #end(message: string, code: string | null = null): void {
     this.#isEnding = true
@@ -501,6 +522,7 @@ export class SimulatedProcess implements ConsensusNode {
         break
       case 'ready':
         this.isReady = true
+        this.#heal()
         this.identity.rejoinAddresses = []
         break
       case 'closed':

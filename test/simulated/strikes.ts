@@ -152,11 +152,9 @@ const strikes: Record<StrikeKind, Strike> = {
   },
   rot: (cluster, random) => {
     const victim = random.pick(cluster.alive)
-    if (!victim.isReady || !cluster.mayLose(victim)) return
-    const place = victim.durable.rottable(random)
-    if (place === null) return
-    victim.isRotten = true
-    victim.disk.flipBit(place.path, random.between(place.from, place.to - 1), random.below(8))
+    if (!cluster.mayLose(victim)) return
+    victim.rotsWith = random
+    cluster.crash(victim, false, random.below(1_000))
   },
   /**
    * One member hears nothing of the leader and wants to lead, which it could, as nothing is written
