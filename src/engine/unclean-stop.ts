@@ -150,7 +150,7 @@ function uncleanStopError(
       'deleted. Start the other members: once a majority of voters that did not stop like this ' +
       'has a leader, this node joins it by itself. If too many stopped at once for that, some ' +
       'of what was acknowledged in the last 100 ms may be lost; to go on all the same open as ' +
-      'many members as a majority needs, those with the newest log, each with its own ' +
+      'few of them as a majority still needs, those with the newest log, each with its own ' +
       `acceptLoss. This one's log ends at entry ${log.lastIndex} of term ` +
       `${log.term(log.lastIndex)}, in term ${hardState.term}: ` +
       `acceptLoss: '${uncleanStop?.token}'`,

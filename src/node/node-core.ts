@@ -15,7 +15,7 @@ import { Deadlines } from './deadlines.ts'
 import type { Drops } from './drops.ts'
 import { toEngineConfig } from './engine-config.ts'
 import { hearEngine } from './engine-messages.ts'
-import type { Emit } from './events.ts'
+import type { Emit, NodeEvents } from './events.ts'
 import {
   abortedError,
   checkNotAborted,
@@ -82,7 +82,7 @@ export class NodeCore {
   #state: State = 'opening'
   #failure: unknown
   /** What those hear who listen from the moment it is open. */
-  readonly #warnings: string[] = []
+  readonly #warnings: NodeEvents['warning'][0][] = []
   /** A new member takes this one's place: once the threads are gone, others begin. */
   #isReplaced = false
   #isLogDurable = false
@@ -280,7 +280,7 @@ export class NodeCore {
         break
       case 'lossKept':
         this.#keep(() => dataDir.lossKept(this.config))
-        this.#warnings.push(message.message)
+        this.#warnings.push({ code: 'ERR_UNCLEAN_STOP', message: message.message })
         break
       case 'ready':
         this.port = message.port
@@ -289,9 +289,7 @@ export class NodeCore {
         this.#state = 'open'
         if (this.config.durability === 'relaxed') this.#warnings.push(RELAXED_WARNING)
         setImmediate(() => {
-          for (const text of this.#warnings.splice(0)) {
-            this.#options.emit('warning', { code: 'ERR_UNCLEAN_STOP', message: text })
-          }
+          for (const warning of this.#warnings.splice(0)) this.#options.emit('warning', warning)
         })
         this.#opened.resolve()
         this.#storage.status(undefined).catch(() => {})
