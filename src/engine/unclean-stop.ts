@@ -1,7 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Done } from '../base/ports.ts'
 import { type Recovered, UNSYNCED_ENTRIES_MAX } from '../log/log.ts'
-import type { Entry, HardState, MemberId } from '../raft/raft.ts'
+import type { ConfState, Entry, HardState, MemberId } from '../raft/raft.ts'
 import type { Joining } from './joining.ts'
 import type { ReplicaState } from './ports.ts'
 import type { EngineConfig, EngineToUser } from './protocol.ts'
@@ -57,15 +57,29 @@ function askToBeReplaced({ config, recovered, state, ...calls }: ComingBack): vo
     failed('it knows no address of another member')
     return
   }
+  const becomeAnother = (): void => {
+    calls.toUser({ kind: 'replaced', memberId: another, addresses: joinAddresses })
+    calls.replaced()
+  }
+  if (isStranger(state, recovered)) {
+    becomeAnother()
+    return
+  }
   const joining = calls.asAnother({ memberId: another, joinAddresses })
   joining.join(record, memberId, '', (error) => {
     if (error?.code === 'ERR_REMOVED') calls.fail(error)
     else if (error !== null) failed(error.message)
-    else {
-      calls.toUser({ kind: 'replaced', memberId: another, addresses: joinAddresses })
-      calls.replaced()
-    }
+    else becomeAnother()
   })
+}
+
+/**
+ * Whether it stopped before it knew of any configuration. Whoever counts it as a voter has that from
+ * an entry, synced before this node acknowledged it: so nobody ever counted on what it holds, and its
+ * cluster may not know it.
+ */
+function isStranger({ confState }: ReplicaState, { confChangeIndex }: Recovered): boolean {
+  return membersOf(confState).length === 0 && confChangeIndex === 0
 }
 
 const NOTHING = new Uint8Array()
@@ -75,9 +89,13 @@ const NOTHING = new Uint8Array()
  * those are synced by relaxed logs too, and may be in the log without being applied.
  */
 export function isAlone(id: MemberId, state: ReplicaState, recovered: Recovered): boolean {
-  const { voters, learners, votersOutgoing, learnersNext } = state.confState
-  const others = [...voters, ...learners, ...votersOutgoing, ...learnersNext]
-  return others.length === 1 && others[0] === id && recovered.confChangeIndex <= state.confIndex
+  const members = membersOf(state.confState)
+  return members.length === 1 && members[0] === id && recovered.confChangeIndex <= state.confIndex
+}
+
+function membersOf(confState: ConfState): readonly MemberId[] {
+  const { voters, learners, votersOutgoing, learnersNext } = confState
+  return [...voters, ...learners, ...votersOutgoing, ...learnersNext]
 }
 
 /** What a node that is alone lost at most, and where it goes on. */

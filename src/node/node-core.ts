@@ -26,7 +26,7 @@ import {
 } from './failures.ts'
 import { Hooks } from './hooks.ts'
 import { LeaderWatch } from './leader-watch.ts'
-import { RELAXED_WARNING, storageData } from './opening.ts'
+import { RELAXED_WARNING, storageData, warnSoon } from './opening.ts'
 import { Outgoing } from './outgoing.ts'
 import { settlesWithin } from './patience.ts'
 import { ReaderProcesses } from './reader-processes.ts'
@@ -208,7 +208,11 @@ export class NodeCore {
       await this.#opened.promise
     } catch (error) {
       this.#failure ??= error
-      await this.#end('failed')
+      this.#state = 'closing'
+      const { durability, electionTimeoutMs } = this.config
+      // Closed in order, a relaxed open owes nothing.
+      if (durability === 'relaxed') await this.#threads.close(electionTimeoutMs + CLOSE_MS_MAX)
+      await (this.#ending ?? this.#end('failed'))
       throw error
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -283,14 +287,12 @@ export class NodeCore {
         this.#warnings.push({ code: 'ERR_UNCLEAN_STOP', message: message.message })
         break
       case 'ready':
+        if (this.#state !== 'opening' || !this.#keep(() => dataDir.joined())) return
         this.port = message.port
         this.#readers = createReaders({ ...this.processes.source, shared: this.shared })
-        if (this.#state !== 'opening' || !this.#keep(() => dataDir.joined())) return
         this.#state = 'open'
         if (this.config.durability === 'relaxed') this.#warnings.push(RELAXED_WARNING)
-        setImmediate(() => {
-          for (const warning of this.#warnings.splice(0)) this.#options.emit('warning', warning)
-        })
+        warnSoon(this.#warnings.splice(0), this.#options.emit)
         this.#opened.resolve()
         this.#storage.status(undefined).catch(() => {})
         break
@@ -314,6 +316,7 @@ export class NodeCore {
 
   #startEngine(): void {
     const { config, dataDir, origin } = this.#options
+    this.#isLogDurable = false
     this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
   }
 
@@ -357,21 +360,20 @@ export class NodeCore {
     this.#readers?.close()
     await settlesWithin(this.processes.close(closedError(undefined)), electionTimeoutMs, signal)
     if (this.#state !== 'closing') return
-    this.#threads.postEngine({ kind: 'close' })
-    await settlesWithin(this.#threads.exited(), electionTimeoutMs + CLOSE_MS_MAX, signal)
+    await this.#threads.close(electionTimeoutMs + CLOSE_MS_MAX, signal)
     if (this.#state === 'closing') await this.#end('closed')
   }
 
   /** Settles every call, ends what still runs, and lets the data directory go. */
   async #end(state: 'closed' | 'failed'): Promise<void> {
-    const wasOpen = this.#state !== 'opening'
+    const wasOpen = this.#readers !== null
     this.#state = state
     this.#settleAll()
     this.#threads.terminate()
     const exited = this.#threads.exited().then(() => {
       // No thread is left that could write.
       this.shared.publishEngineClosed()
-      if (state === 'closed' && this.#isLogDurable) this.#options.dataDir.closedWell()
+      if (this.#isLogDurable && (state === 'closed' || !wasOpen)) this.#options.dataDir.closedWell()
       this.#options.dataDir.close()
     })
     await settlesWithin(exited, TERMINATE_MS_MAX)
