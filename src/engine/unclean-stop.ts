@@ -74,9 +74,9 @@ function askToBeReplaced({ config, recovered, state, ...calls }: ComingBack): vo
 }
 
 /**
- * Whether it stopped before it knew of any configuration. Whoever counts it as a voter has that from
- * an entry, synced before this node acknowledged it: so nobody ever counted on what it holds, and its
- * cluster may not know it.
+ * Whether it stopped before it knew of any configuration. It votes by an entry or a snapshot, which
+ * it synced before it acknowledged anything behind: so nobody counted on what it holds, and its
+ * cluster may never have heard of it.
  */
 function isStranger({ confState }: ReplicaState, { confChangeIndex }: Recovered): boolean {
   return membersOf(confState).length === 0 && confChangeIndex === 0

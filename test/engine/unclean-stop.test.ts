@@ -1,4 +1,4 @@
-/** A relaxed node that stopped uncleanly: what it asks for, and what it does before it is answered. */
+/** A relaxed node that stopped uncleanly: what it asks for, and what it does until then. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ColmenaError } from '../../src/base/errors.ts'

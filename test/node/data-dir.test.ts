@@ -201,6 +201,9 @@ suite('identity', () => {
     refused(configOf(path), 'ERR_DATA_DIR', /not what colmena writes/)
     writeFileSync(join(path, 'identity.json'), '{')
     refused(configOf(path), 'ERR_DATA_DIR', /can't be read as JSON/)
+    rmSync(join(path, 'identity.json'))
+    mkdirSync(join(path, 'identity.json'))
+    refused(configOf(path), 'ERR_DATA_DIR', /identity\.json can't be read: Error: EISDIR/)
   })
 
   test('a directory that can not be made', (t) => {

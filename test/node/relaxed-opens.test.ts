@@ -1,7 +1,7 @@
 /** When a relaxed open owes nothing any more: on threads that do only what the test says. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import { type Identity, readIdentity, uncleanStopOf } from '../../src/node/identity.ts'
@@ -72,6 +72,21 @@ suite('a relaxed open', () => {
     engine.say(FAILED)
     await assert.rejects(rig.opening)
     assert.deepEqual(stopOf(dataDir), stop)
+  })
+
+  test('that can not note who it is from now on deletes nothing, and asks again', async (t) => {
+    const { dataDir } = await openUnclean(t)
+    const stop = stopOf(dataDir)
+    const rig = begin(t, { ...RELAXED, dataDir })
+    const engine = await rig.threads.started('engine')
+    // Nothing can be put there, as on a full disk.
+    mkdirSync(join(dataDir, 'identity.json.tmp'))
+    engine.say({ kind: 'replaced', memberId: 7, addresses: ['127.0.0.1:9'] })
+    engine.say({ kind: 'closed', isDurable: true })
+    engine.exit()
+    await assert.rejects(rig.opening, { code: 'ERR_DATA_DIR', message: /can't be written/ })
+    assert.ok(existsSync(join(dataDir, 'log')) && existsSync(join(dataDir, 'db')))
+    assert.deepEqual(stopOf(dataDir), stop, 'it asks for the very same member')
   })
 
   test('owes what its new member was told, not what the old one was', async (t) => {
