@@ -117,7 +117,7 @@ describe('an unclean stop of a relaxed node', () => {
     assert.deepEqual([rig.asked.length, rig.ends], [1, 0])
   })
 
-  it('of who was alone, but has a change of the members in its log, is none of a node alone', () => {
+  it('of who was alone before a change of the members in its log is none of a node alone', () => {
     const rig = new Rig(ONE, { confChangeIndex: 9 })
     assert.deepEqual([rig.asked.length, rig.batches.length], [1, 0])
   })
