@@ -1,8 +1,11 @@
 /** A node that is alone and relaxed, and stopped without being closed. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { join } from 'node:path'
 import { it } from 'node:test'
+import { open } from '../../src/index.ts'
 import { NodeHandle } from '../processes/node-handle.ts'
 import { until } from '../processes/wait.ts'
 import { temporaryDirectory } from './temporary.ts'
@@ -42,4 +45,16 @@ it('a relaxed node alone says after a kill what is lost, and gives no index twic
   assert.ok(after.index > index + 4_096, `${after.index} after ${index}`)
   await second.call('close')
   await second.kill()
+})
+
+it('a relaxed node whose open fails has not stopped uncleanly', async (t) => {
+  const dataDir = temporaryDirectory(t)
+  const taken = createServer().listen(0, '127.0.0.1')
+  t.after(() => taken.close())
+  await once(taken, 'listening')
+  const { port } = taken.address() as AddressInfo
+  const options = { dataDir, durability: 'relaxed', bootstrap: true } as const
+  const opening = open({ ...options, bind: `127.0.0.1:${port}` })
+  await assert.rejects(opening, { code: 'ERR_ADDRESS_IN_USE' })
+  assert.equal(readIdentity(dataDir).relaxedSince, undefined)
 })
