@@ -1,8 +1,6 @@
 /**
- * Runs simulated lives of a cluster: the production engine and log on a false clock, network and
- * disk. A seed is a life; the same seed gives the same one. Ends with status 1 if an invariant
- * broke (or, with --break, if no acknowledged write got lost), and prints the command that replays
- * each failure.
+ * Runs simulated lives of a cluster, each from a seed, and prints what replays a failure. With
+ * --break it takes away what safety rests on, so that one can see that it would be found out.
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
@@ -11,31 +9,42 @@ import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 requireRuntime()
 
 const LOST_WRITES_SHOWN = 10
+const STRIKES_SHOWN = 200
+/** So often, how far it is. */
+const PROGRESS_MS = 30_000
+const FAULT_MS = 20_000
 /** What `--break` does to leases: members give votes that they promised to keep, also after a
  * restart alone, or have clocks that run too differently. */
 const LEASE_BREAKS = { promises: 'unkept', restarts: 'forgotten', clocks: 'drifting' }
+const BREAKS = ['no-fsync', ...Object.keys(LEASE_BREAKS)]
 
 const usage = [
   'Usage: npm run simulate -- --seed N          one life, judged after every event',
   '       npm run simulate -- --seeds A..B      many, on all cores',
   '       … --fault-ms N                        how long faults last, simulated (default 20000)',
-  '       … --sqlite                            real databases, in place of a model of them',
-  '       … --leases                            strong reads go by leases, and clocks are bad',
+  '       … --leases                            strong reads go by leases (in a quarter by default)',
+  '       … --seed N --minimize                 leaves out what the failure does not need',
+  '       … --without KIND,KIND                 these kinds of strikes never happen',
+  '       … --strikes 3,7 --calls 1,2           only these strikes and calls of clients happen',
+  '       … --shape JSON                        in place of what the seed draws',
   '       … --break no-fsync                    lies about syncs: a write must get lost',
-  '       … --leases --break promises|restarts|clocks',
-  '                                             breaks what leases rest on: a read must be stale',
+  '       … --break promises|restarts|clocks    breaks what leases rest on: a read must be stale',
 ].join('\n')
 
-if (isMainThread) await runAll(readOptions())
-else await runSome()
+if (!isMainThread) await runSome()
+else await main(readOptions())
 
 function readOptions() {
   const options = {
     seed: { type: 'string' },
     seeds: { type: 'string' },
-    'fault-ms': { type: 'string', default: '20000' },
+    'fault-ms': { type: 'string', default: String(FAULT_MS) },
     leases: { type: 'boolean', default: false },
-    sqlite: { type: 'boolean', default: false },
+    minimize: { type: 'boolean', default: false },
+    without: { type: 'string' },
+    strikes: { type: 'string' },
+    calls: { type: 'string' },
+    shape: { type: 'string' },
     break: { type: 'string' },
   }
   const { values: parsed } = readFlags({ options }, usage)
@@ -43,9 +52,8 @@ function readOptions() {
   if (range === null || (parsed.seed === undefined) === (parsed.seeds === undefined)) {
     refuseUsage('Either --seed with a number or --seeds with a range A..B is needed.', usage)
   }
-  const breakable = parsed.leases ? Object.keys(LEASE_BREAKS) : ['no-fsync']
-  if (parsed.break !== undefined && !breakable.includes(parsed.break)) {
-    refuseUsage(`simulate can't break "${parsed.break}", only ${breakable.join(', ')}.`, usage)
+  if (parsed.break !== undefined && !BREAKS.includes(parsed.break)) {
+    refuseUsage(`simulate can't break "${parsed.break}", only ${BREAKS.join(', ')}.`, usage)
   }
   const faultMs = Number(parsed['fault-ms'])
   if (!Number.isInteger(faultMs) || faultMs < 1) {
@@ -53,25 +61,73 @@ function readOptions() {
   }
   const [first, last] = [Number(range[1]), Number(range[2])]
   if (last < first) refuseUsage(`The range ${parsed.seeds} is empty.`, usage)
+  if (parsed.minimize && first !== last) refuseUsage('--minimize is of one --seed.', usage)
+  const leases = LEASE_BREAKS[parsed.break] ?? (parsed.leases ? 'kept' : undefined)
   return {
     first,
     last,
-    faultMs,
-    leases: parsed.leases,
-    sqlite: parsed.sqlite,
     breaks: parsed.break ?? null,
+    minimizes: parsed.minimize,
+    life: {
+      faultMs,
+      ...(parsed.break === 'no-fsync' ? { skipsSync: true } : {}),
+      ...(leases === undefined ? {} : { leases }),
+      ...(parsed.without === undefined ? {} : { without: parsed.without.split(',') }),
+      ...(parsed.strikes === undefined ? {} : { strikes: readNumbers('strikes', parsed.strikes) }),
+      ...(parsed.calls === undefined ? {} : { calls: readNumbers('calls', parsed.calls) }),
+      ...(parsed.shape === undefined ? {} : { shape: readShape(parsed.shape) }),
+    },
   }
 }
 
-async function runAll(options) {
-  const { first, last, breaks } = options
+function readNumbers(name, text) {
+  const numbers = text === '' ? [] : text.split(',').map(Number)
+  if (numbers.every((number) => Number.isInteger(number) && number >= 1)) return numbers
+  return refuseUsage(`--${name} are numbers with commas between them, not "${text}".`, usage)
+}
+
+function readShape(text) {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return refuseUsage(`--shape is JSON, not "${text}".`, usage)
+  }
+}
+
+async function main(options) {
+  const { STRIKE_KINDS } = await import('../test/simulated/strikes.ts')
+  const unknown = options.life.without?.find((kind) => !STRIKE_KINDS.includes(kind))
+  if (unknown !== undefined) {
+    refuseUsage(`There is no kind "${unknown}", only ${STRIKE_KINDS.join(', ')}.`, usage)
+  }
+  if (options.minimizes) await runLess(options)
+  else await runAll(options)
+}
+
+async function runLess({ first: seed, life, breaks }) {
+  const { minimize } = await import('../test/simulated/minimize.ts')
+  const least = minimize({ seed, ...life }, (text) => process.stdout.write(`${text}\n`))
+  if (least === null) {
+    process.stdout.write(`seed ${seed} breaks nothing\n`)
+    process.exit(0)
+  }
+  print(least.report, least.options, breaks)
+  process.exit(1)
+}
+
+async function runAll({ first, last, breaks, life }) {
   const threads = Math.min(availableParallelism(), last - first + 1)
   const totals = { lives: 0, events: 0, acknowledged: 0, crashes: 0, snapshots: 0, failed: 0 }
   const reached = new Map()
+  const struck = new Map()
   let found = null
   const workers = Array.from({ length: threads }, (_, thread) => {
-    return new Worker(new URL(import.meta.url), { workerData: { ...options, thread, threads } })
+    const data = { first: first + thread, last, step: threads, life }
+    return new Worker(new URL(import.meta.url), { workerData: data })
   })
+  const progress = setInterval(() => {
+    process.stderr.write(`${totals.lives} of ${last - first + 1} lives, ${totals.failed} failed\n`)
+  }, PROGRESS_MS)
   await Promise.all(
     workers.map((worker) => {
       return new Promise((resolve, reject) => {
@@ -82,13 +138,14 @@ async function runAll(options) {
           for (const key of ['events', 'acknowledged', 'crashes', 'snapshots']) {
             totals[key] += report[key]
           }
-          for (const state of report.reached) reached.set(state, 1 + (reached.get(state) ?? 0))
+          for (const state of report.reached) count(reached, state)
+          for (const { kind } of report.strikes) count(struck, kind)
           if (report.violations.length > 0) totals.failed += 1
           // Lives without syncs break rules at once: the one that lost a write is worth reading.
           const isWanted =
             (breaks === 'no-fsync' ? report.lostWrites : report.violations).length > 0
           const isNews = isWanted && (breaks === null || found === null)
-          if (first === last || isNews) print(report, options)
+          if (first === last || isNews) print(report, { seed: report.seed, ...life }, breaks)
           if (breaks === null || !isWanted) return
           found ??= report.seed
           for (const each of workers) each.terminate()
@@ -96,7 +153,8 @@ async function runAll(options) {
       })
     }),
   )
-  printTotals(totals, reached)
+  clearInterval(progress)
+  printTotals(totals, reached, struck)
   if (breaks === null) process.exit(totals.failed === 0 ? 0 : 1)
   const what = breaks === 'no-fsync' ? 'a lost write' : 'a broken rule'
   process.stdout.write(found === null ? `Nobody found ${what}!\n` : `Seed ${found}: ${what}.\n`)
@@ -105,39 +163,38 @@ async function runAll(options) {
 
 async function runSome() {
   const { Life } = await import('../test/simulated/life.ts')
-  const { first, last, faultMs, leases: hasLeases, sqlite, breaks, thread, threads } = workerData
-  const leases = hasLeases ? (LEASE_BREAKS[breaks] ?? 'kept') : null
-  for (let seed = first + thread; seed <= last; seed += threads) {
-    const life = new Life({
-      seed,
-      faultMs,
-      skipsSync: breaks === 'no-fsync',
-      leases,
-      hasSqlite: sqlite,
-    })
-    parentPort.postMessage(life.run())
+  const { first, last, step, life } = workerData
+  for (let seed = first; seed <= last; seed += step) {
+    parentPort.postMessage(new Life({ seed, ...life }).run())
   }
 }
 
-function printTotals(totals, reached) {
+function count(counts, key) {
+  counts.set(key, (counts.get(key) ?? 0) + 1)
+}
+
+function printTotals(totals, reached, struck) {
   const { lives, events, acknowledged, crashes, snapshots, failed } = totals
   process.stdout.write(
     `${lives} lives, ${events} events, ${acknowledged} writes acknowledged, ${crashes} crashes, ` +
       `${snapshots} snapshots installed: ${failed} broke an invariant\n`,
   )
-  for (const [state, count] of [...reached].sort()) {
-    process.stdout.write(`  ${state}: in ${count} lives\n`)
+  for (const [state, times] of [...reached].sort()) {
+    process.stdout.write(`  ${state}: in ${times} lives\n`)
   }
+  const strikes = [...struck].sort().map(([kind, times]) => `${kind} ${times}`)
+  process.stdout.write(`  strikes: ${strikes.join(', ') || 'none'}\n`)
 }
 
-function print(report, { faultMs, leases, sqlite, breaks }) {
-  const { seed, events, trace, acknowledged, crashes, elections, snapshots } = report
-  const { violations, lostWrites, isJudged } = report
+function print(report, options, breaks) {
+  const { seed, shape, events, trace, acknowledged, crashes, elections, snapshots } = report
+  const { violations, lostWrites, isJudged, strikes } = report
   const lines = [
     `seed ${seed}: ${events} events, ${acknowledged} writes, ${crashes} crashes, ` +
       `${elections} leaders, ${snapshots} snapshots: ` +
       (violations.length === 0 ? 'all invariants held' : 'in the order of what was noticed:'),
     `  trace ${trace}`,
+    `  ${shape}`,
     ...violations.map((violation) => `  ${violation}`),
   ]
   if (lostWrites.length > 0) {
@@ -147,10 +204,23 @@ function print(report, { faultMs, leases, sqlite, breaks }) {
     lines.push('  it did not heal: what was lost in the end is not known')
   }
   if (violations.length > 0) {
-    const faults = faultMs === 20000 ? '' : ` --fault-ms ${faultMs}`
-    const kind = `${sqlite ? ' --sqlite' : ''}${leases ? ' --leases' : ''}`
-    const lies = breaks === null ? '' : ` --break ${breaks}`
-    lines.push(`  replay: npm run simulate -- --seed ${seed}${faults}${kind}${lies}`)
+    const shown = strikes.slice(-STRIKES_SHOWN)
+    lines.push(
+      ...shown.map(({ number, atMs, kind }) => `  strike ${number} at ${atMs} ms: ${kind}`),
+    )
+    lines.push(`  replay: ${replay(options, breaks)}`)
   }
   process.stdout.write(`${lines.join('\n')}\n`)
+}
+
+function replay({ seed, faultMs, leases, without, strikes, calls, shape }, breaks) {
+  const parts = [`npm run simulate -- --seed ${seed}`]
+  if (faultMs !== FAULT_MS) parts.push(`--fault-ms ${faultMs}`)
+  if (breaks !== null) parts.push(`--break ${breaks}`)
+  else if (leases === 'kept') parts.push('--leases')
+  if (without !== undefined) parts.push(`--without '${without.join(',')}'`)
+  if (strikes !== undefined) parts.push(`--strikes '${strikes.join(',')}'`)
+  if (calls !== undefined) parts.push(`--calls '${calls.join(',')}'`)
+  if (shape !== undefined) parts.push(`--shape '${JSON.stringify(shape)}'`)
+  return parts.join(' ')
 }

@@ -266,12 +266,18 @@ export function createRemovalWatch(
   { config, ports, replica, transport, removed }: CoreParts,
   raft: Raft,
   membership: Membership,
+  terms: Terms,
 ): RemovalWatch {
-  const wasMember = replica.confState.voters.length > 0
-  const { electionTimeoutMs } = config
-  const { clock } = ports
-  const options = { raft, membership, clock, transport, electionTimeoutMs, wasMember, removed }
-  return new RemovalWatch(options)
+  return new RemovalWatch({
+    raft,
+    membership,
+    clock: ports.clock,
+    transport,
+    electionTimeoutMs: config.electionTimeoutMs,
+    leaderContactMs: () => terms.leaderContactMs,
+    wasMember: replica.confState.voters.length > 0,
+    removed,
+  })
 }
 
 export function createTerms(

@@ -140,7 +140,7 @@ export class Core {
       clock: ports.clock,
       reasons: [() => this.skew.preferredLeaders(), () => this.mix.preferredLeaders()],
     })
-    this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership)
+    this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership, this.terms)
     this.applyWatch = createApplyWatch(parts, this.raft, this.applying, () => this.transferAway())
     this.#saving = new Saving({
       raft: this.raft,

@@ -13,6 +13,8 @@ export interface RemovalWatchOptions {
   readonly clock: Clock
   readonly transport: Transport
   readonly electionTimeoutMs: number
+  /** Since this node heard its leader; null if it never did. */
+  readonly leaderContactMs: () => number | null
   /** False for a joiner that no configuration has named yet. */
   readonly wasMember: boolean
   /** It is certain: the cluster goes on without this node. */
@@ -21,9 +23,10 @@ export interface RemovalWatchOptions {
 
 /**
  * A leader stops sending to whom it removes, so a removed member may never get the entry that says
- * so: it would ask for votes for ever, and nobody would answer. Without a leader for a while it
- * therefore asks the others, in turn, whether it is still one of them. Member ids are never used
- * again, so the word of a node that has applied more and does not know it is final.
+ * so: it would ask for votes for ever, and nobody would answer; or, as a learner, take the last one
+ * that it heard for its leader for ever. Without hearing one for a while it therefore asks the
+ * others, in turn, whether it is still one of them. Member ids are never used again, so the word of
+ * a node that has applied more and does not know it is final.
  */
 export class RemovalWatch {
   readonly #options: RemovalWatchOptions
@@ -38,7 +41,7 @@ export class RemovalWatch {
   tick(): void {
     const { raft, membership, clock, wasMember } = this.#options
     const isJoiner = !wasMember && membership.record(raft.id) === undefined
-    if (raft.leader !== NO_MEMBER || isJoiner) {
+    if (this.#hearsLeader() || isJoiner) {
       this.#rest()
       return
     }
@@ -48,6 +51,13 @@ export class RemovalWatch {
     const other = others[this.#asked % Math.max(1, others.length)]
     this.#asked += 1
     if (other !== undefined) this.#ask(other.memberId)
+  }
+
+  #hearsLeader(): boolean {
+    const { raft, electionTimeoutMs, leaderContactMs } = this.#options
+    const contactMs = leaderContactMs()
+    if (raft.leader === NO_MEMBER || contactMs === null) return false
+    return contactMs < 2 * electionTimeoutMs
   }
 
   #rest(): void {

@@ -86,6 +86,11 @@ export function encodeSegment(
   return { bytes: Buffer.concat([header, bytes]), salt, chain }
 }
 
+interface OpenSegment {
+  readonly seq: number
+  readonly records: readonly FoundRecord[]
+}
+
 class Recovery {
   readonly #config: LogConfig
   readonly #segments = new Segments()
@@ -95,8 +100,10 @@ class Recovery {
   /** The newest files without a gap; what is before a gap was deleted in part, by compaction. */
   readonly #seqs: readonly number[]
   readonly #leftOver: readonly number[]
-  /** The first segment that is not sealed, and what it holds. */
-  #open: { readonly seq: number; readonly records: readonly FoundRecord[] } | null = null
+  /** The last sealed segment, and what it holds but for the seal. */
+  #sealed: OpenSegment | null = null
+  /** The segment that the log goes on in, and what it holds. */
+  #open: OpenSegment | null = null
   #isFirst = true
   #confChangeIndex = 0
 
@@ -167,8 +174,19 @@ class Recovery {
     }
     const failure = this.#replay(seq, file.length, header, scan)
     if (failure !== null) return failure
-    if (!scan.isSealed) this.#open = { seq, records: scan.records }
+    if (scan.isSealed) this.#sealed = { seq, records: scan.records.slice(0, -1) }
+    else this.#open = this.#findOpen(seq, scan)
     return null
+  }
+
+  /**
+   * Only what follows a seal proves that it was ever durable: a process that ended of a failed
+   * write leaves one that the system shows and the disk lacks (ATC'20), with what was written with
+   * it. So the log goes on in the segment before one that was never begun, of which a copy is made.
+   */
+  #findOpen(seq: number, { records, hasRest }: Scan): OpenSegment {
+    const isBegun = records.length > 0 || hasRest
+    return isBegun || this.#sealed === null ? { seq, records } : this.#sealed
   }
 
   /**

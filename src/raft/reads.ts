@@ -9,12 +9,9 @@ import type { Message } from './types.ts'
 
 /** A read request reaches the leader, its own or one that a follower passed on. */
 export function acceptRead(core: Core, request: Message): StepResult {
-  if (core.tracker.isSingleton()) {
-    answerRead(core, request, core.log.committed)
-    return 'ok'
-  }
   if (core.reads.isFull()) return 'dropped'
-  // Before that, the commit index may lag behind what an earlier leader acknowledged (etcd #7331).
+  // Before that, the commit index may lag behind what an earlier leader acknowledged (etcd #7331),
+  // also where that was this very node: a commit index alone is never synced.
   if (!core.hasCommittedInTerm()) {
     core.reads.postpone(request)
     return 'ok'
@@ -35,6 +32,10 @@ export function releasePostponedReads(core: Core): void {
 /** True if the read now waits for a round of heartbeats. */
 function startRead(core: Core, request: Message): boolean {
   const { committed } = core.log
+  if (core.tracker.isSingleton()) {
+    answerRead(core, request, committed)
+    return false
+  }
   // A transfer target campaigns past everyone's lease, so the lease proves nothing any more.
   if (core.config.readOnly === 'lease' && !core.leaseRevoked) {
     answerRead(core, request, committed)

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { it } from 'node:test'
+import { it, type TestContext } from 'node:test'
 import { SharedState } from '../../src/base/shared-state.ts'
 import {
   Engine,
@@ -7,9 +7,9 @@ import {
   type EngineStatus,
   type EngineToUser,
 } from '../../src/engine/engine.ts'
-import { ModelMachine } from '../simulated/applier.ts'
 import { SimulatedDisk } from '../simulated/disk.ts'
 import { SeededRandom } from '../simulated/random.ts'
+import { SqliteMachine } from '../simulated/sqlite-machine.ts'
 import { Timeline } from '../simulated/timeline.ts'
 
 const CONFIG: EngineConfig = {
@@ -53,7 +53,10 @@ interface Alone {
 }
 
 /** An engine without peers; `handOut` sees what it hands to its databases. */
-function startAlone(handOut: (shared: SharedState, lastIndex: number) => void): Alone {
+function startAlone(
+  t: TestContext,
+  handOut: (shared: SharedState, lastIndex: number) => void,
+): Alone {
   const timeline = new Timeline()
   const random = new SeededRandom(1)
   const shared = new SharedState()
@@ -62,7 +65,8 @@ function startAlone(handOut: (shared: SharedState, lastIndex: number) => void): 
     random: random.stream('disk'),
     schedule: (_operation, complete) => timeline.plan(1, complete),
   })
-  const machine = new ModelMachine(random)
+  const machine = new SqliteMachine({ random, isTormented: () => false, killed: () => {} })
+  t.after(() => machine.dispose())
   const engine = new Engine(CONFIG, {
     clock: {
       nowMs: () => timeline.nowMs,
@@ -103,10 +107,10 @@ function startAlone(handOut: (shared: SharedState, lastIndex: number) => void): 
   return { engine, timeline, shared, told }
 }
 
-it('a commit is published before anybody is handed what it commits', () => {
+it('a commit is published before anybody is handed what it commits', (t) => {
   const seen: { readonly handedOut: number; readonly commit: number; readonly ownTerm: boolean }[] =
     []
-  const { timeline } = startAlone((shared, handedOut) => {
+  const { timeline } = startAlone(t, (shared, handedOut) => {
     const { commit, ownTermCommitted } = shared.readEngine()
     seen.push({ handedOut, commit, ownTerm: ownTermCommitted })
   })
@@ -119,8 +123,8 @@ it('a commit is published before anybody is handed what it commits', () => {
   }
 })
 
-it('a node is registered once the entry that says so is applied, and not before', () => {
-  const { engine, timeline, shared, told } = startAlone(() => {})
+it('a node is registered once the entry that says so is applied, and not before', (t) => {
+  const { engine, timeline, shared, told } = startAlone(t, () => {})
   const isRegistered = (): boolean => {
     engine.receive({ kind: 'request', id: 1, request: { method: 'status' } })
     const reply = told.findLast((message) => message.kind === 'reply')

@@ -12,14 +12,14 @@ const ELECTION_TIMEOUT_MS = 1_000
 function startWatch(
   options: { readonly wasMember?: boolean; readonly knowsItself?: boolean } = {},
 ): {
-  readonly raft: { leader: number; applied: number }
+  readonly raft: { leader: number; applied: number; heardMs: number }
   readonly theirs: { members: number[]; applied: number }
   readonly asked: number[]
   readonly removals: () => number
   readonly pass: (ms: number) => void
 } {
   const clock = { atMs: 0 }
-  const raft = { id: 1, leader: 0, applied: 50 }
+  const raft = { id: 1, leader: 0, applied: 50, heardMs: 0 }
   const theirs = { members: [1, 2, 3], applied: 50 }
   const asked: number[] = []
   let removals = 0
@@ -41,6 +41,7 @@ function startWatch(
       },
     } as Partial<Transport> as Transport,
     electionTimeoutMs: ELECTION_TIMEOUT_MS,
+    leaderContactMs: () => clock.atMs - raft.heardMs,
     wasMember: options.wasMember ?? true,
     removed: () => {
       removals += 1
@@ -65,8 +66,22 @@ it('a member that hears no leader asks the others in turn whether it is one of t
 it('nobody is asked while there is a leader', () => {
   const { raft, asked, pass } = startWatch()
   raft.leader = 2
-  pass(10 * ELECTION_TIMEOUT_MS)
+  for (let times = 1; times <= 10; times += 1) {
+    raft.heardMs = times * ELECTION_TIMEOUT_MS
+    pass(ELECTION_TIMEOUT_MS)
+  }
   assert.deepEqual(asked, [])
+})
+
+it('a learner asks too, which takes whom it heard last for its leader for ever', () => {
+  const { raft, theirs, asked, removals, pass } = startWatch()
+  raft.leader = 2
+  theirs.members = [2, 3]
+  pass(ELECTION_TIMEOUT_MS)
+  assert.deepEqual(asked, [])
+  pass(2 * ELECTION_TIMEOUT_MS)
+  assert.deepEqual(asked, [2])
+  assert.equal(removals(), 1)
 })
 
 it('a node that has applied as much and does not know it has the last word', () => {

@@ -70,6 +70,38 @@ test('what a failed write left in the cache is not promised, and may be gone aft
   assert.equal(rig.opened.lastIndex, 2)
 })
 
+test('a seal that a failed write left in the cache holds nothing together', () => {
+  const rig = makeRig('unsealed')
+  const submit = (index: number): void => {
+    rig.submit({ kind: 'append', batch: makeBatch({ entries: makeEntries(index, 1, 1, 700) }) })
+    rig.disk.settle()
+  }
+  let index = 1
+  // The first write of a segment that has no room for one more is its seal.
+  while (rig.opened.status().activeFreeBytes > 900) {
+    submit(index)
+    index += 1
+  }
+  let seals = 0
+  rig.disk.fault = (operation) => {
+    if (!isLogWrite(operation)) return null
+    seals += 1
+    return { code: 'EIO', writtenBytes: operation.sizeBytes }
+  }
+  submit(index)
+  assert.equal(seals, 1)
+  rig.disk.fault = () => null
+  rig.disk.kill()
+  rig.reopen()
+  // What is acknowledged now stands on all before it.
+  submit(rig.opened.lastIndex + 1)
+  submit(rig.opened.lastIndex + 1)
+  rig.disk.crash({ kept: 0, garbage: 0 })
+  rig.reopen()
+  submit(rig.opened.lastIndex + 1)
+  rig.check()
+})
+
 test('a failed sync of the segment made ahead is fatal: its pages can no longer be trusted', () => {
   const rig = makeRig('spare')
   rig.disk.fault = ({ kind }) => (kind === 'sync' ? { code: 'EIO' } : null)

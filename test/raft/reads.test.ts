@@ -171,6 +171,22 @@ describe('reads', () => {
     assert.deepEqual(answers(cluster.member(1)), [[1, 'r']])
   })
 
+  it('a single voter answers nothing before the first commit of its term', () => {
+    const cluster = new Cluster(confStateOf([1]))
+    const alone = cluster.member(1)
+    // What it acknowledged before it was stopped is in its log, and its commit index may be behind.
+    alone.raft.campaign()
+    while (alone.raft.role !== 'leader') {
+      cluster.takeReady(alone)
+      cluster.writeNext(alone)
+    }
+    assert.equal(alone.raft.readIndex(bytes('r')), 'ok')
+    cluster.takeReady(alone)
+    assert.deepEqual(answers(alone), [])
+    cluster.settle()
+    assert.deepEqual(answers(alone), [[1, 'r']])
+  })
+
   it('by lease a read is answered without a round, until a transfer revokes the lease', () => {
     const cluster = new Cluster(three, { readOnly: 'lease' })
     cluster.elect(1)

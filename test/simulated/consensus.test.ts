@@ -58,6 +58,10 @@ class FakeNode implements ConsensusNode {
     }
   }
 
+  get held(): ConsensusNode['held'] {
+    return this.durable
+  }
+
   /** Puts entries into the log, over those that are there, and onto the disk. */
   write(...entries: Entry[]): void {
     const first = entries[0]?.index ?? 0

@@ -37,6 +37,8 @@ export interface ConsensusNode {
   /** Null while no process runs there. */
   readonly running: RunningNode | null
   readonly durable: DurableView
+  /** Entries that count as held: the durable ones, or what a relaxed log has in the system. */
+  readonly held: DurableView
 }
 
 export type Rule =
@@ -181,13 +183,13 @@ export class Consensus {
   }
 
   /** The entry that the leader has there, if that can still be told. */
-  #hasAcknowledged({ durable }: ConsensusNode, { to, term, index }: Message): boolean {
-    if (index <= durable.compacted) return true
-    if (index > durable.last) return false
+  #hasAcknowledged({ held }: ConsensusNode, { to, term, index }: Message): boolean {
+    if (index <= held.compacted) return true
+    if (index > held.last) return false
     const leader = this.#seen.get(to)
     if (leader === undefined || this.#leaders.get(term)?.raft !== leader.raft) return true
     const known = leader.term === term ? leader.terms[index] : undefined
-    return known === undefined || known === durable.term(index)
+    return known === undefined || known === held.term(index)
   }
 
   #refresh(node: ConsensusNode): void {
@@ -203,6 +205,7 @@ export class Consensus {
     // Old ones come again when the log begins with another segment: those without a vote tell
     // nothing, unless it stays so.
     for (const state of durable.refresh()) if (state.vote !== 0) check(state)
+    if (node.held !== durable) node.held.refresh()
     if (this.#votes.has(`${memberId}/${durable.hardState.term}`)) check(durable.hardState)
     const { term } = durable.hardState
     const before = this.#durableTerms.get(memberId) ?? 0
@@ -236,9 +239,13 @@ export class Consensus {
     seen.changes = seen.changes.filter((index) => index < from && index > raft.applied)
     for (let at = Math.max(from, firstIndex); at <= lastIndex; ) {
       const entries = log.entries(at, lastIndex + 1, Number.POSITIVE_INFINITY)
-      if (typeof entries === 'string') throw new Error(`${node.name}: entry ${at} is ${entries}`)
-      for (const entry of entries) this.#checkEntry(node, seen, entry)
-      at += entries.length
+      // What is on the disk alone was looked at when it was written, or sent.
+      const known = typeof entries === 'string' ? [] : entries
+      for (const entry of known) this.#checkEntry(node, seen, entry)
+      at += known.length
+      if (known.length > 0) continue
+      seen.terms[at] = Number(log.term(at))
+      at += 1
     }
   }
 
@@ -356,8 +363,8 @@ export class Consensus {
     const index = raft.commit
     const term = this.#committed[index]
     for (const holder of this.#nodes) this.#refresh(holder)
-    const holds = ({ durable }: ConsensusNode): boolean =>
-      durable.compacted >= index || durable.term(index) === term
+    const holds = ({ held }: ConsensusNode): boolean =>
+      held.compacted >= index || held.term(index) === term
     if (!this.#isDecided(holds, [raft.confState, seen.confState])) {
       const holders = this.#nodes.filter(holds).map((holder) => holder.name)
       const where = holders.join(', ') || 'no node'

@@ -124,15 +124,29 @@ export class SimulatedDisk implements Disk {
     this.#stopAt = Number.POSITIVE_INFINITY
   }
 
+  get usedBytes(): number {
+    let bytes = 0
+    for (const node of this.#names.values()) if (node !== 'directory') bytes += node.sizeBytes
+    return bytes
+  }
+
+  /** Whether there is an end to its room. */
+  get isBounded(): boolean {
+    return this.capacityBytes !== Number.POSITIVE_INFINITY
+  }
+
   /** The paths of all files, as the running system sees them. */
   get paths(): string[] {
     return [...this.#names].filter(([, node]) => node !== 'directory').map(([path]) => path)
   }
 
-  /** The files of a directory that any power loss leaves. */
-  durableFiles(directory: string): { readonly name: string; readonly inode: Inode }[] {
+  /** The files of a directory that any power loss leaves; or those that the system shows. */
+  filesOf(
+    directory: string,
+    which: 'durable' | 'seen',
+  ): { readonly name: string; readonly inode: Inode }[] {
     const files: { readonly name: string; readonly inode: Inode }[] = []
-    for (const [path, inode] of this.#durableNames) {
+    for (const [path, inode] of which === 'durable' ? this.#durableNames : this.#names) {
       if (inode === 'directory' || parentOf(path) !== directory) continue
       files.push({ name: path.slice(directory.length + 1), inode })
     }
@@ -228,7 +242,7 @@ export class SimulatedDisk implements Disk {
           bytes.length,
           (error, complete, fault) => {
             const grown = Math.max(0, offset + bytes.length - inode.sizeBytes)
-            const room = this.capacityBytes - this.#usedBytes()
+            const room = this.capacityBytes - this.usedBytes
             const isFull = error === null && grown > room
             const taken = isFull ? Math.max(0, bytes.length - (grown - room)) : bytes.length
             const written = error === null ? taken : (fault?.writtenBytes ?? 0)
@@ -307,12 +321,6 @@ export class SimulatedDisk implements Disk {
     const node = this.#names.get(path)
     if (!(node instanceof Inode)) throw new Error(`no file ${path}`)
     return node
-  }
-
-  #usedBytes(): number {
-    let bytes = 0
-    for (const node of this.#names.values()) if (node !== 'directory') bytes += node.sizeBytes
-    return bytes
   }
 
   /** False for what lies in a directory that was lost. */

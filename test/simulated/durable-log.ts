@@ -1,4 +1,7 @@
-/** What one machine's log holds for sure, whatever happens next: its records on the bare disk. */
+/**
+ * What one machine's log holds for sure, whatever happens next: its records on the bare disk. Or
+ * what it holds as long as the system lives, which is all that a relaxed one says.
+ */
 import { AssertionFailure } from '../../src/base/assert.ts'
 import { DecodeError } from '../../src/base/bytes.ts'
 import { decodeHeader, HEADER_BYTES, parseSegmentName } from '../../src/log/format.ts'
@@ -7,10 +10,15 @@ import { Stream } from '../../src/log/stream.ts'
 import type { HardState } from '../../src/raft/types.ts'
 import type { SimulatedDisk } from './disk.ts'
 import type { Inode } from './inode.ts'
+import type { SeededRandom } from './random.ts'
 
-/** The durable records of one file. They never change, so each is decoded once. */
+export type Which = 'durable' | 'seen'
+
+/** The records of one file. They never change, so each is decoded once. */
 class FoundSegment {
+  readonly path: string
   readonly inode: Inode
+  readonly #which: Which
   readonly records: FoundRecord[] = []
   /** How many of them have been taken in. */
   taken = 0
@@ -19,7 +27,9 @@ class FoundSegment {
   #version = -1
   #end = HEADER_BYTES
 
-  constructor(inode: Inode) {
+  constructor(path: string, inode: Inode, which: Which) {
+    this.#which = which
+    this.path = path
     this.inode = inode
   }
 
@@ -28,9 +38,12 @@ class FoundSegment {
   }
 
   read(): void {
-    if (this.inode.durableVersion === this.#version || this.isSealed) return
-    this.#version = this.inode.durableVersion
-    const image = this.inode.readDurable()
+    const { inode } = this
+    const isDurable = this.#which === 'durable'
+    const version = isDurable ? inode.durableVersion : inode.seenVersion
+    if (version === this.#version || this.isSealed) return
+    this.#version = version
+    const image = isDurable ? inode.readDurable() : inode.read(0, inode.sizeBytes)
     const bytes = Buffer.from(image.buffer, image.byteOffset, image.byteLength)
     if (this.#salt === null) {
       const header = decodeHeader(bytes)
@@ -62,13 +75,16 @@ class FoundSegment {
 export class DurableLog {
   readonly #disk: SimulatedDisk
   readonly #directory: string
+  readonly #which: Which
+  #isFrozen = false
   #segments: FoundSegment[] = []
   #stream = new Stream()
   #terms: number[] = []
 
-  constructor(disk: SimulatedDisk, directory: string) {
+  constructor(disk: SimulatedDisk, directory: string, which: Which = 'durable') {
     this.#disk = disk
     this.#directory = directory
+    this.#which = which
   }
 
   get hardState(): HardState {
@@ -89,11 +105,20 @@ export class DurableLog {
     return this.#terms[index] ?? null
   }
 
+  /** What was said stays said, whatever becomes of the disk. */
+  freeze(): void {
+    this.refresh()
+    this.#isFrozen = true
+  }
+
   /** Returns the hard states that have become durable since, in order; some may come again. */
   refresh(): readonly HardState[] {
+    if (this.#isFrozen) return []
     const before = this.#segments
     this.#segments = this.#list().map(
-      (inode) => before.find((segment) => segment.inode === inode) ?? new FoundSegment(inode),
+      ({ name, inode }) =>
+        before.find((segment) => segment.inode === inode) ??
+        new FoundSegment(`${this.#directory}/${name}`, inode, this.#which),
     )
     const wasTaken = before.filter(({ taken }) => taken > 0)
     if (!wasTaken.every((segment, i) => segment === this.#segments[i])) this.#restart()
@@ -112,20 +137,34 @@ export class DurableLog {
     return found
   }
 
+  /**
+   * Bytes whose loss can't go unnoticed: records of which later ones say that they were durable.
+   * What was written last looks torn once it is damaged, and nothing tells the two apart.
+   */
+  rottable(random: SeededRandom): { path: string; from: number; to: number } | null {
+    this.refresh()
+    const segment = random.pick(this.#segments.filter(({ records }) => records.length > 0))
+    const ends = segment.records.filter(({ endsBatch }) => endsBatch)
+    const last = segment.isSealed ? segment.records.at(-1)?.offset : ends.at(-3)?.endOffset
+    const from = segment.records[0]?.offset
+    if (from === undefined || last === undefined || last <= from) return null
+    return { path: segment.path, from, to: last }
+  }
+
   /** As recovery does: what is before a gap was being deleted. */
-  #list(): Inode[] {
-    const bySeq = new Map<number, Inode>()
-    for (const { name, inode } of this.#disk.durableFiles(this.#directory)) {
-      const seq = parseSegmentName(name)
-      if (seq !== null) bySeq.set(seq, inode)
+  #list(): { readonly name: string; readonly inode: Inode }[] {
+    const bySeq = new Map<number, { readonly name: string; readonly inode: Inode }>()
+    for (const file of this.#disk.filesOf(this.#directory, this.#which)) {
+      const seq = parseSegmentName(file.name)
+      if (seq !== null) bySeq.set(seq, file)
     }
-    const inodes: Inode[] = []
+    const files: { readonly name: string; readonly inode: Inode }[] = []
     let seq = Math.max(0, ...bySeq.keys())
-    for (let inode = bySeq.get(seq); inode !== undefined; inode = bySeq.get(seq)) {
-      inodes.unshift(inode)
+    for (let file = bySeq.get(seq); file !== undefined; file = bySeq.get(seq)) {
+      files.unshift(file)
       seq -= 1
     }
-    return inodes
+    return files
   }
 
   #restart(): void {

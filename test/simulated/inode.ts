@@ -34,6 +34,8 @@ export class Inode {
   #writes: Write[] = []
   /** Grows with whatever a power loss would leave for sure. */
   durableVersion = 0
+  /** Grows with whatever is seen. */
+  seenVersion = 0
 
   get sizeBytes(): number {
     return this.#seen.length
@@ -47,6 +49,7 @@ export class Inode {
     // A copy: `slice` of a Buffer would be a view of what the writer uses again.
     const write = { offset, bytes: new Uint8Array(bytes), isDurable: false }
     this.#seen = place(this.#seen, offset, write.bytes)
+    this.seenVersion += 1
     this.#writes.push(write)
     return write
   }
@@ -98,12 +101,14 @@ export class Inode {
     }
     this.#writes = []
     this.durableVersion += 1
+    this.seenVersion += 1
     this.#seen = this.#durable.slice()
   }
 
   /** Damage to what is already safe on the disk. */
   damage(offset: number, bytes: Uint8Array): void {
     this.durableVersion += 1
+    this.seenVersion += 1
     this.#seen = place(this.#seen, offset, bytes)
     this.#durable = place(this.#durable, offset, bytes)
   }

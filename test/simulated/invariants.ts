@@ -21,6 +21,8 @@ export type AnyRule =
   | 'published state'
   | 'state-machine safety'
   | 'strong reads'
+  | 'weak reads'
+  | 'linearizability'
   | 'known age'
   | 'durability'
   | 'answers'
@@ -33,6 +35,12 @@ export type ReachedState =
   | ConsensusState
   | 'a leader lost power'
   | 'a process died while it applied'
+  | 'a transaction was committed'
+  | 'a history was too hard to judge'
+  | 'a damaged log was refused'
+  | 'a removed member was told'
+  | 'a relaxed member came back as another'
+  | 'a member lost its directory'
   | 'a follower answered a strong read'
   | 'a lease was good without a leader'
   | LeaseState
@@ -186,6 +194,13 @@ export class Invariants implements ProcessWatcher {
       this.broke('strong reads', message)
     }
     if (process.running?.raft.role === 'follower') this.reach('a follower answered a strong read')
+  }
+
+  /** A weak read sees what whoever led had committed when it was asked for. */
+  weakRead(committedBefore: number, index: number): void {
+    if (index >= committedBefore) return
+    const message = `one at ${index} misses what a leader had committed at ${committedBefore}`
+    this.broke('weak reads', message)
   }
 
   /** Once all is healed and level: nothing lost, nothing twice, nothing differs. */

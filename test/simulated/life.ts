@@ -1,8 +1,12 @@
-import { Invariants, type ReachedState } from './invariants.ts'
-import { SimulatedNetwork } from './network.ts'
-import { type LeaseMode, SimulatedProcess } from './process.ts'
+import { CLIENTS_SCHEMA } from './clients.ts'
+import { Cluster } from './cluster.ts'
+import type { ReachedState } from './invariants.ts'
+import type { LeaseMode, SimulatedProcess } from './process.ts'
 import { SeededRandom } from './random.ts'
-import { Timeline } from './timeline.ts'
+import { describeShape, drawShape, type Shape } from './shape.ts'
+import { STRIKE_KINDS, type StrikeKind, strike } from './strikes.ts'
+import { Workload } from './workload.ts'
+import { writeText } from './written.ts'
 
 export interface LifeOptions {
   readonly seed: number
@@ -12,16 +16,29 @@ export interface LifeOptions {
    * Acknowledges before the disk has synced. Rules break all the time then, so the life goes on:
    * what counts is whether an acknowledged write is missing in the end.
    */
-  readonly skipsSync: boolean
-  /** Strong reads go by leases, and clocks are as bad as they may be; null for neither. */
+  readonly skipsSync?: boolean | undefined
+  /** Strong reads go by leases, and clocks are as bad as they may be; drawn by default. */
   readonly leases?: LeaseMode | null | undefined
-  /** Databases are SQLite's; by default a model keeps their rows, which is quicker. */
-  readonly hasSqlite?: boolean | undefined
+  /** Kinds of strikes that never happen. */
+  readonly without?: readonly StrikeKind[] | undefined
+  /** The strikes that happen, by number; all by default. */
+  readonly strikes?: readonly number[] | undefined
+  /** The calls of clients that are made, by number; all by default. */
+  readonly calls?: readonly number[] | undefined
+  /** In place of what is drawn. */
+  readonly shape?: Partial<Shape> | undefined
+}
+
+export interface StruckAt {
+  readonly number: number
+  readonly atMs: number
+  readonly kind: StrikeKind
 }
 
 /** What one simulated life came to. */
 export interface LifeReport {
   readonly seed: number
+  readonly shape: string
   readonly events: number
   /** Of all events and messages: see {@link Trace}. */
   readonly trace: string
@@ -29,6 +46,10 @@ export interface LifeReport {
   readonly crashes: number
   readonly elections: number
   readonly snapshots: number
+  /** What struck, in order; numbers go on where nothing did. */
+  readonly strikes: readonly StruckAt[]
+  /** Clients made so many calls. */
+  readonly calls: number
   /** How each rule that broke first did, in that order; none if every invariant held. */
   readonly violations: readonly string[]
   /** Which node lacks which acknowledged write once the cluster has healed. */
@@ -38,377 +59,209 @@ export interface LifeReport {
   readonly reached: readonly ReachedState[]
 }
 
-const NODES = 3
-const HEAL_MS = 60_000
-const EVENTS_MAX = 2_000_000
-const DATABASES = ['main', 'main', 'main', 'other']
+const HEAL_MS = 120_000
+const EVENTS_MAX = 3_000_000
 
 /** One cluster's life under faults: formed, tormented, healed, and judged after every event. */
 export class Life {
   readonly #options: LifeOptions
-  readonly #timeline = new Timeline()
   readonly #random: SeededRandom
-  readonly #network: SimulatedNetwork
-  readonly #invariants: Invariants
-  readonly #processes: SimulatedProcess[] = []
-  #crashes = 0
+  readonly #shape: Shape
+  readonly cluster: Cluster
+  readonly #workload: Workload
+  readonly #strikes: StruckAt[] = []
   #isJudged = false
-  #isTormented = false
-  /** Nobody writes until then. */
-  #quietUntilMs = 0
-  #nextText = 1
 
   constructor(options: LifeOptions) {
     this.#options = options
-    this.#random = new SeededRandom(options.seed)
+    const { seed, without = [], leases, skipsSync = false } = options
+    this.#random = new SeededRandom(seed)
     const shape = this.#random.stream('shape')
-    this.#invariants = new Invariants(this.#processes, () => this.#timeline.nowMs)
-    this.#network = new SimulatedNetwork(this.#timeline, this.#random.stream('network'), {
-      latencyMsMin: 0.2,
-      latencyMsMax: shape.pick([1, 5, 40]),
-      resetChance: shape.pick([0, 0.0005, 0.01]),
-    })
-    for (let i = 0; i < NODES; i += 1) {
-      this.#processes.push(
-        new SimulatedProcess({
-          network: this.#network,
-          random: this.#random.stream(`process/${i}`),
-          watcher: this.#invariants,
-          nodeId: `n${i}`,
-          address: `n${i}:1`,
-          joins: i === 0 ? null : 'n0:1',
-          skipsSync: options.skipsSync,
-          leases: options.leases ?? null,
-          hasSqlite: options.hasSqlite ?? false,
-          isTormented: () => this.#isTormented,
-          died: (process) => this.#died(process, shape.below(3_000)),
-        }),
-      )
-    }
+    this.#shape = { ...drawShape(shape, without, leases), ...options.shape }
+    this.cluster = new Cluster({ random: this.#random, shape: this.#shape, skipsSync })
+    const calls = options.calls === undefined ? null : new Set(options.calls)
+    this.#workload = new Workload(this.cluster, this.#random.stream('work'), calls)
   }
 
   run(): LifeReport {
-    try {
-      return this.#run()
-    } finally {
-      for (const process of this.#processes) process.dispose()
-    }
+    return this.play(() => this.#torment())
   }
 
-  #run(): LifeReport {
+  /** A life that takes this course once its cluster is formed, and is healed and judged then. */
+  play(course: () => void): LifeReport {
+    const { invariants } = this.cluster
     try {
       this.#form()
-      this.#torment()
+      course()
       this.#heal()
+      this.#isJudged = true
+      invariants.judge(this.cluster.alive)
+      const wrong = this.#workload.clients.judge()
+      if (wrong !== null) invariants.broke('linearizability', wrong)
     } catch (error) {
       if (!(error instanceof Error)) throw error
-      if (!(error instanceof Ended)) this.#invariants.broke('liveness', error.stack ?? '')
-      return this.#report()
+      if (!(error instanceof Ended)) invariants.broke('liveness', error.stack ?? '')
+    } finally {
+      this.cluster.dispose()
     }
-    this.#isJudged = true
-    this.#invariants.judge(this.#alive)
     return this.#report()
   }
 
-  /**
-   * A life without faults but one: the wires between the leader and a follower break every
-   * `everyMs`, for `lastingMs`. Tells how many leaders there were, and how many writes succeeded.
-   */
-  runFlapping(everyMs: number, lastingMs: number): { leaders: number; acknowledged: number } {
-    this.#form()
-    const leadersBefore = this.#invariants.terms
-    this.#isTormented = true
-    this.#plan('workload', 1, 25, () => this.#work())
-    this.#plan('flapping', everyMs, everyMs, () => {
-      const leader = this.#leader()
-      const follower = this.#processes.find((process) => process !== leader)
-      if (leader !== undefined && follower !== undefined) leader.resetLink(follower.memberId)
-    })
-    const endMs = this.#timeline.nowMs + lastingMs
-    while (this.#timeline.nowMs < endMs) this.#step()
-    const { terms, acknowledgedCount } = this.#invariants
-    return { leaders: terms - leadersBefore, acknowledged: acknowledgedCount }
-  }
-
-  /**
-   * A life in which the calendar of the first leader is `aheadMs` ahead. It loses what leads, again
-   * and again; tells who led, in order.
-   */
-  runSkewed(aheadMs: number, kills: number): string[] {
-    const [off] = this.#processes as [SimulatedProcess]
-    off.clock.step(aheadMs)
-    const leads = (process: SimulatedProcess | undefined): boolean =>
-      process?.shared.readEngine().ownTermCommitted === true
-    this.#form()
-    const leaders = [off.name]
-    this.#until('it hands leadership over', HEAL_MS, () => {
-      const leader = this.#leader()
-      return leader !== off && leads(leader)
-    })
-    for (let kill = 0; kill < kills; kill += 1) {
-      const leader = this.#leader() as SimulatedProcess
-      leaders.push(leader.name)
-      leader.crash(false)
-      this.#until('another leads', HEAL_MS, () => leads(this.#leader()))
-      leader.start()
-      // Who lacks an entry could not win: then the one that waits longer would, in the end.
-      this.#until('all have the same log', HEAL_MS, () => {
-        const lasts = new Set(this.#processes.map(({ running }) => running?.log.lastIndex))
-        return this.#isLevel && lasts.size === 1
-      })
-    }
-    return leaders
-  }
-
   #form(): void {
-    for (const process of this.#processes) process.start()
-    this.#until('three voters form a cluster', HEAL_MS, () =>
-      this.#processes.every(
-        ({ isReady, running }) => isReady && running?.raft.confState.voters.length === NODES,
-      ),
+    const { cluster } = this
+    cluster.startAll()
+    const { nodes } = this.#shape
+    this.until('the nodes form a cluster', () =>
+      cluster.alive.every(({ isReady, running }) => {
+        const { voters = [], learners = [] } = running?.raft.confState ?? {}
+        // Nobody is promoted by himself to an even number.
+        const isOdd = nodes % 2 === 1
+        return (
+          isReady &&
+          voters.length === (isOdd ? nodes : nodes - 1) &&
+          (isOdd || learners.length === 1)
+        )
+      }),
     )
+    let isMade = false
+    this.until('clients have their tables', () => {
+      const isAsked = cluster.machines[0]?.write('main', CLIENTS_SCHEMA, () => {
+        isMade = true
+      })
+      return isAsked === true
+    })
+    this.until('they are made everywhere', () => isMade && cluster.isLevel)
+  }
+
+  /** From here on things may go wrong, and clients call. */
+  work(): void {
+    this.cluster.isTormented = true
+    this.repeat('workload', 1, 25, () => this.#workload.call())
   }
 
   #torment(): void {
-    this.#isTormented = true
-    this.#plan('workload', 1, 25, () => this.#work())
-    const nemesis = this.#random.stream('nemesis')
-    const paceMs = nemesis.pick([300, 1_000, 4_000])
-    this.#plan('nemesis', paceMs / 2, paceMs, () => this.#strike(nemesis))
-    if (this.#options.leases) {
-      const clocks = this.#random.stream('clocks')
-      this.#plan('clocks', 100, 1_000, () => this.#disturb(clocks))
-      this.#plan('leases', 1, 10, () => this.#readByLease())
-    }
-    const endMs = this.#timeline.nowMs + this.#options.faultMs
-    while (this.#timeline.nowMs < endMs) this.#step()
+    this.work()
+    const { paceMs, leases } = this.#shape
+    let number = 0
+    this.repeat('nemesis', paceMs / 2, paceMs, () => {
+      number += 1
+      this.#strike(number)
+    })
+    if (leases !== null) this.repeat('leases', 1, 10, () => this.#workload.readByLease())
+    this.pass(this.#options.faultMs)
+  }
+
+  #strike(number: number): void {
+    const { strikes } = this.#options
+    const random = this.#random.stream(`strike/${number}`)
+    const kind = random.pick(STRIKE_KINDS)
+    if (!this.#shape.strikes.includes(kind) || strikes?.includes(number) === false) return
+    this.#strikes.push({ number, atMs: Math.round(this.cluster.timeline.nowMs), kind })
+    strike(this.cluster, kind, random)
   }
 
   #heal(): void {
-    this.#isTormented = false
-    this.#network.heal()
-    const texts: string[] = []
-    const wasWritten = (): boolean => texts.some((text) => this.#invariants.wasAcknowledged(text))
-    this.#until('every process is up and level', HEAL_MS, () => {
-      for (const process of this.#processes) process.start()
-      return this.#isLevel
+    const { cluster } = this
+    const { invariants } = cluster
+    cluster.isTormented = false
+    cluster.network.heal()
+    for (const process of cluster.machines) process.disk.empty()
+    this.until('every process is up and level', () => {
+      cluster.startAll()
+      return cluster.isLevel
     })
-    this.#plan('last write', 200, 200, () => {
-      const process = this.#processes.find(({ isReady }) => isReady)
+    const texts: string[] = []
+    const wasWritten = (): boolean => texts.some((text) => invariants.wasAcknowledged(text))
+    this.repeat('last write', 200, 200, () => {
+      const process = cluster.alive.find(({ isReady }) => isReady)
       if (process === undefined || wasWritten()) return
       texts.push(`last-${texts.length}`)
-      process.write('main', texts.at(-1) as string)
+      writeText(cluster, process, 'main', texts.at(-1) as string)
     })
-    this.#until('a write succeeds after all is healed', HEAL_MS, () => {
-      for (const process of this.#processes) process.start()
-      return wasWritten() && this.#isLevel
+    this.until('a write succeeds after all is healed', () => {
+      cluster.startAll()
+      return wasWritten() && cluster.isLevel
     })
   }
 
   /** Repeats at drawn intervals as long as the torment goes on (or until healed, for the last). */
-  #plan(name: string, fromMs: number, toMs: number, run: () => void): void {
+  repeat(name: string, fromMs: number, toMs: number, run: () => void): void {
+    const { cluster } = this
     const random = this.#random.stream(name)
-    const wasTormented = this.#isTormented
+    const wasTormented = cluster.isTormented
     const again = (): void => {
-      if (this.#isTormented !== wasTormented) return
+      if (cluster.isTormented !== wasTormented) return
       run()
-      this.#timeline.plan(fromMs + random.below(1 + toMs - fromMs), again)
+      cluster.timeline.plan(fromMs + random.below(1 + toMs - fromMs), again)
     }
-    this.#timeline.plan(fromMs, again)
+    cluster.timeline.plan(fromMs, again)
   }
 
-  #work(): void {
-    const random = this.#random.stream(`work/${this.#nextText}`)
-    const process = random.pick(this.#processes)
-    this.#nextText += 1
-    if (random.chance(0.8)) {
-      if (this.#timeline.nowMs < this.#quietUntilMs) return
-      const isRefused = this.#options.hasSqlite && random.chance(0.05)
-      const text = `${isRefused ? 'refused' : 'w'}${this.#nextText}`
-      process.write(random.pick(DATABASES), text)
-    } else {
-      const seen = this.#invariants.acknowledgedIndex
-      process.read('strong', (index) => this.#invariants.strongRead(process, seen, index))
-    }
+  /** Lives on for so long. */
+  pass(durationMs: number): void {
+    const { timeline } = this.cluster
+    const endMs = timeline.nowMs + durationMs
+    while (timeline.nowMs < endMs) this.#step()
   }
 
-  #strike(nemesis: SeededRandom): void {
-    const victim = nemesis.pick(this.#processes)
-    const others = this.#processes.filter((process) => process !== victim)
-    switch (nemesis.below(7)) {
-      case 0:
-      case 1:
-        this.#crash(victim, nemesis.chance(0.5), nemesis.below(6_000))
-        break
-      case 2:
-        this.#crash(this.#leader() ?? victim, nemesis.chance(0.5), nemesis.below(3_000))
-        break
-      case 3:
-        for (const other of others) {
-          this.#network.cut(victim.options.address, other.options.address)
-          if (nemesis.chance(0.7)) this.#network.cut(other.options.address, victim.options.address)
-        }
-        break
-      case 4:
-        this.#network.cut(victim.options.address, nemesis.pick(others).options.address)
-        break
-      case 5:
-        for (const process of this.#processes) {
-          this.#crash(process, nemesis.chance(0.5), nemesis.below(1_000))
-        }
-        break
-      default:
-        this.#network.heal()
-    }
-  }
-
-  /** Every node that takes itself for the leader is read from. */
-  #readByLease(): void {
-    for (const process of this.#processes) {
-      const { isLeader, term } = process.shared.readEngine()
-      if (!process.isReady || !isLeader) continue
-      const seen = this.#invariants.acknowledgedIndex
-      const isOld = this.#processes.some(({ isUp, shared }) => {
-        const other = shared.readEngine()
-        return isUp && other.isLeader && other.term > term
-      })
-      process.readByLease((index, isByLease) => {
-        this.#invariants.strongRead(process, seen, index)
-        if (isByLease) this.#invariants.reach('a strong read went by a lease')
-        if (isByLease && process.isHeld) {
-          this.#invariants.reach('a strong read went by a lease while the engine stood still')
-        }
-        if (isOld && !isByLease) this.#invariants.reach('an old leader had no lease any more')
-      })
-    }
-  }
-
-  /** Clocks, and what stands still while they go on. */
-  #disturb(random: SeededRandom): void {
-    const victim = this.#leader() ?? random.pick(this.#processes)
-    const durationMs = 100 + random.below(2_500)
-    switch (random.below(8)) {
-      case 0:
-        victim.hold('stall', durationMs)
-        break
-      case 1:
-        victim.hold('stop', durationMs)
-        break
-      case 2:
-        victim.hold('sleep', durationMs)
-        break
-      case 3:
-      case 4:
-        this.#lookDead(victim, durationMs)
-        break
-      case 5:
-        this.#corner(victim, random)
-        break
-      case 6:
-        random
-          .pick(this.#processes)
-          .clock.step(random.pick([-1, 1]) * random.between(20_000, 60_000))
-        break
-      default:
-        victim.transferLeadership()
-    }
-  }
-
-  /** Its sockets tell of its end, which is wrong: its engine stands still, and its users read. */
-  #lookDead(process: SimulatedProcess, durationMs: number): void {
-    for (const other of this.#processes) if (other !== process) process.resetLink(other.memberId)
-    process.hold('stall', durationMs)
-  }
-
-  /**
-   * One member hears nothing of the leader and wants to lead, which it could, as nothing is written
-   * meanwhile. The other one is killed and comes back, and the leader learns of nothing: its engine
-   * stands still.
-   */
-  #corner(leader: SimulatedProcess, random: SeededRandom): void {
-    const others = this.#processes.filter((process) => process !== leader)
-    const [apart, killed] = random.chance(0.5) ? others : others.toReversed()
-    if (apart === undefined || killed === undefined) return
-    const [here, there] = [leader.options.address, apart.options.address]
-    this.#network.cut(here, there)
-    this.#network.cut(there, here)
-    const afterMs = 1_000 + random.below(2_000)
-    this.#quietUntilMs = this.#timeline.nowMs + afterMs
-    this.#timeline.plan(afterMs, () => {
-      if (!this.#isTormented) return
-      leader.hold('stall', 1_500)
-      this.#crash(killed, false, 0)
-    })
-  }
-
-  #crash(process: SimulatedProcess, losesPower: boolean, downMs: number): void {
-    if (!process.isUp) return
-    this.#crashes += 1
-    const isLeader = process.running?.raft.role === 'leader'
-    if (isLeader && losesPower) this.#invariants.reach('a leader lost power')
-    process.crash(losesPower)
-    this.#timeline.plan(downMs, () => process.start())
-  }
-
-  #died(process: SimulatedProcess, downMs: number): void {
-    this.#crashes += 1
-    this.#invariants.reach('a process died while it applied')
-    this.#timeline.plan(downMs, () => process.start())
-  }
-
-  #leader(): SimulatedProcess | undefined {
-    return this.#processes.find(({ isUp, shared }) => isUp && shared.readEngine().isLeader)
-  }
-
-  #until(what: string, limitMs: number, isDone: () => boolean): void {
-    const endMs = this.#timeline.nowMs + limitMs
+  /** Lives on until then, which must come. */
+  until(what: string, isDone: () => boolean): void {
+    const { timeline } = this.cluster
+    const endMs = timeline.nowMs + HEAL_MS
     while (!isDone()) {
-      if (this.#timeline.nowMs > endMs) {
-        const views = this.#processes.map((process) => {
-          const { isLeader, term, commit } = process.shared.readEngine()
-          const { isUp, isReady } = process
-          return { isUp, isReady, isLeader, term, commit, applied: process.shared.applied() }
-        })
-        throw new Error(`not within ${limitMs} ms: ${what}; ${JSON.stringify(views)}`)
+      if (timeline.nowMs > endMs) {
+        const views = this.cluster.alive.map(describe)
+        throw new Error(`not within ${HEAL_MS} ms: ${what}; ${JSON.stringify(views)}`)
       }
       this.#step()
     }
   }
 
   #step(): void {
-    if (!this.#timeline.step()) throw new Error('nothing more will ever happen')
-    if (this.#timeline.count > EVENTS_MAX) throw new Error('too many events: a loop without time')
-    const isOver = !this.#options.skipsSync && !this.#invariants.hold
-    const isHopeless = 2 * this.#alive.length <= NODES
-    if (isOver || isHopeless) throw new Ended(this.#invariants.violations.join('; '))
-  }
-
-  get #isLevel(): boolean {
-    const applied = new Set(this.#alive.map(({ shared }) => shared.applied()))
-    return applied.size === 1 && this.#alive.every(({ isReady }) => isReady)
-  }
-
-  /** Those that are up or may be started again. */
-  get #alive(): readonly SimulatedProcess[] {
-    return this.#processes.filter(({ isBroken }) => !isBroken)
+    const { timeline, invariants, alive } = this.cluster
+    if (!timeline.step()) throw new Error('nothing more will ever happen')
+    if (timeline.count > EVENTS_MAX) throw new Error('too many events: a loop without time')
+    const isOver = this.#options.skipsSync !== true && !invariants.hold
+    const isHopeless = 2 * alive.length <= this.#shape.nodes && !invariants.hold
+    if (isOver || isHopeless) throw new Ended(invariants.violations.join('; '))
   }
 
   #report(): LifeReport {
-    const { acknowledgedCount, terms, snapshots, violations, lostWrites, reached } =
-      this.#invariants
+    const { timeline, invariants, crashes } = this.cluster
+    const { acknowledgedCount, terms, snapshots, violations, lostWrites, reached } = invariants
     return {
       seed: this.#options.seed,
-      events: this.#timeline.count,
-      trace: this.#timeline.trace.hash,
+      shape: describeShape(this.#shape),
+      events: timeline.count,
+      trace: timeline.trace.hash,
       acknowledged: acknowledgedCount,
-      crashes: this.#crashes,
+      crashes,
       elections: terms,
       snapshots,
+      strikes: this.#strikes,
+      calls: this.#workload.calls,
       violations,
       lostWrites,
       isJudged: this.#isJudged,
       reached,
     }
+  }
+}
+
+function describe(process: SimulatedProcess): object {
+  const { isLeader, term, commit } = process.shared.readEngine()
+  const { name, isUp, isReady, running } = process
+  const { voters, learners } = running?.raft.confState ?? {}
+  return {
+    name,
+    isUp,
+    isReady,
+    isLeader,
+    term,
+    commit,
+    applied: process.shared.applied(),
+    voters,
+    learners,
   }
 }
 

@@ -1,6 +1,8 @@
 import { ColmenaError } from '../../src/base/errors.ts'
 import type { Cancel } from '../../src/base/ports.ts'
+import { FRAMES } from '../../src/engine/wire.ts'
 import {
+  decodeMessage,
   type Lane,
   type PeerHello,
   type PeerStatus,
@@ -13,7 +15,7 @@ import {
   type TransportOptions,
 } from '../../src/transport/transport.ts'
 import type { SeededRandom } from './random.ts'
-import type { SnapshotFiles } from './storage.ts'
+import type { DirectorySnapshots } from './sqlite-machine.ts'
 import type { Timeline } from './timeline.ts'
 
 /** How the network behaves; drawn per life. */
@@ -22,11 +24,27 @@ export interface NetworkOptions {
   readonly latencyMsMax: number
   /** The chance, per frame, that its connection breaks and loses all that is under way on it. */
   readonly resetChance: number
+  /** The chance, each time a frame meets a cut, that its connection breaks and does not wait. */
+  readonly impatience: number
+  /**
+   * Messages of consensus travel as datagrams would: in any order, twice, never, or so late that
+   * their connection, or the process that they were for, is gone. That is more than wires of ours
+   * do, and no more than Raft must bear.
+   */
+  readonly hasDatagrams: boolean
 }
+
+/** What becomes of a datagram. */
+const LOST_CHANCE = 0.01
+const TWICE_CHANCE = 0.02
+const LATE_CHANCE = 0.01
+const LATE_MS_MAX = 60_000
 
 /** One dialed connection: frames of a lane arrive in order, or not at all once it is broken. */
 interface Connection {
   isOpen: boolean
+  /** The process at its other end: another one at the same address is none of its business. */
+  readonly remote: Endpoint
   readonly arrivals: Record<Lane, number>
 }
 
@@ -41,13 +59,14 @@ interface Peer {
 const REDIAL_MS = 60
 const SNAPSHOT_MS = 40
 
-/** All wires between simulated processes: latency, broken connections, cuts in either direction. */
+/** All wires between simulated processes: latency, jams, broken connections, cuts either way. */
 export class SimulatedNetwork {
   readonly timeline: Timeline
   readonly random: SeededRandom
   readonly options: NetworkOptions
   readonly endpoints: Map<string, Endpoint> = new Map()
-  readonly #cuts = new Set<string>()
+  /** What is wrong with wires, by what ends it: by how much each is slower, or cut. */
+  #troubles: { readonly from: string; readonly to: string; readonly slowerMs: number }[] = []
 
   constructor(timeline: Timeline, random: SeededRandom, options: NetworkOptions) {
     this.timeline = timeline
@@ -56,21 +75,38 @@ export class SimulatedNetwork {
   }
 
   /** Nothing goes from one address to the other; what is under way waits, or is lost. */
-  cut(from: string, to: string): void {
-    this.#cuts.add(`${from}>${to}`)
+  cut(from: string, to: string): Cancel {
+    return this.slow(from, to, Number.POSITIVE_INFINITY)
+  }
+
+  /** What goes from one address to the other takes so much longer. */
+  slow(from: string, to: string, slowerMs: number): Cancel {
+    const trouble = { from, to, slowerMs }
+    this.#troubles.push(trouble)
+    return () => {
+      this.#troubles = this.#troubles.filter((one) => one !== trouble)
+    }
   }
 
   heal(): void {
-    this.#cuts.clear()
+    this.#troubles = []
   }
 
   isCut(from: string, to: string): boolean {
-    return this.#cuts.has(`${from}>${to}`)
+    return this.#slowerMs(from, to) === Number.POSITIVE_INFINITY
   }
 
-  latencyMs(): number {
+  latencyMs(from: string, to: string): number {
     const { latencyMsMin, latencyMsMax } = this.options
-    return latencyMsMin + (this.random.below(1_000) / 1_000) * (latencyMsMax - latencyMsMin)
+    const slowerMs = this.#slowerMs(from, to)
+    const jamMs = slowerMs === Number.POSITIVE_INFINITY ? 0 : slowerMs
+    return latencyMsMin + (this.random.below(1_000) / 1_000) * (latencyMsMax - latencyMsMin) + jamMs
+  }
+
+  #slowerMs(from: string, to: string): number {
+    let sum = 0
+    for (const one of this.#troubles) if (one.from === from && one.to === to) sum += one.slowerMs
+    return sum
   }
 }
 
@@ -79,20 +115,22 @@ export class Endpoint implements Transport {
   readonly port = 1
   readonly #network: SimulatedNetwork
   readonly #options: TransportOptions
-  readonly #snapshots: SnapshotFiles
+  readonly #snapshots: DirectorySnapshots
   readonly #sent: (kind: number, body: Uint8Array) => void
   readonly handlers: TransportHandlers
   readonly address: string
   readonly #peers = new Map<number, Peer>()
   /** Members that hold a connection to this process. */
-  readonly #incoming = new Map<number, number>()
+  readonly #incoming = new Map<number, { readonly dialer: Endpoint; count: number }>()
   isClosed = false
+  /** Tell those who dialed this process that it is gone. */
+  readonly #dialed = new Set<() => void>()
 
   constructor(
     network: SimulatedNetwork,
     options: TransportOptions,
     handlers: TransportHandlers,
-    snapshots: SnapshotFiles,
+    snapshots: DirectorySnapshots,
     sent: (kind: number, body: Uint8Array) => void,
   ) {
     this.#network = network
@@ -139,16 +177,25 @@ export class Endpoint implements Transport {
     this.#sent(kind, body)
     timeline.trace.number(kind)
     timeline.trace.bytes(body)
-    const from = this.#options.identity().memberId
-    const atMs = Math.max(connection.arrivals[lane], timeline.nowMs + this.#network.latencyMs())
+    if (this.#network.options.hasDatagrams && isDatagram(kind, body)) {
+      this.#sendDatagram(peer.address, lane, kind, body)
+      return true
+    }
+    const from = this.#memberId
+    const latencyMs = this.#network.latencyMs(this.address, peer.address)
+    const atMs = Math.max(connection.arrivals[lane], timeline.nowMs + latencyMs)
     connection.arrivals[lane] = atMs
     const deliver = (): void => {
-      const remote = this.#network.endpoints.get(peer.address)
-      if (!connection.isOpen || remote === undefined || remote.isClosed) return
+      const { remote } = connection
+      if (!connection.isOpen) return
       if (this.#network.isCut(this.address, peer.address)) {
         // A cut shorter than the sockets' patience only delays; a longer one breaks them.
-        if (random.chance(0.2)) this.#breakAndRedial(to, peer, connection)
+        if (random.chance(options.impatience)) this.#breakAndRedial(to, peer, connection)
         else timeline.plan(50, deliver)
+        return
+      }
+      if (remote.isClosed) {
+        this.#breakAndRedial(to, peer, connection)
         return
       }
       remote.#heard(from)
@@ -156,6 +203,25 @@ export class Endpoint implements Transport {
     }
     timeline.plan(atMs - timeline.nowMs, deliver)
     return true
+  }
+
+  /** On no connection: whoever is there when it comes gets it. */
+  #sendDatagram(to: string, lane: Lane, kind: number, body: Uint8Array): void {
+    const { timeline, random } = this.#network
+    const from = this.#memberId
+    const deliver = (): void => {
+      const remote = this.#network.endpoints.get(to)
+      if (remote === undefined || remote.isClosed || !remote.#incoming.has(from)) return
+      if (this.#network.isCut(this.address, to)) return
+      remote.#heard(from)
+      remote.handlers.frame(from, lane, kind, Uint8Array.from(body))
+    }
+    const send = (): void => {
+      const lateMs = random.chance(LATE_CHANCE) ? random.below(LATE_MS_MAX) : 0
+      timeline.plan(this.#network.latencyMs(this.address, to) + lateMs, deliver)
+    }
+    if (!random.chance(LOST_CHANCE)) send()
+    if (random.chance(TWICE_CHANCE)) send()
   }
 
   queuedBytes(): number {
@@ -175,7 +241,7 @@ export class Endpoint implements Transport {
     const cancel = timeline.plan(timeoutMs, () =>
       finish(new ColmenaError('ERR_TIMEOUT', 'no answer', { outcome: 'unknown' })),
     )
-    timeline.plan(this.#network.latencyMs(), () => {
+    timeline.plan(this.#network.latencyMs(this.address, address), () => {
       const remote = this.#network.endpoints.get(address)
       if (remote === undefined || remote.isClosed) {
         finish(new ColmenaError('ERR_FAILED', `cannot reach ${address}`, { retryable: true }))
@@ -183,7 +249,7 @@ export class Endpoint implements Transport {
       }
       if (this.#network.isCut(this.address, address)) return
       remote.handlers.call(this.#hello(), kind, Uint8Array.from(body), (error, answer) => {
-        timeline.plan(this.#network.latencyMs(), () => {
+        timeline.plan(this.#network.latencyMs(address, this.address), () => {
           if (!this.#network.isCut(address, this.address)) finish(error, answer)
         })
       })
@@ -205,7 +271,7 @@ export class Endpoint implements Transport {
       done(error)
     }
     const fail = (reason: string): void => finish(new ColmenaError('ERR_FAILED', reason))
-    timeline.plan(this.#network.latencyMs(), () => {
+    timeline.plan(this.#network.latencyMs(this.address, address), () => {
       const remote = this.#network.endpoints.get(address)
       if (remote === undefined || remote.isClosed || this.#network.isCut(this.address, address)) {
         fail('unreachable')
@@ -276,14 +342,19 @@ export class Endpoint implements Transport {
     remote.#redial(this.#memberId, back)
   }
 
-  /** The process is gone: its sockets close, and others notice. */
-  vanish(): void {
+  /**
+   * The process is gone: its sockets close, and others notice. If its machine lost power they do
+   * once they send something, and another one is there.
+   */
+  vanish(isSilent = false): void {
     if (this.isClosed) return
     this.isClosed = true
     if (this.#network.endpoints.get(this.address) === this) {
       this.#network.endpoints.delete(this.address)
     }
+    if (isSilent) return
     for (const peer of this.#peers.values()) this.#break(peer)
+    for (const notice of this.#dialed) this.#network.timeline.plan(1, notice)
   }
 
   #hello(): PeerHello {
@@ -295,7 +366,7 @@ export class Endpoint implements Transport {
     if (peer.isDialing || peer.connection?.isOpen || this.isClosed) return
     peer.isDialing = true
     const { timeline } = this.#network
-    timeline.plan(this.#network.latencyMs() * 2, () => {
+    timeline.plan(this.#network.latencyMs(this.address, peer.address) * 2, () => {
       peer.isDialing = false
       if (this.isClosed || this.#peers.get(id) !== peer) return
       const remote = this.#network.endpoints.get(peer.address)
@@ -306,9 +377,11 @@ export class Endpoint implements Transport {
         this.#redial(id, peer)
         return
       }
-      peer.connection = { isOpen: true, arrivals: { control: 0, bulk: 0 } }
+      const connection = { isOpen: true, remote, arrivals: { control: 0, bulk: 0 } }
+      peer.connection = connection
+      remote.#dialed.add(() => this.#breakAndRedial(id, peer, connection))
       peer.hello = remote.#hello()
-      remote.#accepted(this.#memberId, this.#hello())
+      remote.#accepted(this)
     })
   }
 
@@ -321,8 +394,8 @@ export class Endpoint implements Transport {
     timeline.plan(REDIAL_MS + random.below(REDIAL_MS), () => this.#dial(id, peer))
   }
 
-  #breakAndRedial(id: number, peer: Peer, connection: Connection): void {
-    if (peer.connection !== connection) return
+  #breakAndRedial(id: number, peer: Peer, connection: Connection | null): void {
+    if (peer.connection !== connection || !connection?.isOpen) return
     this.#break(peer)
     this.#redial(id, peer)
   }
@@ -332,33 +405,47 @@ export class Endpoint implements Transport {
     if (connection === null || !connection.isOpen) return
     connection.isOpen = false
     const seen = this.isClosed ? 'processGone' : cause
-    const from = this.#memberId
-    this.#network.timeline.plan(this.#network.latencyMs(), () => {
-      const remote = this.#network.endpoints.get(peer.address)
-      if (remote !== undefined) remote.#lost(from, seen)
+    this.#network.timeline.plan(this.#network.latencyMs(this.address, peer.address), () => {
+      connection.remote.#lost(this, seen)
     })
   }
 
-  #accepted(from: number, hello: PeerHello): void {
-    const count = this.#incoming.get(from) ?? 0
-    this.#incoming.set(from, count + 1)
+  #accepted(dialer: Endpoint): void {
+    const from = dialer.#memberId
+    const before = this.#incoming.get(from)
     this.#heard(from)
-    if (count === 0) this.handlers.connected(from, hello)
+    if (before?.dialer === dialer) {
+      before.count += 1
+      return
+    }
+    this.#incoming.set(from, { dialer, count: 1 })
+    // Another process of the member: the one before is gone, though nothing said so.
+    if (before !== undefined) this.handlers.disconnected(from, 'link')
+    this.handlers.connected(from, dialer.#hello())
   }
 
-  #lost(from: number, cause: 'processGone' | 'link'): void {
+  #lost(dialer: Endpoint, cause: 'processGone' | 'link'): void {
     if (this.isClosed) return
-    const count = this.#incoming.get(from) ?? 0
-    if (count > 1) {
-      this.#incoming.set(from, count - 1)
-    } else if (count === 1) {
-      this.#incoming.delete(from)
-      this.handlers.disconnected(from, cause)
-    }
+    const from = dialer.#memberId
+    const incoming = this.#incoming.get(from)
+    if (incoming?.dialer !== dialer) return
+    incoming.count -= 1
+    if (incoming.count > 0) return
+    this.#incoming.delete(from)
+    this.handlers.disconnected(from, cause)
   }
 
   #heard(from: number): void {
     const peer = this.#peers.get(from)
     if (peer !== undefined) peer.lastContactMs = this.#network.timeline.nowMs
   }
+}
+
+/**
+ * Answers to appends stay in order: a member is not listened to any more whose rejection, come
+ * late, says of its log that it lost what it had acknowledged. Wires of ours keep that order.
+ */
+function isDatagram(kind: number, body: Uint8Array): boolean {
+  const message = kind === FRAMES.raft ? decodeMessage(body) : null
+  return message !== null && message.type !== 'appendResponse'
 }

@@ -1,25 +1,27 @@
 import { SharedState } from '../../src/base/shared-state.ts'
-import { type Statement, WriteEncoder } from '../../src/command/command.ts'
 import {
   Engine,
   type EngineConfig,
   type EnginePorts,
+  type EngineRequest,
   type EngineToUser,
 } from '../../src/engine/engine.ts'
+import type { Durability } from '../../src/engine/protocol.ts'
 import { decodeNumbers, encodeNumbers, FRAMES } from '../../src/engine/wire.ts'
 import type { Disk } from '../../src/log/log.ts'
-import { OwnLeadership } from '../../src/node/own-leadership.ts'
 import type { Entry, Message } from '../../src/raft/types.ts'
 import { decodeMessage, type TransportHandlers } from '../../src/transport/transport.ts'
-import { ModelMachine } from './applier.ts'
 import type { ConsensusNode, RunningNode } from './consensus.ts'
-import { SimulatedDisk } from './disk.ts'
 import { DurableLog } from './durable-log.ts'
+import type { KeptIdentity } from './identity.ts'
+import { LogDisk } from './log-disk.ts'
 import { MachineClock } from './machine-clock.ts'
 import { Endpoint, type SimulatedNetwork } from './network.ts'
 import type { SeededRandom } from './random.ts'
 import { SqliteMachine } from './sqlite-machine.ts'
-import type { OwnAnswer, SimulatedStorage, StorageMachine, WrittenRow } from './storage.ts'
+import type { SqliteStorage } from './sqlite-storage.ts'
+import type { WrittenRow } from './storage.ts'
+import { SimulatedUser } from './user.ts'
 
 /** What a process tells those who watch the simulation. */
 export interface ProcessWatcher {
@@ -30,11 +32,17 @@ export interface ProcessWatcher {
   applied(process: SimulatedProcess, entry: Entry): void
   /** A snapshot took the place of what the process had. */
   installed(process: SimulatedProcess): void
-  acknowledged(text: string, index: number): void
-  /** A write that is known never to apply. */
-  rejected(text: string): void
   /** The product itself found that something is wrong here. */
   alarmed(process: SimulatedProcess, message: string): void
+}
+
+/** How its operator opens a node; may be another way each time. */
+export interface ProcessSettings {
+  readonly heartbeatMs: number
+  readonly electionTimeoutMs: number
+  readonly segmentBytes: number
+  readonly logRetainBytes: number
+  readonly durability: Durability
 }
 
 export interface ProcessOptions {
@@ -43,20 +51,34 @@ export interface ProcessOptions {
   readonly watcher: ProcessWatcher
   readonly nodeId: string
   readonly address: string
-  readonly joins: string | null
+  readonly identity: KeptIdentity
+  /** Where it asks to be taken in; none for the one that founds the cluster. */
+  readonly joins: readonly string[]
+  readonly settings: ProcessSettings
   /**
    * Lies about syncs: acknowledgements leave before what they speak of is durable, and a power loss
    * takes all of it. What survives of such a log tends to give the lie away.
    */
   readonly skipsSync: boolean
-  /** Databases are SQLite's, in place of a model. */
-  readonly hasSqlite: boolean
-  /** Whether anything may go wrong by itself now. */
-  readonly isTormented: () => boolean
-  /** It was killed in the midst of what it did. */
-  readonly died: (process: SimulatedProcess) => void
+  /** Whether it may end now: others do without what it would forget. */
+  readonly mayStop: (process: SimulatedProcess) => boolean
+  /** Whether its databases may fail now. */
+  readonly hasTrouble: () => boolean
   /** Whether strong reads go by leases, and how members keep what these rest on; null: not. */
   readonly leases: LeaseMode | null
+  readonly fate: ProcessFate
+}
+
+/** How processes end by themselves: what they do about it is up to whoever runs them. */
+export interface ProcessFate {
+  /** It ended of what went wrong on its machine. */
+  died(process: SimulatedProcess): void
+  /** It closed as it was asked to. */
+  closed(process: SimulatedProcess): void
+  /** What is on its disk is of no use any more: it is removed, or damaged. */
+  isOver(process: SimulatedProcess): void
+  /** It goes on as another member, which has nothing yet. */
+  replaced(process: SimulatedProcess, memberId: number, addresses: readonly string[]): void
 }
 
 /**
@@ -69,77 +91,73 @@ export type LeaseMode = 'kept' | 'unkept' | 'forgotten' | 'drifting'
 /** What of a machine stands still: its engine alone, its process, or all but its calendar. */
 export type HoldKind = 'stall' | 'stop' | 'sleep'
 
-/** As many unanswered writes as a node lets out at once, and some more. */
-const PENDING_MAX = 16
-
-const ELECTION_TIMEOUT_MS = 1_000
-
-interface PendingRead {
-  readonly level: 'weak' | 'strong'
-  readonly done: (index: number) => void
-}
-
 /** One simulated machine: what is on its disk survives its processes. */
 export class SimulatedProcess implements ConsensusNode {
   readonly options: ProcessOptions
-  readonly memberId: number
-  readonly disk: SimulatedDisk
+  readonly identity: KeptIdentity
+  readonly disk: LogDisk
   readonly durable: DurableLog
-  readonly #machine: StorageMachine
-  #clusterId = ''
-  #isEstablished = false
-  #incarnation = 0
+  /** What the log has in the system, durable or not. */
+  readonly #written: DurableLog
+  /** Its present process, or the last one, acknowledges before its disk has it. */
+  isRelaxed = false
+  readonly clock: MachineClock
+  settings: ProcessSettings
+  readonly #machine: SqliteMachine
   #life = 0
   #engine: Engine | null = null
   #endpoint: Endpoint | null = null
-  #storage: SimulatedStorage | null = null
-  #sequences = new Map<string, number>()
-  /** Texts of own writes that wait for their answer, by database and sequence. */
-  #pending = new Map<string, string>()
-  #reads = new Map<number, PendingRead>()
-  #nextRead = 1
-  #origin = ''
+  #storage: SqliteStorage | null = null
+  #user: SimulatedUser | null = null
   isUp = false
   isReady = false
-  /** It said that it can't go on, and a new process on the same disk could not either. */
+  #isClosing = false
+  #isClosed = false
+  #isEnding = false
+  /** It said that it can't go on, and nothing that was done to it explains that. */
   isBroken = false
-  readonly clock: MachineClock
+  /** Nobody starts it again: another member may have come in its place. */
+  isOver = false
+  /** Its operator, or what its disk did, may make an end of it. */
+  mayBeRemoved = false
+  isRotten = false
   /** What happens while it stands still comes when it goes on. */
   #held: { readonly kind: HoldKind; readonly events: (() => void)[] } | null = null
   shared: SharedState = new SharedState()
 
   constructor(options: ProcessOptions) {
     this.options = options
+    this.settings = options.settings
+    this.identity = options.identity
     const { random, network } = options
-    this.memberId = 1 + random.below(2 ** 31)
     const rate = 0.95 + random.below(100) / 1_000
     const drifted = random.stream('drift').pick([0.4, 1, 2.5])
     this.clock = new MachineClock(network.timeline, options.leases === 'drifting' ? drifted : rate)
-    const diskRandom = random.stream('disk')
-    this.disk = new SimulatedDisk({
-      random: diskRandom,
-      schedule: (operation, complete) => {
-        const slow = diskRandom.chance(0.005) ? diskRandom.below(300) : 0
-        const delayMs = operation.isSynced || operation.kind === 'sync' ? diskRandom.below(8) : 0.2
-        network.timeline.plan(delayMs + slow, () => this.#run(complete))
-      },
+    this.disk = new LogDisk({
+      timeline: network.timeline,
+      random: random.stream('disk'),
+      mayFail: () => options.mayStop(this),
+      complete: (finish) => this.#run(finish),
     })
     this.durable = new DurableLog(this.disk, 'log')
-    const files = random.stream('files')
-    this.#machine = options.hasSqlite
-      ? new SqliteMachine({
-          random: files,
-          isTormented: options.isTormented,
-          killed: () => {
-            this.crash(false)
-            options.died(this)
-          },
-        })
-      : new ModelMachine(random)
+    this.#written = new DurableLog(this.disk, 'log', 'seen')
+    this.#machine = new SqliteMachine({
+      random: random.stream('files'),
+      isTormented: () => options.hasTrouble() && options.mayStop(this),
+      killed: () => this.#die(),
+    })
   }
 
   get name(): string {
     return this.options.nodeId
+  }
+
+  get memberId(): number {
+    return this.identity.memberId
+  }
+
+  get held(): DurableLog {
+    return this.isRelaxed ? this.#written : this.durable
   }
 
   get running(): RunningNode | null {
@@ -151,6 +169,7 @@ export class SimulatedProcess implements ConsensusNode {
     return this.#held !== null
   }
 
+  /** Its own databases answer. */
   rows(): readonly WrittenRow[] {
     return this.#storage?.rows() ?? []
   }
@@ -160,38 +179,55 @@ export class SimulatedProcess implements ConsensusNode {
   }
 
   start(): void {
-    if (this.isUp || this.isBroken) return
+    if (this.isUp || this.isBroken || this.isOver) return
     this.isUp = true
     this.isReady = false
+    this.#isClosing = false
+    this.#isClosed = false
     this.#life += 1
-    this.#incarnation += 1
-    this.#sequences = new Map()
-    this.#pending = new Map()
-    this.#reads = new Map()
     this.shared = new SharedState()
-    const genesis = this.options.joins === null ? 'bootstrap' : 'join'
-    if (genesis === 'bootstrap' && this.#clusterId === '') this.#clusterId = 'c0'.repeat(16)
-    if (!this.#isEstablished) this.#forget()
-    this.#origin = Buffer.from(this.options.random.bytes(16)).toString('hex')
-    this.#engine = new Engine(this.#createConfig(genesis), this.#createPorts())
+    this.disk.begin()
+    this.identity.open(this.settings.durability)
+    // After an unclean stop it is held to what it had said, and says nothing more.
+    if (this.identity.uncleanStop === null) this.isRelaxed = this.settings.durability === 'relaxed'
+    const { random } = this.options
+    const origin = Buffer.from(random.bytes(16)).toString('hex')
+    this.#user = new SimulatedUser({
+      origin,
+      toEngine: (message) => this.#engine?.receive(message),
+      electionTimeoutMs: this.settings.electionTimeoutMs,
+      clock: this.clock,
+      shared: this.shared,
+    })
+    this.#engine = new Engine(this.#createConfig(origin), this.#createPorts(origin))
     this.#engine.start()
   }
 
   /** `kill -9` keeps what was written; a power loss keeps only what was synced, and some more. */
   crash(losesPower: boolean): void {
     if (!this.isUp) return
+    if (this.isRelaxed && !this.#isClosed) this.#written.freeze()
     this.isUp = false
     this.isReady = false
+    this.#isEnding = false
     this.#life += 1
     this.#held = null
-    this.#endpoint?.vanish()
+    this.#endpoint?.vanish(losesPower)
     this.#endpoint = null
     this.#engine = null
     this.#storage = null
+    this.#user = null
     const { skipsSync } = this.options
     if (losesPower) this.disk.crash(skipsSync ? { kept: 0, garbage: 0 } : undefined)
     else this.disk.kill()
     this.#machine.crash(losesPower, skipsSync)
+  }
+
+  /** Its operator ends it in an orderly way. */
+  close(): void {
+    if (!this.isReady || this.#isClosing) return
+    this.#isClosing = true
+    this.#run(() => this.#engine?.receive({ kind: 'close' }))
   }
 
   /** All sockets between this process and a member's are reset. */
@@ -219,34 +255,48 @@ export class SimulatedProcess implements ConsensusNode {
     for (const event of events) if (life === this.#life) this.#run(event)
   }
 
-  /** Asks whoever leads to hand over. */
-  transferLeadership(): void {
-    const request = { method: 'transferLeadership', to: null } as const
+  /** What an operator asks for; nobody here waits for the answer. */
+  request(request: EngineRequest): void {
     if (this.isReady) this.#run(() => this.#engine?.receive({ kind: 'request', id: 0, request }))
   }
 
-  /** Sends one write; its text is unique in the simulation. */
-  write(database: string, text: string): void {
-    const engine = this.#engine
-    if (engine === null || !this.isReady || this.#held !== null) return
-    if (this.#pending.size >= PENDING_MAX) return
-    const sequence = (this.#sequences.get(database) ?? 0) + 1
-    this.#sequences.set(database, sequence)
-    this.#pending.set(`${database}/${sequence}`, text)
-    const encoder = new WriteEncoder()
-    const { hasSqlite } = this.options
-    encoder.add({ statements: hasSqlite ? statementsOf(text) : [{ sql: text, args: [] }] })
-    const bytes = encoder.finish({ origin: this.#origin, database, sequence })
-    engine.receive({ kind: 'write', database, sequence, bytes })
+  /** Its user's thread, where that can run. */
+  get #present(): SimulatedUser | null {
+    return this.isReady && this.#held === null ? this.#user : null
+  }
+
+  /** False if it takes no more. */
+  write(...call: Parameters<SimulatedUser['write']>): boolean {
+    return this.#present?.write(...call) ?? false
+  }
+
+  transact(...call: Parameters<SimulatedUser['transact']>): void {
+    this.#present?.transact(...call)
   }
 
   /** Asks for a read; `done` gets the index that the answer would be read at. */
   read(level: 'weak' | 'strong', done: (index: number) => void): void {
-    if (this.#engine === null || !this.isReady || this.#held !== null) return
-    const id = this.#nextRead
-    this.#nextRead += 1
-    this.#reads.set(id, { level, done })
-    this.#engine.receive({ kind: 'read', id, level })
+    this.#present?.read(level, done)
+  }
+
+  /** A strong read, and what it saw in the database. False if nobody takes it. */
+  readValue(
+    database: string,
+    { sql, args }: { readonly sql: string; readonly args: readonly string[] },
+    done: (value: unknown) => void,
+  ): boolean {
+    const life = this.#life
+    const { timeline } = this.options.network
+    const user = this.#present
+    user?.read('strong', (index) => {
+      const look = (): void => {
+        if (life !== this.#life) return
+        if (this.shared.applied() < index) timeline.plan(2, () => this.#run(look))
+        else done(this.#storage?.look(database, sql, args))
+      }
+      look()
+    })
+    return user !== null
   }
 
   /**
@@ -254,15 +304,10 @@ export class SimulatedProcess implements ConsensusNode {
    * however the engine is. `done` is told the index, and whether it went by a lease.
    */
   readByLease(done: (index: number, isByLease: boolean) => void): void {
-    if (!this.isReady) return
+    const leadership = this.isReady ? this.#user?.leadership() : undefined
+    if (leadership === undefined) return
     const life = this.#life
     const { network, random } = this.options
-    const leadership = new OwnLeadership({
-      shared: this.shared,
-      electionTimeoutMs: ELECTION_TIMEOUT_MS,
-      nowMs: () => this.clock.nowMs(),
-      wallMs: () => this.clock.wallMs(),
-    })
     const ask = (): void => this.#run(() => this.read('strong', (index) => done(index, false)))
     const read = (): void => {
       const commit = leadership.heldCommit()
@@ -285,47 +330,43 @@ export class SimulatedProcess implements ConsensusNode {
     else event()
   }
 
-  #createConfig(genesis: EngineConfig['genesis']): EngineConfig {
-    const { nodeId, address, joins, skipsSync, leases } = this.options
-    // A short log is cut often, and notices by the gap what it lost.
-    const segmentBytes = (skipsSync ? 256 : 8) * 1024
+  #createConfig(origin: string): EngineConfig {
+    const { nodeId, address, joins, leases } = this.options
+    const { clusterId, memberId, incarnation, isEstablished, uncleanStop, rejoinAddresses } =
+      this.identity
+    const { electionTimeoutMs } = this.settings
     return {
+      ...this.settings,
       nodeId,
-      memberId: this.memberId,
-      clusterId: this.#clusterId,
-      incarnation: this.#incarnation,
-      origin: this.#origin,
-      isEstablished: this.#isEstablished,
-      genesis,
+      memberId,
+      clusterId,
+      incarnation,
+      origin,
+      isEstablished,
+      genesis: joins.length + rejoinAddresses.length === 0 ? 'bootstrap' : 'join',
       dataDir: '',
       bind: { host: 'simulated', port: 1 },
       advertise: address,
-      joinAddresses: joins === null ? [] : [joins],
+      joinAddresses: [...joins, ...rejoinAddresses],
       joinAs: 'voter',
       joinTimeoutMs: 600_000,
       secrets: [],
-      heartbeatMs: 100,
-      electionTimeoutMs: ELECTION_TIMEOUT_MS,
-      promiseMs: leases === null ? 0 : ELECTION_TIMEOUT_MS,
-      keptPromiseMs: leases === null || leases === 'forgotten' ? 0 : ELECTION_TIMEOUT_MS,
+      promiseMs: leases === null ? 0 : electionTimeoutMs,
+      keptPromiseMs: leases === null || leases === 'forgotten' ? 0 : electionTimeoutMs,
       requestTimeoutMs: 10_000,
       transactionIdleMs: 5_000,
       transactionMs: 10_000,
       maxClockSkewMs: 5_000,
-      logRetainBytes: segmentBytes,
-      durability: 'full',
-      uncleanStop: null,
+      uncleanStop,
       fingerprint: 'simulated',
-      segmentBytes,
       snapshotBytesPerSecond: 40 * 1024 * 1024,
       isDebugging: false,
     }
   }
 
-  #createPorts(): EnginePorts {
+  #createPorts(origin: string): EnginePorts {
     const { network, random, watcher, skipsSync } = this.options
     const { shared } = this
-    const origin = this.#origin
     const life = this.#life
     const plan = (delayMs: number, run: () => void): (() => void) =>
       network.timeline.plan(delayMs, () => {
@@ -354,8 +395,11 @@ export class SimulatedProcess implements ConsensusNode {
             nowMs: () => this.clock.nowMs(),
             plan,
             saw: (entry) => watcher.applied(this, entry),
-            answered: (answer) => this.#answered(answer),
-            installed: (_index, sequences) => this.#resultsLost(sequences),
+            answered: (answer) => this.#user?.answered(answer),
+            installed: (_index, sequences) => {
+              watcher.installed(this)
+              this.#user?.resultsLost(sequences)
+            },
           },
           generation,
           storageGenesis,
@@ -386,14 +430,26 @@ export class SimulatedProcess implements ConsensusNode {
     } catch (error) {
       this.#end(error instanceof Error ? (error.stack ?? error.message) : String(error))
     }
-    if (this.isBroken) this.crash(false)
+    if (this.#isEnding) this.#die()
     this.options.watcher.stepped(this)
   }
 
-  /** The process itself ends with the event that it is in. */
-  #end(message: string): void {
-    this.isBroken = true
-    this.options.watcher.alarmed(this, message)
+  /** The process ends with the event that it is in. */
+  #end(message: string, code: string | null = null): void {
+    this.#isEnding = true
+    if (code === 'ERR_REMOVED' && this.mayBeRemoved) this.isOver = true
+    else if (this.isRotten && code === 'ERR_LOG_CORRUPT') this.isOver = true
+    else if (!this.disk.isExcuse) {
+      this.isBroken = true
+      this.options.watcher.alarmed(this, message)
+    }
+  }
+
+  #die(): void {
+    this.crash(false)
+    const { fate } = this.options
+    if (this.isOver) fate.isOver(this)
+    else if (!this.isBroken) fate.died(this)
   }
 
   #watch(handlers: TransportHandlers): TransportHandlers {
@@ -415,7 +471,7 @@ export class SimulatedProcess implements ConsensusNode {
       return
     }
     const [round, term] = decodeNumbers(body, 2) as [number, number]
-    const promise = encodeNumbers(round, term, ELECTION_TIMEOUT_MS)
+    const promise = encodeNumbers(round, term, this.settings.electionTimeoutMs)
     this.#endpoint?.send(from, lane, FRAMES.promise, [promise])
   }
 
@@ -424,104 +480,59 @@ export class SimulatedProcess implements ConsensusNode {
     if (message !== null) this.options.watcher.sent(this, message)
   }
 
-  #forget(): void {
-    for (const path of this.disk.paths) this.disk.remove(path, () => {})
-    this.#machine.forget()
-  }
-
   #receive(message: EngineToUser): void {
+    this.#user?.heard(message)
+    const { watcher, fate } = this.options
     switch (message.kind) {
       case 'clusterFound':
-        this.#clusterId = message.clusterId
+        this.identity.clusterId = message.clusterId
         this.#engine?.receive({ kind: 'clusterKept' })
         break
       case 'established':
-        this.#isEstablished = true
+        this.identity.isEstablished = true
+        break
+      case 'replaced':
+        this.isOver = true
+        this.crash(false)
+        fate.replaced(this, message.memberId, message.addresses)
+        break
+      case 'lossKept':
+        this.identity.lossKept(this.settings.durability)
         break
       case 'ready':
         this.isReady = true
+        this.identity.rejoinAddresses = []
         break
-      case 'readAnswer': {
-        const read = this.#reads.get(message.id)
-        this.#reads.delete(message.id)
-        if (message.error === null) read?.done(message.index)
-        break
-      }
-      case 'rejected':
-        for (let sequence = message.from; sequence <= message.to; sequence += 1) {
-          const text = this.#take(message.database, sequence)
-          if (text !== undefined) this.options.watcher.rejected(text)
+      case 'closed':
+        if (!this.#isClosing) break
+        if (message.isDurable) {
+          this.#isClosed = true
+          this.identity.closedWell()
         }
+        this.crash(false)
+        fate.closed(this)
         break
       case 'warning':
         // No disk here forgets what it synced: nobody may be taken for one that did.
-        if (message.code === 'ERR_DATA_DIR') this.options.watcher.alarmed(this, message.message)
+        if (message.code === 'ERR_DATA_DIR') watcher.alarmed(this, message.message)
         break
       case 'divergence':
-        this.options.watcher.alarmed(this, message.divergence.reason)
+        watcher.alarmed(this, message.divergence.reason)
         break
       case 'openFailed':
-      case 'fatal':
-        this.#end(`it can't go on: ${message.error.code}: ${message.error.message}`)
+      case 'fatal': {
+        const { code, message: text } = message.error
+        this.#end(`it can't go on: ${code}: ${text}`, code)
         break
+      }
       default:
         break
     }
   }
-
-  #answered({ database, sequence, index, error }: OwnAnswer): void {
-    const text = this.#take(database, sequence)
-    if (text === undefined) return
-    const { watcher } = this.options
-    if (error === null) watcher.acknowledged(text, index)
-    else watcher.rejected(text)
-    if (isRefused(text) !== (error !== null)) {
-      watcher.alarmed(this, `${text} came to: ${error ?? 'no error'}`)
-    }
-  }
-
-  #resultsLost(sequences: ReadonlyMap<string, number>): void {
-    this.options.watcher.installed(this)
-    for (const key of this.#pending.keys()) {
-      const at = key.lastIndexOf('/')
-      if (Number(key.slice(at + 1)) <= (sequences.get(key.slice(0, at)) ?? 0)) {
-        this.#pending.delete(key)
-      }
-    }
-  }
-
-  #take(database: string, sequence: number): string | undefined {
-    const key = `${database}/${sequence}`
-    const text = this.#pending.get(key)
-    this.#pending.delete(key)
-    return text
-  }
-}
-
-/** What a write does: nothing of it may depend on the node that it runs on. */
-function statementsOf(text: string): Statement[] {
-  const statements: Statement[] = [
-    { sql: CREATE, args: [] },
-    { sql: INSERT, args: [text] },
-  ]
-  if (isRefused(text)) statements.push({ sql: INSERT_AGAIN, args: [text] })
-  return statements
-}
-
-const CREATE =
-  'CREATE TABLE IF NOT EXISTS written (id INTEGER PRIMARY KEY, text, chance, at, before)'
-const INSERT =
-  'INSERT INTO written (text, chance, at, before) ' +
-  "VALUES (?, random(), datetime('now', 'subsec'), (SELECT max(id) FROM written))"
-const INSERT_AGAIN = 'INSERT INTO written (id, text) VALUES (1, ?)'
-
-/** Writes of these names fail in their last statement, and leave nothing. */
-function isRefused(text: string): boolean {
-  return text.startsWith('refused')
 }
 
 /** A disk whose synced writes are answered before they are durable. */
-function skipSync(disk: SimulatedDisk): Disk {
+function skipSync(disk: LogDisk): Disk {
   return {
     open: (path, mode, done) =>
       disk.open(path, mode, (error, file) => {

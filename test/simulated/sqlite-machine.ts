@@ -6,7 +6,7 @@ import type { StorageGenesis } from '../../src/engine/protocol.ts'
 import type { SeededRandom } from './random.ts'
 import { SqliteFiles } from './sqlite-files.ts'
 import { SqliteStorage } from './sqlite-storage.ts'
-import type { SnapshotFiles, StorageMachine, StorageOptions } from './storage.ts'
+import type { StorageOptions } from './storage.ts'
 
 export interface SqliteMachineOptions {
   readonly random: SeededRandom
@@ -19,8 +19,8 @@ export interface SqliteMachineOptions {
 /** Files in memory, where there is such a place: thousands of lives would wear a disk out. */
 const PLACE = fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
 
-/** Databases of SQLite, under the production code, in a directory of their own. */
-export class SqliteMachine implements StorageMachine {
+/** Databases of SQLite, under the production code, in a directory that outlives processes. */
+export class SqliteMachine {
   readonly #options: SqliteMachineOptions
   readonly #root = fs.mkdtempSync(join(PLACE, 'colmena-simulated-'))
   readonly #files: SqliteFiles
@@ -60,6 +60,7 @@ export class SqliteMachine implements StorageMachine {
     return this.#storage
   }
 
+  /** The process is gone; with the power goes what was not synced, or some of it. */
   crash(losesPower: boolean, losesAll: boolean): void {
     const storage = this.#storage
     this.#storage = null
@@ -69,6 +70,7 @@ export class SqliteMachine implements StorageMachine {
     this.#files.putBack(losesPower, losesAll ? { kept: 0, garbage: 0 } : null)
   }
 
+  /** Somebody deleted the data directory. */
   forget(): void {
     for (const name of fs.readdirSync(this.#root)) {
       fs.rmSync(join(this.#root, name), { recursive: true })
@@ -76,6 +78,7 @@ export class SqliteMachine implements StorageMachine {
     this.#files.forget()
   }
 
+  /** The life is over. */
   dispose(): void {
     this.#storage?.vanish()
     this.#storage = null
@@ -85,7 +88,7 @@ export class SqliteMachine implements StorageMachine {
 }
 
 /** What travels is copied; that all of it arrived is for the transport's own tests. */
-class DirectorySnapshots implements SnapshotFiles {
+export class DirectorySnapshots {
   readonly #root: string
   readonly #files: SqliteFiles
 
@@ -94,8 +97,8 @@ class DirectorySnapshots implements SnapshotFiles {
     this.#files = files
   }
 
-  receive(from: SnapshotFiles, directory: string, target: string): boolean {
-    if (!(from instanceof DirectorySnapshots)) return false
+  /** Takes what lies in another machine's `directory`; false if nothing does. */
+  receive(from: DirectorySnapshots, directory: string, target: string): boolean {
     const source = join(from.#root, directory)
     if (!fs.existsSync(source)) return false
     const place = join(this.#root, target)

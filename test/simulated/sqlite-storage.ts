@@ -12,12 +12,13 @@ import {
   type StoragePorts,
   type StorageToUser,
 } from '../../src/database/database.ts'
+import { MachineTrouble } from '../../src/database/trouble.ts'
 import type { ApplierHandlers } from '../../src/engine/ports.ts'
 import type { StorageGenesis } from '../../src/engine/protocol.ts'
 import type { Entry } from '../../src/raft/types.ts'
 import { FailedSync, type SqliteFiles } from './sqlite-files.ts'
 import { FaultyWriter, Killed, WriterTrouble } from './sqlite-writer.ts'
-import type { OwnAnswer, SimulatedStorage, StorageOptions, WrittenRow } from './storage.ts'
+import type { StorageOptions, WrittenRow } from './storage.ts'
 
 export interface SqliteStorageOptions extends StorageOptions {
   readonly root: string
@@ -56,10 +57,11 @@ class Lane<Sent> {
 }
 
 /** The production's storage thread and its client, on the simulation's one thread. */
-export class SqliteStorage extends StorageClient implements SimulatedStorage {
+export class SqliteStorage extends StorageClient {
   readonly #options: SqliteStorageOptions
   readonly #trouble: WriterTrouble
   #storage: Storage | null = null
+  #reader: { readonly path: string; readonly db: DatabaseSync } | null = null
 
   constructor(options: SqliteStorageOptions) {
     let listen: Parameters<ConstructorParameters<typeof StorageClient>[0]['on']>[1] = () => {}
@@ -95,6 +97,7 @@ export class SqliteStorage extends StorageClient implements SimulatedStorage {
     super.apply(entries)
   }
 
+  /** What was written, in the order in which it was applied. */
   rows(): readonly WrittenRow[] {
     const directory = this.#directory
     return fs
@@ -103,8 +106,23 @@ export class SqliteStorage extends StorageClient implements SimulatedStorage {
       .flatMap((name) => rowsOf(join(directory, name), name.slice(0, -3)))
   }
 
+  /** What a read of this node sees at this very moment: one column of one row, or null. */
+  look(database: string, sql: string, args: readonly string[]): unknown {
+    const path = join(this.#directory, `${database}.db`)
+    if (this.#reader?.path !== path) {
+      this.#reader?.db.close()
+      this.#reader = null
+      if (!fs.existsSync(path)) return null
+      this.#reader = { path, db: new DatabaseSync(path, { readOnly: true }) }
+    }
+    const [value] = Object.values(this.#reader.db.prepare(sql).get(...args) ?? {})
+    return value ?? null
+  }
+
   /** The process is gone: connections must be closed all the same. */
   vanish(): void {
+    this.#reader?.db.close()
+    this.#reader = null
     const storage = this.#storage
     this.#storage = null
     storage?.close()
@@ -149,7 +167,9 @@ export class SqliteStorage extends StorageClient implements SimulatedStorage {
     try {
       event()
     } catch (error) {
-      if (!isInjected(error)) throw error
+      // Whom the machine fails while it opens has nothing to halt, and says that it can't open.
+      const cannotOpen = this.#storage === null && this.#trouble.hasFailed
+      if (!isInjected(error) && !cannotOpen) throw error
       isOver = true
     }
     if (isOver || this.#trouble.isDead) this.#options.killed()
@@ -158,11 +178,21 @@ export class SqliteStorage extends StorageClient implements SimulatedStorage {
   #tellUser(message: StorageToUser): void {
     if (message.kind === 'results') {
       for (const { bytes } of decodeResults(message.bytes)) {
-        this.#options.answered(answerOf(bytes))
+        this.#options.answered(decodeCommandResult(bytes))
       }
     } else if (message.kind === 'installed') {
       const own = message.sequences.map((one) => [one.database, one.sequence] as const)
       this.#options.installed(message.index, new Map(own))
+    }
+  }
+
+  /** As the production's copies: what stops one is its answer. */
+  #pin(pin: () => PinnedSnapshot | null): PinnedSnapshot | null {
+    try {
+      return pin()
+    } catch (error) {
+      if (isInjected(error) || !(error instanceof MachineTrouble)) throw error
+      return null
     }
   }
 
@@ -172,9 +202,9 @@ export class SqliteStorage extends StorageClient implements SimulatedStorage {
     fs.rmSync(join(root, 'snapshot'), { recursive: true, force: true })
     return {
       make: (directory, done) => {
-        const pinned = pin()
+        const pinned = this.#pin(pin)
         if (pinned === null) {
-          const error = { code: 'ERR_LAGGING', message: 'at different indexes', retryable: true }
+          const error = { code: 'ERR_LAGGING', message: 'not now', retryable: true }
           done({ error, value: null })
           return
         }
@@ -201,19 +231,15 @@ function isInjected(error: unknown): boolean {
   return error instanceof Killed || error instanceof FailedSync
 }
 
-function answerOf(bytes: Uint8Array): OwnAnswer {
-  const { database, sequence, index, units } = decodeCommandResult(bytes)
-  const failed = units.find((unit) => !unit.ok)
-  const error = failed === undefined || failed.ok ? null : failed.error.message
-  return { database, sequence, index, error }
-}
+const ROWS =
+  'SELECT text, id, chance, at, before, length(padding) AS padding FROM written ORDER BY id'
 
 function rowsOf(path: string, database: string): WrittenRow[] {
   const db = new DatabaseSync(path, { readOnly: true })
   try {
     const isThere = db.prepare("SELECT 1 FROM sqlite_schema WHERE name = 'written'").get()
     if (isThere === undefined) return []
-    const statement = db.prepare('SELECT * FROM written ORDER BY id')
+    const statement = db.prepare(ROWS)
     statement.setReadBigInts(true)
     return statement.all().map((row) => {
       const whole = Object.values(row).join('/')

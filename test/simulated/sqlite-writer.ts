@@ -22,6 +22,8 @@ export class WriterTrouble {
   readonly #errorChance: number
   /** Whatever the code made of it. */
   isDead = false
+  /** The machine failed, once at least. */
+  hasFailed = false
 
   constructor(options: TroubleOptions) {
     this.#options = options
@@ -44,6 +46,7 @@ export class WriterTrouble {
   mayFail(): void {
     const { random, isTormented } = this.#options
     if (!random.chance(this.#errorChance) || !isTormented()) return
+    this.hasFailed = true
     const [message, errcode] = random.pick([
       ['database or disk is full', 13],
       ['disk I/O error', 10],
