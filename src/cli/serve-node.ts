@@ -15,7 +15,7 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
   // From here on, so that a signal amid a long start is heard.
   const signal = new AbortController()
   const told = untilSignal().then(() => signal.abort())
-  const opening = open({ ...config.open, signal: signal.signal })
+  const opening = open({ ...config.open, signal: signal.signal, logger: { warn } })
   let node: ColmenaNode
   try {
     node = await opening
@@ -31,7 +31,6 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
     throw failure(error)
   }
   process.stdout.write(`${describe(node, server, config.open.dataDir)}\n`)
-  node.on('warning', ({ code, message }) => process.stderr.write(`${code}: ${message}\n`))
   node.on('slow', ({ database, sql, durationMs }) => {
     process.stderr.write(`slow: ${Math.round(durationMs)} ms on ${database}: ${sql}\n`)
   })
@@ -43,6 +42,12 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
   const cause = await Promise.race([told.then(() => null), failed])
   await leave(node, server)
   if (cause !== null) throw new CliError(`the node has failed: ${sentenceOf(cause)}`)
+}
+
+/** A start that has to wait says what for: there is no node to listen to by then. */
+function warn(message: string, details: unknown): void {
+  const { code } = details as { readonly code?: string }
+  if (code !== undefined) process.stderr.write(`${code}: ${message}\n`)
 }
 
 /** Within ten seconds, whatever a client or a statement does. */
@@ -71,9 +76,9 @@ function describe(node: ColmenaNode, server: Server, dataDir: string): string {
 }
 
 function failure(error: unknown): CliError {
-  const isWrong = isWrongOption(error)
-  const sentence = isWrong ? withFlags(sentenceOf(error)) : sentenceOf(error)
-  return new CliError(sentence, isWrong ? 2 : 1, { cause: error })
+  const isOfNode = error instanceof ColmenaError
+  const sentence = isOfNode ? withFlags(sentenceOf(error)) : sentenceOf(error)
+  return new CliError(sentence, isWrongOption(error) ? 2 : 1, { cause: error })
 }
 
 /** Options that are wrong are a wrong call of the command; what fails later is not. */

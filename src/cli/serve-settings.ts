@@ -30,10 +30,21 @@ export const SETTINGS: readonly Setting[] = [
     help: 'begins a new cluster, on the first start of one node',
   },
   { key: 'join', kind: 'list', help: 'host:port of members to join through, on a first start' },
+  { key: 'joinTimeoutMs', kind: 'number', help: 'for how long a start looks for its cluster' },
   { key: 'joinAs', kind: 'text', help: 'voter (the default) or learner' },
   { key: 'secret', kind: 'text', help: 'what all nodes know: better by COLMENA_SECRET or a file' },
   { key: 'secretFile', kind: 'text', help: 'a file that holds the secret' },
   { key: 'insecure', kind: 'switch', help: 'allows plaintext between machines' },
+  {
+    key: 'durability',
+    kind: 'text',
+    help: 'full (the default), or relaxed: acknowledges 100 ms before the disk has it',
+  },
+  {
+    key: 'acceptLoss',
+    kind: 'text',
+    help: 'what ERR_UNCLEAN_STOP of this very node names; good for that stop alone',
+  },
   { key: 'electionTimeoutMs', kind: 'number', help: 'silence after which a leader is replaced' },
   { key: 'statementTimeoutMs', kind: 'number', help: 'after which a read of a client is killed' },
   { key: 'extensions', kind: 'list', help: 'of SQLite, each as name@version=path' },
@@ -186,6 +197,8 @@ export function withFlags(sentence: string): string {
   const plain = sentence
     .replace('bootstrap: true', '--bootstrap')
     .replace("join: ['host:port']", '--join host:port')
+    .replace(/acceptLoss: '([^']*)'/, '--accept-loss $1')
+    .replace('its own acceptLoss', 'its own --accept-loss')
   const named = SETTINGS.find(({ key }) => plain.startsWith(`${key} `))
   return named === undefined
     ? plain

@@ -35,7 +35,8 @@ function closeAll({ core, transport, log, applier, done }: ClosingParts): void {
       if (applier === null) done(isDurable)
       else applier.close(() => done(isDurable))
     }
-    if (log === null) closeApplier(false)
+    // Without a log this engine has told nobody of anything.
+    if (log === null) closeApplier(true)
     else log.close((error) => closeApplier(error === null))
   })
 }

@@ -169,7 +169,7 @@ export class Membership {
       reply({ kind: 'done' })
       return
     }
-    if (replaced !== null && !this.#records.has(replaced)) {
+    if (replaced !== null && !this.#records.has(replaced) && !this.#isAwaited(record.memberId)) {
       reply({ kind: 'refused', error: removedError(record.nodeId) })
       return
     }
@@ -309,22 +309,30 @@ export class Membership {
     for (const id of this.#moved.keys()) if (!ids.has(id)) this.#moved.delete(id)
   }
 
+  /** Taken in and never begun, as whoever moved before it heard of that. */
+  #isAwaited(id: MemberId): boolean {
+    return this.#records.has(id) && !this.isVoter(id) && this.fingerprint(id) === null
+  }
+
   /**
-   * Why a joiner can't have its name or address, or null: a silent member is replaced. Who comes
+   * Why a joiner can't have its name or address, or null: a silent member is replaced. Whoever asks
+   * to be itself at another address may be one of two copies of a directory. Who comes
    * from a member's very address has most likely just restarted with an empty directory, so it may
    * ask again until that member is silent for sure.
    */
   #takenBy(record: MemberRecord, replaced: MemberId | null): ColmenaError | null {
     const { raft, electionTimeoutMs, lastContactMs } = this.#options
+    const itsOwn = [record.memberId, replaced]
     for (const other of this.#records.values()) {
-      if (other.memberId === record.memberId || !collides(other, record)) continue
+      const isItself = other.memberId === record.memberId && replaced === null
+      if (isItself || !collides(other, record)) continue
       const heardMs = other.memberId === raft.id ? 0 : lastContactMs(other.memberId)
       if (heardMs !== null && heardMs <= electionTimeoutMs) {
         return new ColmenaError(
           'ERR_NODE_ID_TAKEN',
           `node id '${record.nodeId}' or address ${record.address} belongs to a member that is ` +
             `alive: '${other.nodeId}' at ${other.address}. Choose another, or stop that node`,
-          { retryable: other.address === record.address || other.memberId === replaced },
+          { retryable: other.address === record.address || itsOwn.includes(other.memberId) },
         )
       }
     }

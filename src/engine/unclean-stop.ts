@@ -1,7 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Done } from '../base/ports.ts'
 import { type Recovered, UNSYNCED_ENTRIES_MAX } from '../log/log.ts'
-import type { Entry, HardState, MemberId } from '../raft/raft.ts'
+import type { ConfState, Entry, HardState, MemberId } from '../raft/raft.ts'
 import type { Joining } from './joining.ts'
 import type { ReplicaState } from './ports.ts'
 import type { EngineConfig, EngineToUser } from './protocol.ts'
@@ -57,15 +57,29 @@ function askToBeReplaced({ config, recovered, state, ...calls }: ComingBack): vo
     failed('it knows no address of another member')
     return
   }
+  const becomeAnother = (): void => {
+    calls.toUser({ kind: 'replaced', memberId: another, addresses: joinAddresses })
+    calls.replaced()
+  }
+  if (isStranger(state, recovered)) {
+    becomeAnother()
+    return
+  }
   const joining = calls.asAnother({ memberId: another, joinAddresses })
   joining.join(record, memberId, '', (error) => {
     if (error?.code === 'ERR_REMOVED') calls.fail(error)
     else if (error !== null) failed(error.message)
-    else {
-      calls.toUser({ kind: 'replaced', memberId: another, addresses: joinAddresses })
-      calls.replaced()
-    }
+    else becomeAnother()
   })
+}
+
+/**
+ * Whether it stopped before it knew of any configuration. It votes by an entry or a snapshot, which
+ * it synced before it acknowledged anything behind: so nobody counted on what it holds, and its
+ * cluster may never have heard of it.
+ */
+function isStranger({ confState }: ReplicaState, { confChangeIndex }: Recovered): boolean {
+  return membersOf(confState).length === 0 && confChangeIndex === 0
 }
 
 const NOTHING = new Uint8Array()
@@ -75,9 +89,13 @@ const NOTHING = new Uint8Array()
  * those are synced by relaxed logs too, and may be in the log without being applied.
  */
 export function isAlone(id: MemberId, state: ReplicaState, recovered: Recovered): boolean {
-  const { voters, learners, votersOutgoing, learnersNext } = state.confState
-  const others = [...voters, ...learners, ...votersOutgoing, ...learnersNext]
-  return others.length === 1 && others[0] === id && recovered.confChangeIndex <= state.confIndex
+  const members = membersOf(state.confState)
+  return members.length === 1 && members[0] === id && recovered.confChangeIndex <= state.confIndex
+}
+
+function membersOf(confState: ConfState): readonly MemberId[] {
+  const { voters, learners, votersOutgoing, learnersNext } = confState
+  return [...voters, ...learners, ...votersOutgoing, ...learnersNext]
 }
 
 /** What a node that is alone lost at most, and where it goes on. */
@@ -150,7 +168,7 @@ function uncleanStopError(
       'deleted. Start the other members: once a majority of voters that did not stop like this ' +
       'has a leader, this node joins it by itself. If too many stopped at once for that, some ' +
       'of what was acknowledged in the last 100 ms may be lost; to go on all the same open as ' +
-      'many members as a majority needs, those with the newest log, each with its own ' +
+      'few of them as a majority still needs, those with the newest log, each with its own ' +
       `acceptLoss. This one's log ends at entry ${log.lastIndex} of term ` +
       `${log.term(log.lastIndex)}, in term ${hardState.term}: ` +
       `acceptLoss: '${uncleanStop?.token}'`,

@@ -57,9 +57,10 @@ export class DataDir {
     this.keep({ relaxedSince: durability === 'relaxed' ? incarnation : undefined })
   }
 
-  /** Everything that this node acknowledged is on the disk. */
+  /** Everything that this open acknowledged is on the disk; what one before it may lack stays. */
   closedWell(): void {
-    if (this.#identity.relaxedSince === undefined) return
+    const { relaxedSince: since, incarnation } = this.#identity
+    if (since !== incarnation) return
     try {
       this.keep({ relaxedSince: undefined })
     } catch {

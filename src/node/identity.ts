@@ -203,10 +203,19 @@ export function writeIdentity(dataDir: string, identity: Identity): void {
   const { relaxedSince: since, rejoinAddresses } = identity
   const isPlain = since === undefined && rejoinAddresses === undefined
   const written = { ...identity, format: isPlain ? PLAIN_FORMAT : IDENTITY_FORMAT }
+  try {
+    replaceFile(dataDir, `${JSON.stringify(written, null, 2)}\n`)
+  } catch (cause) {
+    const path = join(dataDir, FILE)
+    throw new ColmenaError('ERR_DATA_DIR', `${path} can't be written: ${cause}`, { cause })
+  }
+}
+
+function replaceFile(dataDir: string, text: string): void {
   const aside = join(dataDir, `${FILE}.tmp`)
   const file = openSync(aside, 'w', 0o600)
   try {
-    writeSync(file, `${JSON.stringify(written, null, 2)}\n`)
+    writeSync(file, text)
     fsyncSync(file)
   } finally {
     closeSync(file)
@@ -223,7 +232,8 @@ export function readIdentity(dataDir: string): Identity | null {
   try {
     identity = JSON.parse(readFileSync(path, 'utf8'))
   } catch (cause) {
-    throw new ColmenaError('ERR_DATA_DIR', `${path} can't be read as JSON`, { cause })
+    const what = cause instanceof SyntaxError ? "can't be read as JSON" : `can't be read: ${cause}`
+    throw new ColmenaError('ERR_DATA_DIR', `${path} ${what}`, { cause })
   }
   const format = (identity as Partial<Identity> | null)?.format
   if (typeof format === 'number' && format > IDENTITY_FORMAT) {

@@ -15,7 +15,7 @@ import { Deadlines } from './deadlines.ts'
 import type { Drops } from './drops.ts'
 import { toEngineConfig } from './engine-config.ts'
 import { hearEngine } from './engine-messages.ts'
-import type { Emit } from './events.ts'
+import type { Emit, NodeEvents } from './events.ts'
 import {
   abortedError,
   checkNotAborted,
@@ -26,7 +26,7 @@ import {
 } from './failures.ts'
 import { Hooks } from './hooks.ts'
 import { LeaderWatch } from './leader-watch.ts'
-import { RELAXED_WARNING, storageData } from './opening.ts'
+import { RELAXED_WARNING, storageData, warnSoon } from './opening.ts'
 import { Outgoing } from './outgoing.ts'
 import { settlesWithin } from './patience.ts'
 import { ReaderProcesses } from './reader-processes.ts'
@@ -82,7 +82,7 @@ export class NodeCore {
   #state: State = 'opening'
   #failure: unknown
   /** What those hear who listen from the moment it is open. */
-  readonly #warnings: string[] = []
+  readonly #warnings: NodeEvents['warning'][0][] = []
   /** A new member takes this one's place: once the threads are gone, others begin. */
   #isReplaced = false
   #isLogDurable = false
@@ -208,7 +208,11 @@ export class NodeCore {
       await this.#opened.promise
     } catch (error) {
       this.#failure ??= error
-      await this.#end('failed')
+      this.#state = 'closing'
+      const { durability, electionTimeoutMs } = this.config
+      // Closed in order, a relaxed open owes nothing.
+      if (durability === 'relaxed') await this.#threads.close(electionTimeoutMs + CLOSE_MS_MAX)
+      await (this.#ending ?? this.#end('failed'))
       throw error
     } finally {
       signal?.removeEventListener('abort', abort)
@@ -280,19 +284,15 @@ export class NodeCore {
         break
       case 'lossKept':
         this.#keep(() => dataDir.lossKept(this.config))
-        this.#warnings.push(message.message)
+        this.#warnings.push({ code: 'ERR_UNCLEAN_STOP', message: message.message })
         break
       case 'ready':
+        if (this.#state !== 'opening' || !this.#keep(() => dataDir.joined())) return
         this.port = message.port
         this.#readers = createReaders({ ...this.processes.source, shared: this.shared })
-        if (this.#state !== 'opening' || !this.#keep(() => dataDir.joined())) return
         this.#state = 'open'
         if (this.config.durability === 'relaxed') this.#warnings.push(RELAXED_WARNING)
-        setImmediate(() => {
-          for (const text of this.#warnings.splice(0)) {
-            this.#options.emit('warning', { code: 'ERR_UNCLEAN_STOP', message: text })
-          }
-        })
+        warnSoon(this.#warnings.splice(0), this.#options.emit)
         this.#opened.resolve()
         this.#storage.status(undefined).catch(() => {})
         break
@@ -316,6 +316,7 @@ export class NodeCore {
 
   #startEngine(): void {
     const { config, dataDir, origin } = this.#options
+    this.#isLogDurable = false
     this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
   }
 
@@ -359,21 +360,20 @@ export class NodeCore {
     this.#readers?.close()
     await settlesWithin(this.processes.close(closedError(undefined)), electionTimeoutMs, signal)
     if (this.#state !== 'closing') return
-    this.#threads.postEngine({ kind: 'close' })
-    await settlesWithin(this.#threads.exited(), electionTimeoutMs + CLOSE_MS_MAX, signal)
+    await this.#threads.close(electionTimeoutMs + CLOSE_MS_MAX, signal)
     if (this.#state === 'closing') await this.#end('closed')
   }
 
   /** Settles every call, ends what still runs, and lets the data directory go. */
   async #end(state: 'closed' | 'failed'): Promise<void> {
-    const wasOpen = this.#state !== 'opening'
+    const wasOpen = this.#readers !== null
     this.#state = state
     this.#settleAll()
     this.#threads.terminate()
     const exited = this.#threads.exited().then(() => {
       // No thread is left that could write.
       this.shared.publishEngineClosed()
-      if (state === 'closed' && this.#isLogDurable) this.#options.dataDir.closedWell()
+      if (this.#isLogDurable && (state === 'closed' || !wasOpen)) this.#options.dataDir.closedWell()
       this.#options.dataDir.close()
     })
     await settlesWithin(exited, TERMINATE_MS_MAX)

@@ -75,6 +75,12 @@ export class ThreadPair {
     return new Promise((resolve) => this.#onIdle.push(resolve))
   }
 
+  /** Lets both end in order, for so long at most. */
+  async close(limitMs: number, signal?: AbortSignal): Promise<void> {
+    this.postEngine({ kind: 'close' })
+    await settlesWithin(this.exited(), limitMs, signal)
+  }
+
   /** Ends both at once, as a crash would; the storage thread ends after its running statement. */
   terminate(): void {
     this.#storagePort?.close()

@@ -111,6 +111,10 @@ class Fixture {
   }
 }
 
+function kinds(answers: readonly LeaderAnswer[]): string[] {
+  return answers.map(({ kind }) => kind)
+}
+
 describe('membership', () => {
   it('leaves the second node a learner, because two voters survive no more than one', () => {
     const fixture = new Fixture([1], [record(2)])
@@ -188,6 +192,31 @@ describe('membership', () => {
     assert.equal(fixture.membership.memberOfNode('n2')?.memberId, 9)
   })
 
+  it('puts a member that comes back in the place of the one it was, wherever it is asked', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    fixture.silent.add(2)
+    const again = { ...record(20), nodeId: 'n2', address: 'host2:9000' }
+    assert.deepEqual(fixture.join(again, 2), [], 'not before a majority has agreed')
+    fixture.apply()
+    assert.deepEqual(fixture.voters, [1, 3])
+    assert.deepEqual(kinds(fixture.join(again, 2)), ['done'], 'who lost the answer asks again')
+    // Stopped before it heard of that, it may begin anew somewhere else.
+    const moved = { ...again, address: 'elsewhere:9000' }
+    const [alive] = fixture.join(moved, 2)
+    assert.ok(alive?.kind === 'refused' && alive.error.code === 'ERR_NODE_ID_TAKEN')
+    assert.equal(alive.error.retryable, true)
+    fixture.silent.add(20)
+    const answers = fixture.join(moved, 2)
+    fixture.tick()
+    fixture.apply()
+    assert.deepEqual(kinds(answers), ['done'])
+    assert.equal(fixture.membership.record(20)?.address, 'elsewhere:9000')
+    // From when it has begun on, only a copy of its directory can ask like that.
+    fixture.membership.fingerprintsChanged(new Map([[20, 'any']]))
+    const [copy] = fixture.join(again, 2)
+    assert.ok(copy?.kind === 'refused' && copy.error.code === 'ERR_REMOVED')
+  })
+
   it('records the new address of a member that moved', () => {
     const fixture = new Fixture([1, 2, 3], [])
     fixture.membership.heardFrom(2, 'elsewhere:9000')
@@ -217,7 +246,6 @@ describe('membership', () => {
 })
 
 describe('members that an operator changes', () => {
-  const kinds = (answers: readonly LeaderAnswer[]): string[] => answers.map(({ kind }) => kind)
   const reasonOf = ([answer]: readonly LeaderAnswer[]): string =>
     answer?.kind === 'refused' ? answer.error.message : ''
 

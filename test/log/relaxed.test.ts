@@ -2,7 +2,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { UNSYNCED_ENTRIES_MAX } from '../../src/log/log.ts'
-import type { DiskOperation } from '../simulated/disk.ts'
+import { type DiskOperation, SimulatedDisk } from '../simulated/disk.ts'
+import { SeededRandom } from '../simulated/random.ts'
 import { makeBatch, makeEntries } from './conformance.ts'
 import { LogRig } from './rig.ts'
 
@@ -68,6 +69,62 @@ test('an entry is told of while a flush is under way, a vote only behind it', ()
   assert.equal(rig.opened.status().unsyncedEntries, 0, 'none is counted twice')
   rig.disk.crash(LOSES_ALL)
   assert.equal(reopen(rig), 2)
+})
+
+test('what must be synced waits for a flush under way, and fails with it', () => {
+  const queue: (() => void)[] = []
+  let schedule = (complete: () => void): number => queue.push(complete)
+  const drain = (): void => {
+    while (queue.length > 0) queue.shift()?.()
+  }
+  const disk = new SimulatedDisk({
+    random: new SeededRandom('held'),
+    schedule: (_, complete) => schedule(complete),
+  })
+  const rig = new LogRig('held', { durability: 'relaxed', segmentBytes: 1024 * 1024, disk })
+  rig.create()
+  drain()
+  appendOne(rig, 1)
+  drain()
+  const held: (() => void)[] = []
+  schedule = (complete) => held.push(complete)
+  // A system tells of bytes that it lost once: to whoever syncs first.
+  disk.fault = (operation) => (isSync(operation) ? { code: 'EIO' } : null)
+  rig.opened.flush()
+  disk.fault = () => null
+  schedule = (complete) => queue.push(complete)
+  let told: Error | null | undefined
+  rig.opened.append(makeBatch({ hardState: { term: 2, vote: 1, commit: 0 } }), (error) => {
+    told = error
+  })
+  drain()
+  assert.equal(told, undefined, 'what it stands on may be lost')
+  assert.equal(held.length, 1)
+  held[0]?.()
+  drain()
+  assert.equal(rig.fatals.length, 1)
+  assert.equal(told, rig.fatals[0])
+})
+
+test('what is synced takes all before it along: none of it is lost, nor a hole before it', () => {
+  const rig = makeRig('along')
+  for (let index = 1; index <= 5; index += 1) {
+    appendOne(rig, index)
+    rig.disk.settle()
+  }
+  let isTold = false
+  rig.opened.append(makeBatch({ hardState: { term: 3, vote: 2, commit: 0 } }), (error) => {
+    assert.equal(error, null)
+    isTold = true
+  })
+  rig.disk.settle()
+  assert.ok(isTold)
+  assert.equal(rig.opened.status().unsyncedEntries, 0)
+  rig.disk.crash(LOSES_ALL)
+  const outcome = rig.open()
+  if (outcome === undefined || outcome instanceof Error) return assert.fail(String(outcome))
+  assert.equal(outcome.log.lastIndex, 5)
+  assert.deepEqual(outcome.hardState, { term: 3, vote: 2, commit: 0 })
 })
 
 test('terms, votes and changes of the configuration are durable when they are told of', () => {

@@ -74,11 +74,7 @@ export const hazards: readonly Hazard[] = [
   { number: 31, rule: 'a node that is far behind takes no writes' },
   { number: 32, rule: 'changed rows are kept by what the database was made with' },
   { number: 33, rule: 'a dump runs as it was meant' },
-  {
-    number: 34,
-    rule: 'relaxed durability forgets neither terms nor votes',
-    open: 'all that is acknowledged is synced',
-  },
+  { number: 34, rule: 'relaxed durability forgets neither terms nor votes' },
   { number: 35, rule: 'a newer format waits for every member' },
   { number: 36, rule: 'promotion keeps the number of voters odd' },
   { number: 37, rule: 'secrets that can be guessed are refused' },

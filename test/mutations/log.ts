@@ -6,8 +6,8 @@ export const log: readonly Mutation[] = [
     id: 'hard-state-not-synced',
     bug: 'A batch without entries is not synced, though it has a vote or a term.',
     file: 'src/log/log.ts',
-    text: 'batch.mustSync || first !== undefined || snapshot !== null',
-    replacement: 'first !== undefined || snapshot !== null',
+    text: 'return mustSync || entries.length > 0',
+    replacement: 'return entries.length > 0',
     breaks: ['E1'],
     caughtBy: LIVES,
   },
@@ -15,8 +15,8 @@ export const log: readonly Mutation[] = [
     id: 'snapshot-mark-not-synced',
     bug: 'The log is not synced when it names the databases of a snapshot.',
     file: 'src/log/log.ts',
-    text: 'batch.mustSync || first !== undefined || snapshot !== null',
-    replacement: 'batch.mustSync || first !== undefined',
+    text: '    if (snapshot !== null) return true\n',
+    replacement: '',
     breaks: ['S8', 'D8', 'H6'],
     caughtBy: LIVES,
   },
@@ -24,8 +24,8 @@ export const log: readonly Mutation[] = [
     id: 'sync-of-first-append-alone',
     bug: 'Of appends that share a write the first alone decides whether it is synced.',
     file: 'src/log/writer.ts',
-    text: '      mustSync ||= pending.mustSync',
-    replacement: '      mustSync ||= pending === group[0] && pending.mustSync',
+    text: 'group.some((pending) => pending.mustSync)',
+    replacement: 'group[0]?.mustSync === true',
     breaks: ['L14', 'E1'],
     caughtBy: LIVES,
   },
@@ -34,8 +34,8 @@ export const log: readonly Mutation[] = [
     bug: 'A synced write leaves a hole where earlier bytes were written without a sync.',
     file: 'src/log/writer.ts',
     text:
-      '    const payload = mustSync ? this.#unsynced.bytes : bytes\n' +
-      '    const offset = mustSync ? this.#syncedEnd : start',
+      '    const payload = isRewritten ? this.#unsynced.bytes : bytes\n' +
+      '    const offset = isRewritten ? this.#syncedEnd : start',
     replacement: '    const payload = bytes\n    const offset = start',
     breaks: ['L14', 'D3'],
     caughtBy: LIVES,
@@ -44,10 +44,7 @@ export const log: readonly Mutation[] = [
     id: 'failed-write-tried-again',
     bug: 'A write or sync that failed is taken for one that may be tried again.',
     file: 'src/log/writer.ts',
-    text:
-      '      if (error !== null) return this.#fail(error)\n' +
-      '      if (this.#failure !== null) return this.#pump()\n' +
-      '      this.writeCount',
+    text: '      if (error !== null || this.#failure !== null) {\n',
     replacement:
       '      if (error !== null) {\n' +
       '        this.#isBusy = true\n' +
@@ -59,7 +56,7 @@ export const log: readonly Mutation[] = [
       '        })\n' +
       '        return\n' +
       '      }\n' +
-      '      this.writeCount',
+      '      if (this.#failure !== null) {\n',
     breaks: ['D1'],
     caughtBy: { tests: ['test/log/failure.test.ts'] },
   },

@@ -5,6 +5,7 @@ import { liveness } from './liveness.ts'
 import { log } from './log.ts'
 import type { Mutation } from './mutation.ts'
 import { node } from './node.ts'
+import { relaxed } from './relaxed.ts'
 
 /** All of them. */
 export const mutations: readonly Mutation[] = [
@@ -14,4 +15,5 @@ export const mutations: readonly Mutation[] = [
   ...log,
   ...database,
   ...node,
+  ...relaxed,
 ]

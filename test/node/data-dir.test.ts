@@ -176,6 +176,9 @@ suite('identity', () => {
     assert.notEqual(uncleanStopOf(fifth.identity)?.token, stop.token, 'good for one stop')
     assert.ok(uncleanStopOf(fifth.identity) !== null)
     fifth.closedWell()
+    assert.ok(uncleanStopOf(fifth.identity) !== null, 'it owes what the one before may lack')
+    fifth.lossKept(configOf(path, relaxed))
+    fifth.closedWell()
     fifth.close()
     const sixth = openDataDir(configOf(path))
     assert.equal(uncleanStopOf(sixth.identity), null)
@@ -198,6 +201,9 @@ suite('identity', () => {
     refused(configOf(path), 'ERR_DATA_DIR', /not what colmena writes/)
     writeFileSync(join(path, 'identity.json'), '{')
     refused(configOf(path), 'ERR_DATA_DIR', /can't be read as JSON/)
+    rmSync(join(path, 'identity.json'))
+    mkdirSync(join(path, 'identity.json'))
+    refused(configOf(path), 'ERR_DATA_DIR', /identity\.json can't be read: Error: EISDIR/)
   })
 
   test('a directory that can not be made', (t) => {

@@ -16,6 +16,8 @@ type Shared = Omit<Partial<OpenOptions>, 'nodeId' | 'dataDir' | 'bind' | 'bootst
 
 export interface ClusterOptions extends Shared {
   readonly count?: number
+  /** What single nodes are opened with, in place of what all are. */
+  readonly own?: Readonly<Record<number, Shared>>
   /** Where one node keeps its data, in place of a folder of the cluster's own. */
   readonly dataDirs?: Readonly<Record<number, string>>
   /** Whether each node is reached through a proxy, which can break its links. */
@@ -61,10 +63,11 @@ export class Cluster {
 
   /** `open`'s options for a node, the same each time. */
   optionsOf(at: number): OpenOptions {
-    const { count: _, dataDirs: __, hasProxies: ___, envs: ____, ...shared } = this.#options
+    const { count: _, dataDirs: __, hasProxies: ___, envs: ____, own, ...shared } = this.#options
     const advertise = this.#proxies[at]?.address
     return {
       ...shared,
+      ...own?.[at],
       nodeId: nameNode(at),
       dataDir: this.dataDir(at),
       bind: this.address(at),

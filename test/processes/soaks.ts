@@ -5,6 +5,7 @@ import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
 import { runFlood } from './scenarios/flood.ts'
 import { runKills } from './scenarios/kills.ts'
+import { runRelaxed } from './scenarios/relaxed.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
 import { runStalls } from './scenarios/stalls.ts'
 import { runTransactions } from './scenarios/transactions.ts'
@@ -25,6 +26,7 @@ export type Soak = (progress: (line: string) => void) => Promise<readonly string
 export const soaks: Readonly<Record<string, Soak>> = {
   fuzz: (progress) => runFuzz({ durationMs: 600_000, progress }),
   kills: () => runKills({ durationMs: 60_000, killsMin: 20 }),
+  relaxed: () => runRelaxed({ kills: 9, killsOfAll: 3 }),
   stalls: () => runStalls({ blockMs: 3_000, rows: 1_000_000 }),
   flaps: () => runFlaps({ everyMs: 200, durationMs: 60_000 }),
   snapshots: () => runSnapshots({ ballastMib: 512 }),
