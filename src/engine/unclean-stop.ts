@@ -1,7 +1,14 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { Done } from '../base/ports.ts'
+import { decodeMemberRecords, type MemberRecord } from '../command/command.ts'
 import { type Recovered, UNSYNCED_ENTRIES_MAX } from '../log/log.ts'
-import type { ConfState, Entry, HardState, MemberId } from '../raft/raft.ts'
+import {
+  type ConfState,
+  decodeConfChange,
+  type Entry,
+  type HardState,
+  type MemberId,
+} from '../raft/raft.ts'
 import type { Joining } from './joining.ts'
 import type { ReplicaState } from './ports.ts'
 import type { EngineConfig, EngineToUser } from './protocol.ts'
@@ -47,7 +54,7 @@ export function comeBack(parts: ComingBack): void {
 
 function askToBeReplaced({ config, recovered, state, ...calls }: ComingBack): void {
   const { memberId, uncleanStop, bind } = config
-  const joinAddresses = otherAddresses(config, state)
+  const joinAddresses = otherAddresses(config, state, recovered)
   const known = state.members.find((member) => member.memberId === memberId)
   const another = uncleanStop?.newMemberId ?? memberId
   const wantedRole = known?.wantedRole ?? config.joinAs
@@ -78,8 +85,8 @@ function askToBeReplaced({ config, recovered, state, ...calls }: ComingBack): vo
  * it synced before it acknowledged anything behind: so nobody counted on what it holds, and its
  * cluster may never have heard of it.
  */
-function isStranger({ confState }: ReplicaState, { confChangeIndex }: Recovered): boolean {
-  return membersOf(confState).length === 0 && confChangeIndex === 0
+function isStranger({ confState }: ReplicaState, { confChanges }: Recovered): boolean {
+  return membersOf(confState).length === 0 && confChanges.length === 0
 }
 
 const NOTHING = new Uint8Array()
@@ -90,7 +97,8 @@ const NOTHING = new Uint8Array()
  */
 export function isAlone(id: MemberId, state: ReplicaState, recovered: Recovered): boolean {
   const members = membersOf(state.confState)
-  return members.length === 1 && members[0] === id && recovered.confChangeIndex <= state.confIndex
+  const newest = recovered.confChanges.at(-1)?.index ?? 0
+  return members.length === 1 && members[0] === id && newest <= state.confIndex
 }
 
 function membersOf(confState: ConfState): readonly MemberId[] {
@@ -145,14 +153,27 @@ function describeWait(nodeId: string): string {
   )
 }
 
-/** Where this node and those that the databases know can be asked. */
-function otherAddresses(config: EngineConfig, state: ReplicaState): readonly string[] {
-  const known = state.members
+/**
+ * Where the others can be asked: those that the databases know, and those that the log has taken
+ * in, which databases that lost what they had not synced know nothing of.
+ */
+function otherAddresses(
+  config: EngineConfig,
+  state: ReplicaState,
+  { confChanges }: Recovered,
+): readonly string[] {
+  const joined = confChanges.flatMap(({ data }) => recordsOf(data))
+  const known = [...state.members, ...joined]
     .filter(({ memberId, address }) => memberId !== config.memberId && address !== '')
     .map(({ address }) => address)
   return [...new Set([...known, ...config.joinAddresses])].filter(
     (address) => address !== config.advertise,
   )
+}
+
+function recordsOf(data: Uint8Array): readonly MemberRecord[] {
+  const context = decodeConfChange(data)?.context ?? NOTHING
+  return context.length === 0 ? [] : decodeMemberRecords(context)
 }
 
 /** Nobody took this node in again, and nothing was deleted. */

@@ -47,8 +47,8 @@ export interface Recovered {
   readonly hardState: HardState
   /** The newest mark, or null if there never was one. */
   readonly snapshot: SnapshotMark | null
-  /** Of the newest change of the configuration in what was read, cut off or not; 0 for none. */
-  readonly confChangeIndex: number
+  /** The changes of the configuration in what was read, also those that were cut off later. */
+  readonly confChanges: readonly Entry[]
 }
 
 export type OpenDone = (error: ColmenaError | null, recovered: Recovered | null) => void
@@ -123,7 +123,7 @@ function createFirstSegment(
       if (error !== null) return done(error, null)
       config.disk.open(`${config.directory}/${nameSegment(1)}`, 'write', (openError, file) => {
         const active = { file, chain: content.chain, isBegun: true }
-        done(openError, { segments, stream, memory, active, confChangeIndex: 0 })
+        done(openError, { segments, stream, memory, active, confChanges: [] })
       })
     },
   )
@@ -150,8 +150,8 @@ export function openLog(options: LogOptions, done: OpenDone): void {
 
 function makeRecovered(config: LogConfig, parts: LogParts): Recovered {
   const { hardState, snapshot } = parts.stream
-  const { confChangeIndex } = parts
-  return { log: new Log(config, parts), hardState, snapshot, confChangeIndex }
+  const { confChanges } = parts
+  return { log: new Log(config, parts), hardState, snapshot, confChanges }
 }
 
 /**

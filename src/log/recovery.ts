@@ -11,6 +11,7 @@ import { AssertionFailure } from '../base/assert.ts'
 import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Done } from '../base/ports.ts'
+import type { Entry } from '../raft/types.ts'
 import { type Disk, readErrorCode } from './disk.ts'
 import {
   decodeHeader,
@@ -38,7 +39,7 @@ export interface LogParts {
   readonly stream: Stream
   readonly memory: Memory
   readonly active: ActiveFile
-  readonly confChangeIndex: number
+  readonly confChanges: readonly Entry[]
 }
 
 export type PartsDone = (error: Error | null, parts: LogParts | null) => void
@@ -105,7 +106,7 @@ class Recovery {
   /** The segment that the log goes on in, and what it holds. */
   #open: OpenSegment | null = null
   #isFirst = true
-  #confChangeIndex = 0
+  readonly #confChanges: Entry[] = []
 
   constructor(config: LogConfig, files: LogFiles) {
     this.#config = config
@@ -130,8 +131,7 @@ class Recovery {
           this.#tidy((tidyError) => {
             if (tidyError !== null) return active.file.close(() => fail(tidyError))
             const [segments, stream, memory] = [this.#segments, this.#stream, this.#memory]
-            const confChangeIndex = this.#confChangeIndex
-            done(null, { segments, stream, memory, active, confChangeIndex })
+            done(null, { segments, stream, memory, active, confChanges: this.#confChanges })
           })
         })
       },
@@ -259,7 +259,10 @@ class Recovery {
     this.#segments.apply(record, offset)
     if (record.type === 'entry') {
       memory.append({ index, term, type: record.entryType, data: record.body })
-      if (record.entryType !== 'normal') this.#confChangeIndex = index
+      if (record.entryType !== 'normal') {
+        // A copy: what it is a view of is a whole segment.
+        this.#confChanges.push({ index, term, type: record.entryType, data: record.body.slice() })
+      }
     } else if (record.type === 'truncateTo') {
       memory.truncateTo(index, term)
     } else if (record.resets) {

@@ -3,13 +3,19 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { ColmenaError } from '../../src/base/errors.ts'
 import type { Done } from '../../src/base/ports.ts'
-import type { MemberRecord } from '../../src/command/command.ts'
+import { encodeMemberRecords, type MemberRecord } from '../../src/command/command.ts'
 import type { Joining } from '../../src/engine/joining.ts'
 import type { ReplicaState } from '../../src/engine/ports.ts'
 import type { EngineConfig, EngineToUser } from '../../src/engine/protocol.ts'
 import { comeBack } from '../../src/engine/unclean-stop.ts'
 import { type AppendBatch, type Log, UNSYNCED_ENTRIES_MAX } from '../../src/log/log.ts'
-import { type ConfState, EMPTY_CONF_STATE, type HardState } from '../../src/raft/raft.ts'
+import {
+  type ConfState,
+  EMPTY_CONF_STATE,
+  type Entry,
+  encodeConfChange,
+  type HardState,
+} from '../../src/raft/raft.ts'
 
 const OLD = 1
 const NEW = 1_000
@@ -28,12 +34,16 @@ class Rig {
   readonly batches: AppendBatch[] = []
   readonly failures: Error[] = []
   readonly alone: HardState[] = []
+  addresses: readonly string[] = []
   appended: Done = () => assert.fail('nothing was appended')
   /** How often the old node was given up. */
   ends = 0
 
-  constructor(confState: ConfState, more: { confChangeIndex?: number; highestApplied?: number }) {
-    const { confChangeIndex = 0, highestApplied = 8 } = more
+  constructor(
+    confState: ConfState,
+    more: { confChanges?: readonly Entry[]; highestApplied?: number; joins?: readonly string[] },
+  ) {
+    const { confChanges = [], highestApplied = 8, joins = ['127.0.0.1:2'] } = more
     const append = (batch: AppendBatch, done: Done): void => {
       this.batches.push(batch)
       this.appended = done
@@ -44,7 +54,7 @@ class Rig {
       nodeId: 'a',
       bind: '127.0.0.1:1',
       advertise: '127.0.0.1:1',
-      joinAddresses: ['127.0.0.1:2'],
+      joinAddresses: joins,
       joinAs: 'voter',
       uncleanStop: { token: TOKEN, newMemberId: NEW },
     } as unknown as EngineConfig
@@ -57,12 +67,15 @@ class Rig {
         log,
         hardState: { term: 5, vote: 2, commit: 9 },
         snapshot: null,
-        confChangeIndex,
+        confChanges,
       },
       state: state as unknown as ReplicaState,
       toUser: (message) => this.told.push(message),
       asAlone: (hardState) => this.alone.push(hardState),
-      asAnother: () => ({ join }) as unknown as Joining,
+      asAnother: ({ joinAddresses }) => {
+        this.addresses = joinAddresses
+        return { join } as unknown as Joining
+      },
       replaced: () => {
         this.ends += 1
       },
@@ -73,6 +86,17 @@ class Rig {
   heard(kind: EngineToUser['kind']): number {
     return this.told.filter((message) => message.kind === kind).length
   }
+}
+
+/** An entry of the log that has taken in another member. */
+function joined(index: number): Entry {
+  const record = { memberId: 3, nodeId: 'c', address: '127.0.0.1:3', wantedRole: 'voter' } as const
+  const change = {
+    transition: 'auto',
+    changes: [{ type: 'addLearner', id: 3 }],
+    context: encodeMemberRecords([record]),
+  } as const
+  return { index, term: 4, type: 'confChangeV2', data: encodeConfChange(change) }
 }
 
 const THREE = { ...EMPTY_CONF_STATE, voters: [OLD, 2, 3] }
@@ -113,13 +137,19 @@ describe('an unclean stop of a relaxed node', () => {
   })
 
   it('may have happened to a member that had not applied the first configuration yet', () => {
-    const rig = new Rig(EMPTY_CONF_STATE, { confChangeIndex: 3, highestApplied: 0 })
+    const rig = new Rig(EMPTY_CONF_STATE, { confChanges: [joined(3)], highestApplied: 0 })
     assert.deepEqual([rig.asked.length, rig.ends], [1, 0])
   })
 
   it('of who was alone before a change of the members in its log is none of a node alone', () => {
-    const rig = new Rig(ONE, { confChangeIndex: 9 })
+    const rig = new Rig(ONE, { confChanges: [joined(9)] })
     assert.deepEqual([rig.asked.length, rig.batches.length], [1, 0])
+  })
+
+  it('of who founded the cluster asks whom its log has taken in', () => {
+    const rig = new Rig(ONE, { confChanges: [joined(9)], joins: [] })
+    assert.deepEqual([rig.asked.length, rig.failures.length], [1, 0])
+    assert.deepEqual(rig.addresses, ['127.0.0.1:3'])
   })
 
   it('of a node alone passes every index over that may name a lost write', () => {
