@@ -17,7 +17,6 @@ import type { Outcome } from './user.ts'
 const DATABASE = 'main'
 const KEYS = ['r0', 'r1', 'r2', 'r3', 'r4', 'r5']
 const CELLS = ['a', 'b', 'c']
-const VALUES = 4
 const OPERATIONS_MAX = 100_000
 const STEPS_MAX = 300_000
 
@@ -28,6 +27,7 @@ const STEPS_MAX = 300_000
 export class Clients {
   readonly #cluster: Cluster
   readonly #registers: HistoryRecorder<RegisterInput, Answer<Scalar>>
+  readonly #newest = new Map<string, number>()
   readonly #transactions: HistoryRecorder<TransactionInput, Answer<never>>
 
   constructor(cluster: Cluster) {
@@ -46,7 +46,9 @@ export class Clients {
   callRegister(process: SimulatedProcess, random: SeededRandom, number: number): void {
     const key = random.pick(KEYS)
     const kind = random.pick(['read', 'read', 'write', 'swap'] as const)
-    const [from, to] = [random.below(VALUES), random.below(VALUES)]
+    // What somebody wrote there, perhaps the last: else nothing would ever be swapped.
+    const [from, to] = [this.#newest.get(key) ?? 0, number]
+    if (kind !== 'read') this.#newest.set(key, to)
     if (kind === 'read') this.#read(process, key, number)
     else if (kind === 'write') {
       const sql = 'INSERT OR REPLACE INTO registers (key, value) VALUES (?, ?)'

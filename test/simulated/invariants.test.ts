@@ -64,6 +64,11 @@ const breaches: readonly (readonly [AnyRule, string, (invariants: Invariants) =>
     (invariants) => invariants.strongRead(createProcess('n0'), 5, 4),
   ],
   [
+    'weak reads',
+    'a read that misses what its leader had committed',
+    (invariants) => invariants.weakRead(5, 4),
+  ],
+  [
     'known age',
     'a node that takes its state for younger than it is',
     (invariants) => {
