@@ -1,7 +1,14 @@
 import { ColmenaError } from '../base/errors.ts'
 import { type ConnectionSettings, Writer } from '../sqlite/sqlite.ts'
 import { DatabaseFile } from './database-file.ts'
-import { databasePath, hasFile, listDatabases, removeDatabase, SYSTEM } from './generation.ts'
+import {
+  databasePath,
+  hasFile,
+  isDatabaseName,
+  listDatabases,
+  removeDatabase,
+  SYSTEM,
+} from './generation.ts'
 import type { ApplyHooks } from './hooks.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import { SystemFile } from './system-file.ts'
@@ -56,6 +63,7 @@ export function openReceived(
   const files = new Map<string, DatabaseFile>()
   try {
     if (system.clusterId !== expected.clusterId) throw wrong(path, 'belongs to another cluster')
+    verifyNames(path, system)
     for (const name of liveDatabases(system)) {
       if (!hasFile(databasePath(path, name))) throw wrong(path, `lacks ${name}.db`)
       files.set(name, openLive(path, system, name, openWriter))
@@ -146,6 +154,14 @@ export function forgetOrigins({ system, files }: GenerationFiles, durable: numbe
   } catch (error) {
     system.rollback()
     throw error
+  }
+}
+
+/** Before one becomes a path that leads elsewhere; a restart removes the files of dropped ones. */
+function verifyNames(path: string, system: SystemFile): void {
+  for (const name of system.databases.keys()) {
+    if (isDatabaseName(name)) continue
+    throw wrong(path, `lists ${JSON.stringify(name)}, which is no name of a database`)
   }
 }
 

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import * as fs from 'node:fs'
 import { join } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
 import { Replica } from '../../src/database/database.ts'
 import { WAL_BOUNDS } from '../../src/database/wal-bounds.ts'
@@ -173,6 +174,42 @@ test('a generation that is not the announced one is refused', async (context) =>
   install(index)
   assert.equal(replica.appliedIndex, index)
   assert.deepEqual(readRows(directory, '../2/b', 'SELECT * FROM t'), [])
+})
+
+test('a generation that lists what is no name of a database is refused', async (context) => {
+  const source = createReplica(context, { ownOrigin: OTHER })
+  const log = startLog()
+  applyAll(source.replica, log)
+  const { directory, replica } = createReplica(context)
+  const path = join(directory, '2')
+  const index = await copyGeneration(source.replica, path)
+  // A file beside the generations that would pass for a database of this one.
+  const outside = join(directory, 'outside.db')
+  fs.copyFileSync(join(path, 'b.db'), outside)
+  const before = fs.readFileSync(outside)
+  const rename = (from: string, to: string, dropped: number | null): void => {
+    const system = new DatabaseSync(join(path, 'system.db'))
+    const sql = 'UPDATE _colmena_databases SET name = ?, dropped_index = ? WHERE name = ?'
+    assert.equal(system.prepare(sql).run(to, dropped, from).changes, 1)
+    system.close()
+  }
+  const install = (): void => replica.installGeneration(2, { index })
+  // Of a dropped one a restart removes the files: `system` would be the cluster's own.
+  const names = [
+    ['../outside', null],
+    ['system', 1],
+    ['', null],
+  ] as const
+  for (const [name, dropped] of names) {
+    rename('b', name, dropped)
+    assert.throws(install, { code: 'ERR_DATA_DIR', message: /no name of a database/ }, name)
+    rename(name, 'b', null)
+  }
+  assert.deepEqual(fs.readFileSync(outside), before)
+  assert.deepEqual(fs.readdirSync(directory).sort(), ['1', '2', 'outside.db'])
+  assert.equal(replica.generation, 1)
+  install()
+  assert.equal(replica.appliedIndex, index)
 })
 
 test('a generation of another cluster is refused', async (context) => {
