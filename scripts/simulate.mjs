@@ -22,7 +22,7 @@ const usage = [
   'Usage: npm run simulate -- --seed N          one life, judged after every event',
   '       npm run simulate -- --seeds A..B      many, on all cores',
   '       … --fault-ms N                        how long faults last, simulated (default 20000)',
-  '       … --leases                            strong reads go by leases (in a quarter by default)',
+  '       … --leases                            strong reads go by leases in every life',
   '       … --seed N --minimize                 leaves out what the failure does not need',
   '       … --without KIND,KIND                 these kinds of strikes never happen',
   '       … --strikes 3,7 --calls 1,2           only these strikes and calls of clients happen',
