@@ -261,6 +261,17 @@ const others: readonly Mutation[] = [
     caughtBy: LIVES,
   },
   {
+    id: 'sole-voter-reads-at-once',
+    bug: 'A node that is alone answers reads by the commit index that it came up with.',
+    file: 'src/raft/reads.ts',
+    text: '  if (!core.hasCommittedInTerm()) {\n    core.reads.postpone(request)',
+    replacement:
+      '  if (!core.hasCommittedInTerm() && !core.tracker.isSingleton()) {\n' +
+      '    core.reads.postpone(request)',
+    breaks: ['R1', 'H12'],
+    caughtBy: LIVES,
+  },
+  {
     id: 'old-echo-confirms-read',
     bug: 'Any answer to a heartbeat confirms all reads that wait, also those asked after it.',
     file: 'src/raft/read-queue.ts',

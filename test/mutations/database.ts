@@ -144,6 +144,15 @@ const applying: readonly Mutation[] = [
     caughtBy: { tests: ['test/database/snapshot.test.ts'] },
   },
   {
+    id: 'received-names-unchecked',
+    bug: 'What a received generation lists as databases becomes a path, whatever it is.',
+    file: 'src/database/generation-files.ts',
+    text: '    if (isDatabaseName(name)) continue\n',
+    replacement: '    if (name.length > 0) continue\n',
+    breaks: ['S14', 'H14'],
+    caughtBy: { tests: ['test/database/snapshot.test.ts'] },
+  },
+  {
     id: 'killer-entry-tried-for-ever',
     bug: 'An entry that killed the process is tried again at every start.',
     file: 'src/database/applying-note.ts',

@@ -9,6 +9,15 @@ const REPLICATION: Mutation['caughtBy'] = { tests: ['test/raft/replication.test.
 /** Clusters that stand still, are disturbed, or grow without bound. */
 export const liveness: readonly Mutation[] = [
   {
+    id: 'removed-learner-never-asks',
+    bug: 'A learner that missed its own removal takes its old leader for its leader for ever.',
+    file: 'src/engine/removal-watch.ts',
+    text: '    return contactMs < 2 * electionTimeoutMs\n',
+    replacement: '    return contactMs < Number.MAX_VALUE * electionTimeoutMs\n',
+    breaks: ['M10'],
+    caughtBy: LIVES,
+  },
+  {
     id: 'pre-vote-resets-timer',
     bug: 'Granting a pre-vote puts off the own campaign.',
     file: 'src/raft/election.ts',

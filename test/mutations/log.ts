@@ -169,6 +169,15 @@ export const log: readonly Mutation[] = [
     caughtBy: { tests: ['test/log/damage.test.ts'] },
   },
   {
+    id: 'unproven-seal-counts',
+    bug: 'A log goes on behind a seal that a failed write left in the cache alone.',
+    file: 'src/log/recovery.ts',
+    text: 'return isBegun || this.#sealed === null ? { seq, records } : this.#sealed',
+    replacement: 'return isBegun || this.#sealed !== null ? { seq, records } : this.#sealed',
+    breaks: ['D1', 'D4'],
+    caughtBy: LIVES,
+  },
+  {
     id: 'truncation-not-written',
     bug: 'Entries replace others in memory, and the log on disk is not told that it was cut.',
     file: 'src/log/log.ts',

@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LifeOptions } from '../simulated/life.ts'
+import { LEASED_SHAPE } from '../simulated/shape.ts'
 
 /** What of a life a mutation may ask for beside its seed. */
 export type LivesWanted = Partial<Omit<LifeOptions, 'seed' | 'skipsSync'>>
@@ -27,7 +28,9 @@ export interface Mutation {
 export const LIVES: Mutation['caughtBy'] = { lives: {} }
 
 /** Caught where strong reads go by leases and clocks are bad. */
-export const LEASED_LIVES: Mutation['caughtBy'] = { lives: { leases: 'kept' } }
+export const LEASED_LIVES: Mutation['caughtBy'] = {
+  lives: { shape: { ...LEASED_SHAPE, leases: 'kept' } },
+}
 
 /** The file's text with the mistake in it. */
 export function mutate(original: string, { id, file, text, replacement }: Mutation): string {

@@ -3,6 +3,15 @@ import type { Mutation } from './mutation.ts'
 /** What a node that acknowledges before its disk has it may still never do. */
 export const relaxed: readonly Mutation[] = [
   {
+    id: 'founder-asks-nobody',
+    bug: 'A founder whose databases lost that others joined knows nobody to ask.',
+    file: 'src/engine/unclean-stop.ts',
+    text: 'const known = [...state.members, ...joined]',
+    replacement: 'const known = [...state.members, ...joined.slice(joined.length)]',
+    breaks: ['H34'],
+    caughtBy: { tests: ['test/engine/unclean-stop.test.ts'] },
+  },
+  {
     id: 'relaxed-vote-not-synced',
     bug: 'A relaxed log tells of a vote or a term before it is durable.',
     file: 'src/log/log.ts',

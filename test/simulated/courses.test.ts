@@ -7,7 +7,7 @@ import { fileURLToPath } from 'node:url'
 import { hasNode26, node26 } from '../package/node-26.ts'
 import { Life, type LifeReport } from './life.ts'
 import type { LeaseMode, SimulatedProcess } from './process.ts'
-import { CALM_SHAPE, type Shape } from './shape.ts'
+import { CALM_SHAPE, LEASED_SHAPE } from './shape.ts'
 
 const FAULT_MS = 6_000
 const SEEDS_MAX = 200
@@ -19,13 +19,6 @@ const BROKEN_LEASES: readonly [mode: LeaseMode, what: string, seed: number][] = 
   ['forgotten', 'a member that starts again knows of no promise', 6],
   ['drifting', 'clocks differ by more than leases allow for', 104],
 ]
-
-/** Where leases are what matters. */
-const LEASED_SHAPE: Shape = {
-  ...CALM_SHAPE,
-  strikes: ['corner', 'looking dead', 'transfer', 'pause', 'crash of the leader', 'isolation'],
-  paceMs: 300,
-}
 
 function calm(seed: number): Life {
   return new Life({ seed, faultMs: 0, shape: CALM_SHAPE })

@@ -40,6 +40,13 @@ export const CALM_SHAPE: Shape = {
   settings: [SETTINGS],
 }
 
+/** Where leases are what matters. */
+export const LEASED_SHAPE: Partial<Shape> = {
+  ...CALM_SHAPE,
+  strikes: ['corner', 'looking dead', 'transfer', 'pause', 'crash of the leader', 'isolation'],
+  paceMs: 300,
+}
+
 /** A strike of a kind that a life lacks does not happen: so many more are drawn. */
 const KINDS_SHARE = 0.6
 
