@@ -66,7 +66,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 class Run {
-  readonly verdict: Verdict = new Verdict()
+  readonly verdict: Verdict = new Verdict((text) => this.#tell(text))
   readonly #options: ChaosOptions
   readonly #folder = mkdtempSync(join(tmpdir(), 'colmena-chaos-'))
   readonly #rig: Rig

@@ -8,10 +8,18 @@ export class Verdict {
   readonly counts: { [breach in Breach]: number } = { lost: 0, duplicated: 0, stale: 0, broken: 0 }
   /** The first of each kind in words. */
   readonly texts: string[] = []
+  readonly #told: (text: string) => void
+
+  constructor(told: (text: string) => void = () => {}) {
+    this.#told = told
+  }
 
   add(breach: Breach, text: string): void {
     this.counts[breach] += 1
-    if (this.counts[breach] <= TEXTS_MAX) this.texts.push(`${breach}: ${text}`)
+    if (this.counts[breach] > TEXTS_MAX) return
+    const line = `${breach}: ${text}`
+    this.texts.push(line)
+    this.#told(line)
   }
 
   get isGood(): boolean {
