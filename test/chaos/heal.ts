@@ -30,8 +30,6 @@ export async function heal(rig: Rig): Promise<void> {
     'all nodes run and vote',
     async () => {
       await rig.revive()
-      const down = rig.seats.filter(({ handle }) => handle === null)
-      await Promise.all(down.map((seat) => rig.open(seat).catch(() => {})))
       const statuses = await rig.statuses()
       const learner = statuses.find(({ status }) => status.isLearner)
       if (learner !== undefined) {

@@ -1,9 +1,11 @@
 /** The judges of chaos can fail: each is shown a breach. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { RemoteError } from '../processes/node-handle.ts'
 import { type Add, judgeElements, type Read } from './judge-elements.ts'
 import { Ledger } from './ledger.ts'
 import { type Asked, LevelsOracle } from './levels-oracle.ts'
+import { judgeError } from './promises.ts'
 import type { Fate } from './record.ts'
 import { formatSchedule, makeSchedule, parseSchedule } from './schedule.ts'
 import { type Breach, Verdict } from './verdict.ts'
@@ -67,7 +69,7 @@ describe('the ledger', () => {
     return verdict.counts
   }
 
-  const none = { lost: 0, duplicated: 0, stale: 0, broken: 0 }
+  const none = { lost: 0, duplicated: 0, stale: 0, broken: 0, undecided: 0 }
   it('lets be what may be or not', () => {
     for (const ids of [[], [1]]) assert.deepEqual(check('unknown', ids), none)
     assert.deepEqual(check('ok', [1]), none)
@@ -133,5 +135,40 @@ describe('a schedule', () => {
   it('names the line that is no fault', () => {
     assert.throws(() => parseSchedule('{"kind":"rain","atMs":1}'), /line 1 .*rain/)
     assert.throws(() => parseSchedule('rain'), /line 1/)
+  })
+})
+
+describe('what callers are told', () => {
+  function told(code: string, outcome: string, retryable: boolean): RemoteError {
+    const error = { name: 'ColmenaError', message: 'as told', code, outcome, retryable }
+    return new RemoteError('execute', { ...error, sqliteCode: undefined })
+  }
+
+  it('is right by the page of errors', () => {
+    assert.equal(judgeError('execute', told('ERR_NO_LEADER', 'not-applied', true)), null)
+    assert.equal(judgeError('batch', told('ERR_TIMEOUT', 'committed', true)), null)
+    assert.equal(judgeError('execute', told('ERR_STALE', 'not-applied', true)), null)
+  })
+
+  const wrong: readonly (readonly [string, RemoteError])[] = [
+    ['no page has the code', told('ERR_RAIN', 'unknown', true)],
+    ['no such call is promised it', told('ERR_HANDSHAKE', 'not-applied', true)],
+    ['its code never has that outcome', told('ERR_BUSY', 'unknown', true)],
+    ['it may be tried again, and its code says no', told('ERR_CLOSED', 'unknown', true)],
+    ['it may not be tried again, and its code says yes', told('ERR_BUSY', 'not-applied', false)],
+  ]
+  for (const [what, error] of wrong) {
+    it(`is wrong where ${what}`, () => {
+      assert.match(judgeError('execute', error) ?? '', /as told/)
+    })
+  }
+})
+
+describe('a register', () => {
+  it('that nobody can judge is told of, and is no success', () => {
+    const verdict = new Verdict()
+    verdict.add('undecided', 'register 1')
+    assert.equal(verdict.isGood, false)
+    assert.equal(verdict.line, 'lost 0 duplicated 0 stale 0')
   })
 })

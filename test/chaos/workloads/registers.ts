@@ -6,8 +6,9 @@ import { type Books, isDone, type Window, Windows, type Workload } from './workl
 
 type Item = Operation<RegisterInput, Answer<Scalar>>
 
-const ITEMS_MAX = 120
-const STEPS_MAX = 400_000
+/** Few enough that writes of which nobody knows whether they came leave no endless search. */
+const ITEMS_MAX = 60
+const STEPS_MAX = 4_000_000
 const VALUES_KEPT = 4
 
 /** Values that are read, written, and compared and set: each key's history must be linearizable. */
@@ -90,9 +91,9 @@ export class Registers implements Workload {
 
   #judge({ key, items }: Window<Item>): void {
     const { verdict: found, culprit } = checkLinearizable(register, items, { stepsMax: STEPS_MAX })
-    // A history that nobody could decide proves nothing.
     if (found === 'undecided') {
-      this.#books.verdict.add('broken', `register ${key}: undecided after ${STEPS_MAX} steps`)
+      const text = `register ${key}: ${items.length} operations, not judged in ${STEPS_MAX} steps`
+      this.#books.verdict.add('undecided', text)
     }
     if (found !== 'violated') return
     this.#books.verdict.add('broken', `register ${key}: ${culprit?.text}`)
