@@ -14,14 +14,15 @@ const DAY_MS = 86_400_000
 
 /** Commits, and writes what time it is, as the storage thread and the log do. */
 const THREAD = `
-  const { DatabaseSync } = process.getBuiltinModule('node:sqlite')
+  import fs from 'node:fs'
+  import { DatabaseSync } from 'node:sqlite'
   const db = new DatabaseSync(':memory:')
   for (const sql of ['BEGIN', 'COMMIT']) db.prepare(sql).run()
-  process.getBuiltinModule('node:fs').writeSync(1, String(Date.now()))
+  fs.writeSync(1, String(Date.now()))
 `
 const PROGRAM = `
   const { Worker } = process.getBuiltinModule('node:worker_threads')
-  new Worker(${JSON.stringify(THREAD)}, { eval: true })
+  new Worker(process.argv[1])
 `
 /** A run that is about to be killed, with a node that stands still. */
 const RUN = `
@@ -37,11 +38,14 @@ const RUN = `
 test('a trouble is there in every thread, and is counted only where it does something', (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'colmena-trouble-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
+  const thread = join(folder, 'thread.mjs')
+  writeFileSync(thread, THREAD)
   const run = (trouble: Trouble): readonly [days: number, clocks: number, disks: number] => {
     const path = join(folder, `${trouble.clockOffsetMs}.json`)
     writeFileSync(path, JSON.stringify(trouble))
     const env = { ...process.env, TEST_TROUBLE_FILE: path, NODE_OPTIONS: PRELOAD }
-    const { stdout } = spawnSync(process.execPath, ['-e', PROGRAM], { env, encoding: 'utf8' })
+    const args = ['-e', PROGRAM, thread]
+    const { stdout } = spawnSync(process.execPath, args, { env, encoding: 'utf8' })
     const days = Math.floor(0.5 + (Number(stdout) - Date.now()) / DAY_MS)
     return [days, countStrikes(path, 'clockOffsetMs'), countStrikes(path, 'diskDelayMs')]
   }
