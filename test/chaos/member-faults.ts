@@ -4,6 +4,7 @@ import type { Rig, Seat } from './rig.ts'
 
 const REMOVAL_MS = 15_000
 const JOIN_MS = 15_000
+const WHOLE_MS = 8_000
 
 /**
  * The member goes for good, and another one, with nothing of it, comes in its place: under a name
@@ -43,7 +44,11 @@ export async function replaceMember(rig: Rig, seat: Seat, choice: number): Promi
  */
 export async function wipeMember(rig: Rig, seat: Seat): Promise<Struck> {
   const name = rig.name(seat)
-  if (!(await rig.mayForget(seat))) return { what: `${name} is needed`, strikes: 0 }
+  const isSpared = await until('others are whole', () => rig.mayForget(seat), WHOLE_MS).then(
+    () => false,
+    () => true,
+  )
+  if (isSpared) return { what: `${name} is needed`, strikes: 0 }
   await rig.holdDown([seat], async () => {
     await rig.kill(seat)
     rig.empty(seat)

@@ -5,7 +5,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { checkIntegrity, Reader } from '../../src/sqlite/sqlite.ts'
 import { SeededRandom } from '../simulated/random.ts'
 import { Client } from './client.ts'
-import { calm, heal, judgeFiles, untilLevel, verify } from './heal.ts'
+import { calm, heal, judgeFiles, judgeStatus, untilLevel, verify } from './heal.ts'
 import { inTime } from './in-time.ts'
 import { Ledger } from './ledger.ts'
 import { Nemesis } from './nemesis.ts'
@@ -238,9 +238,7 @@ class Run {
       for (const { term, leaderId } of status.terms) {
         if (leaderId !== null) this.#leaders.add(`${term} ${leaderId}`)
       }
-      const { reason, undecided, reinstalls } = status.divergence
-      const differs = reason ?? undecided ?? (reinstalls > 0 ? 'its databases were replaced' : null)
-      if (differs !== null) this.verdict.add('broken', `${this.#rig.name(seat)}: ${differs}`)
+      judgeStatus(this.#rig.name(seat), status, this.verdict)
     }
   }
 
