@@ -36,10 +36,7 @@ const RELAXED: Named = { name: 'relaxed', preset: { durability: 'relaxed' } }
 /** One rolling restart of so many makes a member relaxed. */
 const RELAXED_EVERY = 2
 
-/**
- * One member at most is relaxed. It forgets when it is killed, so that a majority must be left which
- * does not.
- */
+/** One member at most is relaxed: killed it forgets, and a majority must be left that does not. */
 export async function choosePreset(rig: Rig, seat: Seat, choice: number): Promise<Named> {
   const isWanted = choice % RELAXED_EVERY === 0 && choice % rig.count === seat.at
   if (isWanted && (await rig.mayForget(seat))) return RELAXED

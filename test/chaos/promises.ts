@@ -44,7 +44,7 @@ const promised: ReadonlyMap<string, Promised> = new Map(
   }),
 )
 
-/** What is wrong with an error of the product's that a caller of `method` was told; null if right. */
+/** What is wrong with an error that a caller of `method` was told by the product; null if right. */
 export function judgeError(
   method: keyof NodeCalls,
   { code, outcome, retryable, message }: RemoteError,
