@@ -53,7 +53,12 @@ describe('chaos', { concurrency: true }, () => {
         // One that was acknowledged and is nowhere, and on one node alone one that is gone.
         ledger.settle(ledger.next(), 'ok')
         const file = new DatabaseSync(databaseFile(dataDir as string))
-        file.exec('DELETE FROM transfers WHERE id = (SELECT min(id) FROM transfers)')
+        const ids = file
+          .prepare('SELECT id FROM transfers')
+          .all()
+          .map(({ id }) => Number(id))
+        const id = ids.find((one) => ledger.fate(one) === 'ok') ?? null
+        file.prepare('DELETE FROM transfers WHERE id = ?').run(id)
         file.close()
       },
     })
@@ -87,12 +92,13 @@ describe('chaos', { concurrency: true }, () => {
     const flags = ['--minutes', '2', '--leases', '--schedule', schedule]
     const mark = `CHAOS_TEST=${folder}`
     const env = { ...process.env, CHAOS_TEST: folder }
-    const child = spawn(process.execPath, [SCRIPT.pathname, ...flags], { env })
+    // A group of its own, all of which hears of Ctrl-C, as in a terminal.
+    const child = spawn(process.execPath, [SCRIPT.pathname, ...flags], { env, detached: true })
     const lines: string[] = []
     for await (const line of createInterface({ input: child.stdout })) {
       lines.push(line)
       // The other one is under way by now, and stands still.
-      if (line.includes('one-way')) child.kill('SIGINT')
+      if (line.includes('one-way')) process.kill(-(child.pid as number), 'SIGINT')
     }
     await until('it has ended', () => child.exitCode !== null)
     const text = lines.join('\n')
