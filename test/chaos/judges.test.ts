@@ -232,12 +232,3 @@ describe('what nodes say of themselves', () => {
     assert.match(oddities.at(-1) ?? '', /node-1\.2 ended by itself: its process has ended/)
   })
 })
-
-describe('a register', () => {
-  it('that nobody can judge is told of, and is no success', () => {
-    const verdict = new Verdict()
-    verdict.add('undecided', 'register 1')
-    assert.equal(verdict.isGood, false)
-    assert.equal(verdict.line, 'lost 0 duplicated 0 stale 0')
-  })
-})

@@ -12,18 +12,29 @@ import { countStrikes, NO_TROUBLE, type Trouble } from './trouble.ts'
 const PRELOAD = `--import=${new URL('trouble.ts', import.meta.url).href}`
 const DAY_MS = 86_400_000
 
-/** Commits, and writes what time it is, as the storage thread and the log do. */
-const THREAD = `
-  import fs from 'node:fs'
-  import { DatabaseSync } from 'node:sqlite'
-  const db = new DatabaseSync(':memory:')
-  for (const sql of ['BEGIN', 'COMMIT']) db.prepare(sql).run()
-  fs.writeSync(1, String(Date.now()))
-`
+/** What the log and the storage thread do, each on a thread, and then what time it is. */
+const ACTS: readonly string[] = [
+  "for (const sql of ['BEGIN', 'COMMIT']) db.prepare(sql).run()",
+  "fs.writeSync(file, 'x')",
+  'fs.fdatasyncSync(file)',
+  'fs.fdatasync(file, () => {})',
+]
 const PROGRAM = `
   const { Worker } = process.getBuiltinModule('node:worker_threads')
   new Worker(process.argv[1])
 `
+
+function threadOf(act: string): string {
+  return `
+    import fs from 'node:fs'
+    import { DatabaseSync } from 'node:sqlite'
+    const db = new DatabaseSync(':memory:')
+    const file = fs.openSync(import.meta.filename, 'r+')
+    ${act}
+    console.log(Date.now())
+  `
+}
+
 /** A run that is about to be killed, with a node that stands still. */
 const RUN = `
   import { spawn } from 'node:child_process'
@@ -39,9 +50,14 @@ test('a trouble is there in every thread, and is counted only where it does some
   const folder = mkdtempSync(join(tmpdir(), 'colmena-trouble-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   const thread = join(folder, 'thread.mjs')
-  writeFileSync(thread, THREAD)
-  const run = (trouble: Trouble): readonly [days: number, clocks: number, disks: number] => {
-    const path = join(folder, `${trouble.clockOffsetMs}.json`)
+  let runs = 0
+  const run = (
+    act: string,
+    trouble: Trouble,
+  ): readonly [days: number, clocks: number, disks: number] => {
+    runs += 1
+    const path = join(folder, `${runs}.json`)
+    writeFileSync(thread, threadOf(act))
     writeFileSync(path, JSON.stringify(trouble))
     const env = { ...process.env, TEST_TROUBLE_FILE: path, NODE_OPTIONS: PRELOAD }
     const args = ['-e', PROGRAM, thread]
@@ -49,11 +65,14 @@ test('a trouble is there in every thread, and is counted only where it does some
     const days = Math.floor(0.5 + (Number(stdout) - Date.now()) / DAY_MS)
     return [days, countStrikes(path, 'clockOffsetMs'), countStrikes(path, 'diskDelayMs')]
   }
-  assert.deepEqual(run(NO_TROUBLE), [0, 0, 0])
-  const [days, clocks, disks] = run({ clockOffsetMs: 3 * DAY_MS, diskDelayMs: 1 })
+  assert.deepEqual(run(ACTS.join('\n'), NO_TROUBLE), [0, 0, 0])
+  const [days, clocks] = run('', { ...NO_TROUBLE, clockOffsetMs: 3 * DAY_MS })
   assert.equal(days, 3)
-  assert.ok(clocks > 0, `${clocks} times`)
-  assert.ok(disks > 0, `${disks} times`)
+  assert.ok(clocks > 0)
+  for (const act of ACTS) {
+    const [, , disks] = run(act, { ...NO_TROUBLE, diskDelayMs: 1 })
+    assert.ok(disks > 0, act)
+  }
 })
 
 test('a node that stands still ends though its run was killed', async () => {

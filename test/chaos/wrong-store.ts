@@ -168,6 +168,7 @@ export class WrongStore {
     if (this.#flaw === 'forgets' || !this.#results.has(key)) {
       const [run] = this.#run('INSERT INTO runs (node) VALUES (?) RETURNING id', ['node-1']).rows
       this.#results.set(key, run)
+      if (this.#flaw === 'loses' && this.#isWrong()) this.#db.exec('DELETE FROM runs')
     }
     return this.#results.get(key)
   }

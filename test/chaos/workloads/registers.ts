@@ -19,13 +19,15 @@ export class Registers implements Workload {
     'CREATE TABLE registers (key INTEGER PRIMARY KEY, value INTEGER NOT NULL)',
   ]
   readonly #books: Books
+  readonly #stepsMax: number
   readonly #windows: Windows<Item>
   /** What was written last, for a swap that has a chance. */
   readonly #recent: number[] = []
   #value = 0
 
-  constructor(books: Books) {
+  constructor(books: Books, stepsMax: number = STEPS_MAX) {
     this.#books = books
+    this.#stepsMax = stepsMax
     this.#windows = new Windows(ITEMS_MAX, (window) => this.#judge(window))
   }
 
@@ -90,9 +92,10 @@ export class Registers implements Workload {
   }
 
   #judge({ key, items }: Window<Item>): void {
-    const { verdict: found, culprit } = checkLinearizable(register, items, { stepsMax: STEPS_MAX })
+    const stepsMax = this.#stepsMax
+    const { verdict: found, culprit } = checkLinearizable(register, items, { stepsMax })
     if (found === 'undecided') {
-      const text = `register ${key}: ${items.length} operations, not judged in ${STEPS_MAX} steps`
+      const text = `register ${key}: ${items.length} operations, not judged in ${stepsMax} steps`
       this.#books.verdict.add('undecided', text)
     }
     if (found !== 'violated') return
