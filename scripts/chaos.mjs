@@ -11,6 +11,7 @@ requireRuntime()
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
 const FAULT_REST_MS = 3_000
+const SAME_KEY_MS = 500
 const usage = [
   'Usage: npm run chaos -- --minutes N --nodes 3|5   trouble by chance, judged in the end',
   '       … --seed S                                 the same faults at the same times again',
@@ -24,10 +25,16 @@ const { makeSchedule, parseSchedule } = await import('../test/chaos/schedule.ts'
 const { minutes, nodes, seed, strongReads } = options
 const durationMs = minutes * 60_000
 const interrupted = new AbortController()
+let interruptedMs = 0
 for (const signal of ['SIGINT', 'SIGTERM']) {
   process.on(signal, () => {
-    // Whoever asks twice is in a hurry: no node outlives this process.
-    if (interrupted.signal.aborted) process.exit(1)
+    if (interrupted.signal.aborted) {
+      // Whoever asks twice is in a hurry: no node outlives this process. One Ctrl-C comes from the
+      // terminal and from npm as well.
+      if (performance.now() - interruptedMs > SAME_KEY_MS) process.exit(1)
+      return
+    }
+    interruptedMs = performance.now()
     print('all is healed and judged now; once more ends it at once')
     interrupted.abort()
   })

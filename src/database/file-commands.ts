@@ -294,15 +294,15 @@ function judge(
   return fence === undefined || options.isHeld(fence, index) ? 'run' : 'fenced'
 }
 
-/** It is answered, so it has its place in the sequence; else it leaves nothing behind. */
-function refuseFenced(file: DatabaseFile, { index, command }: PlacedCommand): UnitResult[] {
+/**
+ * It is answered, so it has its place in the sequence; else it leaves nothing behind. Nothing in
+ * the digest either, which is known for the indexes of writes alone: whoever ran it shows by what
+ * that did.
+ */
+function refuseFenced(file: DatabaseFile, { command }: PlacedCommand): UnitResult[] {
   const { origin, sequence, trial, fence = 0 } = command
   if (trial === undefined) file.setSequence(origin, sequence)
-  return command.units.map((_, ordinal) => {
-    const answer = fencedUnit(fence)
-    mixUnit(file, index, ordinal, answer)
-    return answer
-  })
+  return command.units.map(() => fencedUnit(fence))
 }
 
 /** The command's environment, with a clock that never goes back in this file. */

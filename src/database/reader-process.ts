@@ -32,7 +32,13 @@ function watchParent(): void {
   parentPort?.postMessage('watching')
 }
 
+/** Systems end an application by a signal to all of its processes: it may have reads to finish. */
+function ignoreSignals(): void {
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(signal, () => {})
+}
+
 if (isMainThread) {
+  ignoreSignals()
   const [, , source] = process.argv
   assert(source !== undefined, 'a reader process is told where the databases are')
   void serve(JSON.parse(source))

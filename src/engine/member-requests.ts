@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { MemberId } from '../raft/raft.ts'
+import { callLeader } from './leader-calls.ts'
 import { isChanged } from './member-changes.ts'
 import type { MemberChange } from './protocol.ts'
 import type { StatusParts } from './status.ts'
@@ -53,11 +54,12 @@ export function changeMember(
 }
 
 function askLeader(
-  { core, transport, config }: StatusParts,
+  parts: StatusParts,
   change: MemberChange,
   id: MemberId,
   done: (error: ColmenaError | null, answer: LeaderAnswer | null) => void,
 ): void {
+  const { core, config } = parts
   const { raft, membership } = core
   if (raft.role === 'leader') {
     membership.change(change, id, (answer) => done(null, answer))
@@ -67,7 +69,7 @@ function askLeader(
   } else {
     const body = encodeMemberChange(change, id)
     const timeoutMs = config.requestTimeoutMs
-    transport.call(raft.leader, CALLS.changeMember, body, timeoutMs, (error, bytes) => {
+    callLeader(parts, CALLS.changeMember, { body, timeoutMs }, (error, bytes) => {
       if (error !== null || bytes === undefined) done(error, null)
       else done(null, decodeLeaderAnswer(bytes))
     })

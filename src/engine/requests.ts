@@ -1,6 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import { encodeDropDatabase } from '../command/command.ts'
 import { forwardCall } from './forward-requests.ts'
+import { callLeader } from './leader-calls.ts'
 import { awaitDeposition } from './leadership.ts'
 import { changeMember } from './member-requests.ts'
 import { engineMetrics } from './metrics.ts'
@@ -89,7 +90,7 @@ function answerAgreement(
 }
 
 function transferLeadership(parts: StatusParts, to: string | null, answer: Answer): void {
-  const { core, transport, config } = parts
+  const { core, config } = parts
   const { raft, membership } = core
   if (raft.leader === 0) {
     answer(noLeader(), null)
@@ -97,7 +98,8 @@ function transferLeadership(parts: StatusParts, to: string | null, answer: Answe
   }
   if (raft.role !== 'leader') {
     const body = Buffer.from(to ?? '', 'utf8')
-    transport.call(raft.leader, CALLS.transfer, body, config.requestTimeoutMs, (error, bytes) => {
+    const timeoutMs = config.requestTimeoutMs
+    callLeader(parts, CALLS.transfer, { body, timeoutMs }, (error, bytes) => {
       if (error !== null || bytes === undefined) {
         answer(error ?? noLeader(), null)
         return

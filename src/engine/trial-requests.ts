@@ -1,6 +1,7 @@
 import { ColmenaError } from '../base/errors.ts'
 import { transactionEnded } from '../command/command.ts'
 import { NO_MEMBER } from '../raft/raft.ts'
+import { callLeader } from './leader-calls.ts'
 import { trialKey } from './proposals.ts'
 import type { TrialStep } from './protocol.ts'
 import type { StatusParts } from './status.ts'
@@ -10,7 +11,7 @@ type Answer = (error: ColmenaError | null, bytes: Uint8Array | null) => void
 
 /** Has the leader, which may be this node, try statements of a transaction of this node's user. */
 export function tryStatements(parts: StatusParts, step: TrialStep, answer: Answer): void {
-  const { core, transport, config } = parts
+  const { core, config } = parts
   const { raft } = core
   if (raft.role === 'leader') {
     core.commands.trials.step(raft.id, step, (error, bytes) => answer(asColmena(error), bytes))
@@ -21,8 +22,8 @@ export function tryStatements(parts: StatusParts, step: TrialStep, answer: Answe
     return
   }
   const body = encodeTrialStep(step)
-  const { requestTimeoutMs } = config
-  transport.call(raft.leader, CALLS.tryStatements, body, requestTimeoutMs, (error, bytes) => {
+  const { requestTimeoutMs: timeoutMs } = config
+  callLeader(parts, CALLS.tryStatements, { body, timeoutMs }, (error, bytes) => {
     if (error === null) answer(null, bytes ?? null)
     else if (isOfLeader(error, step)) answer(error, null)
     else answer(unreachable(step, error.message), null)
@@ -32,7 +33,7 @@ export function tryStatements(parts: StatusParts, step: TrialStep, answer: Answe
 /** What the leader said, not what became of the way there. Nothing is ever applied by a step. */
 function isOfLeader({ code }: ColmenaError, { begins }: TrialStep): boolean {
   if (code === 'ERR_TX_ABORTED' || code === 'ERR_TOO_LARGE') return true
-  return begins && !['ERR_FAILED', 'ERR_TIMEOUT', 'ERR_CLOSED'].includes(code)
+  return begins && code !== 'ERR_TIMEOUT' && code !== 'ERR_NO_LEADER'
 }
 
 /** Tells the leader, if it can be told: else the transaction ends by being idle. */

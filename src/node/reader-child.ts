@@ -26,6 +26,8 @@ export const startReaderChild: StartReaderChild = (source, handlers) => {
     serialization: 'advanced',
     // The host's own flags (test runners, loaders, inspectors) are not meant for it.
     execArgv: [],
+    // Ctrl-C is for the host, which may have reads to finish.
+    detached: true,
     // It ends when its standard input does. What it prints is nobody's: we print nothing.
     stdio: ['pipe', 'ignore', 'ignore', 'ipc'],
   })

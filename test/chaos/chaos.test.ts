@@ -1,65 +1,112 @@
-/** The short form of `npm run chaos`, and proof that a run can fail. */
+/** The short form of `npm run chaos`, proof that a run can fail, and that nothing outlives it. */
 import assert from 'node:assert/strict'
-import { rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { createInterface } from 'node:readline'
 import { DatabaseSync } from 'node:sqlite'
-import { it } from 'node:test'
+import { describe, it } from 'node:test'
 import { databaseFile } from '../processes/content.ts'
+import { until } from '../processes/wait.ts'
 import { runChaos } from './run.ts'
-import type { Fault } from './schedule.ts'
+import { type Fault, formatSchedule } from './schedule.ts'
+
+const SCRIPT = new URL('../../scripts/chaos.mjs', import.meta.url)
 
 const SCHEDULE: readonly Fault[] = [
-  { atMs: 500, forMs: 1_200, kind: 'isolate-leader', choice: 1 },
-  { atMs: 1_000, forMs: 600, kind: 'kill-one', choice: 2 },
-  { atMs: 2_500, forMs: 800, kind: 'pause-leader', choice: 0 },
-  { atMs: 4_000, forMs: 500, kind: 'half-open', choice: 1 },
-  { atMs: 4_500, forMs: 0, kind: 'transfer', choice: 2 },
+  { atMs: 200, forMs: 900, kind: 'isolate-leader', choice: 1 },
+  { atMs: 300, forMs: 500, kind: 'pause-leader', choice: 0 },
+  { atMs: 1_000, forMs: 200, kind: 'kill-one', choice: 2 },
+  { atMs: 1_200, forMs: 500, kind: 'half-open', choice: 1 },
 ]
 
-const ADDS = 80
-
-it('loses nothing, does nothing twice, reads nothing stale amid a handful of faults', async (t) => {
-  const { lines, verdict, nemesis, operations } = await runChaos({
-    nodes: 3,
-    durationMs: 8_000,
-    seed: 1,
-    schedule: SCHEDULE,
+/** Processes that have this text in their environment: every one that a run has started. */
+function processesWith(text: string): readonly string[] {
+  return readdirSync('/proc').filter((pid) => {
+    if (!/^\d+$/.test(pid)) return false
+    try {
+      return readFileSync(`/proc/${pid}/environ`, 'latin1').includes(text)
+    } catch {
+      return false
+    }
   })
-  for (const line of lines) t.diagnostic(line)
-  assert.ok(verdict.isGood, lines.join('\n'))
-  assert.equal(lines.at(-1), 'lost 0 duplicated 0 stale 0')
-  assert.equal(nemesis.done.length, SCHEDULE.length)
-  assert.ok(operations > 100, `${operations} operations`)
-})
+}
 
-it('finds writes that were acknowledged and never sent, and a row that is gone', async (t) => {
-  let asked = 0
-  // Enough of them have been read after, by then.
-  const enough = new AbortController()
-  const { lines, verdict, folder } = await runChaos({
-    nodes: 3,
-    durationMs: 30_000,
-    seed: 2,
-    schedule: [],
-    restMs: 20,
-    signal: enough.signal,
-    lies: ([sql]) => {
-      if (typeof sql !== 'string' || !sql.startsWith('INSERT INTO appends')) return false
-      asked += 1
-      if (asked === ADDS) enough.abort()
-      return asked % 5 === 0
-    },
-    // Of one node alone, whose own figures contradict it then.
-    tamper: ([, dataDir]) => {
-      const file = new DatabaseSync(databaseFile(dataDir as string))
-      file.exec('DELETE FROM transfers WHERE id = (SELECT min(id) FROM transfers)')
-      file.close()
-    },
+describe('chaos', { concurrency: true }, () => {
+  it('loses nothing amid a handful of faults, and finds what is forged', async (t) => {
+    let wasGood = false
+    let told = 0
+    const enough = new AbortController()
+    const { lines, verdict, nemesis, operations, folder } = await runChaos({
+      nodes: 3,
+      durationMs: 60_000,
+      seed: 1,
+      schedule: SCHEDULE,
+      signal: enough.signal,
+      progress: (line) => {
+        if (SCHEDULE.some(({ kind }) => line.includes(` s ${kind}: `))) told += 1
+        if (told === SCHEDULE.length) enough.abort()
+      },
+      forge: ({ verdict: before, ledger, dataDirs: [, dataDir] }) => {
+        wasGood = before.isGood
+        // One that was acknowledged and is nowhere, and on one node alone one that is gone.
+        ledger.settle(ledger.next(), 'ok')
+        const file = new DatabaseSync(databaseFile(dataDir as string))
+        const ids = file
+          .prepare('SELECT id FROM transfers')
+          .all()
+          .map(({ id }) => Number(id))
+        const id = ids.find((one) => ledger.fate(one) === 'ok') ?? null
+        file.prepare('DELETE FROM transfers WHERE id = ?').run(id)
+        file.close()
+      },
+    })
+    t.after(() => rmSync(folder ?? '', { recursive: true, force: true }))
+    const text = lines.join('\n')
+    for (const line of lines) t.diagnostic(line)
+    assert.ok(wasGood, text)
+    assert.equal(nemesis.done.length, SCHEDULE.length)
+    for (const kind of ['pause-leader', 'kill-one'] as const) {
+      assert.deepEqual(nemesis.counts.get(kind), { begun: 1, struck: 1 })
+    }
+    assert.ok(operations > 50, `${operations} operations`)
+    assert.equal(verdict.counts.lost, 4, text)
+    assert.match(text, /node-2\.1: account \d has/)
+    assert.match(text, /files have 2 different contents/)
+    assert.equal(lines.at(-1), 'lost 4 duplicated 0 stale 0')
+    assert.notEqual(folder, null)
   })
-  t.after(() => rmSync(folder ?? '', { recursive: true, force: true }))
-  const text = lines.join('\n')
-  assert.ok(verdict.counts.lost > 0, text)
-  assert.ok(verdict.counts.stale > 0, text)
-  assert.match(text, /node-2\.1: account \d has/)
-  assert.match(text, /files have 2 different contents/)
-  assert.notEqual(folder, null)
+
+  it('is judged where somebody has had enough, and leaves no process', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'colmena-chaos-test-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const schedule = join(folder, 'schedule.jsonl')
+    writeFileSync(
+      schedule,
+      formatSchedule([
+        { atMs: 0, forMs: 200, kind: 'one-way', choice: 1 },
+        { atMs: 100, forMs: 30_000, kind: 'pause-one', choice: 2 },
+      ]),
+    )
+    const flags = ['--minutes', '2', '--leases', '--schedule', schedule]
+    const mark = `CHAOS_TEST=${folder}`
+    const env = { ...process.env, CHAOS_TEST: folder }
+    // A group of its own, all of which hears of Ctrl-C, as in a terminal.
+    const child = spawn(process.execPath, [SCRIPT.pathname, ...flags], { env, detached: true })
+    const lines: string[] = []
+    for await (const line of createInterface({ input: child.stdout })) {
+      lines.push(line)
+      // The other one is under way by now, and stands still.
+      if (line.includes('one-way')) process.kill(-(child.pid as number), 'SIGINT')
+    }
+    await until('it has ended', () => child.exitCode !== null)
+    const text = lines.join('\n')
+    assert.equal(child.exitCode, 0, text)
+    assert.match(text, /all is healed and judged now/)
+    assert.match(text, /strong reads by lease/)
+    assert.match(text, /pause-one: node-3\.1/)
+    assert.equal(lines.at(-1), 'lost 0 duplicated 0 stale 0')
+    await until('no process is left', () => processesWith(mark).length === 0)
+  })
 })

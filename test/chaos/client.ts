@@ -3,7 +3,9 @@ import { RemoteError } from '../processes/node-handle.ts'
 import type { NodeCalls } from '../processes/protocol.ts'
 import type { SeededRandom } from '../simulated/random.ts'
 import { inTime } from './in-time.ts'
+import { judgeError } from './promises.ts'
 import { REQUEST_TIMEOUT_MS, type Rig, type Seat } from './rig.ts'
+import type { Verdict } from './verdict.ts'
 
 /** A node answers by its own deadline; one that stands still does not. */
 const PATIENCE_MS = REQUEST_TIMEOUT_MS + 2_000
@@ -21,9 +23,6 @@ export interface Times {
   readonly returnMs: number
 }
 
-/** Told of each call before it is made: whether it is acknowledged without being made. */
-export type Lies = (args: readonly unknown[]) => boolean
-
 type Value<Name extends keyof NodeCalls> = Awaited<ReturnType<NodeCalls[Name]>>
 
 /**
@@ -33,14 +32,14 @@ type Value<Name extends keyof NodeCalls> = Awaited<ReturnType<NodeCalls[Name]>>
 export class Client {
   readonly number: number
   readonly random: SeededRandom
-  readonly #rig: Rig
-  readonly #lies: Lies
+  readonly #rig: Pick<Rig, 'seats'>
+  readonly #verdict: Verdict
 
-  constructor(number: number, rig: Rig, random: SeededRandom, lies: Lies) {
+  constructor(number: number, rig: Pick<Rig, 'seats'>, random: SeededRandom, verdict: Verdict) {
     this.number = number
     this.random = random
     this.#rig = rig
-    this.#lies = lies
+    this.#verdict = verdict
   }
 
   /** One of the nodes that take calls, by chance; null while there is none. */
@@ -56,10 +55,6 @@ export class Client {
   ): Promise<Answer<Value<Name>>> {
     const callMs = performance.now()
     const told = (): Times => ({ at: seat.at, callMs, returnMs: performance.now() })
-    if (this.#lies(args)) {
-      const value = { rows: [], rowsAffected: 1, index: 1 } as unknown as Value<Name>
-      return { ...told(), value, fate: 'ok', code: '' }
-    }
     const { handle } = seat
     if (handle === null || !handle.isRunning) {
       return { ...told(), value: null, fate: 'not-applied', code: 'DOWN' }
@@ -68,14 +63,19 @@ export class Client {
       const value = (await inTime(PATIENCE_MS, handle.call(method, ...args))) as Value<Name>
       return { ...told(), value, fate: 'ok', code: '' }
     } catch (error) {
-      return { ...told(), value: null, ...judgeError(error) }
+      return { ...told(), value: null, ...this.#take(method, error) }
     }
   }
-}
 
-/** What is no word of the product says nothing of what became of the call. */
-function judgeError(error: unknown): { readonly fate: Outcome; readonly code: string } {
-  if (!(error instanceof RemoteError)) return { fate: 'unknown', code: (error as Error).name }
-  if (error.outcome === undefined) return { fate: 'unknown', code: error.code || error.message }
-  return { fate: error.outcome as Outcome, code: error.code }
+  /** What is no word of the product says nothing of what became of the call. */
+  #take(
+    method: keyof NodeCalls,
+    error: unknown,
+  ): { readonly fate: Outcome; readonly code: string } {
+    if (!(error instanceof RemoteError)) return { fate: 'unknown', code: (error as Error).name }
+    if (error.outcome === undefined) return { fate: 'unknown', code: error.code || error.message }
+    const wrong = judgeError(method, error)
+    if (wrong !== null) this.#verdict.add('broken', wrong)
+    return { fate: error.outcome as Outcome, code: error.code }
+  }
 }

@@ -1,4 +1,5 @@
 /** All is put right, and then every node must come to have the same. */
+import type { NodeStatus, VerifyAnswer } from '../../src/index.ts'
 import { hashContent, Reader } from '../../src/sqlite/sqlite.ts'
 import { databaseFile } from '../processes/content.ts'
 import { until } from '../processes/wait.ts'
@@ -30,8 +31,6 @@ export async function heal(rig: Rig): Promise<void> {
     'all nodes run and vote',
     async () => {
       await rig.revive()
-      const down = rig.seats.filter(({ handle }) => handle === null)
-      await Promise.all(down.map((seat) => rig.open(seat).catch(() => {})))
       const statuses = await rig.statuses()
       const learner = statuses.find(({ status }) => status.isLearner)
       if (learner !== undefined) {
@@ -62,11 +61,32 @@ export async function untilLevel(rig: Rig): Promise<void> {
 export async function verify(rig: Rig, verdict: Verdict): Promise<void> {
   const [seat] = rig.seats
   if (seat?.handle == null) throw new Error('the first node is not there to verify()')
-  const { differing, members } = await inTime(VERIFY_MS, seat.handle.call('verify'))
-  if (differing.length > 0) verdict.add('broken', `verify(): ${JSON.stringify(differing)} differ`)
-  if (members.length !== rig.count) {
-    verdict.add('broken', `verify(): ${members.length} members of ${rig.count} have answered`)
+  judgeVerified(await inTime(VERIFY_MS, seat.handle.call('verify')), rig.count, verdict)
+}
+
+export function judgeVerified(
+  { differing, undecided, members }: VerifyAnswer,
+  count: number,
+  verdict: Verdict,
+): void {
+  const answered = members.filter(({ error }) => error === null)
+  if (differing.length > 0) verdict.add('broken', `verify(): ${differing} differ`)
+  if (undecided.length > 0) verdict.add('broken', `verify(): ${undecided} without a majority`)
+  if (answered.length !== count) {
+    const errors = members.flatMap(({ error }) => error ?? [])
+    const text = `verify(): ${answered.length} members of ${count} have answered; ${errors}`
+    verdict.add('broken', text)
   }
+}
+
+/** What a node says of its own databases, at any time. */
+export function judgeStatus(
+  name: string,
+  { divergence: { reason, undecided, reinstalls } }: Pick<NodeStatus, 'divergence'>,
+  verdict: Verdict,
+): void {
+  const differs = reason ?? undecided ?? (reinstalls > 0 ? 'its databases were replaced' : null)
+  if (differs !== null) verdict.add('broken', `${name}: ${differs}`)
 }
 
 /** Of nodes that have closed: what is in their files, held against what clients were told. */

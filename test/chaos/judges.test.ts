@@ -1,10 +1,18 @@
 /** The judges of chaos can fail: each is shown a breach. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import type { NodeStatus, VerifyAnswer } from '../../src/index.ts'
+import { RemoteError } from '../processes/node-handle.ts'
+import { judgeStatus, judgeVerified } from './heal.ts'
 import { type Add, judgeElements, type Read } from './judge-elements.ts'
 import { Ledger } from './ledger.ts'
 import { type Asked, LevelsOracle } from './levels-oracle.ts'
+import { judgeError } from './promises.ts'
 import type { Fate } from './record.ts'
+import { Rig, type Seat } from './rig.ts'
 import { formatSchedule, makeSchedule, parseSchedule } from './schedule.ts'
 import { type Breach, Verdict } from './verdict.ts'
 
@@ -67,7 +75,7 @@ describe('the ledger', () => {
     return verdict.counts
   }
 
-  const none = { lost: 0, duplicated: 0, stale: 0, broken: 0 }
+  const none = { lost: 0, duplicated: 0, stale: 0, broken: 0, undecided: 0 }
   it('lets be what may be or not', () => {
     for (const ids of [[], [1]]) assert.deepEqual(check('unknown', ids), none)
     assert.deepEqual(check('ok', [1]), none)
@@ -133,5 +141,94 @@ describe('a schedule', () => {
   it('names the line that is no fault', () => {
     assert.throws(() => parseSchedule('{"kind":"rain","atMs":1}'), /line 1 .*rain/)
     assert.throws(() => parseSchedule('rain'), /line 1/)
+  })
+})
+
+describe('what callers are told', () => {
+  function told(code: string, outcome: string, retryable: boolean): RemoteError {
+    const error = { name: 'ColmenaError', message: 'as told', code, outcome, retryable }
+    return new RemoteError('execute', { ...error, sqliteCode: undefined })
+  }
+
+  it('is right by the page of errors', () => {
+    assert.equal(judgeError('execute', told('ERR_NO_LEADER', 'not-applied', true)), null)
+    assert.equal(judgeError('batch', told('ERR_TIMEOUT', 'committed', true)), null)
+    assert.equal(judgeError('execute', told('ERR_STALE', 'not-applied', true)), null)
+  })
+
+  const wrong: readonly (readonly [string, RemoteError])[] = [
+    ['no page has the code', told('ERR_RAIN', 'unknown', true)],
+    ['no such call is promised it', told('ERR_HANDSHAKE', 'not-applied', true)],
+    ['its code never has that outcome', told('ERR_BUSY', 'unknown', true)],
+    ['it may be tried again, and its code says no', told('ERR_CLOSED', 'unknown', true)],
+    ['it may not be tried again, and its code says yes', told('ERR_BUSY', 'not-applied', false)],
+  ]
+  for (const [what, error] of wrong) {
+    it(`is wrong where ${what}`, () => {
+      assert.match(judgeError('execute', error) ?? '', /as told/)
+    })
+  }
+})
+
+describe('what nodes say of themselves', () => {
+  const whole = { reason: null, undecided: null, found: 0, reinstalls: 0 }
+  const statuses: readonly (readonly [string, NodeStatus['divergence'], number])[] = [
+    ['all is well', whole, 0],
+    ['its databases may differ', { ...whole, reason: 'they differ' }, 1],
+    ['nobody knows who is right', { ...whole, undecided: 'they differ' }, 1],
+    ['it took those of another', { ...whole, reinstalls: 1 }, 1],
+  ]
+  for (const [what, divergence, broken] of statuses) {
+    it(`counts where ${what}`, () => {
+      const verdict = new Verdict()
+      judgeStatus('node-1', { divergence }, verdict)
+      assert.equal(verdict.counts.broken, broken)
+    })
+  }
+
+  const member = { nodeId: 'node-1', hashes: { main: 'a' }, error: null }
+  const equal = { index: 1, members: [member], differing: [], undecided: [] }
+  const answers: readonly (readonly [string, VerifyAnswer, number])[] = [
+    ['all is equal', equal, 0],
+    ['one differs', { ...equal, differing: ['node-1'] }, 1],
+    ['there is no majority', { ...equal, undecided: ['main'] }, 1],
+    ['one has not answered', { ...equal, members: [] }, 1],
+    ['one could not', { ...equal, members: [{ ...member, hashes: null, error: 'no' }] }, 1],
+  ]
+  for (const [what, answer, broken] of answers) {
+    it(`is verified where ${what}`, () => {
+      const verdict = new Verdict()
+      judgeVerified(answer, 1, verdict)
+      assert.equal(verdict.counts.broken, broken)
+    })
+  }
+
+  it('is an oddity where one ends by itself', async (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'colmena-chaos-rig-'))
+    const oddities: string[] = []
+    const oddity = (text: string): number => oddities.push(text)
+    const rig = new Rig({ count: 1, folder, strongReads: 'majority', oddity })
+    t.after(() => {
+      rig.release(false)
+      rmSync(folder, { recursive: true, force: true })
+    })
+    await rig.end()
+    const [seat] = rig.seats as [Seat]
+    const failed = { reason: 'failed', cause: { code: 'ERR_REMOVED' } }
+    const closed = { events: [], eventsOf: () => [failed], isRunning: true, kill: async () => {} }
+    for (const [isLeaving, count] of [
+      [true, 0],
+      [false, 1],
+    ] as const) {
+      Object.assign(seat, { handle: closed, isOpen: true, isLeaving })
+      await rig.revive()
+      assert.equal(oddities.length, count)
+    }
+    Object.assign(seat, {
+      handle: { ...closed, eventsOf: () => [], isRunning: false },
+      isOpen: true,
+    })
+    await rig.revive()
+    assert.match(oddities.at(-1) ?? '', /node-1\.2 ended by itself: its process has ended/)
   })
 })

@@ -1,13 +1,19 @@
+import type { Struck } from './acting.ts'
 import { PROCESS_FAULTS, type Stage } from './process-faults.ts'
 import { type Fault, type FaultKind, LANES, type Lane, laneOf } from './schedule.ts'
 import { WIRE_FAULTS } from './wire-faults.ts'
 
 /** What was done, beside what was to be done. */
-export interface Done {
+export interface Done extends Struck {
   readonly fault: Fault
   readonly beganMs: number
   readonly endedMs: number
-  readonly what: string
+}
+
+/** Of one kind of fault: how often it began, and how often it did something to a node. */
+export interface FaultCount {
+  readonly begun: number
+  readonly struck: number
 }
 
 /** Does what a schedule says: one fault at a time in each lane, both lanes at once. */
@@ -36,32 +42,36 @@ export class Nemesis {
     )
   }
 
-  /** How often there was each kind of fault. */
-  get counts(): ReadonlyMap<FaultKind, number> {
-    const counts = new Map<FaultKind, number>()
-    for (const { fault } of this.done) counts.set(fault.kind, (counts.get(fault.kind) ?? 0) + 1)
+  get counts(): ReadonlyMap<FaultKind, FaultCount> {
+    const counts = new Map<FaultKind, FaultCount>()
+    for (const { fault, strikes } of this.done) {
+      const { begun, struck } = counts.get(fault.kind) ?? { begun: 0, struck: 0 }
+      const isStruck = strikes > 0 ? 1 : 0
+      counts.set(fault.kind, { begun: begun + 1, struck: struck + isStruck })
+    }
     return counts
   }
 
   async #do(fault: Fault): Promise<void> {
     const beganMs = this.#pastMs
-    const what = await this.#begin(fault)
-    const done = { fault, beganMs, endedMs: this.#pastMs, what }
+    const struck = await this.#begin(fault)
+    const done = { fault, beganMs, endedMs: this.#pastMs, ...struck }
     this.done.push(done)
     this.#told(done)
   }
 
-  async #begin(fault: Fault): Promise<string> {
+  async #begin(fault: Fault): Promise<Struck> {
     const { rig, hold } = this.#stage
     if (laneOf(fault.kind) === 'processes') {
       return PROCESS_FAULTS[fault.kind as keyof typeof PROCESS_FAULTS](this.#stage, fault)
     }
     const beganMs = this.#pastMs
+    const before = rig.wires.strikes
     const begin = WIRE_FAULTS[fault.kind as keyof typeof WIRE_FAULTS]
     const what = await begin(rig, fault, hold)
     await hold(Math.max(0, fault.forMs - (this.#pastMs - beganMs)))
     rig.wires.heal()
-    return what
+    return { what, strikes: rig.wires.strikes - before }
   }
 
   get #pastMs(): number {

@@ -1,10 +1,12 @@
-import type { Nemesis } from './nemesis.ts'
+import type { FaultCount, Nemesis } from './nemesis.ts'
 import type { Record } from './record.ts'
+import { type FaultKind, LANES } from './schedule.ts'
 import type { Verdict } from './verdict.ts'
 
 export interface RunFigures {
   readonly nodes: number
   readonly seed: number
+  readonly strongReads: 'majority' | 'lease'
   readonly tookMs: number
   readonly folder: string | null
   readonly verdict: Verdict
@@ -30,10 +32,11 @@ export function describeProgress(
 
 /** What a run came to; its verdict is in the last line. */
 export function describeRun(figures: RunFigures): readonly string[] {
-  const { nodes, seed, tookMs, folder, verdict, record, nemesis, leaders } = figures
+  const { nodes, seed, strongReads, tookMs, folder, verdict, record, nemesis, leaders } = figures
+  const { undecided } = verdict.counts
   const kinds = [...record.counts].sort(([a], [b]) => (a < b ? -1 : 1))
   return [
-    `${nodes} nodes behind TCP proxies on loopback, seed ${seed}`,
+    `${nodes} nodes behind TCP proxies on loopback, seed ${seed}, strong reads by ${strongReads}`,
     `${(tookMs / 60_000).toFixed(1)} minutes, ${record.operations} operations, ${leaders} leaders`,
     'operations: acknowledged, committed by the word of an error, refused, unknown',
     ...kinds.map(([name, counts]) => {
@@ -41,12 +44,13 @@ export function describeRun(figures: RunFigures): readonly string[] {
       return `  ${name.padEnd(22)} ${[ok, committed, counts['not-applied'], unknown].join(', ')}`
     }),
     `errors: ${describeCounts(record.codes)}`,
-    `faults: ${describeCounts(nemesis.counts)}`,
+    `faults that struck, of those that began: ${describeFaults(nemesis.counts)}`,
+    `faults that never struck: ${describeMissing(nemesis.counts)}`,
     `longest time without an acknowledged write: ${Math.round(record.longestGapMs)} ms`,
     `most memory: ${describeMemory(figures.memoryBytes)}`,
     ...verdict.texts,
     ...(folder === null ? [] : [`history, schedule and the nodes' output: ${folder}`]),
-    ...(verdict.counts.broken === 0 ? [] : [`${verdict.counts.broken} other checks do not hold`]),
+    `other checks that do not hold ${verdict.counts.broken}, histories undecided ${undecided}`,
     verdict.line,
   ]
 }
@@ -54,6 +58,19 @@ export function describeRun(figures: RunFigures): readonly string[] {
 function describeCounts(counts: ReadonlyMap<string, number>): string {
   const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1))
   return sorted.map(([name, count]) => `${name} ${count}`).join(', ') || 'none'
+}
+
+function describeFaults(counts: ReadonlyMap<FaultKind, FaultCount>): string {
+  const sorted = [...counts].sort(([a], [b]) => (a < b ? -1 : 1))
+  return (
+    sorted.map(([kind, { begun, struck }]) => `${kind} ${struck}/${begun}`).join(', ') || 'none'
+  )
+}
+
+/** What this run says nothing about. */
+function describeMissing(counts: ReadonlyMap<FaultKind, FaultCount>): string {
+  const kinds: readonly FaultKind[] = Object.values(LANES).flat()
+  return kinds.filter((kind) => (counts.get(kind)?.struck ?? 0) === 0).join(', ') || 'none'
 }
 
 function describeMemory(bytes: ReadonlyMap<string, number>): string {

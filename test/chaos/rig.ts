@@ -15,8 +15,9 @@ import { NodeHandle } from '../processes/node-handle.ts'
 import type { NodeCalls } from '../processes/protocol.ts'
 import { SmallDisk } from '../processes/small-disk.ts'
 import { until } from '../processes/wait.ts'
-import { inTime } from './in-time.ts'
-import { NO_TROUBLE, type Trouble } from './trouble.ts'
+import { Guard } from './guard.ts'
+import { inTime, Overdue } from './in-time.ts'
+import { countStrikes, NO_TROUBLE, type Trouble, type TroubleKind } from './trouble.ts'
 import { Wires } from './wires.ts'
 
 /** Options that may differ between the nodes of a cluster, and change with a restart. */
@@ -39,6 +40,8 @@ const BASE: Preset = {
 }
 /** What a question to a node that may stand still is waited for. */
 const ASK_MS = 1_000
+/** Whoever has not closed by then hangs. */
+const STOP_MS = 30_000
 
 /** One place in the cluster: a node, its process, and what is wrong with it at present. */
 export interface Seat {
@@ -51,6 +54,8 @@ export interface Seat {
   isPaused: boolean
   /** Somebody began to remove its member: it may end at any time. */
   isLeaving: boolean
+  /** A fault keeps it down: it is that fault's to start again. */
+  isHeldDown: boolean
   preset: Preset
   readonly disk: SmallDisk | null
   readonly output: number
@@ -70,6 +75,8 @@ export class Rig {
   readonly seats: readonly Seat[]
   readonly #options: RigOptions
   #ports: readonly number[] = []
+  readonly #guard: Guard
+  #isOver = false
 
   constructor(options: RigOptions) {
     this.#options = options
@@ -81,11 +88,13 @@ export class Rig {
       isOpen: false,
       isPaused: false,
       isLeaving: false,
+      isHeldDown: false,
       preset: {},
       // The others' writes go to a real disk, with real syncs.
       disk: at % 2 === 1 ? mountDisk(join(options.folder, `disk-${at + 1}`)) : null,
       output: openSync(join(options.folder, `node-${at + 1}.log`), 'a'),
     }))
+    this.#guard = new Guard(this.seats.flatMap(({ disk }) => (disk === null ? [] : [disk.path])))
   }
 
   get count(): number {
@@ -111,19 +120,21 @@ export class Rig {
       await this.wires.open(at, ports[at] as number, ports[this.count + at] as number)
     }
     const [first, ...others] = this.seats
-    await this.open(first as Seat)
+    await this.open(first as Seat, true)
     await Promise.all(others.map((seat) => this.open(seat)))
     await this.untilVoters()
   }
 
   /** Starts a process at this seat, which has none, and opens its node. */
-  async open(seat: Seat): Promise<void> {
+  async open(seat: Seat, isFirst = false): Promise<void> {
+    if (this.#isOver) throw new Error('the run is over')
     this.setTrouble(seat, NO_TROUBLE)
     const env = { TEST_TROUBLE_FILE: this.#troublePath(seat), NODE_OPTIONS: PRELOAD }
     const handle = new NodeHandle(undefined, env, seat.output)
     seat.handle = handle
+    this.#watch()
     try {
-      await handle.call('open', this.#optionsOf(seat))
+      await handle.call('open', this.#optionsOf(seat, isFirst))
       seat.isOpen = seat.handle === handle
     } catch (error) {
       this.note(seat, `open failed: ${error}`)
@@ -144,19 +155,41 @@ export class Rig {
     seat.isPaused = false
     if (handle === null) return
     await handle.kill()
+    this.#watch()
     for (const event of handle.events) this.note(seat, JSON.stringify(event))
   }
 
-  async stop(seat: Seat): Promise<void> {
+  /** Whether it closed before its process was ended. */
+  async stop(seat: Seat): Promise<boolean> {
     seat.isOpen = false
-    await seat.handle?.call('close').catch((error) => this.note(seat, `close failed: ${error}`))
+    const closed = inTime(STOP_MS, seat.handle?.call('close') ?? Promise.reject('it is down'))
+    const isClean = await closed.then(
+      () => true,
+      (error: unknown) => {
+        this.note(seat, `close failed: ${error}`)
+        if (error instanceof Overdue) this.#options.oddity(`${this.name(seat)}, close(): ${error}`)
+        return false
+      },
+    )
     await this.kill(seat)
+    return isClean
   }
 
-  pause(seat: Seat): void {
-    if (seat.handle === null || !seat.handle.isRunning) return
+  /** Lets nobody else start these seats while something is done to them, and then starts them. */
+  async holdDown(seats: readonly Seat[], work: () => Promise<void>): Promise<void> {
+    for (const seat of seats) seat.isHeldDown = true
+    await work().finally(() => {
+      for (const seat of seats) seat.isHeldDown = false
+    })
+    await Promise.all(seats.map((seat) => this.#reopen(seat)))
+  }
+
+  /** Whether it is stopped now. */
+  pause(seat: Seat): boolean {
+    if (seat.handle === null || !seat.handle.isRunning) return false
     seat.isPaused = true
     process.kill(seat.handle.pid, 'SIGSTOP')
+    return true
   }
 
   resume(seat: Seat): void {
@@ -172,10 +205,44 @@ export class Rig {
     renameSync(`${path}.new`, path)
   }
 
+  /** How often a trouble of this seat did something. */
+  strikes(seat: Seat, kind: TroubleKind): number {
+    return countStrikes(this.#troublePath(seat), kind)
+  }
+
+  /** What a member had is gone, whose process is gone already. */
+  empty(seat: Seat): void {
+    rmSync(this.dataDir(seat), { recursive: true, force: true })
+  }
+
   /** Another member takes this place, with nothing of the one before, whose process is gone. */
   renew(seat: Seat): void {
-    rmSync(this.dataDir(seat), { recursive: true, force: true })
+    this.empty(seat)
     seat.life += 1
+  }
+
+  /** Whether the member at this seat forgets what it said where its process is killed. */
+  isRelaxed({ preset }: Seat): boolean {
+    return preset.durability === 'relaxed'
+  }
+
+  /** Whether every node is there and votes, as all of them see it. */
+  async allVote(): Promise<boolean> {
+    const views = await Promise.all(this.seats.map((seat) => this.ask(seat, 'members')))
+    return views.every(
+      (view) => view?.length === this.count && view.every(({ role }) => role === 'voter'),
+    )
+  }
+
+  /** Whether this member may lose what it has: all others are there, and none of them may. */
+  async mayForget(seat: Seat): Promise<boolean> {
+    const others = this.seats.filter((other) => other !== seat)
+    return others.every((other) => !this.isRelaxed(other)) && this.allVote()
+  }
+
+  /** Whether there may be a voter less: not where one that may forget was needed then. */
+  async canSpare(): Promise<boolean> {
+    return this.seats.every((seat) => !this.isRelaxed(seat)) || this.allVote()
   }
 
   note(seat: Seat, text: string): void {
@@ -217,10 +284,11 @@ export class Rig {
     })
   }
 
-  /** Nodes that ended by themselves, of which each is an oddity, are started again. */
+  /** Nodes that are down and should not be are started, those that ended by themselves too. */
   async revive(): Promise<void> {
     for (const seat of this.seats) {
       const { handle } = seat
+      if (handle === null && !seat.isHeldDown) void this.#reopen(seat)
       if (!seat.isOpen || handle === null) continue
       const failed = handle.eventsOf('closed').find(({ reason }) => reason === 'failed')
       if (failed === undefined && handle.isRunning) continue
@@ -231,12 +299,13 @@ export class Rig {
       seat.isLeaving = false
       await this.kill(seat)
       if (wasRemoved) this.renew(seat)
-      await this.open(seat).catch(() => {})
+      void this.#reopen(seat)
     }
   }
 
   /** Ends everything but the files. */
   async end(): Promise<void> {
+    this.#isOver = true
     await Promise.all(this.seats.map((seat) => this.kill(seat)))
     this.wires.close()
   }
@@ -253,16 +322,25 @@ export class Rig {
       if (!keepsData) rmSync(dataDir, { recursive: true, force: true })
       seat.disk?.unmount()
     }
+    this.#guard.end()
+  }
+
+  #watch(): void {
+    this.#guard.watch(this.seats.flatMap(({ handle }) => (handle?.isRunning ? [handle.pid] : [])))
+  }
+
+  /** What fails here is begun again, sooner or later. */
+  async #reopen(seat: Seat): Promise<void> {
+    if (seat.handle === null) await this.open(seat).catch(() => {})
   }
 
   #troublePath({ at }: Seat): string {
     return join(this.#options.folder, `trouble-${at + 1}.json`)
   }
 
-  #optionsOf(seat: Seat): OpenOptions {
+  #optionsOf(seat: Seat, isFirst: boolean): OpenOptions {
     const address = (port: number | undefined): string => `127.0.0.1:${port}`
     const others = this.seats.filter(({ at }) => at !== seat.at)
-    const isFirst = seat.at === 0 && seat.life === 1
     return {
       ...BASE,
       strongReads: this.#options.strongReads,

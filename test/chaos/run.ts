@@ -4,8 +4,9 @@ import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { checkIntegrity, Reader } from '../../src/sqlite/sqlite.ts'
 import { SeededRandom } from '../simulated/random.ts'
-import { Client, type Lies } from './client.ts'
-import { calm, heal, judgeFiles, untilLevel, verify } from './heal.ts'
+import { Client } from './client.ts'
+import { calm, heal, judgeFiles, judgeStatus, untilLevel, verify } from './heal.ts'
+import { inTime } from './in-time.ts'
 import { Ledger } from './ledger.ts'
 import { Nemesis } from './nemesis.ts'
 import { Record } from './record.ts'
@@ -33,10 +34,14 @@ export interface ChaosOptions {
   readonly progress?: (line: string) => void
   /** Ends it early: what there is by then is judged. */
   readonly signal?: AbortSignal
-  /** For tests: calls that are acknowledged and never made. */
-  readonly lies?: Lies
-  /** For tests: looks at the nodes' folders when all is over, and before they are judged. */
-  readonly tamper?: (dataDirs: readonly string[]) => void
+  /** For tests: changes what was judged, which is judged once more after it. */
+  readonly forge?: (all: Forgeable) => void
+}
+
+export interface Forgeable {
+  readonly verdict: Verdict
+  readonly ledger: Ledger
+  readonly dataDirs: readonly string[]
 }
 
 export interface ChaosReport {
@@ -51,14 +56,14 @@ export interface ChaosReport {
 const REST_MS = 60
 const TICK_MS = 1_000
 const PROGRESS_EVERY = 10
+/** All that comes after the time of faults is over by then, whatever hangs. */
+const END_MS = 300_000
 
 /** Real nodes, trouble, and clients that are told what becomes of all that they do. */
 export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
   const run = new Run(options)
   try {
-    await run.start()
-    await run.trouble()
-    await run.judge()
+    await inTime(options.durationMs + END_MS, run.run())
   } catch (error) {
     run.verdict.add('broken', error instanceof Error ? (error.stack ?? error.message) : `${error}`)
   }
@@ -66,7 +71,7 @@ export async function runChaos(options: ChaosOptions): Promise<ChaosReport> {
 }
 
 class Run {
-  readonly verdict: Verdict = new Verdict()
+  readonly verdict: Verdict = new Verdict((text) => this.#tell(text))
   readonly #options: ChaosOptions
   readonly #folder = mkdtempSync(join(tmpdir(), 'colmena-chaos-'))
   readonly #rig: Rig
@@ -100,12 +105,19 @@ class Run {
       hold: (ms: number) => this.#hold(ms),
       judgeCopy: (path: string, where: string) => this.#judgeCopy(path, where),
     }
-    this.#nemesis = new Nemesis(stage, ({ fault, beganMs, what }) => {
-      this.#tell(`${(beganMs / 1_000).toFixed(1)} s ${fault.kind}: ${what}`)
+    this.#nemesis = new Nemesis(stage, ({ fault, beganMs, what, strikes }) => {
+      const missed = strikes > 0 ? '' : ' (nothing struck)'
+      this.#tell(`${(beganMs / 1_000).toFixed(1)} s ${fault.kind}: ${what}${missed}`)
     })
   }
 
-  async start(): Promise<void> {
+  async run(): Promise<void> {
+    await this.#start()
+    await this.#trouble()
+    await this.#judge()
+  }
+
+  async #start(): Promise<void> {
     await this.#rig.start()
     const [first] = this.#rig.seats
     for (const sql of this.#workloads.flatMap(({ schema }) => schema)) {
@@ -114,7 +126,7 @@ class Run {
   }
 
   /** Clients and faults at once, then clients alone on what has healed. */
-  async trouble(): Promise<void> {
+  async #trouble(): Promise<void> {
     const clients = this.#createClients().map(([client, workload]) => this.#work(client, workload))
     this.#books.record.openGap()
     // Judged at once where they fail, and waited for at the end.
@@ -135,7 +147,7 @@ class Run {
     }
   }
 
-  async judge(): Promise<void> {
+  async #judge(): Promise<void> {
     for (const workload of this.#workloads) workload.finish()
     await untilLevel(this.#rig)
     await verify(this.#rig, this.verdict)
@@ -144,13 +156,20 @@ class Run {
     const files = this.#rig.seats.map((seat) => {
       return [this.#rig.name(seat), this.#rig.dataDir(seat)] as const
     })
-    this.#options.tamper?.(files.map(([, dataDir]) => dataDir))
-    judgeFiles(files, this.#workloads, this.#books.ledger, this.verdict)
+    const { verdict } = this
+    const { ledger } = this.#books
+    judgeFiles(files, this.#workloads, ledger, verdict)
+    if (this.#options.forge === undefined) return
+    this.#options.forge({ verdict, ledger, dataDirs: files.map(([, dataDir]) => dataDir) })
+    judgeFiles(files, this.#workloads, ledger, verdict)
   }
 
   async end(): Promise<ChaosReport> {
     const { record } = this.#books
     const { verdict } = this
+    // Where something hung they are under way still.
+    this.#over.abort()
+    this.#areClientsOver = true
     calm(this.#rig)
     await this.#rig.end()
     record.close()
@@ -158,6 +177,7 @@ class Run {
     this.#rig.release(folder !== null)
     const lines = describeRun({
       ...this.#options,
+      strongReads: this.#options.strongReads ?? 'majority',
       tookMs: performance.now() - this.#startedMs,
       folder,
       verdict,
@@ -177,13 +197,12 @@ class Run {
 
   #createClients(): readonly (readonly [Client, Workload])[] {
     const random = new SeededRandom(this.#options.seed)
-    const { lies = () => false } = this.#options
     let number = 0
     return this.#workloads.flatMap((workload) =>
       Array.from({ length: workload.clients }, () => {
         number += 1
         const stream = random.stream(`client ${number}`)
-        return [new Client(number, this.#rig, stream, lies), workload] as const
+        return [new Client(number, this.#rig, stream, this.verdict), workload] as const
       }),
     )
   }
@@ -219,9 +238,7 @@ class Run {
       for (const { term, leaderId } of status.terms) {
         if (leaderId !== null) this.#leaders.add(`${term} ${leaderId}`)
       }
-      const { reason, undecided, reinstalls } = status.divergence
-      const differs = reason ?? undecided ?? (reinstalls > 0 ? 'its databases were replaced' : null)
-      if (differs !== null) this.verdict.add('broken', `${this.#rig.name(seat)}: ${differs}`)
+      judgeStatus(this.#rig.name(seat), status, this.verdict)
     }
   }
 

@@ -23,6 +23,7 @@ export const LANES = {
     'rolling-restart',
     'transfer',
     'replace-member',
+    'wipe-member',
     'demote',
     'clock-step',
     'slow-disk',

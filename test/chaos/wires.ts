@@ -23,6 +23,8 @@ export class Wires {
   readonly #rules = new Map<string, Rule>()
   readonly #passages = new Set<Passage>()
   readonly #servers: Server[] = []
+  /** How often something was lost or late, or a connection ended, by a rule or by force. */
+  strikes = 0
 
   /** Lets whoever dials `port` through to `target`, where the node `to` listens. */
   async open(to: number, port: number, target: number): Promise<void> {
@@ -57,10 +59,10 @@ export class Wires {
   }
 
   /** Ends the connections between the two; they may come again at once. */
-  reset(one: number, other: number): number {
+  reset(one: number, other: number): void {
     const wanted = [...this.#passages].filter((passage) => passage.isBetween(one, other))
     for (const passage of wanted) passage.destroy()
-    return wanted.length
+    this.strikes += wanted.length
   }
 
   /** All is well again; connections that have lost something end, as they can't be whole. */
@@ -176,7 +178,10 @@ class Pipe {
   pass(chunk: Buffer): void {
     const rule = this.#wires.rule(this.from, this.to)
     if (rule.isCut) this.tear()
-    if (this.isTorn) return
+    if (this.isTorn) {
+      this.#wires.strikes += 1
+      return
+    }
     const { latencyMs = 0, bytesPerSecond = Number.POSITIVE_INFINITY } = rule
     const nowMs = performance.now()
     const paceMs = (1_000 * chunk.length) / bytesPerSecond
@@ -187,6 +192,7 @@ class Pipe {
       this.#writeNext()
     } else {
       this.#lastDueMs = dueMs
+      this.#wires.strikes += 1
       setTimeout(() => this.#writeNext(), dueMs - nowMs)
     }
     if (this.#waitingBytes > WAITING_BYTES_MAX) this.#source.pause()

@@ -244,6 +244,23 @@ test('what a fence lets through does not depend on how entries are grouped', (co
   for (const one of seen) assert.deepEqual(one, seen[0])
 })
 
+test('a node that starts after a refused write tells what those tell that go on', (context) => {
+  const log = eventfulLog()
+  const { replica: other } = createReplica(context)
+  for (const entry of log.entries) {
+    other.apply([entry])
+    const { directory, replica } = createReplica(context)
+    replica.apply(log.entries.slice(0, log.entries.indexOf(entry) + 1))
+    replica.close()
+    const again = Replica.open(optionsFor(directory))
+    const { index } = entry
+    if (again.appliedIndex === index) {
+      assert.deepEqual(again.digestsAt(index), other.digestsAt(index), `entry ${index}`)
+    }
+    again.close()
+  }
+})
+
 test('a database that is behind after a crash gets the same answers in its replay', (context) => {
   const log = eventfulLog()
   for (let keptAt = 4; keptAt < log.lastIndex; keptAt += 1) {

@@ -48,6 +48,18 @@ const applying: readonly Mutation[] = [
     caughtBy: { tests: ['test/database/leases.test.ts'] },
   },
   {
+    id: 'refusal-in-digest',
+    bug: 'A write that its fence refused counts in the digest, at an index that is no write.',
+    file: 'src/database/file-commands.ts',
+    text: '  return command.units.map(() => fencedUnit(fence))\n',
+    replacement:
+      '  const answer = fencedUnit(fence)\n' +
+      '  for (const ordinal of command.units.keys()) mixUnit(file, 1, ordinal, answer)\n' +
+      '  return command.units.map(() => answer)\n',
+    breaks: ['H22'],
+    caughtBy: { tests: ['test/database/leases.test.ts'] },
+  },
+  {
     id: 'stale-transaction-applies',
     bug: 'A transaction is applied on another state than it was tried on.',
     file: 'src/database/file-commands.ts',

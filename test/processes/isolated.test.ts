@@ -45,6 +45,19 @@ it('a node that is killed takes its readers along, whatever they run', async (t)
   await until('all are gone', () => readersOf(dataDir).length === 0)
 })
 
+it('signals that end an application end no read of it: that is for the node to do', async (t) => {
+  const { node, dataDir } = await openNode(t)
+  await occupy(node, dataDir)
+  const readers = readersOf(dataDir)
+  for (const pid of readers) {
+    const group = execFileSync('ps', ['-o', 'pgid=', '-p', pid], { encoding: 'utf8' }).trim()
+    assert.equal(group, pid, 'a group of its own, which Ctrl-C does not reach')
+    for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.kill(Number(pid), signal)
+  }
+  await node.call('execute', 'SELECT 1', [], { isolated: true })
+  assert.deepEqual(readersOf(dataDir), readers)
+})
+
 it('a node that closes leaves no reader, and its files whole', async (t) => {
   const { node, dataDir } = await openNode(t)
   await occupy(node, dataDir)

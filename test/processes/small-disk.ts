@@ -34,7 +34,8 @@ export class SmallDisk {
   }
 
   unmount(): void {
-    execFileSync('umount', [this.path], { stdio: 'pipe' })
+    // At once, also while a process that was killed is on its way out.
+    execFileSync('umount', ['-l', this.path], { stdio: 'pipe' })
   }
 }
 

@@ -2,7 +2,7 @@ import type { Client } from '../client.ts'
 import { type Asked, LevelsOracle } from '../levels-oracle.ts'
 import type { Told } from '../record.ts'
 import { ELECTION_TIMEOUT_MS_MAX } from '../rig.ts'
-import type { Books, Workload } from './workload.ts'
+import type { Books, Query, Workload } from './workload.ts'
 
 const ASKED: readonly Asked[] = ['strong', 'weak', 'lease', 'none', 'bounded', 'after']
 const BOUND_MS = 500
@@ -34,6 +34,13 @@ export class Levels implements Workload {
   }
 
   finish(): void {}
+
+  judgeEnd(query: Query, where: string): void {
+    const [[n] = []] = query('SELECT n FROM levels')
+    const least = this.#oracle.newest.n
+    if (Number(n) >= least) return
+    this.#books.verdict.add('lost', `${where} says ${n}, and ${least} was acknowledged`)
+  }
 
   async #raise(client: Client): Promise<void> {
     const seat = client.pick()

@@ -6,8 +6,9 @@ import { type Books, isDone, type Window, Windows, type Workload } from './workl
 
 type Item = Operation<RegisterInput, Answer<Scalar>>
 
-const ITEMS_MAX = 120
-const STEPS_MAX = 400_000
+/** Few enough that writes of which nobody knows whether they came leave no endless search. */
+const ITEMS_MAX = 60
+const STEPS_MAX = 4_000_000
 const VALUES_KEPT = 4
 
 /** Values that are read, written, and compared and set: each key's history must be linearizable. */
@@ -18,13 +19,15 @@ export class Registers implements Workload {
     'CREATE TABLE registers (key INTEGER PRIMARY KEY, value INTEGER NOT NULL)',
   ]
   readonly #books: Books
+  readonly #stepsMax: number
   readonly #windows: Windows<Item>
   /** What was written last, for a swap that has a chance. */
   readonly #recent: number[] = []
   #value = 0
 
-  constructor(books: Books) {
+  constructor(books: Books, stepsMax: number = STEPS_MAX) {
     this.#books = books
+    this.#stepsMax = stepsMax
     this.#windows = new Windows(ITEMS_MAX, (window) => this.#judge(window))
   }
 
@@ -89,10 +92,11 @@ export class Registers implements Workload {
   }
 
   #judge({ key, items }: Window<Item>): void {
-    const { verdict: found, culprit } = checkLinearizable(register, items, { stepsMax: STEPS_MAX })
-    // A history that nobody could decide proves nothing.
+    const stepsMax = this.#stepsMax
+    const { verdict: found, culprit } = checkLinearizable(register, items, { stepsMax })
     if (found === 'undecided') {
-      this.#books.verdict.add('broken', `register ${key}: undecided after ${STEPS_MAX} steps`)
+      const text = `register ${key}: ${items.length} operations, not judged in ${stepsMax} steps`
+      this.#books.verdict.add('undecided', text)
     }
     if (found !== 'violated') return
     this.#books.verdict.add('broken', `register ${key}: ${culprit?.text}`)
