@@ -8,6 +8,8 @@ import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 
+const { POWER_SHAPE } = await import('../test/simulated/shape.ts')
+
 const LOST_WRITES_SHOWN = 10
 const STRIKES_SHOWN = 200
 /** So often, how far it is. */
@@ -70,7 +72,7 @@ function readOptions() {
     minimizes: parsed.minimize,
     life: {
       faultMs,
-      ...(parsed.break === 'no-fsync' ? { skipsSync: true } : {}),
+      ...(parsed.break === 'no-fsync' ? { skipsSync: true, shape: POWER_SHAPE } : {}),
       ...(leases === undefined ? {} : { leases }),
       ...(parsed.without === undefined ? {} : { without: parsed.without.split(',') }),
       ...(parsed.strikes === undefined ? {} : { strikes: readNumbers('strikes', parsed.strikes) }),

@@ -18,7 +18,7 @@ const DATABASE = 'main'
 const KEYS = ['r0', 'r1', 'r2', 'r3', 'r4', 'r5']
 const CELLS = ['a', 'b', 'c']
 const OPERATIONS_MAX = 100_000
-const STEPS_MAX = 300_000
+const STEPS_MAX = 50_000
 
 /**
  * Clients that read what others wrote, and whose answers must fit into one order: of registers, one

@@ -40,6 +40,13 @@ export const CALM_SHAPE: Shape = {
   settings: [SETTINGS],
 }
 
+/** Where it matters what is on disks. */
+export const POWER_SHAPE: Partial<Shape> = {
+  ...CALM_SHAPE,
+  strikes: ['crash', 'crash of the leader', 'crash of all'],
+  paceMs: 300,
+}
+
 /** Where leases are what matters. */
 export const LEASED_SHAPE: Partial<Shape> = {
   ...CALM_SHAPE,
