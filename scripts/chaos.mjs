@@ -24,6 +24,7 @@ const { runChaos } = await import('../test/chaos/run.ts')
 const { makeSchedule, parseSchedule } = await import('../test/chaos/schedule.ts')
 const { minutes, nodes, seed, strongReads } = options
 const durationMs = minutes * 60_000
+const schedule = readSchedule()
 const interrupted = new AbortController()
 let interruptedMs = 0
 for (const signal of ['SIGINT', 'SIGTERM']) {
@@ -44,7 +45,7 @@ const { lines, verdict } = await runChaos({
   nodes,
   durationMs,
   seed,
-  schedule: readSchedule(),
+  schedule,
   strongReads,
   progress: print,
   signal: interrupted.signal,

@@ -1,14 +1,16 @@
 /** What troubles a node from within its process does something, and nothing outlives a run. */
 import assert from 'node:assert/strict'
-import { spawn, spawnSync } from 'node:child_process'
+import { execFile, spawn } from 'node:child_process'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
+import { promisify } from 'node:util'
 import { until } from '../processes/wait.ts'
 import { countStrikes, NO_TROUBLE, type Trouble } from './trouble.ts'
 
+const execute = promisify(execFile)
 const PRELOAD = `--import=${new URL('trouble.ts', import.meta.url).href}`
 const DAY_MS = 86_400_000
 
@@ -46,33 +48,33 @@ const RUN = `
   setInterval(() => {}, 1_000)
 `
 
-test('a trouble is there in every thread, and is counted only where it does something', (t) => {
+test('a trouble is in every thread, and counts only where it does something', async (t) => {
   const folder = mkdtempSync(join(tmpdir(), 'colmena-trouble-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
-  const thread = join(folder, 'thread.mjs')
   let runs = 0
-  const run = (
+  const run = async (
     act: string,
     trouble: Trouble,
-  ): readonly [days: number, clocks: number, disks: number] => {
+  ): Promise<{ readonly days: number; readonly clocks: number; readonly disks: number }> => {
     runs += 1
-    const path = join(folder, `${runs}.json`)
+    const [thread, path] = [join(folder, `${runs}.mjs`), join(folder, `${runs}.json`)]
     writeFileSync(thread, threadOf(act))
     writeFileSync(path, JSON.stringify(trouble))
     const env = { ...process.env, TEST_TROUBLE_FILE: path, NODE_OPTIONS: PRELOAD }
-    const args = ['-e', PROGRAM, thread]
-    const { stdout } = spawnSync(process.execPath, args, { env, encoding: 'utf8' })
+    const { stdout } = await execute(process.execPath, ['-e', PROGRAM, thread], { env })
     const days = Math.floor(0.5 + (Number(stdout) - Date.now()) / DAY_MS)
-    return [days, countStrikes(path, 'clockOffsetMs'), countStrikes(path, 'diskDelayMs')]
+    const clocks = countStrikes(path, 'clockOffsetMs')
+    return { days, clocks, disks: countStrikes(path, 'diskDelayMs') }
   }
-  assert.deepEqual(run(ACTS.join('\n'), NO_TROUBLE), [0, 0, 0])
-  const [days, clocks] = run('', { ...NO_TROUBLE, clockOffsetMs: 3 * DAY_MS })
-  assert.equal(days, 3)
-  assert.ok(clocks > 0)
-  for (const act of ACTS) {
-    const [, , disks] = run(act, { ...NO_TROUBLE, diskDelayMs: 1 })
-    assert.ok(disks > 0, act)
-  }
+  const [well, early, ...slow] = await Promise.all([
+    run(ACTS.join('\n'), NO_TROUBLE),
+    run('', { ...NO_TROUBLE, clockOffsetMs: 3 * DAY_MS }),
+    ...ACTS.map((act) => run(act, { ...NO_TROUBLE, diskDelayMs: 1 })),
+  ])
+  assert.deepEqual(well, { days: 0, clocks: 0, disks: 0 })
+  assert.equal(early.days, 3)
+  assert.ok(early.clocks > 0)
+  for (const [at, act] of ACTS.entries()) assert.ok((slow[at]?.disks ?? 0) > 0, act)
 })
 
 test('a node that stands still ends though its run was killed', async () => {

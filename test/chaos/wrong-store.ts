@@ -35,7 +35,7 @@ type Statement = readonly [sql: string, args: Args]
 /** Each seventh operation of a kind that can go wrong does. */
 export const WRONG_EVERY = 7
 const BEHIND = 3
-const TURNS_MAX = 200
+const TURNS_MAX = 40
 
 /** A store in memory that answers as the nodes of a run do, one of whose ways is wrong. */
 export class WrongStore {
