@@ -1,4 +1,4 @@
-import { LIVES, type Mutation } from './mutation.ts'
+import { LIVES, LONELY_LIVES, type Mutation } from './mutation.ts'
 
 /** Elections, terms and votes. */
 const elections: readonly Mutation[] = [
@@ -269,7 +269,7 @@ const others: readonly Mutation[] = [
       '  if (!core.hasCommittedInTerm() && !core.tracker.isSingleton()) {\n' +
       '    core.reads.postpone(request)',
     breaks: ['R1', 'H12'],
-    caughtBy: LIVES,
+    caughtBy: LONELY_LIVES,
   },
   {
     id: 'old-echo-confirms-read',

@@ -1,4 +1,4 @@
-import type { Mutation } from './mutation.ts'
+import { LIVES, type Mutation } from './mutation.ts'
 
 /** Entries on their way into the files. */
 const applying: readonly Mutation[] = [
@@ -18,7 +18,7 @@ const applying: readonly Mutation[] = [
     text: 'if (trial === undefined && sequence !== file.lastSequence(origin) + 1) return',
     replacement: 'if (trial === undefined && sequence > file.lastSequence(origin) + 1) return',
     breaks: ['L20', 'H1'],
-    caughtBy: { tests: ['test/database/apply.test.ts'] },
+    caughtBy: LIVES,
   },
   {
     id: 'retired-origin-writes',
@@ -27,7 +27,7 @@ const applying: readonly Mutation[] = [
     text: 'return index > registeredIndex && (retiredIndex === null || index < retiredIndex)',
     replacement: 'return index > registeredIndex',
     breaks: ['H1'],
-    caughtBy: { tests: ['test/database/apply.test.ts'] },
+    caughtBy: LIVES,
   },
   {
     id: 'late-registration-counts',
@@ -66,7 +66,7 @@ const applying: readonly Mutation[] = [
     text: "  if (trial !== undefined && trial.base !== file.lastWrite) return 'stale'\n",
     replacement: '',
     breaks: ['H2'],
-    caughtBy: { tests: ['test/database/trials.test.ts'] },
+    caughtBy: LIVES,
   },
   {
     id: 'trial-before-applied',
@@ -121,7 +121,7 @@ const applying: readonly Mutation[] = [
     replacement:
       '    this.#applied = last.index\n    if (trouble !== null) return this.#outcome(trouble)',
     breaks: ['A2', 'H4'],
-    caughtBy: { tests: ['test/database/trouble.test.ts'] },
+    caughtBy: LIVES,
   },
   {
     id: 'applied-index-apart',
@@ -135,7 +135,7 @@ const applying: readonly Mutation[] = [
       '      writer\n' +
       '        .own(UPDATE_STATE)',
     breaks: ['D7'],
-    caughtBy: { tests: ['test/database/grouping.test.ts', 'test/database/units.test.ts'] },
+    caughtBy: LIVES,
   },
   {
     id: 'mixed-engines-unnoticed',
@@ -209,7 +209,7 @@ const applying: readonly Mutation[] = [
     text: '    for (const { wal } of this.#all()) wal.makeDurable()\n',
     replacement: '    this.#system.file.wal.makeDurable()\n',
     breaks: ['D9', 'H15'],
-    caughtBy: { tests: ['test/database/durable.test.ts'] },
+    caughtBy: LIVES,
   },
   {
     id: 'foreign-write-unnoticed',

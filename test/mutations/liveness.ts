@@ -1,4 +1,4 @@
-import { LIVES, type Mutation } from './mutation.ts'
+import { LIVES, MEMBER_LIVES, type Mutation } from './mutation.ts'
 
 const ELECTIONS: Mutation['caughtBy'] = { tests: ['test/raft/elections.test.ts'] }
 const FLOW: Mutation['caughtBy'] = { tests: ['test/raft/flow-control.test.ts'] }
@@ -15,7 +15,7 @@ export const liveness: readonly Mutation[] = [
     text: '    return contactMs < 2 * electionTimeoutMs\n',
     replacement: '    return contactMs < Number.MAX_VALUE * electionTimeoutMs\n',
     breaks: ['M10'],
-    caughtBy: LIVES,
+    caughtBy: MEMBER_LIVES,
   },
   {
     id: 'pre-vote-resets-timer',

@@ -175,7 +175,7 @@ export const log: readonly Mutation[] = [
     text: 'return isBegun || this.#sealed === null ? { seq, records } : this.#sealed',
     replacement: 'return isBegun || this.#sealed !== null ? { seq, records } : this.#sealed',
     breaks: ['D1', 'D4'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/log/failure.test.ts'] },
   },
   {
     id: 'truncation-not-written',

@@ -1,7 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { LifeOptions } from '../simulated/life.ts'
-import { LEASED_SHAPE } from '../simulated/shape.ts'
+import { LEASED_SHAPE, POWER_SHAPE } from '../simulated/shape.ts'
 
 /** What of a life a mutation may ask for beside its seed. */
 export type LivesWanted = Partial<Omit<LifeOptions, 'seed' | 'skipsSync'>>
@@ -30,6 +30,22 @@ export const LIVES: Mutation['caughtBy'] = { lives: {} }
 /** Caught where strong reads go by leases and clocks are bad. */
 export const LEASED_LIVES: Mutation['caughtBy'] = {
   lives: { shape: { ...LEASED_SHAPE, leases: 'kept' } },
+}
+
+/** Caught where one node decides alone, loses power, and is read from all the time. */
+export const LONELY_LIVES: Mutation['caughtBy'] = {
+  lives: { shape: { ...POWER_SHAPE, nodes: 2, leases: 'kept' } },
+}
+
+/** Caught where members come and go, and hear of it late. */
+export const MEMBER_LIVES: Mutation['caughtBy'] = {
+  lives: {
+    shape: {
+      ...POWER_SHAPE,
+      nodes: 4,
+      strikes: ['removal', 'demotion', 'isolation', 'one-way cut'],
+    },
+  },
 }
 
 /** The file's text with the mistake in it. */
