@@ -4,6 +4,7 @@ import { engineTargets } from './engine-targets.ts'
 import { fileTargets } from './file-targets.ts'
 import { logTargets } from './log-targets.ts'
 import { memberTargets } from './member-targets.ts'
+import { serverTargets } from './server-targets.ts'
 import type { AnyTarget } from './target.ts'
 import { transportTargets } from './transport-targets.ts'
 
@@ -14,4 +15,5 @@ export const targets: readonly AnyTarget[] = [
   ...memberTargets,
   ...logTargets,
   ...fileTargets,
+  ...serverTargets,
 ]
