@@ -1,5 +1,6 @@
 /** What stands in the log and must not be taken, check by check: whoever guesses differs. */
 import {
+  COMPACTION,
   decodeCommandResult,
   decodeDropDatabase,
   decodeHashContent,
@@ -13,6 +14,7 @@ import {
   encodeMemberRecords,
   encodeRaiseFormat,
   encodeRegisterOrigin,
+  type Unit,
   WriteEncoder,
 } from '../../src/command/command.ts'
 import { type Decoder, testRefusals } from '../fuzz/refusals.ts'
@@ -29,10 +31,15 @@ const ENVELOPE: Decoder['wrong'] = [
   ['format 0', 2, 0],
 ]
 
-function encodeWrite(): Uint8Array {
+const UNIT: Unit = { statements: [{ sql: 'SELECT 1', args: [1n] }] }
+
+function encodeWrite(
+  units: readonly Unit[] = [UNIT],
+  rest: Parameters<WriteEncoder['finish']>[1] = {},
+): Uint8Array {
   const encoder = new WriteEncoder()
-  encoder.add({ statements: [{ sql: 'SELECT 1', args: [1n] }] })
-  return encoder.finish({ origin: ORIGIN, database: 'a', sequence: 1 }, {})
+  for (const unit of units) encoder.add(unit)
+  return encoder.finish({ origin: ORIGIN, database: 'a', sequence: 1 }, rest)
 }
 
 function encodeResult(): Uint8Array {
@@ -55,6 +62,13 @@ testRefusals([
     bytes: encodeWrite(),
     decode: decodeWrite,
     wrong: [...ENVELOPE, ['flags that there are not', 4, 0, 0, 0, 0x80]],
+    others: [
+      ['a compaction beside something else', encodeWrite([COMPACTION, UNIT])],
+      [
+        'a trial of other statements than its own',
+        encodeWrite([UNIT], { trial: { base: 1, outcomes: [1, 1] } }),
+      ],
+    ],
   },
   {
     name: 'a registration',
@@ -72,7 +86,7 @@ testRefusals([
     name: 'a raised format',
     bytes: encodeRaiseFormat({ format: 1 }),
     decode: decodeRaiseFormat,
-    wrong: ENVELOPE.filter(([what]) => what !== 'another kind'),
+    wrong: ENVELOPE.map((row) => (row[0] === 'another kind' ? [row[0], 1, 3] : row)),
   },
   {
     name: 'a dropped database',

@@ -15,13 +15,15 @@ export interface Decoder {
   readonly decode: (bytes: Uint8Array) => unknown
   /** Numbers over what stands somewhere: what is wrong with it then, where, and which bytes. */
   readonly wrong: readonly (readonly [what: string, at: number, ...bytes: number[]])[]
+  /** What no number over something comes to. */
+  readonly others?: readonly (readonly [what: string, bytes: Uint8Array])[] | undefined
   /** Its last part takes whatever is left. */
   readonly takesAnyTail?: boolean | undefined
 }
 
 /** One test for each row, and two more: for a byte at the end too many, and for each one missing. */
 export function testRefusals(decoders: readonly Decoder[]): void {
-  for (const { name, bytes, decode, wrong, takesAnyTail = false } of decoders) {
+  for (const { name, bytes, decode, wrong, others = [], takesAnyTail = false } of decoders) {
     const refuses = (broken: Uint8Array, what: string): void =>
       assert.ok(isRefused(decode, broken), `${name}: ${what}`)
     const rows: [string, Uint8Array][] = wrong.map(([what, at, ...by]) => {
@@ -29,6 +31,7 @@ export function testRefusals(decoders: readonly Decoder[]): void {
       broken.set(by, at)
       return [what, broken]
     })
+    for (const [what, broken] of others) rows.push([what, broken])
     if (!takesAnyTail) rows.push(['a byte too many', join(bytes, new Uint8Array(1))])
     for (const [what, broken] of rows) {
       test(`${name} refuses ${what}`, () => {

@@ -1,8 +1,14 @@
 /** What comes off a socket and must not be taken, check by check. */
+import { ByteWriter } from '../../src/base/bytes.ts'
 import { ColmenaError } from '../../src/base/errors.ts'
 import type { Message } from '../../src/raft/types.ts'
 import { decodeResponse, encodeResponse } from '../../src/transport/call-wire.ts'
-import { decodeHello, encodeHello } from '../../src/transport/hello.ts'
+import {
+  decodeHello,
+  decodeRefusal,
+  encodeHello,
+  encodeRefusal,
+} from '../../src/transport/hello.ts'
 import { decodeMessage, encodeMessage } from '../../src/transport/message.ts'
 import {
   decodeHave,
@@ -65,7 +71,31 @@ const HELLO = encodeHello({ identity: createIdentity(5), purpose: 'call', expect
 const FAILURE = new ColmenaError('ERR_BUSY', 'x', { outcome: 'not-applied' })
 const CODE_END = 5 + 4 + 'ERR_BUSY'.length + 4 + 1
 
+/** A text or a blob, of that many letters. */
+function lettersOf(count: number): Uint8Array {
+  return new ByteWriter().text('a'.repeat(count)).finish()
+}
+
+const FILES_AT = NAME_AT - 8
+const FOUR_THOUSAND = join(
+  encodeManifest(MANIFEST).subarray(0, FILES_AT),
+  new ByteWriter().u32(4_097).finish(),
+  ...Array.from({ length: 4_097 }, (_, i) =>
+    new ByteWriter().text(`${i}.db`).u53(4).raw(FILE.sha256).finish(),
+  ),
+)
+/** Behind all that has one size; then come three texts. */
+const TEXTS_AT = 7 + 8 + 16 + 8 + 8 + 8 + 4 + 4
+
 testRefusals([
+  {
+    name: 'a refusal',
+    bytes: encodeRefusal({ code: 'ERR_BUSY', message: 'x' }),
+    decode: (bytes) => [decodeRefusal(bytes)],
+    wrong: [['another magic', 0, 0x2a]],
+    // What newer nodes may add.
+    takesAnyTail: true,
+  },
   {
     name: 'a hello',
     bytes: HELLO,
@@ -75,7 +105,13 @@ testRefusals([
       ['another version', 4, 2],
       ['a purpose that there is not', 6, 4],
       ['a member that is no safe number', 7, ...UNSAFE],
-      ['a text that is longer than it', 15 + 16 + 8 + 8 + 8 + 4 + 4, 0xff, 0xff],
+      ['a text that is longer than it', TEXTS_AT, 0xff, 0xff],
+    ],
+    others: [
+      [
+        'a text of more than 1024 bytes',
+        join(HELLO.subarray(0, TEXTS_AT), lettersOf(1_025), lettersOf(1), lettersOf(1)),
+      ],
     ],
   },
   {
@@ -111,7 +147,18 @@ testRefusals([
       ['a name that leaves its folder', NAME_AT, ...Buffer.from('../x')],
       ['a name in capitals', NAME_AT, ...Buffer.from('A')],
       ['a name twice', NEXT_NAME_AT, ...Buffer.from('a')],
-      ['more files than its bytes hold', NAME_AT - 8, 0xff],
+      ['more files than its bytes hold', FILES_AT, 0xff],
+    ],
+    others: [
+      ['more than 4096 files', FOUR_THOUSAND],
+      [
+        'an extra part of more than 1 MiB',
+        join(
+          encodeManifest(MANIFEST).subarray(0, FILES_AT - 4),
+          lettersOf(1024 * 1024 + 1),
+          encodeManifest(MANIFEST).subarray(FILES_AT),
+        ),
+      ],
     ],
   },
   {
