@@ -21,7 +21,7 @@ export interface Decoder {
   readonly takesAnyTail?: boolean | undefined
 }
 
-/** One test for each row, and two more: for a byte at the end too many, and for each one missing. */
+/** One test for each row, and two more: a byte too many at the end, and each shorter beginning. */
 export function testRefusals(decoders: readonly Decoder[]): void {
   for (const { name, bytes, decode, wrong, others = [], takesAnyTail = false } of decoders) {
     const refuses = (broken: Uint8Array, what: string): void =>
