@@ -1,4 +1,4 @@
-import { ColmenaError } from '../base/errors.ts'
+import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import { type ConnectionSettings, Writer } from '../sqlite/sqlite.ts'
 import { DatabaseFile } from './database-file.ts'
 import {
@@ -12,7 +12,7 @@ import {
 import type { ApplyHooks } from './hooks.ts'
 import type { StatementWatch } from './statement-watch.ts'
 import { SystemFile } from './system-file.ts'
-import { isSqliteError, troubleOfOpening } from './trouble.ts'
+import { isSqliteError, MachineTrouble, troubleOfOpening } from './trouble.ts'
 
 /** All files of one generation, open. */
 export interface GenerationFiles {
@@ -53,12 +53,24 @@ export function openGeneration(path: string, openWriter: OpenWriter): Generation
   }
 }
 
+type Announced = ExpectedSnapshot & { readonly clusterId: string }
+
 /** Opens a generation that was received, if it is complete and exactly what was announced. */
 export function openReceived(
   path: string,
   openWriter: OpenWriter,
-  expected: ExpectedSnapshot & { readonly clusterId: string },
+  expected: Announced,
 ): GenerationFiles {
+  try {
+    return openAnnounced(path, openWriter, expected)
+  } catch (error) {
+    if (isColmenaError(error) || error instanceof MachineTrouble) throw error
+    // Its tables are input: rows that are missing or of another kind are no bug of this node.
+    throw wrong(path, `is damaged: ${(error as Error).message}`, error)
+  }
+}
+
+function openAnnounced(path: string, openWriter: OpenWriter, expected: Announced): GenerationFiles {
   const system = openSystem(path, openWriter)
   const files = new Map<string, DatabaseFile>()
   try {
@@ -174,8 +186,8 @@ function verifyFile(path: string, file: DatabaseFile, term: number, index: numbe
   )
 }
 
-function wrong(path: string, what: string): ColmenaError {
-  return new ColmenaError('ERR_DATA_DIR', `the received generation ${path} ${what}`)
+function wrong(path: string, what: string, cause?: unknown): ColmenaError {
+  return new ColmenaError('ERR_DATA_DIR', `the received generation ${path} ${what}`, { cause })
 }
 
 /** Opens writers so that what keeps one from opening counts as this machine's trouble. */

@@ -212,6 +212,20 @@ test('a generation that lists what is no name of a database is refused', async (
   assert.equal(replica.appliedIndex, index)
 })
 
+test('a generation whose tables are not what they must be is refused', async (context) => {
+  const source = createReplica(context, { ownOrigin: OTHER })
+  applyAll(source.replica, startLog())
+  const { directory, replica } = createReplica(context)
+  const path = join(directory, '2')
+  const index = await copyGeneration(source.replica, path)
+  const system = new DatabaseSync(join(path, 'system.db'))
+  system.exec('DELETE FROM _colmena_conf')
+  system.close()
+  const refused = { code: 'ERR_DATA_DIR', message: /is damaged/ }
+  assert.throws(() => replica.installGeneration(2, { index }), refused)
+  assert.equal(replica.generation, 1)
+})
+
 test('a generation of another cluster is refused', async (context) => {
   const foreign = makeDirectory(context)
   const other = Replica.create(optionsFor(foreign), { ...GENESIS, clusterId: 'd'.repeat(32) })

@@ -2,8 +2,10 @@
 import { commandTargets } from './command-targets.ts'
 import { engineTargets } from './engine-targets.ts'
 import { fileTargets } from './file-targets.ts'
+import { generationTargets } from './generation-targets.ts'
 import { logTargets } from './log-targets.ts'
 import { memberTargets } from './member-targets.ts'
+import { serverTargets } from './server-targets.ts'
 import type { AnyTarget } from './target.ts'
 import { transportTargets } from './transport-targets.ts'
 
@@ -14,4 +16,6 @@ export const targets: readonly AnyTarget[] = [
   ...memberTargets,
   ...logTargets,
   ...fileTargets,
+  ...generationTargets,
+  ...serverTargets,
 ]
