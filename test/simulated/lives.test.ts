@@ -6,7 +6,7 @@ import { Life, type LifeOptions } from './life.ts'
 /** Seeds that every run lives through; `npm run simulate -- --seeds A..B` goes on from there. */
 const SEEDS = 500
 /** Simulated milliseconds of faults in each of them. */
-const FAULT_MS = 2_000
+const FAULT_MS = 1_000
 const AT_ONCE = 50
 
 /** Seeds that once broke something, with the length of the faults that it took. */
