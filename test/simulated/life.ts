@@ -164,7 +164,7 @@ export class Life {
     const { cluster } = this
     cluster.isTormented = false
     cluster.network.heal()
-    for (const process of cluster.machines) process.disk.empty()
+    for (const process of cluster.machines) process.disk.heal()
     this.until('every process is up', () => {
       cluster.startAll()
       return cluster.alive.every(({ isUp }) => isUp)

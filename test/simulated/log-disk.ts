@@ -52,6 +52,13 @@ export class LogDisk extends SimulatedDisk {
     this.capacityBytes = Number.POSITIVE_INFINITY
   }
 
+  /** Nothing goes wrong from here on. */
+  heal(): void {
+    this.empty()
+    this.#isBreaking = false
+    this.#stalledUntilMs = 0
+  }
+
   /** Whether a process may end for what this disk did to it. */
   get isExcuse(): boolean {
     return this.hasFailed || this.capacityBytes !== Number.POSITIVE_INFINITY
