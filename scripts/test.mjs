@@ -16,6 +16,9 @@ import { refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 
+/** The tidy tests lead, as they explain the most; then what takes so long that others end first. */
+const LEADING = ['test/simulated/lives.test.ts', 'test/tidy']
+
 const toolTimeoutMs = 180_000
 const fileTimeoutMs = 240_000
 const slowestFilesMax = 10
@@ -56,7 +59,7 @@ function readPaths() {
   return parsed.positionals.map((path) => path.replace(/^\.\//, ''))
 }
 
-/** The test files that `paths` mean, or all; the tidy tests lead, as they explain the most. */
+/** The test files that `paths` mean, or all, in the order in which they begin. */
 function findTests(paths) {
   const all = readdirSync('test', { recursive: true, encoding: 'utf8' })
     .filter((name) => name.endsWith('.test.ts'))
@@ -67,8 +70,8 @@ function findTests(paths) {
     if (matches.length === 0) refuseUsage(`No test file (*.test.ts) matches "${path}".`, usage)
     for (const file of matches) wanted.add(file)
   }
-  const isTidy = (file) => Number(file.startsWith('test/tidy'))
-  return [...wanted].sort((a, b) => isTidy(b) - isTidy(a) || (a < b ? -1 : 1))
+  const rank = (file) => LEADING.findIndex((start) => file.startsWith(start))
+  return [...wanted].sort((a, b) => rank(b) - rank(a) || (a < b ? -1 : 1))
 }
 
 async function runPart(title, part) {
