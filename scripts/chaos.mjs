@@ -5,7 +5,14 @@
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+import {
+  openRecorder,
+  RECORD_USAGE,
+  readFlags,
+  recordFlag,
+  refuseUsage,
+  requireRuntime,
+} from './runtime.mjs'
 
 requireRuntime()
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
@@ -17,6 +24,7 @@ const usage = [
   '       … --seed S                                 the same faults at the same times again',
   '       … --schedule FILE                          faults of a file, as a failed run leaves it',
   '       … --leases                                 strong reads go by leases',
+  RECORD_USAGE,
 ].join('\n')
 
 const options = readOptions()
@@ -41,7 +49,8 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
   })
 }
 print(`seed ${seed}, ${nodes} nodes, ${minutes} minutes`)
-const { lines, verdict } = await runChaos({
+const recorder = await openRecorder(options.record, 'chaos', usage)
+const { lines, verdict, operations } = await runChaos({
   nodes,
   durationMs,
   seed,
@@ -51,6 +60,7 @@ const { lines, verdict } = await runChaos({
   signal: interrupted.signal,
 })
 for (const line of lines) print(line)
+recorder?.end({ isGood: verdict.isGood, figures: { seed, operations, ...verdict.counts } })
 process.exit(verdict.isGood ? 0 : 1)
 
 function readOptions() {
@@ -60,6 +70,7 @@ function readOptions() {
     seed: { type: 'string', default: String(Date.now() % 1_000_000) },
     schedule: { type: 'string' },
     leases: { type: 'boolean', default: false },
+    ...recordFlag,
   }
   const { values } = readFlags({ options: flags }, usage)
   const [minutes, nodes, seed] = [values.minutes, values.nodes, values.seed].map(Number)
@@ -71,7 +82,8 @@ function readOptions() {
     refuseUsage(`--seed is a whole number, not "${values.seed}".`, usage)
   }
   const strongReads = values.leases ? 'lease' : 'majority'
-  return { minutes, nodes, seed, strongReads, schedule: values.schedule }
+  const { schedule, record } = values
+  return { minutes, nodes, seed, strongReads, schedule, record }
 }
 
 function readSchedule() {

@@ -4,6 +4,16 @@
 
 import { resolve } from 'node:path'
 import { run } from 'node:test'
+import { openRecorder, RECORD_USAGE, readFlags, recordFlag, requireRuntime } from './runtime.mjs'
+
+requireRuntime()
+
+const usage = [
+  "Usage: npm run conformance     replays etcd/raft's own scenarios",
+  RECORD_USAGE,
+].join('\n')
+const { values } = readFlags({ options: recordFlag }, usage)
+const recorder = await openRecorder(values.record, 'conformance', usage)
 
 const file = resolve(import.meta.dirname, '../test/conformance/etcd-raft.test.ts')
 let passedCount = 0
@@ -27,6 +37,8 @@ stream.on('test:fail', (event) => {
 })
 stream.on('end', () => {
   console.log(`${passedCount} files passed, ${failedCount} failed, ${skippedCount} groups skipped`)
-  process.exitCode = failedCount === 0 && passedCount > 0 ? 0 : 1
+  const isGood = failedCount === 0 && passedCount > 0
+  recorder?.end({ isGood, figures: { files: passedCount, failed: failedCount } })
+  process.exitCode = isGood ? 0 : 1
 })
 stream.resume()

@@ -5,7 +5,14 @@
  */
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+import {
+  openRecorder,
+  RECORD_USAGE,
+  readFlags,
+  recordFlag,
+  refuseUsage,
+  requireRuntime,
+} from './runtime.mjs'
 
 requireRuntime()
 
@@ -16,6 +23,7 @@ const usage = [
   '       … --cores N                        so many at a time (default: all)',
   '       npm run mutations -- --list        which there are',
   "       npm run mutations -- --hazards     which of them hold the design's rules",
+  RECORD_USAGE,
 ].join('\n')
 
 const { mutations } = await import('../test/mutations/mutations.ts')
@@ -36,6 +44,7 @@ function readOptions() {
     cores: { type: 'string', default: String(availableParallelism()) },
     list: { type: 'boolean', default: false },
     hazards: { type: 'boolean', default: false },
+    ...recordFlag,
   }
   const { values } = readFlags({ options: flags }, usage)
   const seeds = count(values, 'seeds')
@@ -46,7 +55,11 @@ function readOptions() {
     }
   }
   const wanted = mutations.filter(({ id }) => values.only?.includes(id) ?? true)
-  return { wanted, seeds, cores, list: values.list, hazards: values.hazards }
+  const { list, hazards, record } = values
+  if (record !== undefined && wanted.length < mutations.length) {
+    refuseUsage('--record is of all mutations.', usage)
+  }
+  return { wanted, seeds, cores, list, hazards, record }
 }
 
 function count(values, name) {
@@ -74,8 +87,9 @@ function listHazards() {
 async function runAll() {
   print(['id', 'mistake', 'where', 'breaks', 'found by', 'seed', 'seeds run', 'seconds'])
   print(['---', '---', '---', '---', '---', '---:', '---:', '---:'])
+  const recorder = await openRecorder(options.record, 'mutations', usage)
   const queue = [...options.wanted]
-  let caught = 0
+  const found = []
   const gates = Array.from({ length: Math.min(options.cores, queue.length) }, () => new Gate())
   const closeAll = () => {
     for (const gate of gates) gate.close()
@@ -86,11 +100,11 @@ async function runAll() {
     gates.map(async (gate) => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
         const verdict = await gate.judge(next, { seeds: options.seeds })
-        if (verdict.isCaught) caught += 1
-        const { by, seed, seedsRun, seconds } = verdict
+        const { isCaught, by, seed, seedsRun, seconds } = verdict
+        found.push({ id: next.id, breaks: next.breaks.join(', '), by, seed, isCaught })
         print([
           ...describe(next),
-          verdict.isCaught ? by : `NOT FOUND: ${by}`,
+          isCaught ? by : `NOT FOUND: ${by}`,
           seed ?? '–',
           seedsRun === 0 ? '–' : seedsRun,
           seconds.toFixed(1),
@@ -99,8 +113,11 @@ async function runAll() {
     }),
   )
   const all = options.wanted.length
+  const caught = found.filter(({ isCaught }) => isCaught).length
   process.stdout.write(`\n${caught} of ${all} caught\n`)
-  process.exit(caught === all ? 0 : 1)
+  const isGood = caught === all
+  recorder?.end({ isGood, figures: { mistakes: all, caught, seeds: options.seeds }, found })
+  process.exit(isGood ? 0 : 1)
 }
 
 function describe(mutation) {

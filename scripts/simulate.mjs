@@ -4,7 +4,14 @@
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+import {
+  openRecorder,
+  RECORD_USAGE,
+  readFlags,
+  recordFlag,
+  refuseUsage,
+  requireRuntime,
+} from './runtime.mjs'
 
 requireRuntime()
 
@@ -31,6 +38,7 @@ const usage = [
   '       … --shape JSON                        in place of what the seed draws',
   '       … --break no-fsync                    lies about syncs: a write must get lost',
   '       … --break promises|restarts|clocks    breaks what leases rest on: a read must be stale',
+  RECORD_USAGE,
 ].join('\n')
 
 if (!isMainThread) await runSome()
@@ -48,6 +56,7 @@ function readOptions() {
     calls: { type: 'string' },
     shape: { type: 'string' },
     break: { type: 'string' },
+    ...recordFlag,
   }
   const { values: parsed } = readFlags({ options }, usage)
   const range = /^(\d+)\.\.(\d+)$/.exec(parsed.seeds ?? `${parsed.seed}..${parsed.seed}`)
@@ -63,6 +72,9 @@ function readOptions() {
   }
   const [first, last] = [Number(range[1]), Number(range[2])]
   if (last < first) refuseUsage(`The range ${parsed.seeds} is empty.`, usage)
+  if (parsed.record !== undefined && (parsed.minimize || parsed.break !== undefined)) {
+    refuseUsage('--record is of lives as they are.', usage)
+  }
   if (parsed.minimize && first !== last) refuseUsage('--minimize is of one --seed.', usage)
   const leases = LEASE_BREAKS[parsed.break] ?? (parsed.leases ? 'kept' : undefined)
   return {
@@ -70,6 +82,7 @@ function readOptions() {
     last,
     breaks: parsed.break ?? null,
     minimizes: parsed.minimize,
+    record: parsed.record,
     life: {
       faultMs,
       ...(parsed.break === 'no-fsync' ? { skipsSync: true, shape: POWER_SHAPE } : {}),
@@ -117,11 +130,13 @@ async function runLess({ first: seed, life, breaks }) {
   process.exit(1)
 }
 
-async function runAll({ first, last, breaks, life }) {
+async function runAll({ first, last, breaks, record, life }) {
+  const recorder = await openRecorder(record, 'simulate', usage)
   const threads = Math.min(availableParallelism(), last - first + 1)
   const totals = { lives: 0, events: 0, acknowledged: 0, crashes: 0, snapshots: 0, failed: 0 }
   const reached = new Map()
   const struck = new Map()
+  const failedSeeds = []
   let found = null
   const workers = Array.from({ length: threads }, (_, thread) => {
     const data = { first: first + thread, last, step: threads, life }
@@ -142,7 +157,10 @@ async function runAll({ first, last, breaks, life }) {
           }
           for (const state of report.reached) count(reached, state)
           for (const { kind } of report.strikes) count(struck, kind)
-          if (report.violations.length > 0) totals.failed += 1
+          if (report.violations.length > 0) {
+            totals.failed += 1
+            failedSeeds.push(report.seed)
+          }
           // Lives without syncs break rules at once: the one that lost a write is worth reading.
           const isWanted =
             (breaks === 'no-fsync' ? report.lostWrites : report.violations).length > 0
@@ -157,6 +175,8 @@ async function runAll({ first, last, breaks, life }) {
   )
   clearInterval(progress)
   printTotals(totals, reached, struck)
+  const figures = failedSeeds.length > 0 ? { ...totals, seeds: failedSeeds.join(' ') } : totals
+  recorder?.end({ isGood: totals.failed === 0, figures })
   if (breaks === null) process.exit(totals.failed === 0 ? 0 : 1)
   const what = breaks === 'no-fsync' ? 'a lost write' : 'a broken rule'
   process.stdout.write(found === null ? `Nobody found ${what}!\n` : `Seed ${found}: ${what}.\n`)

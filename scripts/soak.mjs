@@ -1,33 +1,46 @@
 /**
  * The long forms of the tests with real processes. `npm test` runs the short ones; both stay.
  */
-import { execFileSync } from 'node:child_process'
-import { arch, availableParallelism, platform, totalmem } from 'node:os'
 import { fileURLToPath } from 'node:url'
-import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+import {
+  openRecorder,
+  RECORD_USAGE,
+  readFlags,
+  recordFlag,
+  refuseUsage,
+  requireRuntime,
+} from './runtime.mjs'
 
 requireRuntime()
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))
 
 const { soaks } = await import('../test/processes/soaks.ts')
+const { readCircumstances } = await import('../test/results/circumstances.ts')
 const names = Object.keys(soaks)
 const usage = [
   'Usage: npm run soak                 all of the following, one after the other',
   `       npm run soak -- ${names.join(' | ')}`,
+  RECORD_USAGE,
 ].join('\n')
 
-const wanted = readNames()
+const { wanted, record } = readOptions()
 let failures = 0
 printHead()
 for (const name of wanted) {
   const startedMs = performance.now()
+  const recorder = await openRecorder(record, 'soak', usage, [name])
+  let [isGood, figures] = [true, {}]
   process.stdout.write(`\n${name}\n`)
   try {
-    for (const line of await soaks[name](print)) print(line)
+    const lines = await soaks[name](print)
+    for (const line of lines) print(line)
+    figures = { said: lines[0] }
   } catch (error) {
+    isGood = false
     failures += 1
     process.stdout.write(`  FAILED: ${error.stack}\n`)
   }
+  recorder?.end({ isGood, figures })
   process.stdout.write(`  ${((performance.now() - startedMs) / 1000).toFixed(1)} s\n`)
 }
 process.stdout.write(`\n${wanted.length - failures} of ${wanted.length} ok\n`)
@@ -37,28 +50,18 @@ function print(line) {
   process.stdout.write(`  ${line}\n`)
 }
 
-function readNames() {
-  const { positionals } = readFlags({ allowPositionals: true }, usage)
+function readOptions() {
+  const { values, positionals } = readFlags({ options: recordFlag, allowPositionals: true }, usage)
   for (const name of positionals) {
     if (!names.includes(name)) refuseUsage(`There is no soak "${name}".`, usage)
   }
-  return positionals.length === 0 ? names : positionals
+  return { wanted: positionals.length === 0 ? names : positionals, record: values.record }
 }
 
 /** What a page that quotes this run has to say with it. */
 function printHead() {
-  const gib = Math.round(totalmem() / 2 ** 30)
-  process.stdout.write(
-    `commit ${findCommit()}, ${new Date().toISOString().slice(0, 10)}, ` +
-      `Node.js ${process.versions.node}, ${platform()} ${arch()}, ` +
-      `${availableParallelism()} cores, ${gib} GiB\n`,
-  )
-}
-
-function findCommit() {
-  try {
-    return execFileSync('git', ['rev-parse', '--short', 'HEAD'], { encoding: 'utf8' }).trim()
-  } catch {
-    return 'unknown'
-  }
+  const { commit, isClean, node, machine } = readCircumstances()
+  const day = new Date().toISOString().slice(0, 10)
+  const tree = isClean ? '' : ' and changes'
+  process.stdout.write(`commit ${commit}${tree}, ${day}, Node.js ${node}, ${machine}\n`)
 }

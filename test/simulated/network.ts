@@ -40,11 +40,18 @@ const TWICE_CHANCE = 0.02
 const LATE_CHANCE = 0.01
 const LATE_MS_MAX = 60_000
 
+interface Frame {
+  readonly kind: number
+  readonly body: Uint8Array
+}
+
 /** One dialed connection: frames of a lane arrive in order, or not at all once it is broken. */
 interface Connection {
   isOpen: boolean
   /** The process at its other end: another one at the same address is none of its business. */
   readonly remote: Endpoint
+  /** What is under way, in order: whatever arrives is the first of them. */
+  readonly frames: Record<Lane, Frame[]>
   readonly arrivals: Record<Lane, number>
 }
 
@@ -185,23 +192,25 @@ export class Endpoint implements Transport {
     const latencyMs = this.#network.latencyMs(this.address, peer.address)
     const atMs = Math.max(connection.arrivals[lane], timeline.nowMs + latencyMs)
     connection.arrivals[lane] = atMs
-    const deliver = (): void => {
+    connection.frames[lane].push({ kind, body })
+    const arrive = (): void => {
       const { remote } = connection
       if (!connection.isOpen) return
       if (this.#network.isCut(this.address, peer.address)) {
         // A cut shorter than the sockets' patience only delays; a longer one breaks them.
         if (random.chance(options.impatience)) this.#breakAndRedial(to, peer, connection)
-        else timeline.plan(50, deliver)
+        else timeline.plan(50, arrive)
         return
       }
       if (remote.isClosed) {
         this.#breakAndRedial(to, peer, connection)
         return
       }
+      const frame = connection.frames[lane].shift() as Frame
       remote.#heard(from)
-      remote.handlers.frame(from, lane, kind, body)
+      remote.handlers.frame(from, lane, frame.kind, frame.body)
     }
-    timeline.plan(atMs - timeline.nowMs, deliver)
+    timeline.plan(atMs - timeline.nowMs, arrive)
     return true
   }
 
@@ -377,7 +386,12 @@ export class Endpoint implements Transport {
         this.#redial(id, peer)
         return
       }
-      const connection = { isOpen: true, remote, arrivals: { control: 0, bulk: 0 } }
+      const connection = {
+        isOpen: true,
+        remote,
+        frames: { control: [], bulk: [] },
+        arrivals: { control: 0, bulk: 0 },
+      }
       peer.connection = connection
       remote.#dialed.add(() => this.#breakAndRedial(id, peer, connection))
       peer.hello = remote.#hello()
