@@ -5,7 +5,13 @@
 import { AssertionFailure } from '../../src/base/assert.ts'
 import { DecodeError } from '../../src/base/bytes.ts'
 import { decodeHeader, HEADER_BYTES, parseSegmentName } from '../../src/log/format.ts'
-import { decodeRecord, type FoundRecord, type LogRecord, readChain } from '../../src/log/record.ts'
+import {
+  decodeRecord,
+  type FoundRecord,
+  type LogRecord,
+  readAckedUpTo,
+  readChain,
+} from '../../src/log/record.ts'
 import { Stream } from '../../src/log/stream.ts'
 import type { HardState } from '../../src/raft/types.ts'
 import type { SimulatedDisk } from './disk.ts'
@@ -23,6 +29,8 @@ class FoundSegment {
   /** How many of them have been taken in. */
   taken = 0
   chain = 0
+  /** The file itself says that it was durable up to there. */
+  provenUpTo = HEADER_BYTES
   #salt: number | null = null
   #version = -1
   #end = HEADER_BYTES
@@ -50,6 +58,7 @@ class FoundSegment {
       if (header === null || 'newerVersion' in header) return
       this.#salt = header.salt
       this.chain = header.salt
+      this.provenUpTo = header.durableUpTo
     }
     const append: FoundRecord[] = []
     let { chain } = this
@@ -57,11 +66,13 @@ class FoundSegment {
       const record = decodeRecord(bytes, at, this.#salt)
       if (record === null || readChain(bytes, at) !== chain) return
       append.push(record)
+      const ackedUpTo = readAckedUpTo(bytes, at)
       at = record.endOffset
       chain = record.headerCrc
       if (!record.endsBatch) continue
       this.records.push(...append.splice(0))
       this.chain = chain
+      this.provenUpTo = Math.max(this.provenUpTo, ackedUpTo)
       this.#end = at
       if (record.type === 'seal') return
     }
@@ -138,17 +149,15 @@ export class DurableLog {
   }
 
   /**
-   * Bytes whose loss can't go unnoticed: records of which later ones say that they were durable.
-   * What was written last looks torn once it is damaged, and nothing tells the two apart.
+   * Bytes whose loss can't go unnoticed: later ones say that they were durable. What was written
+   * last, batches and all, looks torn once it is damaged, and nothing tells the two apart.
    */
   rottable(random: SeededRandom): { path: string; from: number; to: number } | null {
     this.refresh()
-    const segment = random.pick(this.#segments.filter(({ records }) => records.length > 0))
-    const ends = segment.records.filter(({ endsBatch }) => endsBatch)
-    const last = segment.isSealed ? segment.records.at(-1)?.offset : ends.at(-3)?.endOffset
-    const from = segment.records[0]?.offset
-    if (from === undefined || last === undefined || last <= from) return null
-    return { path: segment.path, from, to: last }
+    const begun = this.#segments.filter(({ provenUpTo }) => provenUpTo > HEADER_BYTES)
+    if (begun.length === 0) return null
+    const { path, provenUpTo } = random.pick(begun)
+    return { path, from: HEADER_BYTES, to: provenUpTo }
   }
 
   /** As recovery does: what is before a gap was being deleted. */
