@@ -185,7 +185,7 @@ export class Endpoint implements Transport {
     timeline.trace.number(kind)
     timeline.trace.bytes(body)
     if (this.#network.options.hasDatagrams && isDatagram(kind, body)) {
-      this.#sendDatagram(peer.address, lane, kind, body)
+      this.#sendDatagram(to, peer, lane, { kind, body })
       return true
     }
     const from = this.#memberId
@@ -215,19 +215,22 @@ export class Endpoint implements Transport {
   }
 
   /** On no connection: whoever is there when it comes gets it. */
-  #sendDatagram(to: string, lane: Lane, kind: number, body: Uint8Array): void {
+  #sendDatagram(to: number, peer: Peer, lane: Lane, { kind, body }: Frame): void {
     const { timeline, random } = this.#network
+    const { address, connection } = peer
     const from = this.#memberId
     const deliver = (): void => {
-      const remote = this.#network.endpoints.get(to)
+      if (this.#network.isCut(this.address, address)) return
+      // A machine that lost power tells of it only once it is up again and hears something.
+      if (connection?.remote.isClosed) this.#breakAndRedial(to, peer, connection)
+      const remote = this.#network.endpoints.get(address)
       if (remote === undefined || remote.isClosed || !remote.#incoming.has(from)) return
-      if (this.#network.isCut(this.address, to)) return
       remote.#heard(from)
       remote.handlers.frame(from, lane, kind, Uint8Array.from(body))
     }
     const send = (): void => {
       const lateMs = random.chance(LATE_CHANCE) ? random.below(LATE_MS_MAX) : 0
-      timeline.plan(this.#network.latencyMs(this.address, to) + lateMs, deliver)
+      timeline.plan(this.#network.latencyMs(this.address, address) + lateMs, deliver)
     }
     if (!random.chance(LOST_CHANCE)) send()
     if (random.chance(TWICE_CHANCE)) send()
