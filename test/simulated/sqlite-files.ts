@@ -6,6 +6,8 @@ import type { SeededRandom } from './random.ts'
 
 /** Where the two salts of a WAL stand: another pair, another beginning. */
 const SALTS = [16, 24] as const
+/** How often the file had begun anew before that, as a number of 32 bits. */
+const BEGINNINGS_AT = 12
 
 export interface SqliteFilesOptions {
   /** Holds `db/` and whatever else there is. */
@@ -130,7 +132,8 @@ export class SqliteFiles {
     const bytes = fs.readFileSync(walPath)
     const known = this.#wals.get(walPath)
     // A shorter one was cut, after all of it was in the database.
-    const wal = known !== undefined && known.sizeBytes <= bytes.length ? known : new Inode()
+    const isKnown = known !== undefined && known.sizeBytes <= bytes.length && isSame(known, bytes)
+    const wal = isKnown ? known : new Inode()
     this.#wals.set(walPath, wal)
     const before = wal.read(0, wal.sizeBytes)
     const from = firstDifference(before, bytes)
@@ -139,10 +142,20 @@ export class SqliteFiles {
   }
 }
 
+/** What counts its beginnings from none again is another file: the last to close had deleted it. */
+function isSame(known: Inode, bytes: Buffer): boolean {
+  const before = Buffer.from(known.read(0, SALTS[1]))
+  if (before.length < SALTS[1] || isContinued(before, bytes)) return true
+  return bytes.readUInt32BE(BEGINNINGS_AT) > before.readUInt32BE(BEGINNINGS_AT)
+}
+
 /** A WAL grows at its end, or begins anew, with other salts. */
 function firstDifference(before: Uint8Array, bytes: Uint8Array): number {
-  const isContinued = Buffer.compare(before.subarray(...SALTS), bytes.subarray(...SALTS)) === 0
-  return isContinued ? before.length : 0
+  return isContinued(before, bytes) ? before.length : 0
+}
+
+function isContinued(before: Uint8Array, bytes: Uint8Array): boolean {
+  return Buffer.compare(before.subarray(...SALTS), bytes.subarray(...SALTS)) === 0
 }
 
 function isWal(path: string): boolean {
