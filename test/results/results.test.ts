@@ -99,7 +99,7 @@ describe('the page of a record', () => {
     ])
     assert.deepEqual(
       runs?.map(([, , , verdict]) => verdict),
-      ['good', '**failed**'],
+      ['**failed**', 'good'],
     )
   })
 
