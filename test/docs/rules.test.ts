@@ -1,4 +1,4 @@
-/** docs/testing.md names the test of each rule: none of them may be gone, or called otherwise. */
+/** The pages name the test of each rule and bug: none may be gone, or called otherwise. */
 import assert from 'node:assert/strict'
 import { existsSync, readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
@@ -32,6 +32,20 @@ function hasTest(text: string, name: string): boolean {
   return title.test(text)
 }
 
+/** In a cell that names files and tests; of a file without a test of it, whether it is there. */
+function findGone(cell: string): string[] {
+  const files = readCodeSpans(cell).filter((span) => span.startsWith('test/'))
+  const named = readNamedTests(cell).filter(({ file, name }) => !isThere(file, name))
+  return [
+    ...files.filter((file) => !existsSync(root + file)),
+    ...named.map(({ file, name }) => `${file}: ${name}`),
+  ]
+}
+
+function isThere(file: string, name: string): boolean {
+  return file !== '' && existsSync(root + file) && hasTest(readFileSync(root + file, 'utf8'), name)
+}
+
 function findMissing(rows: readonly string[][]): string[] {
   const missing: string[] = []
   for (const [rule = '', where = '', cell = ''] of rows) {
@@ -40,8 +54,7 @@ function findMissing(rows: readonly string[][]): string[] {
     if (rule === '' || sources.length === 0 || tests.length === 0) missing.push(`in: ${rule}`)
     for (const source of sources) if (!existsSync(root + source)) missing.push(source)
     for (const { file, name } of tests) {
-      const text = file !== '' && existsSync(root + file) ? readFileSync(root + file, 'utf8') : ''
-      if (!hasTest(text, name)) missing.push(`${file}: ${name}`)
+      if (!isThere(file, name)) missing.push(`${file}: ${name}`)
     }
   }
   return missing
@@ -68,5 +81,24 @@ describe("the rules' tests in docs/testing.md", () => {
       'test/gone.test.ts: sees the project',
     ])
     assert.deepEqual(findMissing([['b', '`src/index.ts`', '`test/tidy.test.ts`']]), ['in: b'])
+  })
+})
+
+describe("the bugs' tests in docs/bugs.md", () => {
+  const rows = readTables(readPage('docs/bugs.md')).flat()
+  const tests = rows.flatMap(([, , cell]) => (cell === undefined ? [] : [cell]))
+
+  it('are all there, by file and, where one is named, by name', () => {
+    assert.ok(tests.length >= 20, `${tests.length} tests`)
+    assert.deepEqual(tests.flatMap(findGone), [])
+    assert.deepEqual(
+      tests.filter((cell) => !cell.startsWith('`test/')),
+      [],
+    )
+  })
+
+  it('are missed when a file or a name is wrong', () => {
+    assert.deepEqual(findGone('`test/gone.test.ts`'), ['test/gone.test.ts'])
+    assert.deepEqual(findGone('`test/tidy.test.ts` `no such`'), ['test/tidy.test.ts: no such'])
   })
 })
