@@ -25,7 +25,10 @@ interface Stranger {
 export interface AcceptorOwner {
   /** Null takes the peer in. */
   check(hello: PeerHello, expects: number): Refusal | null
-  /** The handshake is over: the owner calls `channel.admit` before it returns. */
+  /**
+   * The handshake is over: the owner calls `channel.admit` before it returns, or pauses the channel
+   * until it does. Nobody of ours sends anything before the welcome.
+   */
   admit(channel: Channel, hello: PeerHello): void
 }
 

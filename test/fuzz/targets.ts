@@ -5,6 +5,7 @@ import { fileTargets } from './file-targets.ts'
 import { generationTargets } from './generation-targets.ts'
 import { logTargets } from './log-targets.ts'
 import { memberTargets } from './member-targets.ts'
+import { portTargets } from './port-targets.ts'
 import { serverTargets } from './server-targets.ts'
 import type { AnyTarget } from './target.ts'
 import { transportTargets } from './transport-targets.ts'
@@ -17,5 +18,6 @@ export const targets: readonly AnyTarget[] = [
   ...logTargets,
   ...fileTargets,
   ...generationTargets,
+  ...portTargets,
   ...serverTargets,
 ]
