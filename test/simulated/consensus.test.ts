@@ -461,6 +461,20 @@ describe('the rules of consensus', () => {
     assert.ok(cluster.consensus.reached.has('an old leader was overwritten'))
   })
 
+  it('are content with a leader that hears of its votes when later terms have committed', () => {
+    const cluster = new Cluster()
+    const [first, second] = cluster.nodes
+    for (const node of cluster.nodes) node.vote(3, 2)
+    // A commit has all disks looked at.
+    cluster.commit(first, 3)
+    for (const node of cluster.nodes) node.vote(4, 1)
+    cluster.lead(first, 4)
+    for (const node of cluster.nodes) if (node !== second) node.write(entry(4, 4))
+    cluster.commit(first, 4)
+    cluster.lead(second, 3)
+    assert.deepEqual(cluster.broken, [])
+  })
+
   it('are content with a snapshot whose databases are still on their way', () => {
     const cluster = new Cluster()
     const [first, second, third] = cluster.nodes

@@ -107,6 +107,8 @@ export class Consensus {
   /** Terms of committed entries, by index; before the first there is nothing, of term 0. */
   readonly #committed: number[] = [0]
   #committedTo = 0
+  /** How far, by the term of who first knew it. */
+  readonly #committedIn = new Map<number, number>()
   readonly reached: Set<ConsensusState> = new Set()
 
   constructor(nodes: readonly ConsensusNode[], broke: (rule: Rule, message: string) => void) {
@@ -318,8 +320,10 @@ export class Consensus {
     this.#checkComplete(name, running)
   }
 
+  /** Who is elected late, its votes come long ago, may lack what later terms have committed. */
   #checkComplete(name: string, { raft, log }: RunningNode): void {
-    const index = this.#committedTo
+    const before = [...this.#committedIn].filter(([term]) => term < raft.term)
+    const index = Math.max(0, ...before.map(([, committed]) => committed))
     const found = log.term(index)
     if (found === this.#committed[index] || found === 'compacted') return
     const message = `${name} leads term ${raft.term} without the committed entry ${index}`
@@ -366,6 +370,7 @@ export class Consensus {
     }
     if (raft.commit <= this.#committedTo) return
     this.#committedTo = raft.commit
+    this.#committedIn.set(raft.term, raft.commit)
     const index = raft.commit
     const term = this.#committed[index]
     for (const holder of this.#nodes) this.#refresh(holder)
