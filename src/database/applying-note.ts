@@ -9,7 +9,14 @@ export interface NotedDeath {
   readonly deaths: number
 }
 
-const FIELDS = 5
+/** A database, as far as a note knows it. */
+export interface NotedFile {
+  /** The index that it was made at: no other one's. */
+  readonly created: number
+  readonly applied: number
+}
+
+const FIELDS = 6
 
 /**
  * A few bytes beside the databases that say which entries are being applied: a statement that
@@ -22,12 +29,17 @@ export class ApplyingNote {
   readonly #fields = new Float64Array(FIELDS)
   readonly died: NotedDeath
 
-  /** Counts a death for the group that was being applied when the last process ended. */
-  constructor(path: string) {
+  /**
+   * Counts a death for the group that was being applied when the last process ended, unless its
+   * database, one of `files`, has applied it: what ended that process came after.
+   */
+  constructor(path: string, files: Iterable<NotedFile>) {
     this.#file = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
     fs.readSync(this.#file, this.#bytes(), 0, FIELDS * 8, 0)
-    const [first = 0, last = 0, diedFirst = 0, diedLast = 0, deaths = 0] = this.#fields
+    const [first = 0, last = 0, diedFirst = 0, diedLast = 0, deaths = 0, created] = this.#fields
+    const applied = [...files].find((file) => file.created === created)?.applied ?? 0
     if (first === 0) this.died = { first: diedFirst, last: diedLast, deaths }
+    else if (last <= applied) this.died = { first: 0, last: 0, deaths: 0 }
     else this.died = { first, last, deaths: first === diedFirst ? deaths + 1 : 1 }
     this.#write(0, 0)
   }
@@ -48,8 +60,8 @@ export class ApplyingNote {
     )
   }
 
-  begin(first: number, last: number): void {
-    this.#write(first, last)
+  begin({ created }: NotedFile, first: number, last: number): void {
+    this.#write(first, last, created)
   }
 
   end(): void {
@@ -64,9 +76,9 @@ export class ApplyingNote {
     return new Uint8Array(this.#fields.buffer)
   }
 
-  #write(first: number, last: number): void {
+  #write(first: number, last: number, created = 0): void {
     const { died } = this
-    this.#fields.set([first, last, died.first, died.last, died.deaths])
+    this.#fields.set([first, last, died.first, died.last, died.deaths, created])
     fs.writeSync(this.#file, this.#bytes(), 0, FIELDS * 8, 0)
   }
 }

@@ -145,7 +145,7 @@ function applyStretch(
   options: FileCommandsOptions,
 ): void {
   const told: (() => void)[] = []
-  options.note.begin(commands[0]?.index ?? end.index, end.index)
+  options.note.begin(file, commands[0]?.index ?? end.index, end.index)
   file.begin()
   options.watch?.begin()
   for (const placed of commands) {
@@ -189,7 +189,7 @@ function applySolitary(
     applyStretch(file, [placed], new Map(), placed, options)
     return
   }
-  options.note.begin(placed.index, placed.index)
+  options.note.begin(file, placed.index, placed.index)
   // One array for all parts: an answer joins it once its unit is committed.
   const results = part === null ? [] : (part.results as UnitResult[] | null)
   for (let unit = part?.unitsDone ?? 0; unit < units.length; unit += 1) {
@@ -250,7 +250,7 @@ function applyCompaction(
     applyStretch(file, [placed], new Map(), placed, options)
     return
   }
-  options.note.begin(placed.index, placed.index)
+  options.note.begin(file, placed.index, placed.index)
   const beforeBytes = file.sizeBytes
   const answer = options.isMixedAt(placed.index)
     ? mixedCompaction()

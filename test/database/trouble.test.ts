@@ -259,9 +259,14 @@ test('entries must follow the applied index without a gap', (context) => {
 })
 
 /** Applies the log in a process of its own, which is killed in the middle of the statement. */
-function dieWhile(directory: string, count: number, at: number): void {
+function dieWhile(
+  directory: string,
+  count: number,
+  at: number,
+  when: 'inserted' | 'committed' = 'inserted',
+): void {
   const script = fileURLToPath(new URL('./dying-process.ts', import.meta.url))
-  const child = spawnSync(process.execPath, [script, directory, `${count}`, `${at}`])
+  const child = spawnSync(process.execPath, [...[script, directory, `${count}`, `${at}`, when]])
   assert.equal(child.signal, 'SIGKILL', child.stderr.toString())
 }
 
@@ -280,6 +285,21 @@ test('an entry that kills the process twice is found, and not tried a third time
   context.after(() => halted.close())
   const outcome = halted.apply(log.after(halted.appliedIndex))
   assert.match(outcome.halted?.error.message ?? '', /died twice while it applied entry 6/)
+})
+
+test('an entry that is applied is blamed for no death that came after it', (context) => {
+  const { directory, replica } = createReplica(context)
+  const log = startLog()
+  applyAll(replica, log)
+  replica.close()
+  addInserts(log, 5)
+  dieWhile(directory, 5, 3)
+  // One by one now: the second one dies with the first of them, but after its commit.
+  dieWhile(directory, 5, 1, 'committed')
+  const again = Replica.open(optionsFor(directory, { ownOrigin: OTHER }))
+  context.after(() => again.close())
+  applyAll(again, log)
+  assert.equal(readRows(directory, 'app', 'SELECT v FROM t').length, 5)
 })
 
 test('a death that does not come again is forgotten', (context) => {

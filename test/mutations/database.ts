@@ -165,6 +165,15 @@ const applying: readonly Mutation[] = [
     caughtBy: { tests: ['test/database/snapshot.test.ts'] },
   },
   {
+    id: 'applied-entry-blamed',
+    bug: 'A death counts against an entry also where it came after its commit.',
+    file: 'src/database/applying-note.ts',
+    text: 'else if (last <= applied) ',
+    replacement: 'else if (last < 0) ',
+    breaks: ['H8'],
+    caughtBy: { tests: ['test/database/trouble.test.ts'] },
+  },
+  {
     id: 'killer-entry-tried-for-ever',
     bug: 'An entry that killed the process is tried again at every start.',
     file: 'src/database/applying-note.ts',

@@ -25,6 +25,8 @@ const REGRESSIONS = [
   { seed: 394, faultMs: 6_000 },
   // A learner that had missed its own removal never asked whether it was still a member.
   { seed: 607, faultMs: 6_000 },
+  // An entry was blamed for a death that came right after its commit, and never tried again.
+  { seed: 1517, faultMs: 6_000 },
 ]
 
 /** The simulator itself had been wrong in these: its wires, its rot, its power losses. */
