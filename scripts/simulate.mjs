@@ -71,6 +71,7 @@ function readOptions() {
     refuseUsage(`--fault-ms is a whole number of milliseconds, not "${parsed['fault-ms']}".`, usage)
   }
   const [first, last] = [Number(range[1]), Number(range[2])]
+  if (!Number.isSafeInteger(last)) refuseUsage(`There is no seed ${range[2]}.`, usage)
   if (last < first) refuseUsage(`The range ${parsed.seeds} is empty.`, usage)
   if (parsed.record !== undefined && (parsed.minimize || parsed.break !== undefined)) {
     refuseUsage('--record is of lives as they are.', usage)
@@ -102,11 +103,23 @@ function readNumbers(name, text) {
 }
 
 function readShape(text) {
+  let shape = null
   try {
-    return JSON.parse(text)
-  } catch {
-    return refuseUsage(`--shape is JSON, not "${text}".`, usage)
+    shape = JSON.parse(text)
+  } catch {}
+  if (shape === null || typeof shape !== 'object') {
+    refuseUsage(`--shape is an object of JSON, not "${text}".`, usage)
   }
+  const unknown = Object.keys(shape).find((key) => !(key in POWER_SHAPE))
+  if (unknown !== undefined) {
+    const known = Object.keys(POWER_SHAPE).join(', ')
+    refuseUsage(`A shape has no "${unknown}", only ${known}.`, usage)
+  }
+  const { nodes } = shape
+  if (nodes !== undefined && !(Number.isInteger(nodes) && nodes >= 2 && nodes <= 5)) {
+    refuseUsage(`A life has 2 to 5 nodes, not ${JSON.stringify(nodes)}.`, usage)
+  }
+  return shape
 }
 
 async function main(options) {

@@ -80,7 +80,9 @@ describe('a record', () => {
   it('has no life that was broken on purpose, and is no other file', (t) => {
     const path = createRecord(t)
     const broken = ['scripts/simulate.mjs', '--seed=1', '--break=clocks', `--record=${path}`]
-    for (const args of [broken, ['scripts/soak.mjs', 'kills', '--record=results.md']]) {
+    const other = ['scripts/soak.mjs', 'kills', '--record=results.md']
+    const nowhere = ['scripts/simulate.mjs', '--seed=1', `--record=${path}/none/results.jsonl`]
+    for (const args of [broken, other, nowhere]) {
       const { status, stderr } = runScript(...args)
       assert.equal(status, 2)
       assert.match(`${stderr}`, /--record.*\n\nUsage: npm run/)

@@ -2,7 +2,14 @@
  * The record of long runs: what ran, on which commit, for how long, and what came of it. A script
  * adds a line of JSON to it when a run ends, well or not; nobody writes it by hand.
  */
-import { appendFileSync, existsSync, readFileSync, writeFileSync } from 'node:fs'
+import {
+  appendFileSync,
+  closeSync,
+  existsSync,
+  openSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs'
 import { readCircumstances } from './circumstances.ts'
 import { renderPage } from './page.ts'
 import type { Kind, Result } from './result.ts'
@@ -49,10 +56,12 @@ export class Recorder {
   // At the begin: by the end of a long run somebody may have committed something else.
   readonly #circumstances = readCircumstances()
 
-  /** `args` are those of the script. @throws Error if the path is not one of a record. */
+  /** `args` are those of the script. @throws Error if it is no record, or can't be written. */
   constructor(path: string, kind: Kind, args: readonly string[]) {
     if (!path.endsWith('.jsonl')) throw new Error(`a record is a .jsonl file, not "${path}"`)
     readResults(path)
+    // Not only when hours are over.
+    closeSync(openSync(path, 'a'))
     this.#path = path
     this.#kind = kind
     this.#command = describeCommand(kind, args)

@@ -25,6 +25,12 @@ function runNode({ args, env = {} }: Run): SpawnSyncReturns<string> {
   })
 }
 
+const shaped = (shape: string): [string, ...string[]] => [
+  'scripts/simulate.mjs',
+  '--seed=1',
+  `--shape=${shape}`,
+]
+
 describe('scripts', () => {
   const refused: readonly (readonly [string, RegExp, ...string[]])[] = [
     ['an unknown flag', /Unknown option '--fast'/, 'scripts/test.mjs', '--fast'],
@@ -37,6 +43,9 @@ describe('scripts', () => {
       '--seed=1',
       '--break=it',
     ],
+    ['more nodes than there are', /2 to 5 nodes, not 99/, ...shaped('{"nodes":99}')],
+    ['a shape that it does not know', /no "node", only nodes/, ...shaped('{"node":3}')],
+    ['a shape that is none', /object of JSON, not "3"/, ...shaped('3')],
     ['a port that is none', /--port is a number .*"80a"/, 'scripts/demo.mjs', '--port', '80a'],
     ['a port beyond all', /--port is a number .*"65536"/, 'scripts/demo.mjs', '--port=65536'],
     ['no host', /--host is an address/, 'scripts/demo.mjs', '--host='],
