@@ -49,7 +49,7 @@ const elections: readonly Mutation[] = [
     text: 'lastTerm > ownTerm || (lastTerm === ownTerm && lastIndex >= this.lastIndex())',
     replacement: 'lastTerm > ownTerm || lastIndex >= this.lastIndex()',
     breaks: ['E11'],
-    caughtBy: LIVES,
+    caughtBy: { tests: ['test/raft/elections.test.ts'] },
   },
   {
     id: 'shorter-log-wins',

@@ -163,7 +163,7 @@ const reads: readonly Mutation[] = [
       '    const { clock } = this.#options\n' +
       '    const until = after({ atMs: clock.nowMs(), wallMs: clock.wallMs() }, promiseMs)',
     breaks: ['R3', 'R4'],
-    caughtBy: LEASED_LIVES,
+    caughtBy: { tests: ['test/engine/vote-promises.test.ts'] },
   },
   {
     id: 'lease-without-drift',
@@ -172,7 +172,7 @@ const reads: readonly Mutation[] = [
     text: 'promiseMs * (1 - DRIFT_MAX) - MARGIN_MS',
     replacement: 'promiseMs - MARGIN_MS',
     breaks: ['R3'],
-    caughtBy: LEASED_LIVES,
+    caughtBy: { tests: ['test/engine/vote-promises.test.ts'] },
   },
   {
     id: 'promise-forgotten-at-start',
@@ -237,7 +237,7 @@ const reads: readonly Mutation[] = [
     text: '    if (this.leaseRevoked || this.leadTransferee !== NO_MEMBER) return false\n',
     replacement: '',
     breaks: ['T6', 'R6'],
-    caughtBy: LEASED_LIVES,
+    caughtBy: { tests: ['test/raft/promises.test.ts'] },
   },
 ]
 
