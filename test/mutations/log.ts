@@ -88,15 +88,6 @@ export const log: readonly Mutation[] = [
     caughtBy: { tests: ['test/log/crash-sweep.test.ts'] },
   },
   {
-    id: 'same-file-goes-on',
-    bug: 'A restart goes on from what it read without making sure that the disk has it.',
-    file: 'src/log/recovery.ts',
-    text: '          else file.sync(close)',
-    replacement: '          else close(null)',
-    breaks: ['D1', 'D3'],
-    caughtBy: LIVES,
-  },
-  {
     id: 'segment-name-not-durable',
     bug: 'A new segment is used before its name is durable in the directory.',
     file: 'src/log/segment-file.ts',
