@@ -17,7 +17,7 @@ import { refuseUsage, requireRuntime } from './runtime.mjs'
 requireRuntime()
 
 /** The tidy tests lead, as they explain the most; then what takes so long that others end first. */
-const LEADING = ['test/simulated/lives.test.ts', 'test/tidy']
+const LEADING = ['test/simulated/regressions.test.ts', 'test/simulated/lives.test.ts', 'test/tidy']
 
 const toolTimeoutMs = 180_000
 const fileTimeoutMs = 240_000

@@ -3,6 +3,7 @@ import assert from 'node:assert/strict'
 import { existsSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { setTimeout as pause } from 'node:timers/promises'
 import packed from '@sparticuz/chromium'
 import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core'
 
@@ -28,6 +29,9 @@ packed.setGraphicsMode = false
 /** What a browser does by itself on the network has no place in a test. */
 const quiet = ['--disable-background-networking', '--disable-component-update', '--disable-sync']
 
+const UNPACKED_MS_MAX = 60_000
+const RETRY_MS = 100
+
 export async function openBrowser(): Promise<Browser> {
   // The packed one is built for this platform only.
   const isPacked = process.platform === 'linux' && process.arch === 'x64'
@@ -42,7 +46,17 @@ export async function openBrowser(): Promise<Browser> {
   // In a single process, closing one context hangs all others.
   const own = isPacked ? packed.args.filter((flag) => flag !== '--single-process') : []
   const args = [...own, ...quiet]
-  return chromium.launch({ executablePath, args, headless: true })
+  const endMs = performance.now() + UNPACKED_MS_MAX
+  for (;;) {
+    try {
+      return await chromium.launch({ executablePath, args, headless: true })
+    } catch (error) {
+      // On a fresh machine another test file may be unpacking it this very moment.
+      const isUnpacking = `${(error as Error).message}`.includes('ETXTBSY')
+      if (!isUnpacking || performance.now() > endMs) throw error
+      await pause(RETRY_MS)
+    }
+  }
 }
 
 export interface Look {
