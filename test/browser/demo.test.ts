@@ -121,7 +121,11 @@ describe('the demo', { timeout: 120_000 }, () => {
   it('is the same after a reload', async () => {
     const before = await readSum('acknowledged')
     await page.reload()
-    await until('the sum is there', async () => (await readSum('acknowledged')) === before)
+    // A last write may have been under way when the sum was read.
+    await until('the sum is there, on every node', async () => {
+      const acknowledged = await readSum('acknowledged')
+      return acknowledged >= before && acknowledged === (await readSum('everywhere'))
+    })
     await page.locator('li', { hasText: 'elected in term' }).first().waitFor()
   })
 })
