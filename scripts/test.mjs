@@ -20,7 +20,7 @@ requireRuntime()
 const LEADING = ['test/simulated/regressions.test.ts', 'test/simulated/lives.test.ts', 'test/tidy']
 
 const toolTimeoutMs = 180_000
-const fileTimeoutMs = 240_000
+const fileTimeoutMs = 400_000
 const slowestFilesMax = 10
 const root = fileURLToPath(new URL('..', import.meta.url))
 const usage = [

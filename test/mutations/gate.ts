@@ -27,7 +27,7 @@ export interface GateOptions {
 /** A life takes a fraction of a second: one that has not ended by then never does. */
 const LIFE_MS = 60_000
 const LIMIT_MS = 900_000
-/** As in `npm test`: a file that takes longer is taken for one that fails. */
+/** A file that takes longer is taken for one that fails. */
 const TEST_MS = 240_000
 const ROOT = fileURLToPath(new URL('../..', import.meta.url))
 /** Another Node.js, which no mutation needs. */
