@@ -5,14 +5,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
-import {
-  openRecorder,
-  RECORD_USAGE,
-  readFlags,
-  recordFlag,
-  refuseUsage,
-  requireRuntime,
-} from './runtime.mjs'
+import { openRecorder, RECORD_USAGE, recordFlag } from './record.mjs'
+import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))

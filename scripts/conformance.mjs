@@ -4,7 +4,8 @@
 
 import { resolve } from 'node:path'
 import { run } from 'node:test'
-import { openRecorder, RECORD_USAGE, readFlags, recordFlag, requireRuntime } from './runtime.mjs'
+import { openRecorder, RECORD_USAGE, recordFlag } from './record.mjs'
+import { readFlags, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 

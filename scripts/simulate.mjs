@@ -4,14 +4,8 @@
  */
 import { availableParallelism } from 'node:os'
 import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
-import {
-  openRecorder,
-  RECORD_USAGE,
-  readFlags,
-  recordFlag,
-  refuseUsage,
-  requireRuntime,
-} from './runtime.mjs'
+import { openRecorder, RECORD_USAGE, recordFlag } from './record.mjs'
+import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 

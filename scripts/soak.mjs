@@ -2,14 +2,8 @@
  * The long forms of the tests with real processes. `npm test` runs the short ones; both stay.
  */
 import { fileURLToPath } from 'node:url'
-import {
-  openRecorder,
-  RECORD_USAGE,
-  readFlags,
-  recordFlag,
-  refuseUsage,
-  requireRuntime,
-} from './runtime.mjs'
+import { openRecorder, RECORD_USAGE, recordFlag } from './record.mjs'
+import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 process.chdir(fileURLToPath(new URL('..', import.meta.url)))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
 import * as fs from 'node:fs'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { Replica } from '../../src/database/database.ts'
 import { WAL_BOUNDS } from '../../src/database/wal-bounds.ts'
@@ -16,6 +16,7 @@ import {
   applyAll,
   createReplica,
   databasePath,
+  type LogMaker,
   OTHER,
   optionsFor,
   readRows,
@@ -266,16 +267,25 @@ function dieWhile(
   when: 'inserted' | 'committed' = 'inserted',
 ): void {
   const script = fileURLToPath(new URL('./dying-process.ts', import.meta.url))
-  const child = spawnSync(process.execPath, [...[script, directory, `${count}`, `${at}`, when]])
+  const child = spawnSync(process.execPath, [script, directory, `${count}`, `${at}`, when])
   assert.equal(child.signal, 'SIGKILL', child.stderr.toString())
 }
 
-test('an entry that kills the process twice is found, and not tried a third time', (context) => {
+/** A replica that is closed, and a log with so many more entries for processes to die over. */
+function prepareDeaths(
+  context: TestContext,
+  inserts: number,
+): { directory: string; log: LogMaker } {
   const { directory, replica } = createReplica(context)
   const log = startLog()
   applyAll(replica, log)
   replica.close()
-  addInserts(log, 5)
+  addInserts(log, inserts)
+  return { directory, log }
+}
+
+test('an entry that kills the process twice is found, and not tried a third time', (context) => {
+  const { directory, log } = prepareDeaths(context, 5)
   // The first death only says in which group; then its entries run one by one.
   dieWhile(directory, 5, 3)
   dieWhile(directory, 5, 3)
@@ -288,11 +298,7 @@ test('an entry that kills the process twice is found, and not tried a third time
 })
 
 test('an entry that is applied is blamed for no death that came after it', (context) => {
-  const { directory, replica } = createReplica(context)
-  const log = startLog()
-  applyAll(replica, log)
-  replica.close()
-  addInserts(log, 5)
+  const { directory, log } = prepareDeaths(context, 5)
   dieWhile(directory, 5, 3)
   // One by one now: the second one dies with the first of them, but after its commit.
   dieWhile(directory, 5, 1, 'committed')
@@ -303,11 +309,7 @@ test('an entry that is applied is blamed for no death that came after it', (cont
 })
 
 test('a death that does not come again is forgotten', (context) => {
-  const { directory, replica } = createReplica(context)
-  const log = startLog()
-  applyAll(replica, log)
-  replica.close()
-  addInserts(log, 3)
+  const { directory, log } = prepareDeaths(context, 3)
   dieWhile(directory, 3, 1)
   const again = Replica.open(optionsFor(directory))
   applyAll(again, log)

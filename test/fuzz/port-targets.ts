@@ -1,4 +1,4 @@
-/** A live peer port, and what no node of ours sends: it hangs up, and serves the next. */
+/** A live peer port, and what no node of ours sends: its owner hears none of it. */
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
@@ -6,7 +6,7 @@ import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
-import { encodeChunk, encodeManifest } from '../../src/transport/snapshot-wire.ts'
+import { decodeHave, encodeChunk, encodeManifest } from '../../src/transport/snapshot-wire.ts'
 import type { Purpose, SnapshotManifest } from '../../src/transport/transport.ts'
 import { OWNER_KIND_MAX, WIRE_KIND } from '../../src/transport/wire-kind.ts'
 import {
@@ -230,7 +230,7 @@ async function ship(
   peer.socket.write(frameBytes(WIRE_KIND.snapshotOffer, encodeManifest(manifest)))
   await until('an answer to the offer', () => peer.isClosed || peer.kinds.includes(HAVE))
   const at = peer.kinds.indexOf(HAVE)
-  const have = at < 0 ? [] : readHave(peer.bodies[at] as Uint8Array)
+  const have = at < 0 ? [] : decodeHave(peer.bodies[at] as Uint8Array, manifest.files)
   const lacking = pieces.flatMap((piece) => withoutHad(piece, have[piece.file] ?? 0))
   for (const piece of alter(lacking, changes)) {
     peer.socket.write(frameBytes(WIRE_KIND.snapshotChunk, Buffer.concat(encodeChunk(piece))))
@@ -245,13 +245,6 @@ async function ship(
 
 const HAVE = WIRE_KIND.snapshotHave
 const ENDS: readonly number[] = [WIRE_KIND.snapshotDone, WIRE_KIND.snapshotFailed]
-
-function readHave(body: Uint8Array): readonly number[] {
-  const view = new DataView(body.buffer, body.byteOffset, body.length)
-  return Array.from({ length: view.getUint32(0, true) }, (_, i) => {
-    return Number(view.getBigUint64(4 + 8 * i, true))
-  })
-}
 
 function withoutHad({ file, offsetBytes, data: content }: Piece, hadBytes: number): Piece[] {
   const had = Math.min(content.length, Math.max(0, hadBytes - offsetBytes))

@@ -13,8 +13,8 @@ const SUMS: Readonly<Record<Kind, readonly string[]>> = {
 const HEAD = `# Results
 
 The long runs that were made of this project, by \`npm run results\` from what \`--record\` wrote
-down as each ended, well or not. [Testing](testing.md) says what each of them does,
-[bugs](bugs.md) what was found.
+down as each ended, well or not; one that was interrupted is not among them. [Testing](testing.md)
+says what each of them does, [bugs](bugs.md) what was found.
 `
 
 export function renderPage(results: readonly Result[]): string {

@@ -1,11 +1,11 @@
 /** The record of long runs, and the page that is made of it. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
 import { readTables, root } from '../docs/pages.ts'
+import { runNode } from '../scripts/run-node.ts'
 import { renderPage } from './page.ts'
 import type { Result } from './result.ts'
 import { addResult, pageOf, Recorder, readResults, writePage } from './results.ts'
@@ -27,12 +27,6 @@ function createRecord(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'colmena-results-'))
   t.after(() => rmSync(folder, { recursive: true, force: true }))
   return join(folder, 'results.jsonl')
-}
-
-function runScript(...args: readonly string[]): ReturnType<typeof spawnSync> {
-  // The runner's own variable would make a test runner below it a part of this one.
-  const { NODE_TEST_CONTEXT: _, ...env } = process.env
-  return spawnSync(process.execPath, args, { cwd: root, encoding: 'utf8', env, timeout: 60_000 })
 }
 
 describe('a record', () => {
@@ -69,7 +63,7 @@ describe('a record', () => {
   it('is added to by the scripts, whose page is made with it', (t) => {
     const path = createRecord(t)
     const life = ['scripts/simulate.mjs', '--seed=1', '--fault-ms=20', `--record=${path}`]
-    assert.equal(runScript(...life).status, 0)
+    assert.equal(runNode({ args: life }).status, 0)
     const [result] = readResults(path)
     assert.equal(result?.command, 'npm run simulate -- --seed=1 --fault-ms=20')
     assert.equal(result.figures['lives'], 1)
@@ -83,7 +77,7 @@ describe('a record', () => {
     const other = ['scripts/soak.mjs', 'kills', '--record=results.md']
     const nowhere = ['scripts/simulate.mjs', '--seed=1', `--record=${path}/none/results.jsonl`]
     for (const args of [broken, other, nowhere]) {
-      const { status, stderr } = runScript(...args)
+      const { status, stderr } = runNode({ args })
       assert.equal(status, 2)
       assert.match(`${stderr}`, /--record.*\n\nUsage: npm run/)
     }

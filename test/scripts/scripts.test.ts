@@ -1,29 +1,10 @@
 /** The scripts refuse what they don't know, and the watchdog ends what doesn't end by itself. */
 import assert from 'node:assert/strict'
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
-import { fileURLToPath } from 'node:url'
-
-const root = fileURLToPath(new URL('../../', import.meta.url))
-
-interface Run {
-  readonly args: readonly string[]
-  readonly env?: Readonly<Record<string, string | undefined>>
-}
-
-function runNode({ args, env = {} }: Run): SpawnSyncReturns<string> {
-  // The runner's own variable would make a test runner below it a part of this one.
-  const { NODE_TEST_CONTEXT: _, ...inherited } = process.env
-  return spawnSync(process.execPath, args, {
-    cwd: root,
-    encoding: 'utf8',
-    env: { ...inherited, ...env },
-    timeout: 60_000,
-  })
-}
+import { runNode } from './run-node.ts'
 
 const shaped = (shape: string): [string, ...string[]] => [
   'scripts/simulate.mjs',
