@@ -39,12 +39,12 @@ for (const signal of ['SIGINT', 'SIGTERM']) {
     }
     interruptedMs = performance.now()
     print('all is healed and judged now; once more ends it at once')
-    interrupted.abort()
+    interrupted.abort(signal)
   })
 }
-print(`seed ${seed}, ${nodes} nodes, ${minutes} minutes`)
 const recorder = await openRecorder(options.record, 'chaos', usage)
-const { lines, verdict, operations } = await runChaos({
+print(`seed ${seed}, ${nodes} nodes, ${minutes} minutes`)
+const { lines, verdict, operations, nemesis } = await runChaos({
   nodes,
   durationMs,
   seed,
@@ -54,8 +54,15 @@ const { lines, verdict, operations } = await runChaos({
   signal: interrupted.signal,
 })
 for (const line of lines) print(line)
-recorder?.end({ isGood: verdict.isGood, figures: { seed, operations, ...verdict.counts } })
-process.exit(verdict.isGood ? 0 : 1)
+const faults = nemesis.done.filter(({ strikes }) => strikes > 0).length
+if (faults === 0) print('nothing struck: this proves nothing')
+const isGood = verdict.isGood && faults > 0
+recorder?.end({
+  isGood: isGood && !interrupted.signal.aborted,
+  ...(interrupted.signal.aborted ? { brokenOff: `${interrupted.signal.reason}, then judged` } : {}),
+  figures: { seed, operations, faults, ...verdict.counts },
+})
+process.exit(isGood ? 0 : 1)
 
 function readOptions() {
   const flags = {
@@ -67,11 +74,12 @@ function readOptions() {
     ...recordFlag,
   }
   const { values } = readFlags({ options: flags }, usage)
-  const [minutes, nodes, seed] = [values.minutes, values.nodes, values.seed].map(Number)
+  const [minutes, nodes] = [Number(values.minutes), Number(values.nodes)]
   if (!(minutes > 0 && minutes <= 600)) {
-    refuseUsage(`--minutes is a number up to 600, not "${values.minutes}".`, usage)
+    refuseUsage(`--minutes is a number above 0, up to 600, not "${values.minutes}".`, usage)
   }
   if (nodes !== 3 && nodes !== 5) refuseUsage(`--nodes is 3 or 5, not "${values.nodes}".`, usage)
+  const seed = /^\d+$/.test(values.seed) ? Number(values.seed) : null
   if (!Number.isSafeInteger(seed)) {
     refuseUsage(`--seed is a whole number, not "${values.seed}".`, usage)
   }
@@ -82,12 +90,14 @@ function readOptions() {
 
 function readSchedule() {
   if (options.schedule === undefined) {
-    return makeSchedule({ seed, durationMs, restMs: FAULT_REST_MS })
+    const made = makeSchedule({ seed, durationMs, restMs: FAULT_REST_MS })
+    if (made.length > 0) return made
+    return refuseUsage(`No fault fits into ${minutes} minutes: take 0.2 or more.`, usage)
   }
   try {
     return parseSchedule(readFileSync(options.schedule, 'utf8'))
   } catch (error) {
-    refuseUsage(`--schedule ${options.schedule}: ${error.message}.`, usage)
+    return refuseUsage(`--schedule ${options.schedule}: ${error.message}.`, usage)
   }
 }
 

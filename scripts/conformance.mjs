@@ -10,7 +10,8 @@ import { readFlags, requireRuntime } from './runtime.mjs'
 requireRuntime()
 
 const usage = [
-  "Usage: npm run conformance     replays etcd/raft's own scenarios",
+  "Usage: npm run conformance                    replays etcd/raft's own scenarios",
+  '       CONFORMANCE_DIR=FOLDER npm run conformance   … of a checkout of etcd-io/raft',
   RECORD_USAGE,
 ].join('\n')
 const { values } = readFlags({ options: recordFlag }, usage)

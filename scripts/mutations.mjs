@@ -84,6 +84,7 @@ async function runAll() {
   const recorder = await openRecorder(options.record, 'mutations', usage)
   const queue = [...options.wanted]
   const found = []
+  recorder?.whileRunning(() => readFigures(found))
   const gates = Array.from({ length: Math.min(options.cores, queue.length) }, () => new Gate())
   const closeAll = () => {
     for (const gate of gates) gate.close()
@@ -106,12 +107,17 @@ async function runAll() {
       }
     }),
   )
-  const all = options.wanted.length
-  const caught = found.filter(({ isCaught }) => isCaught).length
-  process.stdout.write(`\n${caught} of ${all} caught\n`)
-  const isGood = caught === all
-  recorder?.end({ isGood, figures: { mistakes: all, caught, seeds: options.seeds }, found })
+  const figures = readFigures(found)
+  const { mistakes, caught } = figures
+  process.stdout.write(`\n${caught} of ${mistakes} caught\n`)
+  const isGood = caught === mistakes && mistakes === options.wanted.length
+  recorder?.end({ isGood, figures, found })
   process.exit(isGood ? 0 : 1)
+}
+
+function readFigures(found) {
+  const caught = found.filter(({ isCaught }) => isCaught).length
+  return { mistakes: found.length, caught, seeds: options.seeds }
 }
 
 function describe(mutation) {

@@ -19,10 +19,10 @@ const usage = [
 
 const { wanted, record } = readOptions()
 let failures = 0
-printHead()
-for (const name of wanted) {
+for (const [at, name] of wanted.entries()) {
   const startedMs = performance.now()
   const recorder = await openRecorder(record, 'soak', usage, [name])
+  if (at === 0) printHead()
   let [isGood, figures] = [true, {}]
   process.stdout.write(`\n${name}\n`)
   try {
@@ -31,6 +31,7 @@ for (const name of wanted) {
     figures = { said: lines[0] }
   } catch (error) {
     isGood = false
+    figures = { said: `${error.message}`.split('\n', 1)[0] }
     failures += 1
     process.stdout.write(`  FAILED: ${error.stack}\n`)
   }

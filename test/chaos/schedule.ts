@@ -83,9 +83,10 @@ export function formatSchedule(faults: readonly Fault[]): string {
   return faults.map((fault) => `${JSON.stringify(fault)}\n`).join('')
 }
 
-/** @throws Error that names the line which is no fault. */
+/** @throws Error that names the line which is no fault, also where there is none at all. */
 export function parseSchedule(text: string): readonly Fault[] {
   const lines = text.split('\n').filter((line) => line !== '')
+  if (lines.length === 0) throw new Error('the schedule has no fault')
   return lines.map((line, at) => {
     const { atMs, forMs, kind, choice } = readLine(line)
     const kinds: readonly unknown[] = Object.values(LANES).flat()

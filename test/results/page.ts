@@ -10,11 +10,13 @@ const SUMS: Readonly<Record<Kind, readonly string[]>> = {
   conformance: ['files', 'failed'],
 }
 
-const HEAD = `# Results
+/** By which a page of ours is known. */
+export const PAGE_TITLE = '# Results\n'
 
+const HEAD = `${PAGE_TITLE}
 The long runs that were made of this project, by \`npm run results\` from what \`--record\` wrote
-down as each ended, well or not; one that was interrupted is not among them. [Testing](testing.md)
-says what each of them does, [bugs](bugs.md) what was found.
+down as each ended: well, badly, or broken off. One that was killed with -9 left no word.
+[Testing](testing.md) says what each of them does, [bugs](bugs.md) what was found.
 `
 
 export function renderPage(results: readonly Result[]): string {
@@ -42,17 +44,22 @@ function renderSums(results: readonly Result[]): string {
 
 function renderRuns(results: readonly Result[]): string {
   const rows = results.map((result) => {
-    const { command, at, commit, isClean, node, machine, seconds, isGood } = result
+    const { command, at, commit, isClean, node, machine, seconds } = result
     const figures = Object.entries(result.figures).map(([name, value]) => {
       return `${name} ${typeof value === 'number' ? formatNumber(value) : value}`
     })
     const tree = isClean ? '' : ' and changes'
     const where = `${commit}${tree}, Node.js ${node}, ${machine}`
-    const verdict = isGood ? 'good' : '**failed**'
-    return [at, `\`${command}\``, formatSeconds(seconds), verdict, list(figures), where]
+    const took = formatSeconds(seconds)
+    return [at, `\`${command}\``, took, describeVerdict(result), list(figures), where]
   })
   const head = ['began, UTC', 'command', 'took', 'verdict', 'figures', 'commit and machine']
   return `## Runs\n\nThe newest first.\n\n${table(head, rows)}`
+}
+
+function describeVerdict({ isGood, brokenOff }: Result): string {
+  if (brokenOff !== undefined) return `**broken off**: ${brokenOff}`
+  return isGood ? 'good' : '**failed**'
 }
 
 function renderGate({ found = [], commit, at }: Result): string {

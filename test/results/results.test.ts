@@ -1,6 +1,7 @@
 /** The record of long runs, and the page that is made of it. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -47,6 +48,49 @@ describe('a record', () => {
     assert.match(readFileSync(path, 'utf8'), /\nnotes\n$/)
   })
 
+  const others: readonly (readonly [string, unknown])[] = [
+    ['an object without fields', {}],
+    ['of no kind', { ...lives, kind: 'walks' }],
+    ['without its figures', { ...lives, figures: null }],
+    ['with figures that are none', { ...lives, figures: { lives: [] } }],
+    ['with a mutation that is none', { ...lives, found: [{ id: 'x' }] }],
+    ['with a field that nobody knows', { ...lives, toString: 'x' }],
+    ['begun at no time', { ...lives, at: 'today' }],
+  ]
+  for (const [what, line] of others) {
+    it(`takes no line for a result that is ${what}`, (t) => {
+      const path = createRecord(t)
+      writeFileSync(path, `${JSON.stringify(line)}\n`)
+      assert.throws(() => readResults(path), /results\.jsonl:1 is no result/)
+    })
+  }
+
+  it('takes nothing behind a line that was cut off, which would be glued to it', (t) => {
+    const path = createRecord(t)
+    writeFileSync(path, JSON.stringify(lives))
+    assert.throws(() => new Recorder(path, 'simulate', []), /ends within a line/)
+    assert.throws(() => addResult(path, lives), /ends within a line/)
+    assert.equal(readFileSync(path, 'utf8'), JSON.stringify(lives))
+  })
+
+  it('costs no page that is none of results', (t) => {
+    const path = createRecord(t)
+    writeFileSync(pageOf(path), '# Testing\n')
+    assert.throws(() => new Recorder(path, 'simulate', []), /results\.md.* is no page of results/)
+    assert.equal(existsSync(path), false)
+    writeFileSync(path, `${JSON.stringify(lives)}\n`)
+    assert.throws(() => writePage(path), /is no page of results/)
+    assert.equal(readFileSync(pageOf(path), 'utf8'), '# Testing\n')
+  })
+
+  it('that can no longer be written at the end names the line that it lacks', (t) => {
+    const path = createRecord(t)
+    const recorder = new Recorder(path, 'simulate', [])
+    writeFileSync(path, 'notes\n')
+    const outcome = { isGood: true, figures: { lives: 7 } }
+    assert.throws(() => recorder.end(outcome), /:1 is no result; its line is \{.*"lives":7/)
+  })
+
   it('has of a run the command, the commit and how it ended', (t) => {
     const path = createRecord(t)
     const args = ['--seeds', '1..9', '--record', path, '--without', 'pause,kill of all']
@@ -71,6 +115,46 @@ describe('a record', () => {
     assert.match(readFileSync(pageOf(path), 'utf8'), /--seed=1 --fault-ms=20/)
   })
 
+  it('tells of a run that a signal or an error broke off, and how far it was', async (t) => {
+    const path = createRecord(t)
+    const door = `
+      import { openRecorder } from './scripts/record.mjs'
+      const recorder = await openRecorder(${JSON.stringify(path)}, 'soak', '', ['kills'])
+      recorder.whileRunning(() => ({ lives: 3 }))
+    `
+    const thrown = `${door} setImmediate(() => { throw new Error('the disk\\nis gone') })`
+    assert.equal(runNode({ args: ['--input-type=module', '--eval', thrown] }).status, 1)
+    const waits = `${door} setInterval(() => {}, 1_000); console.log('open')`
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', waits], { cwd: root })
+    child.stdout.once('data', () => child.kill('SIGINT'))
+    assert.equal(await new Promise((resolve) => child.once('exit', resolve)), 1)
+    const results = readResults(path)
+    assert.deepEqual(
+      results.map(({ command, isGood, brokenOff }) => [command, isGood, brokenOff]),
+      [
+        ['npm run soak -- kills', false, 'the disk'],
+        ['npm run soak -- kills', false, 'SIGINT'],
+      ],
+    )
+    assert.deepEqual(results[1]?.figures, { lives: 3 })
+    assert.match(readFileSync(pageOf(path), 'utf8'), /\*\*broken off\*\*: SIGINT \| lives 3 /)
+  })
+
+  it('that fails does not change what a run came to', (t) => {
+    const path = createRecord(t)
+    const code = `
+      import { writeFileSync } from 'node:fs'
+      import { openRecorder } from './scripts/record.mjs'
+      const recorder = await openRecorder(${JSON.stringify(path)}, 'soak', '', ['kills'])
+      writeFileSync(${JSON.stringify(path)}, 'notes')
+      recorder.end({ isGood: true, figures: {} })
+      process.exit(0)
+    `
+    const { status, stderr } = runNode({ args: ['--input-type=module', '--eval', code] })
+    assert.equal(status, 0)
+    assert.match(stderr, /could not be recorded: .*ends within a line/)
+  })
+
   it('has no life that was broken on purpose, and is no other file', (t) => {
     const path = createRecord(t)
     const broken = ['scripts/simulate.mjs', '--seed=1', '--break=clocks', `--record=${path}`]
@@ -81,7 +165,7 @@ describe('a record', () => {
       assert.equal(status, 2)
       assert.match(`${stderr}`, /--record.*\n\nUsage: npm run/)
     }
-    assert.deepEqual(readResults(path), [])
+    assert.equal(existsSync(path), false)
   })
 })
 
@@ -124,10 +208,28 @@ describe('the page of a record', () => {
     ])
   })
 
+  it('is made by a script, or nothing is touched and a sentence says why', (t) => {
+    const path = createRecord(t)
+    const make = () => runNode({ args: ['scripts/results.mjs', path] })
+    writeFileSync(pageOf(path), renderPage([lives]))
+    const missing = make()
+    writeFileSync(path, 'notes\n')
+    const wrong = make()
+    for (const { status, stderr } of [missing, wrong]) {
+      assert.equal(status, 1)
+      assert.match(stderr, /^No page was made: .*results\.jsonl.*\.\n$/)
+    }
+    assert.equal(readFileSync(pageOf(path), 'utf8'), renderPage([lives]))
+    writeFileSync(path, '')
+    assert.equal(make().status, 0)
+    assert.equal(readFileSync(pageOf(path), 'utf8'), renderPage([]))
+  })
+
   it('of this project is what its record says', (t) => {
     const path = createRecord(t)
     writeFileSync(path, readFileSync(`${root}docs/results.jsonl`))
     const page = readFileSync(writePage(path), 'utf8')
-    assert.equal(readFileSync(`${root}docs/results.md`, 'utf8'), page)
+    const isEqual = readFileSync(`${root}docs/results.md`, 'utf8') === page
+    assert.ok(isEqual, '`npm run results` makes it anew')
   })
 })

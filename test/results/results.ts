@@ -1,32 +1,40 @@
 /**
  * The record of long runs: what ran, on which commit, for how long, and what came of it. A script
- * adds a line of JSON to it when a run ends, well or not; nobody writes it by hand.
+ * adds a line of JSON to it when a run ends, also before its time; nobody writes it by hand.
  */
 import {
+  accessSync,
   appendFileSync,
-  closeSync,
+  constants,
   existsSync,
-  openSync,
   readFileSync,
   writeFileSync,
 } from 'node:fs'
+import { dirname } from 'node:path'
 import { readCircumstances } from './circumstances.ts'
-import { renderPage } from './page.ts'
-import type { Kind, Result } from './result.ts'
+import { PAGE_TITLE, renderPage } from './page.ts'
+import { isResult, type Kind, type Result } from './result.ts'
 
-export type Outcome = Pick<Result, 'isGood' | 'figures' | 'found'>
+export type Outcome = Pick<Result, 'isGood' | 'brokenOff' | 'figures' | 'found'>
 
-/** @throws Error that names the line which is no result. */
+/** None where there is no file yet. @throws Error that names the line which is no result. */
 export function readResults(path: string): Result[] {
   if (!existsSync(path)) return []
-  const lines = readFileSync(path, 'utf8').split('\n').slice(0, -1)
+  const lines = readFileSync(path, 'utf8').split('\n')
+  if (lines.pop() !== '') throw new Error(`${path} ends within a line, which may be cut off`)
   return lines.map((line, at) => {
-    try {
-      return JSON.parse(line) as Result
-    } catch (cause) {
-      throw new Error(`${path}:${at + 1} is no result`, { cause })
-    }
+    const result = readLine(line)
+    if (!isResult(result)) throw new Error(`${path}:${at + 1} is no result`)
+    return result
   })
+}
+
+function readLine(line: string): unknown {
+  try {
+    return JSON.parse(line)
+  } catch {
+    return null
+  }
 }
 
 export function addResult(path: string, result: Result): void {
@@ -35,15 +43,25 @@ export function addResult(path: string, result: Result): void {
   appendFileSync(path, `${JSON.stringify(result)}\n`)
 }
 
-/** Writes the page of a record anew, beside it. @returns its path */
+/**
+ * Writes the page of a record anew, beside it. @returns its path
+ * @throws Error where the record is none, or where another page would be lost.
+ */
 export function writePage(path: string): string {
   const page = pageOf(path)
+  checkPage(page)
   writeFileSync(page, renderPage(readResults(path)))
   return page
 }
 
 export function pageOf(path: string): string {
   return path.replace(/\.jsonl$/, '.md')
+}
+
+function checkPage(page: string): void {
+  if (existsSync(page) && !readFileSync(page, 'utf8').startsWith(PAGE_TITLE)) {
+    throw new Error(`${page}, the page beside it, is no page of results`)
+  }
 }
 
 /** One run from its begin on. */
@@ -59,27 +77,37 @@ export class Recorder {
   /** `args` are those of the script. @throws Error if it is no record, or can't be written. */
   constructor(path: string, kind: Kind, args: readonly string[]) {
     if (!path.endsWith('.jsonl')) throw new Error(`a record is a .jsonl file, not "${path}"`)
+    // All of this not only when hours are over; and a run that is refused leaves no empty file.
     readResults(path)
-    // Not only when hours are over.
-    closeSync(openSync(path, 'a'))
+    checkPage(pageOf(path))
+    for (const file of [path, pageOf(path)]) {
+      accessSync(existsSync(file) ? file : dirname(file), constants.W_OK)
+    }
     this.#path = path
     this.#kind = kind
     this.#command = describeCommand(kind, args)
   }
 
-  end({ isGood, figures, found }: Outcome): void {
-    const seconds = Math.round((performance.now() - this.#startedMs) / 1_000)
-    addResult(this.#path, {
+  /** @throws Error if it can't be written down; names the line that is missing. */
+  end({ isGood, brokenOff, figures, found }: Outcome): void {
+    const result = {
       kind: this.#kind,
       command: this.#command,
       at: `${this.#at.toISOString().slice(0, 16)}Z`,
       ...this.#circumstances,
-      seconds,
+      seconds: Math.round((performance.now() - this.#startedMs) / 1_000),
       isGood,
+      ...(brokenOff === undefined ? {} : { brokenOff }),
       figures,
       ...(found === undefined ? {} : { found }),
-    })
-    writePage(this.#path)
+    }
+    try {
+      addResult(this.#path, result)
+      writePage(this.#path)
+    } catch (cause) {
+      const why = cause instanceof Error ? cause.message : `${cause}`
+      throw new Error(`${why}; its line is ${JSON.stringify(result)}`, { cause })
+    }
   }
 }
 
