@@ -132,6 +132,14 @@ test('a segment that vanished is missed, wherever it stood', () => {
   }
 })
 
+test('a file of which nothing is left is damage: nothing tells that it was never begun', () => {
+  const names = fill('blank', 30, 700).disk.paths.sort()
+  const newest = names.at(-2) as string
+  const rig = fill('blank', 30, 700)
+  rig.disk.damage(newest, 0, new Uint8Array(rig.disk.bytesOf(newest).length))
+  refuses(rig, 'ERR_LOG_CORRUPT', newest, 'header')
+})
+
 test('segments that vanished at the end are missed: the one before them was sealed', () => {
   const names = fill('vanished end', 30, 700).disk.paths.sort()
   for (let from = 1; from < names.length - 1; from += 1) {
