@@ -32,7 +32,11 @@ const quiet = ['--disable-background-networking', '--disable-component-update', 
 const UNPACKED_MS_MAX = 60_000
 const RETRY_MS = 100
 
+const dist = new URL('../../dist/web/', import.meta.url)
+
 export async function openBrowser(): Promise<Browser> {
+  const missing = ['cluster.html', 'demo.html'].find((name) => !existsSync(new URL(name, dist)))
+  assert.ok(missing === undefined, `${missing} is not built: npm run build`)
   // The packed one is built for this platform only.
   const isPacked = process.platform === 'linux' && process.arch === 'x64'
   const executablePath = isPacked

@@ -1,6 +1,6 @@
 /** The demo's page in a real browser, against a server that says whatever a state needs. */
 import assert from 'node:assert/strict'
-import { existsSync, readdirSync, readFileSync, statSync } from 'node:fs'
+import { readdirSync, readFileSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
@@ -20,7 +20,6 @@ let demo: FakeDemo
 let url = ''
 
 before(async () => {
-  assert.ok(existsSync(`${dist}demo.html`), 'the pages are not built: npm run build')
   browser = await openBrowser()
   demo = new FakeDemo(states.hello(states.whole))
   demo.bench = states.bench
