@@ -6,10 +6,11 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { openRecorder, RECORD_USAGE, recordFlag } from './record.mjs'
-import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+import { readFlags, refuseBeside, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 
+const SEEDS = 2_000
 const usage = [
   'Usage: npm run mutations                  every known mistake must be found',
   '       npm run mutations -- --only ID     this one',
@@ -34,15 +35,17 @@ else await runAll()
 function readOptions() {
   const flags = {
     only: { type: 'string', multiple: true },
-    seeds: { type: 'string', default: '2000' },
-    cores: { type: 'string', default: String(availableParallelism()) },
-    list: { type: 'boolean', default: false },
-    hazards: { type: 'boolean', default: false },
+    seeds: { type: 'string' },
+    cores: { type: 'string' },
+    list: { type: 'boolean' },
+    hazards: { type: 'boolean' },
     ...recordFlag,
   }
   const { values } = readFlags({ options: flags }, usage)
-  const seeds = count(values, 'seeds')
-  const cores = count(values, 'cores')
+  refuseBeside('hazards', ['list', 'only', 'seeds', 'cores', 'record'], values, usage)
+  refuseBeside('list', ['seeds', 'cores', 'record'], values, usage)
+  const seeds = count(values, 'seeds', SEEDS)
+  const cores = count(values, 'cores', availableParallelism())
   for (const id of values.only ?? []) {
     if (!mutations.some((one) => one.id === id)) {
       refuseUsage(`There is no mutation "${id}".`, usage)
@@ -56,8 +59,8 @@ function readOptions() {
   return { wanted, seeds, cores, list, hazards, record }
 }
 
-function count(values, name) {
-  const value = Number(values[name])
+function count(values, name, usual) {
+  const value = Number(values[name] ?? usual)
   if (Number.isInteger(value) && value >= 1) return value
   return refuseUsage(`--${name} is a whole number from 1 on, not "${values[name]}".`, usage)
 }

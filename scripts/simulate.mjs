@@ -3,23 +3,19 @@
  * --break it takes away what safety rests on, so that one can see that it would be found out.
  */
 import { availableParallelism } from 'node:os'
-import { isMainThread, parentPort, Worker, workerData } from 'node:worker_threads'
 import { openRecorder, RECORD_USAGE, recordFlag } from './record.mjs'
-import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+import { readFlags, refuseBeside, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 
-const { POWER_SHAPE } = await import('../test/simulated/shape.ts')
+const { BREAKS } = await import('../test/simulated/breaks.ts')
+const { ruleOf } = await import('../test/simulated/invariants.ts')
+const { parseShape } = await import('../test/simulated/shape.ts')
+const { STRIKE_KINDS } = await import('../test/simulated/strikes.ts')
+const { describeEnd, FAULT_MS, Tally } = await import('../test/simulated/tally.ts')
 
-const LOST_WRITES_SHOWN = 10
-const STRIKES_SHOWN = 200
 /** So often, how far it is. */
 const PROGRESS_MS = 30_000
-const FAULT_MS = 20_000
-/** What `--break` does to leases: members give votes that they promised to keep, also after a
- * restart alone, or have clocks that run too differently. */
-const LEASE_BREAKS = { promises: 'unkept', restarts: 'forgotten', clocks: 'drifting' }
-const BREAKS = ['no-fsync', ...Object.keys(LEASE_BREAKS)]
 
 const usage = [
   'Usage: npm run simulate -- --seed N          one life, judged after every event',
@@ -28,23 +24,24 @@ const usage = [
   '       … --leases                            strong reads go by leases in every life',
   '       … --seed N --minimize                 leaves out what the failure does not need',
   '       … --without KIND,KIND                 these kinds of strikes never happen',
-  '       … --strikes 3,7 --calls 1,2           only these strikes and calls of clients happen',
+  '       … --seed N --strikes 3,7 --calls 1,2  only these strikes and calls of clients happen',
   '       … --shape JSON                        in place of what the seed draws',
   '       … --break no-fsync                    lies about syncs: a write must get lost',
   '       … --break promises|restarts|clocks    breaks what leases rest on: a read must be stale',
   RECORD_USAGE,
 ].join('\n')
 
-if (!isMainThread) await runSome()
-else await main(readOptions())
+const options = readOptions()
+if (options.minimizes) await runLess(options)
+else await runAll(options)
 
 function readOptions() {
   const options = {
     seed: { type: 'string' },
     seeds: { type: 'string' },
-    'fault-ms': { type: 'string', default: String(FAULT_MS) },
-    leases: { type: 'boolean', default: false },
-    minimize: { type: 'boolean', default: false },
+    'fault-ms': { type: 'string' },
+    leases: { type: 'boolean' },
+    minimize: { type: 'boolean' },
     without: { type: 'string' },
     strikes: { type: 'string' },
     calls: { type: 'string' },
@@ -52,42 +49,59 @@ function readOptions() {
     break: { type: 'string' },
     ...recordFlag,
   }
-  const { values: parsed } = readFlags({ options }, usage)
-  const range = /^(\d+)\.\.(\d+)$/.exec(parsed.seeds ?? `${parsed.seed}..${parsed.seed}`)
-  if (range === null || (parsed.seed === undefined) === (parsed.seeds === undefined)) {
-    refuseUsage('Either --seed with a number or --seeds with a range A..B is needed.', usage)
+  const { values } = readFlags({ options }, usage)
+  const { record, minimize: minimizes = false, break: breaks = null } = values
+  if (breaks !== null && !Object.hasOwn(BREAKS, breaks)) {
+    refuseUsage(`simulate can't break "${breaks}", only ${Object.keys(BREAKS).join(', ')}.`, usage)
   }
-  if (parsed.break !== undefined && !BREAKS.includes(parsed.break)) {
-    refuseUsage(`simulate can't break "${parsed.break}", only ${BREAKS.join(', ')}.`, usage)
-  }
-  const faultMs = Number(parsed['fault-ms'])
-  if (!Number.isInteger(faultMs) || faultMs < 1) {
-    refuseUsage(`--fault-ms is a whole number of milliseconds, not "${parsed['fault-ms']}".`, usage)
-  }
-  const [first, last] = [Number(range[1]), Number(range[2])]
-  if (!Number.isSafeInteger(last)) refuseUsage(`There is no seed ${range[2]}.`, usage)
-  if (last < first) refuseUsage(`The range ${parsed.seeds} is empty.`, usage)
-  if (parsed.record !== undefined && (parsed.minimize || parsed.break !== undefined)) {
+  if (record !== undefined && (minimizes || breaks !== null)) {
     refuseUsage('--record is of lives as they are.', usage)
   }
-  if (parsed.minimize && first !== last) refuseUsage('--minimize is of one --seed.', usage)
-  const leases = LEASE_BREAKS[parsed.break] ?? (parsed.leases ? 'kept' : undefined)
-  return {
-    first,
-    last,
-    breaks: parsed.break ?? null,
-    minimizes: parsed.minimize,
-    record: parsed.record,
-    life: {
-      faultMs,
-      ...(parsed.break === 'no-fsync' ? { skipsSync: true, shape: POWER_SHAPE } : {}),
-      ...(leases === undefined ? {} : { leases }),
-      ...(parsed.without === undefined ? {} : { without: parsed.without.split(',') }),
-      ...(parsed.strikes === undefined ? {} : { strikes: readNumbers('strikes', parsed.strikes) }),
-      ...(parsed.calls === undefined ? {} : { calls: readNumbers('calls', parsed.calls) }),
-      ...(parsed.shape === undefined ? {} : { shape: readShape(parsed.shape) }),
-    },
+  refuseBeside('break', ['leases'], values, usage)
+  refuseBeside('seeds', ['minimize', 'strikes', 'calls'], values, usage)
+  return { ...readSeeds(values), breaks, minimizes, record, life: readLife(values) }
+}
+
+function readSeeds({ seed, seeds }) {
+  if ((seed === undefined) === (seeds === undefined)) {
+    refuseUsage('Either --seed with a number or --seeds with a range A..B is needed.', usage)
   }
+  const range = /^(\d+)\.\.(\d+)$/.exec(seeds ?? `${seed}..${seed}`)
+  if (range === null && seed !== undefined) {
+    refuseUsage(`--seed is a whole number from 0 on, not "${seed}".`, usage)
+  }
+  if (range === null) refuseUsage(`--seeds is a range A..B, not "${seeds}".`, usage)
+  const [first, last] = [Number(range[1]), Number(range[2])]
+  if (!Number.isSafeInteger(last)) refuseUsage(`There is no seed ${range[2]}.`, usage)
+  if (last < first) refuseUsage(`The range ${seeds} is empty.`, usage)
+  return { first, last }
+}
+
+/** What the lives have in common. */
+function readLife(values) {
+  const { leases, without, strikes, calls } = values
+  const faultMs = Number(values['fault-ms'] ?? FAULT_MS)
+  if (!Number.isInteger(faultMs) || faultMs < 1) {
+    refuseUsage(`--fault-ms is a whole number of milliseconds, not "${values['fault-ms']}".`, usage)
+  }
+  const broken = BREAKS[values.break]?.life
+  const shape = values.shape === undefined ? undefined : readShape(values)
+  return {
+    faultMs,
+    ...(leases === undefined ? {} : { leases: 'kept' }),
+    ...broken,
+    ...(without === undefined ? {} : { without: readKinds(without) }),
+    ...(strikes === undefined ? {} : { strikes: readNumbers('strikes', strikes) }),
+    ...(calls === undefined ? {} : { calls: readNumbers('calls', calls) }),
+    ...(shape === undefined ? {} : { shape: { ...broken?.shape, ...shape } }),
+  }
+}
+
+function readKinds(text) {
+  const kinds = text.split(',')
+  const unknown = kinds.find((kind) => !STRIKE_KINDS.includes(kind))
+  if (unknown === undefined) return kinds
+  return refuseUsage(`There is no kind "${unknown}", only ${STRIKE_KINDS.join(', ')}.`, usage)
 }
 
 function readNumbers(name, text) {
@@ -96,160 +110,76 @@ function readNumbers(name, text) {
   return refuseUsage(`--${name} are numbers with commas between them, not "${text}".`, usage)
 }
 
-function readShape(text) {
-  let shape = null
+function readShape({ shape: text, leases, break: breaks }) {
+  let shape
   try {
-    shape = JSON.parse(text)
-  } catch {}
-  if (shape === null || typeof shape !== 'object') {
-    refuseUsage(`--shape is an object of JSON, not "${text}".`, usage)
+    shape = parseShape(text)
+  } catch (error) {
+    refuseUsage(`--shape: ${error.message}.`, usage)
   }
-  const unknown = Object.keys(shape).find((key) => !(key in POWER_SHAPE))
-  if (unknown !== undefined) {
-    const known = Object.keys(POWER_SHAPE).join(', ')
-    refuseUsage(`A shape has no "${unknown}", only ${known}.`, usage)
-  }
-  const { nodes } = shape
-  if (nodes !== undefined && !(Number.isInteger(nodes) && nodes >= 2 && nodes <= 5)) {
-    refuseUsage(`A life has 2 to 5 nodes, not ${JSON.stringify(nodes)}.`, usage)
+  const isSaid = leases !== undefined || BREAKS[breaks]?.life.leases !== undefined
+  if (isSaid && Object.hasOwn(shape, 'leases')) {
+    const flag = leases === undefined ? `--break ${breaks}` : '--leases'
+    refuseUsage(`--shape can't have leases beside ${flag}, which says what they are.`, usage)
   }
   return shape
 }
 
-async function main(options) {
-  const { STRIKE_KINDS } = await import('../test/simulated/strikes.ts')
-  const unknown = options.life.without?.find((kind) => !STRIKE_KINDS.includes(kind))
-  if (unknown !== undefined) {
-    refuseUsage(`There is no kind "${unknown}", only ${STRIKE_KINDS.join(', ')}.`, usage)
-  }
-  if (options.minimizes) await runLess(options)
-  else await runAll(options)
-}
-
 async function runLess({ first: seed, life, breaks }) {
   const { minimize } = await import('../test/simulated/minimize.ts')
-  const least = minimize({ seed, ...life }, (text) => process.stdout.write(`${text}\n`))
-  if (least === null) {
-    process.stdout.write(`seed ${seed} breaks nothing\n`)
-    process.exit(0)
+  const { rule, what } = BREAKS[breaks] ?? { rule: null, what: 'a broken rule' }
+  const least = minimize({ seed, ...life }, (text) => print([text]), rule)
+  if (least === null) print([`seed ${seed} has not ${what}`])
+  else {
+    const { report } = least
+    print(describeEnd({ seed, violations: report.violations, report }, least.options, breaks))
   }
-  print(least.report, least.options, breaks)
-  process.exit(1)
+  // What is broken on purpose must be found.
+  process.exit((least === null) === (breaks === null) ? 0 : 1)
 }
 
 async function runAll({ first, last, breaks, record, life }) {
+  const { liveMany } = await import('../test/simulated/many.ts')
   const recorder = await openRecorder(record, 'simulate', usage)
-  const threads = Math.min(availableParallelism(), last - first + 1)
-  const totals = { lives: 0, events: 0, acknowledged: 0, crashes: 0, snapshots: 0, failed: 0 }
-  const reached = new Map()
-  const struck = new Map()
-  const failedSeeds = []
-  let found = null
-  const workers = Array.from({ length: threads }, (_, thread) => {
-    const data = { first: first + thread, last, step: threads, life }
-    return new Worker(new URL(import.meta.url), { workerData: data })
-  })
+  const lives = last - first + 1
+  const tally = new Tally(life)
+  recorder?.whileRunning(() => tally.figures)
+  const found = new AbortController()
+  let foundSeed = null
   const progress = setInterval(() => {
-    process.stderr.write(`${totals.lives} of ${last - first + 1} lives, ${totals.failed} failed\n`)
+    process.stderr.write(`${tally.lives} of ${lives} lives, ${tally.failed} failed\n`)
   }, PROGRESS_MS)
-  await Promise.all(
-    workers.map((worker) => {
-      return new Promise((resolve, reject) => {
-        worker.on('error', reject)
-        worker.on('exit', resolve)
-        worker.on('message', (report) => {
-          totals.lives += 1
-          for (const key of ['events', 'acknowledged', 'crashes', 'snapshots']) {
-            totals[key] += report[key]
-          }
-          for (const state of report.reached) count(reached, state)
-          for (const { kind } of report.strikes) count(struck, kind)
-          if (report.violations.length > 0) {
-            totals.failed += 1
-            failedSeeds.push(report.seed)
-          }
-          // Lives without syncs break rules at once: the one that lost a write is worth reading.
-          const isWanted =
-            (breaks === 'no-fsync' ? report.lostWrites : report.violations).length > 0
-          const isNews = isWanted && (breaks === null || found === null)
-          if (first === last || isNews) print(report, { seed: report.seed, ...life }, breaks)
-          if (breaks === null || !isWanted) return
-          found ??= report.seed
-          for (const each of workers) each.terminate()
-        })
-      })
-    }),
-  )
+  await liveMany({
+    first,
+    last,
+    life,
+    threads: Math.min(availableParallelism(), lives),
+    signal: found.signal,
+    ended: (end) => {
+      tally.add(end)
+      const isFound = breaks !== null && end.violations.map(ruleOf).includes(BREAKS[breaks].rule)
+      // Lives without syncs break rules at once: the one that lost a write is worth reading.
+      const isNews = breaks === 'no-fsync' && end.report !== null ? isFound : isFailed(end)
+      if (first === last || isNews) print(describeEnd(end, life, breaks))
+      if (!isFound) return
+      foundSeed = end.seed
+      found.abort()
+    },
+  })
   clearInterval(progress)
-  printTotals(totals, reached, struck)
-  const figures = failedSeeds.length > 0 ? { ...totals, seeds: failedSeeds.join(' ') } : totals
-  recorder?.end({ isGood: totals.failed === 0, figures })
-  if (breaks === null) process.exit(totals.failed === 0 ? 0 : 1)
-  const what = breaks === 'no-fsync' ? 'a lost write' : 'a broken rule'
-  process.stdout.write(found === null ? `Nobody found ${what}!\n` : `Seed ${found}: ${what}.\n`)
-  process.exit(found === null ? 1 : 0)
+  print(tally.lines)
+  const isGood = tally.failed === 0 && tally.missing.length === 0
+  recorder?.end({ isGood, figures: tally.figures })
+  if (breaks === null) process.exit(isGood ? 0 : 1)
+  const { what } = BREAKS[breaks]
+  print([foundSeed === null ? `Nobody found ${what}!` : `Seed ${foundSeed}: ${what}.`])
+  process.exit(foundSeed === null ? 1 : 0)
 }
 
-async function runSome() {
-  const { Life } = await import('../test/simulated/life.ts')
-  const { first, last, step, life } = workerData
-  for (let seed = first; seed <= last; seed += step) {
-    parentPort.postMessage(new Life({ seed, ...life }).run())
-  }
+function isFailed({ violations }) {
+  return violations.length > 0
 }
 
-function count(counts, key) {
-  counts.set(key, (counts.get(key) ?? 0) + 1)
-}
-
-function printTotals(totals, reached, struck) {
-  const { lives, events, acknowledged, crashes, snapshots, failed } = totals
-  process.stdout.write(
-    `${lives} lives, ${events} events, ${acknowledged} writes acknowledged, ${crashes} crashes, ` +
-      `${snapshots} snapshots installed: ${failed} broke an invariant\n`,
-  )
-  for (const [state, times] of [...reached].sort()) {
-    process.stdout.write(`  ${state}: in ${times} lives\n`)
-  }
-  const strikes = [...struck].sort().map(([kind, times]) => `${kind} ${times}`)
-  process.stdout.write(`  strikes: ${strikes.join(', ') || 'none'}\n`)
-}
-
-function print(report, options, breaks) {
-  const { seed, shape, events, trace, acknowledged, crashes, elections, snapshots } = report
-  const { violations, lostWrites, isJudged, strikes } = report
-  const lines = [
-    `seed ${seed}: ${events} events, ${acknowledged} writes, ${crashes} crashes, ` +
-      `${elections} leaders, ${snapshots} snapshots: ` +
-      (violations.length === 0 ? 'all invariants held' : 'in the order of what was noticed:'),
-    `  trace ${trace}`,
-    `  ${shape}`,
-    ...violations.map((violation) => `  ${violation}`),
-  ]
-  if (lostWrites.length > 0) {
-    lines.push(`  LOST, in databases that have healed and are level: ${lostWrites.length}`)
-    lines.push(...lostWrites.slice(0, LOST_WRITES_SHOWN).map((write) => `    ${write}`))
-  } else if (!isJudged) {
-    lines.push('  it did not heal: what was lost in the end is not known')
-  }
-  if (violations.length > 0) {
-    const shown = strikes.slice(-STRIKES_SHOWN)
-    lines.push(
-      ...shown.map(({ number, atMs, kind }) => `  strike ${number} at ${atMs} ms: ${kind}`),
-    )
-    lines.push(`  replay: ${replay(options, breaks)}`)
-  }
+function print(lines) {
   process.stdout.write(`${lines.join('\n')}\n`)
-}
-
-function replay({ seed, faultMs, leases, without, strikes, calls, shape }, breaks) {
-  const parts = [`npm run simulate -- --seed ${seed}`]
-  if (faultMs !== FAULT_MS) parts.push(`--fault-ms ${faultMs}`)
-  if (breaks !== null) parts.push(`--break ${breaks}`)
-  else if (leases === 'kept') parts.push('--leases')
-  if (without !== undefined) parts.push(`--without '${without.join(',')}'`)
-  if (strikes !== undefined) parts.push(`--strikes '${strikes.join(',')}'`)
-  if (calls !== undefined) parts.push(`--calls '${calls.join(',')}'`)
-  if (shape !== undefined) parts.push(`--shape '${JSON.stringify(shape)}'`)
-  return parts.join(' ')
 }

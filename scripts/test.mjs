@@ -11,8 +11,7 @@ import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
-import { parseArgs } from 'node:util'
-import { refuseUsage, requireRuntime } from './runtime.mjs'
+import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 
@@ -46,17 +45,8 @@ printEnd()
 process.exit(failures.length === 0 ? 0 : 1)
 
 function readPaths() {
-  let parsed
-  try {
-    parsed = parseArgs({ options: { help: { type: 'boolean' } }, allowPositionals: true })
-  } catch (error) {
-    refuseUsage(`${error.message.split('. ')[0]}.`, usage)
-  }
-  if (parsed.values.help) {
-    process.stdout.write(`${usage}\n`)
-    process.exit(0)
-  }
-  return parsed.positionals.map((path) => path.replace(/^\.\//, ''))
+  const { positionals } = readFlags({ allowPositionals: true }, usage)
+  return positionals.map((path) => path.replace(/^\.\//, ''))
 }
 
 /** The test files that `paths` mean, or all, in the order in which they begin. */

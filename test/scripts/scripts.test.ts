@@ -1,34 +1,35 @@
 /** The scripts refuse what they don't know, and the watchdog ends what doesn't end by itself. */
 import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it } from 'node:test'
+import { root } from '../docs/pages.ts'
 import { runNode } from './run-node.ts'
 
-const shaped = (shape: string): [string, ...string[]] => [
-  'scripts/simulate.mjs',
-  '--seed=1',
-  `--shape=${shape}`,
-]
-
 describe('scripts', () => {
+  const twice = ['--seed=1', '--seed=2']
+  const listed = ['scripts/mutations.mjs', '--list'] as const
   const refused: readonly (readonly [string, RegExp, ...string[]])[] = [
     ['an unknown flag', /Unknown option '--fast'/, 'scripts/test.mjs', '--fast'],
     ['tests that are not there', /No test file .* "test\/none"/, 'scripts/test.mjs', 'test/none'],
     ['a soak that is not there', /There is no soak "none"/, 'scripts/soak.mjs', 'none'],
+    ['a flag twice', /--seed is given twice: "1" and "2"/, 'scripts/chaos.mjs', ...twice],
+    ['a switch twice', /--list is given twice/, 'scripts/mutations.mjs', '--list', '--list'],
+    ['a value like a flag', /if "-1" is one, say --seed=-1/, 'scripts/chaos.mjs', '--seed', '-1'],
+    ['a flag for a value', /if "--list" is one/, 'scripts/mutations.mjs', '--only', '--list'],
+    ['lives for a list', /--seeds does nothing beside --list/, ...listed, '--seeds=5'],
+    ['cores for a list', /--cores does nothing beside --list/, ...listed, '--cores=1'],
+    ['a record of a list', /--record does nothing beside --list/, ...listed, '--record=a.jsonl'],
+    ['two lists', /--list does nothing beside --hazards/, ...listed, '--hazards'],
     [
-      'a fault it can not make',
-      /can't break "it"/,
-      'scripts/simulate.mjs',
-      '--seed=1',
-      '--break=it',
+      'a part of the rules',
+      /--only does nothing beside --hazards/,
+      ...['scripts/mutations.mjs', '--hazards', '--only=ack-before-durable'],
     ],
-    ['more nodes than there are', /2 to 5 nodes, not 99/, ...shaped('{"nodes":99}')],
-    ['a shape that it does not know', /no "node", only nodes/, ...shaped('{"node":3}')],
-    ['a shape that is none', /object of JSON, not "3"/, ...shaped('3')],
     ['a run too short', /No fault fits into 0.01 minutes/, 'scripts/chaos.mjs', '--minutes=0.01'],
-    ['a seed that is none', /--seed is a whole number, not ""/, 'scripts/chaos.mjs', '--seed='],
+    ['no seed', /--seed is a whole number, not ""/, 'scripts/chaos.mjs', '--seed='],
     [
       'a schedule without a fault',
       /the schedule has no fault/,
@@ -55,6 +56,25 @@ describe('scripts', () => {
       assert.equal(status, 2)
       assert.match(stderr, message)
       assert.match(stderr, /Usage: npm/)
+    })
+  }
+
+  it('take a flag again where that adds to it', () => {
+    const only = ['--only=ack-before-durable', '--only=pre-vote-counts-as-vote']
+    const { status, stdout } = runNode({ args: ['scripts/mutations.mjs', '--list', ...only] })
+    assert.equal(status, 0)
+    assert.equal(stdout.match(/^\| (ack-before-durable|pre-vote-counts-as-vote) /gm)?.length, 2)
+  })
+
+  for (const args of ['mutations.mjs --list', 'simulate.mjs --seed=1 --fault-ms=20']) {
+    it(`end without a word when nobody reads what they print: ${args}`, () => {
+      const run = `"${process.execPath}" scripts/${args}; echo "status $?" >&2`
+      const { stderr } = spawnSync('sh', ['-c', `{ ${run}; } | true`], {
+        cwd: root,
+        encoding: 'utf8',
+        timeout: 60_000,
+      })
+      assert.equal(stderr, 'status 141\n')
     })
   }
 })

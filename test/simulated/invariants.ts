@@ -30,6 +30,11 @@ export type AnyRule =
   | 'alarm'
   | 'liveness'
 
+/** Which rule a violation is of, as {@link Invariants.violations} has it. */
+export function ruleOf(violation: string): string {
+  return violation.slice(0, violation.indexOf(':'))
+}
+
 /** States that lives aim at: a life that never comes there tests less than it seems to. */
 export type ReachedState =
   | ConsensusState

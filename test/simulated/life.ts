@@ -48,6 +48,8 @@ export interface LifeReport {
   readonly snapshots: number
   /** What struck, in order; numbers go on where nothing did. */
   readonly strikes: readonly StruckAt[]
+  /** Kinds that would have struck, and were left out. */
+  readonly spared: readonly StrikeKind[]
   /** Clients made so many calls. */
   readonly calls: number
   /** How each rule that broke first did, in that order; none if every invariant held. */
@@ -70,14 +72,15 @@ export class Life {
   readonly cluster: Cluster
   readonly #workload: Workload
   readonly #strikes: StruckAt[] = []
+  readonly #spared = new Set<StrikeKind>()
   #isJudged = false
 
   constructor(options: LifeOptions) {
     this.#options = options
-    const { seed, without = [], leases, skipsSync = false } = options
+    const { seed, leases, skipsSync = false } = options
     this.#random = new SeededRandom(seed)
     const shape = this.#random.stream('shape')
-    this.#shape = { ...drawShape(shape, without, leases), ...options.shape }
+    this.#shape = { ...drawShape(shape, leases), ...options.shape }
     this.cluster = new Cluster({ random: this.#random, shape: this.#shape, skipsSync })
     const calls = options.calls === undefined ? null : new Set(options.calls)
     this.#workload = new Workload(this.cluster, this.#random.stream('work'), calls)
@@ -152,10 +155,14 @@ export class Life {
   }
 
   #strike(number: number): void {
-    const { strikes } = this.#options
+    const { strikes, without } = this.#options
     const random = this.#random.stream(`strike/${number}`)
     const kind = random.pick(STRIKE_KINDS)
     if (!this.#shape.strikes.includes(kind) || strikes?.includes(number) === false) return
+    if (without?.includes(kind) === true) {
+      this.#spared.add(kind)
+      return
+    }
     this.#strikes.push({ number, atMs: Math.round(this.cluster.timeline.nowMs), kind })
     strike(this.cluster, kind, random)
   }
@@ -256,9 +263,11 @@ export class Life {
   #report(): LifeReport {
     const { timeline, invariants, crashes } = this.cluster
     const { acknowledgedCount, terms, snapshots, violations, lostWrites, reached } = invariants
+    const { seed, without = [] } = this.#options
+    const strikes = this.#shape.strikes.filter((kind) => !without.includes(kind))
     return {
-      seed: this.#options.seed,
-      shape: describeShape(this.#shape),
+      seed,
+      shape: describeShape({ ...this.#shape, strikes }),
       events: timeline.count,
       trace: timeline.trace.hash,
       acknowledged: acknowledgedCount,
@@ -266,6 +275,7 @@ export class Life {
       elections: terms,
       snapshots,
       strikes: this.#strikes,
+      spared: [...this.#spared],
       calls: this.#workload.calls,
       violations,
       lostWrites,

@@ -44,8 +44,14 @@ describe('a life that breaks a rule', () => {
     assert.equal(told.length, 5)
   })
 
-  it('is none where all rules hold', () => {
-    const nothing = minimize({ seed: 1, faultMs: 200 }, () => {})
-    assert.equal(nothing, null)
+  it('is none where all rules hold, or the one that is wanted', () => {
+    assert.equal(
+      minimize({ seed: 1, faultMs: 200 }, () => {}),
+      null,
+    )
+    assert.equal(
+      minimize(BROKEN, () => {}, 'weak reads'),
+      null,
+    )
   })
 })

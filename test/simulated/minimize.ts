@@ -1,3 +1,4 @@
+import { type AnyRule, ruleOf } from './invariants.ts'
 import { Life, type LifeOptions, type LifeReport } from './life.ts'
 import { CALM_SHAPE, type Shape } from './shape.ts'
 
@@ -19,24 +20,25 @@ const SIMPLER: readonly Partial<Shape>[] = [
 ]
 
 /**
- * The least of a life that still breaks the rule that it broke: without whole kinds of strikes,
- * without what makes it special, then without single strikes, then without single calls. Each
- * draws from a stream of its own, so what stays is as it was. Null for a life that breaks nothing.
+ * The least of a life that still breaks a rule, or the first that it broke: without whole kinds of
+ * strikes, without what makes it special, then without single strikes, then without single calls.
+ * Each draws from a stream of its own, so what stays is as it was. Null for a life that does not.
  */
 export function minimize(
   options: LifeOptions,
   say: (text: string) => void,
+  wanted: AnyRule | null = null,
 ): { readonly options: LifeOptions; readonly report: LifeReport } | null {
   let best = { options, report: new Life(options).run() }
-  const rule = ruleOf(best.report)
-  if (rule === null) return null
+  const rule = wanted ?? rulesOf(best.report)[0]
+  if (rule === undefined || !rulesOf(best.report).includes(rule)) return null
   let lives = 1
   const stillBreaks = (change: Partial<LifeOptions>): boolean => {
     if (lives >= LIVES_MAX) return false
     lives += 1
     const tried = { ...best.options, ...change }
     const report = new Life(tried).run()
-    if (ruleOf(report) !== rule) return false
+    if (!rulesOf(report).includes(rule)) return false
     best = { options: tried, report }
     return true
   }
@@ -83,6 +85,6 @@ export function reduce<Item>(
   return kept
 }
 
-function ruleOf({ violations }: LifeReport): string | null {
-  return violations[0]?.split(':')[0] ?? null
+function rulesOf({ violations }: LifeReport): readonly string[] {
+  return violations.map(ruleOf)
 }
