@@ -79,6 +79,7 @@ export class Fuzzer {
     writeFileSync(this.#place, new Int32Array([-1]))
     const execArgv = [
       `--max-old-space-size=${MEMORY_MB_MAX}`,
+      '--expose-gc',
       '--disable-warning=ExperimentalWarning',
       `--import=${NEWER_BUILD}`,
     ]
