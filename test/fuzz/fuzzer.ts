@@ -15,8 +15,13 @@ export interface Request {
 
 export interface Finding {
   readonly runs: number
+  /** The one of a path, as text. */
+  readonly input: string | null
   readonly failure: { readonly path: string; readonly text: string } | null
 }
+
+/** In the file of the case that is at work: which of its run it is, and how many have begun. */
+export const PLACES = { run: 0, begun: 1 } as const
 
 /** Far more than any case needs: it is at work for ever. */
 const CASE_MS_MAX = 20_000
@@ -59,7 +64,8 @@ export class Fuzzer {
     const fail = (text: string): void => {
       this.#child = null
       child.kill('SIGKILL')
-      reject(failureOf(request, String(this.#case), `${text}\n${this.#said}`))
+      const path = request.path ?? String(Math.max(0, this.#read(PLACES.run)))
+      reject(failureOf(request, path, `${text}\n${this.#said}`))
     }
     const stop = this.#watch(() => fail(`the case was at work for ${CASE_MS_MAX} ms`))
     const ended = (code: number | null, signal: string | null): void =>
@@ -76,9 +82,10 @@ export class Fuzzer {
 
   #start(): ChildProcess {
     this.#said = ''
-    writeFileSync(this.#place, new Int32Array([-1]))
+    writeFileSync(this.#place, new Int32Array([-1, 0]))
     const execArgv = [
       `--max-old-space-size=${MEMORY_MB_MAX}`,
+      '--expose-gc',
       '--disable-warning=ExperimentalWarning',
       `--import=${NEWER_BUILD}`,
     ]
@@ -98,17 +105,16 @@ export class Fuzzer {
     await ended
   }
 
-  /** The number of the case that is at work. */
-  get #case(): number {
-    return readFileSync(this.#place).readInt32LE(0)
+  #read(place: number): number {
+    return readFileSync(this.#place).readInt32LE(4 * place)
   }
 
   /** Calls `stuck` if no new case begins for too long. */
   #watch(stuck: () => void): () => void {
-    let seen = -2
+    let seen = -1
     let sinceMs = performance.now()
     const timer = setInterval(() => {
-      const at = this.#case
+      const at = this.#read(PLACES.begun)
       if (at !== seen) {
         seen = at
         sinceMs = performance.now()
@@ -119,6 +125,6 @@ export class Fuzzer {
 }
 
 function failureOf({ target, seed }: Request, path: string, text: string): FuzzFailure {
-  const again = `node test/fuzz/replay.ts ${target} ${seed} ${path}`
+  const again = `npx node test/fuzz/replay.ts ${target} ${seed} ${path}`
   return new FuzzFailure(`${target}, seed ${seed}, path ${path}; again: ${again}\n${text}`)
 }

@@ -1,11 +1,11 @@
 /** What is fuzzed: how its input is made, and what must hold whatever the input is. */
 import assert from 'node:assert/strict'
 import { inspect, isDeepStrictEqual } from 'node:util'
-import { getHeapStatistics } from 'node:v8'
 import fc from 'fast-check'
 import { DecodeError } from '../../src/base/bytes.ts'
 import { isColmenaError } from '../../src/base/errors.ts'
 import { gather } from './fields.ts'
+import { heldBytes } from './held-memory.ts'
 import { breakBytes, type Mutation, mutations } from './mutations.ts'
 
 export interface Target<Input = never> {
@@ -118,11 +118,6 @@ export function boundAllocation<Result>(
   assert.fail(
     `${inputBytes} bytes made it allocate ${allocatedBytes}, bound ${boundBytes}: ${input}`,
   )
-}
-
-function heldBytes(): number {
-  const { used_heap_size, external_memory } = getHeapStatistics()
-  return used_heap_size + external_memory
 }
 
 export function describe(bytes: Uint8Array): string {

@@ -8,6 +8,7 @@ import { memberTargets } from './member-targets.ts'
 import { portTargets } from './port-targets.ts'
 import { serverTargets } from './server-targets.ts'
 import type { AnyTarget } from './target.ts'
+import { transferTargets } from './transfer-targets.ts'
 import { transportTargets } from './transport-targets.ts'
 
 export const targets: readonly AnyTarget[] = [
@@ -19,5 +20,6 @@ export const targets: readonly AnyTarget[] = [
   ...fileTargets,
   ...generationTargets,
   ...portTargets,
+  ...transferTargets,
   ...serverTargets,
 ]

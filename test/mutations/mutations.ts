@@ -6,6 +6,7 @@ import { log } from './log.ts'
 import type { Mutation } from './mutation.ts'
 import { node } from './node.ts'
 import { relaxed } from './relaxed.ts'
+import { transport } from './transport.ts'
 
 /** All of them. */
 export const mutations: readonly Mutation[] = [
@@ -16,4 +17,5 @@ export const mutations: readonly Mutation[] = [
   ...database,
   ...node,
   ...relaxed,
+  ...transport,
 ]
