@@ -184,6 +184,13 @@ export class ByteReader {
     return this.#view.getFloat64(this.#take(8), true)
   }
 
+  /** What no writer of ours made is no flag. */
+  flag(): boolean {
+    const byte = this.u8()
+    if (byte > 1) throw new DecodeError(`a flag is neither 0 nor 1, but ${byte}`)
+    return byte === 1
+  }
+
   /** `count` bytes, as a view of the input: copy what must outlive it. */
   raw(count: number): Uint8Array {
     const at = this.#take(count)

@@ -36,7 +36,7 @@ export function decodeMemberRecords(bytes: Uint8Array): readonly MemberRecord[] 
       memberId: reader.u53(),
       nodeId: reader.text(),
       address: reader.text(),
-      wantedRole: reader.u8() === 1 ? 'voter' : 'learner',
+      wantedRole: reader.flag() ? 'voter' : 'learner',
     })
   }
   reader.end()

@@ -82,7 +82,7 @@ export function decodeCommandResult(bytes: Uint8Array): CommandResult {
   const reader = new ByteReader(bytes)
   const database = reader.text()
   const sequence = reader.u53()
-  const isTried = reader.u8() === 1
+  const isTried = reader.flag()
   const index = reader.u53()
   const term = reader.u53()
   const units = readUnitResults(reader)

@@ -39,7 +39,7 @@ export function decodeTrialAnswer(bytes: Uint8Array): TrialAnswer {
   const base = reader.u53()
   const environment = { wallMs: reader.u53(), seedHigh: reader.u32(), seedLow: reader.u32() }
   const results = readUnitResults(reader)
-  const tried = results.map((result) => ({ result, isLook: reader.u8() === 1 }))
+  const tried = results.map((result) => ({ result, isLook: reader.flag() }))
   reader.end()
   return { base, environment, tried }
 }

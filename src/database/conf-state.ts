@@ -18,7 +18,7 @@ export function decodeConfState(bytes: Uint8Array): ConfState {
   const reader = new ByteReader(bytes)
   const format = reader.u8()
   if (format !== CONF_STATE_FORMAT) throw new DecodeError(`a configuration of format ${format}`)
-  const autoLeave = reader.u8() === 1
+  const autoLeave = reader.flag()
   const [voters = [], learners = [], votersOutgoing = [], learnersNext = []] = [1, 2, 3, 4].map(
     () => Array.from({ length: reader.count(8) }, () => reader.u53()),
   )

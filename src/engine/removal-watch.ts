@@ -90,6 +90,6 @@ function decodeMembershipAnswer(bytes: Uint8Array): {
   readonly appliedIndex: number
 } {
   const reader = new ByteReader(bytes)
-  const isMember = reader.u8() === 1
+  const isMember = reader.flag()
   return { isMember, appliedIndex: reader.u53() }
 }

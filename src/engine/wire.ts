@@ -149,7 +149,7 @@ export function decodeLeaderAnswer(bytes: Uint8Array): LeaderAnswer {
   const message = reader.text()
   return {
     kind: 'refused',
-    error: new ColmenaError(code, message, { retryable: reader.u8() === 1 }),
+    error: new ColmenaError(code, message, { retryable: reader.flag() }),
   }
 }
 
@@ -165,7 +165,7 @@ export function encodeTrialStep({ bytes, begins, base }: TrialStep): Uint8Array 
 /** @throws DecodeError */
 export function decodeTrialStep(bytes: Uint8Array): TrialStep {
   const reader = new ByteReader(bytes)
-  const begins = reader.u8() === 1
+  const begins = reader.flag()
   const base = reader.u53()
   const command = bytes.slice(TRIAL_STEP_HEADER_BYTES)
   return { begins, base: base === 0 ? null : base - 1, bytes: command }

@@ -90,7 +90,7 @@ function readMark(reader: ByteReader, index: number, term: number): SnapshotMark
     learners: readIds(reader),
     votersOutgoing: readIds(reader),
     learnersNext: readIds(reader),
-    autoLeave: reader.u8() === 1,
+    autoLeave: reader.flag(),
   }
   return { index, term, generation, confState }
 }

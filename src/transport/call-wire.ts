@@ -52,12 +52,15 @@ export function decodeResponse(bytes: Uint8Array): Response {
   if (status !== FAILURE) throw new DecodeError(`an unknown reply status ${status}`)
   const code = toErrorCode(reader.text())
   const message = reader.text()
-  const retryable = reader.u8() === 1
+  const retryable = reader.flag()
   const outcome = OUTCOMES[reader.u8()]
   if (outcome === undefined) throw new DecodeError('an unknown outcome')
-  const hasIndex = reader.u8() === 1
+  const hasIndex = reader.flag()
   const index = reader.u53()
   reader.end()
+  if (message.length > MESSAGE_CHARS_MAX) {
+    throw new DecodeError(`an error of ${message.length} characters`)
+  }
   const options = { retryable, outcome, index: hasIndex ? index : undefined }
   return { id, error: new ColmenaError(code, message, options), body: new Uint8Array(0) }
 }

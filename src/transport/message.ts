@@ -159,14 +159,13 @@ function checkContiguous(previousIndex: number, entries: readonly Entry[]): void
 function readSnapshot(reader: ByteReader): Snapshot {
   const index = reader.u53()
   const term = reader.u53()
-  const autoLeave = reader.u8()
-  if (autoLeave > 1) throw new DecodeError('a flag is neither 0 nor 1')
+  const autoLeave = reader.flag()
   const confState: ConfState = {
     voters: readMembers(reader),
     learners: readMembers(reader),
     votersOutgoing: readMembers(reader),
     learnersNext: readMembers(reader),
-    autoLeave: autoLeave === 1,
+    autoLeave,
   }
   return { meta: { index, term, confState }, data: reader.blob() }
 }

@@ -95,8 +95,12 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
   return { file: reader.u32(), offsetBytes: reader.u53(), data: reader.raw(reader.remaining) }
 }
 
+/** What a person reads of a failure; more of it is cut. */
+const FAILURE_CHARS_MAX = 1_000
+
 export function encodeFailure(error: ColmenaError): Uint8Array {
-  const writer = new ByteWriter().text(error.code).text(error.message.slice(0, 1000))
+  const message = error.message.slice(0, FAILURE_CHARS_MAX)
+  const writer = new ByteWriter().text(error.code).text(message)
   return writer.u8(error.retryable ? 1 : 0).finish()
 }
 
@@ -104,5 +108,11 @@ export function encodeFailure(error: ColmenaError): Uint8Array {
 export function decodeFailure(bytes: Uint8Array): ColmenaError {
   const reader = new ByteReader(bytes)
   const code = toErrorCode(reader.text())
-  return new ColmenaError(code, reader.text(), { retryable: reader.u8() === 1 })
+  const message = reader.text()
+  const retryable = reader.flag()
+  reader.end()
+  if (message.length > FAILURE_CHARS_MAX) {
+    throw new DecodeError(`a failure of ${message.length} characters`)
+  }
+  return new ColmenaError(code, message, { retryable })
 }

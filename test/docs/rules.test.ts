@@ -35,7 +35,7 @@ function readNamedTests(cell: string): NamedTest[] {
 function hasTest(text: string, name: string): boolean {
   const [decoder, row] = name.split(' refuses ')
   if (row !== undefined && text.includes('testRefusals(')) {
-    return text.includes(`name: '${decoder}'`) && text.includes(`['${row}',`)
+    return text.includes(`name: '${decoder}'`) && text.includes(`'${row}',`)
   }
   const escaped = name.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')
   const title = new RegExp(`(?:\\b(?:test|it)\\(\\s*|^ {2})(['"\`])${escaped}\\1[,:]`, 'm')

@@ -11,8 +11,10 @@ import {
 } from '../../src/transport/hello.ts'
 import { decodeMessage, encodeMessage } from '../../src/transport/message.ts'
 import {
+  decodeFailure,
   decodeHave,
   decodeManifest,
+  encodeFailure,
   encodeHave,
   encodeManifest,
 } from '../../src/transport/snapshot-wire.ts'
@@ -88,6 +90,19 @@ const FOUR_THOUSAND = join(
 const TEXTS_AT = 7 + 8 + 16 + 8 + 8 + 8 + 4 + 4
 
 testRefusals([
+  {
+    name: 'a failure of a snapshot',
+    bytes: encodeFailure(new ColmenaError('ERR_BUSY', 'x')),
+    // An error that is answered would count as a refusal.
+    decode: (bytes) => ({ failure: decodeFailure(bytes) }),
+    wrong: [['what is neither retryable nor not', 4 + 8 + 4 + 1, 2]],
+    others: [
+      [
+        'a message longer than any that is sent',
+        join(encodeFailure(FAILURE).subarray(0, 12), lettersOf(1_001), new Uint8Array(1)),
+      ],
+    ],
+  },
   {
     name: 'a refusal',
     bytes: encodeRefusal({ code: 'ERR_BUSY', message: 'x' }),
@@ -180,6 +195,7 @@ testRefusals([
     },
     wrong: [
       ['a status that there is not', 4, 2],
+      ['what is neither retryable nor not', CODE_END, 2],
       ['an outcome that there is not', CODE_END + 1, 3],
     ],
   },
