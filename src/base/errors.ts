@@ -51,8 +51,9 @@ export type ErrorCode =
   | 'ERR_WEAK_SECRET'
 
 /**
- * What became of a write whose promise rejected: `not-applied` (it never will be), `committed`
- * (it is durable, and this node will apply it), or `unknown` (only reading can tell).
+ * What became of a write whose promise rejected: `not-applied` (it never will be), `committed` (the
+ * log has it for good, and every node runs it once, at its index; whether its statements or its
+ * fence let it through, only a read after that index tells), or `unknown` (only reading can tell).
  */
 export type Outcome = 'not-applied' | 'committed' | 'unknown'
 

@@ -333,7 +333,9 @@ export class Writes {
   #timeoutError({ outcome, index }: WriteOutcome, timeoutMs: number): ColmenaError {
     const words = {
       'not-applied': 'it never left this node, and never will',
-      committed: `it is committed at index ${index}, and this node will apply it later`,
+      committed:
+        `it is committed at index ${index}, where every node runs it once; a read with ` +
+        `{ after: ${index} } tells what came of it`,
       unknown: 'whether it will still be applied is not known: read before you repeat it',
     }
     const halted = this.#options.haltedReason()

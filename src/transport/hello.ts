@@ -98,8 +98,11 @@ export function encodeRefusal(refusal: Refusal): Uint8Array {
 export function decodeRefusal(bytes: Uint8Array): Refusal {
   const reader = new ByteReader(bytes)
   if (reader.u32() !== MAGIC) throw new DecodeError('not a Colmena refusal')
-  const code = reader.text()
-  return { code: toErrorCode(code), message: reader.text() }
+  const [code, message] = [reader.text(), reader.text()]
+  if (message.length > TEXT_BYTES_MAX) {
+    throw new DecodeError(`a refusal of ${message.length} characters`)
+  }
+  return { code: toErrorCode(code), message }
 }
 
 /** A newer node may know codes that we do not: they are kept, for people match on them. */

@@ -81,6 +81,18 @@ describe('the ledger', () => {
     assert.deepEqual(check('ok', [1]), none)
   })
 
+  it('takes no commit of a fenced write for the word that its lock was held', () => {
+    for (const [fate, lost] of [
+      ['committed', 0],
+      ['ok', 1],
+    ] as const) {
+      const [ledger, verdict] = [new Ledger(), new Verdict()]
+      ledger.settleFenced(ledger.next(), fate)
+      ledger.check([], 'node-1', verdict)
+      assert.deepEqual(verdict.counts, { ...none, lost })
+    }
+  })
+
   it('finds what is lost, twice, refused and there, or nobody’s', () => {
     assert.deepEqual(check('ok', []), { ...none, lost: 1 })
     assert.deepEqual(check('committed', []), { ...none, lost: 1 })

@@ -27,6 +27,11 @@ export class Ledger {
     this.#fates[id] = CODES.indexOf(fate)
   }
 
+  /** Of a write with a fence: that its entry is committed does not say that its lock was held. */
+  settleFenced(id: number, fate: Fate): void {
+    this.settle(id, fate === 'committed' ? 'unknown' : fate)
+  }
+
   fate(id: number): Fate {
     return CODES[this.#fates[id] ?? 0] as Fate
   }

@@ -333,3 +333,32 @@ suite('once', () => {
     await closed
   })
 })
+
+test('a committed write may come to nothing, which a read after its index tells', async (t) => {
+  const { node, db } = await openHere(t, { requestTimeoutMs: 800 })
+  await db.execute(INSERT, ['first'])
+  const lock = await node.lock('k', { ttlMs: TTL_MS })
+  await lock.release()
+  // In another database: what comes after it leaves at once, and is run once it is over.
+  const slow = node.database('slow').execute(`CREATE TABLE slow AS WITH RECURSIVE n (i) AS (
+    VALUES (1) UNION ALL SELECT i + 1 FROM n LIMIT 12000000) SELECT max(i) AS i FROM n`)
+  const caught = (error: unknown): unknown => error
+  const errors = await Promise.all([
+    slow.catch(caught),
+    db.execute(INSERT, ['under no lock'], { fence: lock }).catch(caught),
+    db.execute('INSERT INTO t (id, v) VALUES (1, ?)', ['as well']).catch(caught),
+  ])
+  const indexes = errors.map((error) => {
+    assert.ok(isColmenaError(error))
+    assert.deepEqual([error.code, error.outcome], ['ERR_TIMEOUT', 'committed'])
+    return error.index ?? 0
+  })
+  const after = Math.max(...indexes)
+  const { rows } = await until('it is there', () => {
+    return db.execute('SELECT v FROM t', [], { after }).catch(() => null)
+  })
+  assert.deepEqual(
+    rows.map(({ v }) => v),
+    ['first'],
+  )
+})

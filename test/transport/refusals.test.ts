@@ -108,6 +108,15 @@ testRefusals([
     bytes: encodeRefusal({ code: 'ERR_BUSY', message: 'x' }),
     decode: (bytes) => [decodeRefusal(bytes)],
     wrong: [['another magic', 0, 0x2a]],
+    others: [
+      [
+        'a message longer than any that is sent',
+        join(
+          encodeRefusal({ code: 'ERR_BUSY', message: '' }).subarray(0, 4 + 4 + 'ERR_BUSY'.length),
+          lettersOf(1_025),
+        ),
+      ],
+    ],
     // What newer nodes may add.
     takesAnyTail: true,
   },

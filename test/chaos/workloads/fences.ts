@@ -72,7 +72,7 @@ export class Fences implements Workload {
     const written = await client.call(seat, 'execute', insert, [n + 1, token, id], {
       fence: { token },
     })
-    ledger.settle(id, written.fate)
+    ledger.settleFenced(id, written.fate)
     record.note(this.name, 'count', client.number, written, { n: n + 1, token, id })
     return written.fate === 'ok'
   }
