@@ -113,7 +113,7 @@ async function runAll() {
   const figures = readFigures(found)
   const { mistakes, caught } = figures
   process.stdout.write(`\n${caught} of ${mistakes} caught\n`)
-  const isGood = caught === mistakes && mistakes === options.wanted.length
+  const isGood = caught === mistakes
   recorder?.end({ isGood, figures, found })
   process.exit(isGood ? 0 : 1)
 }
