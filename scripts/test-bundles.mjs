@@ -1,8 +1,8 @@
 /**
  * Tests start hundreds of processes and threads, each of which would read a hundred source files:
- * more than half of what its start costs. Here what they begin with is put into few files, and they
- * are told to begin with those. Only a first file is exchanged, and says still that it is the source
- * it was made of; a process whose NODE_OPTIONS a test sets runs from the sources.
+ * half of what its start costs. Here what they begin with is put into few files, and they are told
+ * to begin with those. Only a first file is exchanged, and it says still that it is the source it
+ * was made of; a process whose NODE_OPTIONS a test sets runs from the sources.
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'

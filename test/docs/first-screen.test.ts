@@ -54,7 +54,9 @@ describe("the README's first screen", () => {
   after(() => rmSync(folder, { recursive: true, force: true }))
 
   function run(node: string, args: readonly string[]): { stdout: string; stderr: string } {
-    const options = { cwd: folder, encoding: 'utf8', timeout: 60_000 } as const
+    // A person's shell has nothing of the test runner.
+    const { NODE_OPTIONS: _, ...env } = process.env
+    const options = { cwd: folder, env, encoding: 'utf8', timeout: 60_000 } as const
     const { stdout, stderr } = spawnSync(node, [...args, 'first.ts'], options)
     return { stdout, stderr }
   }
