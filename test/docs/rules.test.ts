@@ -38,7 +38,7 @@ function hasTest(text: string, name: string): boolean {
     // A row of this decoder, up to where the next one begins, or of a list that it names.
     const own = text.split(`name: '${decoder}',`)[1]?.split('\n    name: ')[0] ?? ''
     const lists = [...own.matchAll(/\.\.\.([A-Z_]+)/g)].map(([, list]) => {
-      return text.split(`\nconst ${list}`)[1]?.split('\n]')[0] ?? ''
+      return text.split(new RegExp(`\\nconst ${list}[ :]`))[1]?.split(/\n\S/)[0] ?? ''
     })
     return [own, ...lists].some((rows) => rows.includes(`'${row}',`))
   }
