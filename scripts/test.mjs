@@ -11,7 +11,7 @@ import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
-import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+import { endAtSignals, readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 import { bundleEntries } from './test-bundles.mjs'
 
 requireRuntime()
@@ -97,6 +97,7 @@ async function runTests() {
   const durations = []
   let ok = true
   process.env['COLMENA_TEST_FILE_TIMEOUT_MS'] ??= String(fileTimeoutMs)
+  endAtSignals()
   shareCompiled()
   await shareBundles()
   const stream = run({
@@ -141,8 +142,6 @@ async function shareBundles() {
 function removedAtEnd(folder) {
   // Who is being ended may still write there.
   process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
-  if (process.listenerCount('SIGINT') > 0) return folder
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
   return folder
 }
 
