@@ -102,8 +102,8 @@ async function runTests() {
   await shareBundles()
   const stream = run({
     files,
-    // One more than there are cores, as tests with processes wait for much of their time.
-    concurrency: Math.min(4, 1 + availableParallelism()),
+    // Two more than there are cores, as tests with processes wait for much of their time.
+    concurrency: Math.min(4, 2 + availableParallelism()),
     execArgv: ['--import', import.meta.resolve('./test-watchdog.mjs')],
   })
   stream.on('test:summary', ({ file, duration_ms, counts: seen, success }) => {
