@@ -7,6 +7,7 @@ import type { WriteFate } from './ipc.ts'
 import { LagHistory } from './lag.ts'
 import { Member } from './member.ts'
 import { NodeProxy } from './node-proxy.ts'
+import { neighbourOf, openPair } from './ports.ts'
 import type { NodeCard, Notice } from './protocol.ts'
 import { formatSeconds } from './story.ts'
 
@@ -58,7 +59,7 @@ export class Cluster {
     listener: ClusterListener,
     progress: (line: string) => void,
   ): Promise<Cluster> {
-    const folder = await openDataFolder(dataDir, 2 * NAMES.length)
+    const folder = openDataFolder(dataDir, NAMES.length)
     const cluster = new Cluster(folder, listener)
     try {
       await cluster.#start(progress)
@@ -184,11 +185,9 @@ export class Cluster {
   }
 
   async #start(progress: (line: string) => void): Promise<void> {
-    const { ports } = this.#folder
+    const ports = await this.#openProxies()
     for (const [at, name] of NAMES.entries()) {
-      const [port, proxyPort] = [ports[2 * at] as number, ports[2 * at + 1] as number]
-      this.#proxies.push(await NodeProxy.open(port, proxyPort, NAMES))
-      const options = this.#optionsOf(at, name, port)
+      const options = this.#optionsOf(at, name, neighbourOf(ports[at] as number))
       const proxy = this.#proxies[at] as NodeProxy
       this.members.push(new Member(at, options, proxy, this.#memberListener()))
     }
@@ -201,6 +200,22 @@ export class Cluster {
     await this.#untilReady(first)
     for (const member of this.members) member.settle()
     this.#isReady = true
+  }
+
+  /** Gives the ports of the proxies: members know each other by them, so they stay as they were. */
+  async #openProxies(): Promise<readonly number[]> {
+    const open = (port: number): Promise<NodeProxy> =>
+      NodeProxy.open(neighbourOf(port), port, NAMES)
+    const ports: number[] = []
+    for (const at of NAMES.keys()) {
+      const known = this.#folder.ports?.[at]
+      const pair =
+        known === undefined ? await openPair(open) : { opened: await open(known), port: known }
+      this.#proxies.push(pair.opened)
+      ports.push(pair.port)
+    }
+    this.#folder.keepPorts(ports)
+    return ports
   }
 
   #optionsOf(at: number, nodeId: string, port: number): OpenOptions {

@@ -2,17 +2,20 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'nod
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { ColmenaError } from '../index.ts'
-import { findFreePorts } from './ports.ts'
+
+const PORTS_FILE = 'ports.json'
 
 /** Where the nodes keep their data, and their ports: members know each other by them. */
 export interface DataFolder {
   readonly path: string
-  readonly ports: readonly number[]
+  /** Those of the run before, one of each node: null in a new folder. */
+  readonly ports: readonly number[] | null
+  keepPorts(ports: readonly number[]): void
   remove(): void
 }
 
 /** Opens the folder given, which stays, or makes a temporary one, which goes in the end. */
-export async function openDataFolder(dataDir: string | null, count: number): Promise<DataFolder> {
+export function openDataFolder(dataDir: string | null, count: number): DataFolder {
   const path = dataDir ?? mkdtempSync(join(tmpdir(), 'colmena-demo-'))
   const remove = (): void => {
     if (dataDir === null) rmSync(path, { recursive: true, force: true, maxRetries: 3 })
@@ -20,11 +23,11 @@ export async function openDataFolder(dataDir: string | null, count: number): Pro
   // Also where somebody ends the process without asking.
   process.on('exit', remove)
   mkdirSync(path, { recursive: true })
-  const ports = readPorts(path, count) ?? (await findFreePorts(count))
-  writeFileSync(join(path, 'ports.json'), `${JSON.stringify(ports)}\n`)
+  const file = join(path, PORTS_FILE)
   return {
     path,
-    ports,
+    ports: readPorts(file, count),
+    keepPorts: (ports) => writeFileSync(file, `${JSON.stringify(ports)}\n`),
     remove: () => {
       process.off('exit', remove)
       remove()
@@ -32,8 +35,7 @@ export async function openDataFolder(dataDir: string | null, count: number): Pro
   }
 }
 
-function readPorts(path: string, count: number): readonly number[] | null {
-  const file = join(path, 'ports.json')
+function readPorts(file: string, count: number): readonly number[] | null {
   let text: string
   try {
     text = readFileSync(file, 'utf8')
