@@ -1,0 +1,316 @@
+import { setTimeout as pause } from 'node:timers/promises'
+import { type ColmenaNode, type Database, isColmenaError, type ReaderStatement } from '../index.ts'
+import { Attempt, type Handled } from './attempt.ts'
+import { CLAIM_AT, CLAIM_MAX, type ClaimedRow, claimStatements, hasClaimable } from './claim.ts'
+import { type End, endStatements } from './end.ts'
+import { FIND_CLAIMS, RENEW, type RenewedRow } from './lease.ts'
+
+export interface WorkersOptions {
+  readonly node: ColmenaNode
+  readonly database: Database
+  /** How many handlers run at a time here. */
+  readonly workers: number
+  readonly leaseMs: number
+  readonly pollMs: number
+  readonly handled: ReadonlyMap<string, Handled>
+  /** The end of an attempt that ran here, once it is written down. */
+  readonly ended: (end: Ended) => void
+  readonly trouble: (message: string, cause: unknown) => void
+}
+
+export interface Ended {
+  readonly row: ClaimedRow
+  readonly end: End
+  /** False where the attempt was over already: by its lease, or by somebody's word. */
+  readonly isHeld: boolean
+  readonly tookMs: number
+}
+
+interface Waiting {
+  readonly row: ClaimedRow
+  readonly end: End
+  readonly tookMs: number
+}
+
+const RETRY_MS = 200
+/** After a claim that got nothing. */
+const IN_VAIN_MS = 20
+/** Ready jobs that limits hold back are looked at so often: time alone may free them. */
+const HELD_BACK_MS = 100
+const TOKENS_MAX = 64
+
+/**
+ * Claims what may start, runs it, and writes down how it ended: one exchange with the log at a
+ * time, each of which carries all that ended since the last one.
+ */
+export class Workers {
+  readonly #options: WorkersOptions
+  /** Of this process: who holds what is known by it. */
+  readonly run: string
+  readonly #running = new Map<string, Attempt>()
+  readonly #ends: Waiting[] = []
+  /** Claims whose answer was lost: what they got is this node's to run. */
+  readonly #lostTokens: string[] = []
+  #claims = 0
+  #begunCount = 0
+  #isClaiming = true
+  #isOver = false
+  #wake: (() => void) | null = null
+  #isWoken = false
+  #looping: Promise<void> = Promise.resolve()
+  #renewing: Promise<void> = Promise.resolve()
+  readonly #closed = new AbortController()
+  readonly #runs = new Set<Promise<void>>()
+
+  constructor(options: WorkersOptions, run: string) {
+    this.#options = options
+    this.run = run
+  }
+
+  start(): void {
+    this.#looping = this.#loop()
+    this.#renewing = this.#renewAgain()
+  }
+
+  get runningCount(): number {
+    return this.#running.size
+  }
+
+  /** Something may be there to do. */
+  woken(): void {
+    this.#isWoken = true
+    this.#wake?.()
+  }
+
+  /** Takes no more; lets handlers end by themselves until `signal` is aborted, then tells them. */
+  async drain(signal: AbortSignal): Promise<void> {
+    this.#isClaiming = false
+    const stopAll = (): void => {
+      for (const attempt of this.#running.values()) attempt.stop('closing')
+    }
+    if (signal.aborted) stopAll()
+    else signal.addEventListener('abort', stopAll, { once: true })
+    while (this.#runs.size > 0) await Promise.all(this.#runs)
+    signal.removeEventListener('abort', stopAll)
+    this.#isOver = true
+    this.woken()
+    await this.#looping
+    this.#closed.abort()
+    await this.#renewing
+  }
+
+  /** Ends without a word to the log, as where the node is closed already. */
+  async abandon(): Promise<void> {
+    this.#isClaiming = false
+    this.#isOver = true
+    this.#ends.length = 0
+    for (const attempt of this.#running.values()) attempt.stop('closing')
+    this.#closed.abort()
+    this.woken()
+    await Promise.all([this.#looping, this.#renewing])
+  }
+
+  async #loop(): Promise<void> {
+    while (!this.#isOver || this.#ends.length > 0) {
+      if (this.#options.database.closed) return
+      const want = this.#wanted()
+      if (want === 0 && this.#ends.length === 0) {
+        await this.#rest(this.#hasReady ? HELD_BACK_MS : this.#options.pollMs)
+        continue
+      }
+      const begun = this.#begunCount
+      const hadEnds = this.#ends.length > 0
+      const isDone = await this.#exchange(want)
+      // What another node took, or what is due by this node's clock alone, is there a little later.
+      if (!isDone) await this.#rest(RETRY_MS)
+      else if (begun === this.#begunCount && !hadEnds) await this.#rest(IN_VAIN_MS)
+    }
+  }
+
+  /** So many as this node has room for, and its own file says that a claim would find. */
+  #wanted(): number {
+    const { workers, handled } = this.#options
+    const free = Math.min(CLAIM_MAX, workers - this.#running.size)
+    if (!this.#isClaiming || free <= 0 || handled.size === 0) return 0
+    if (this.#lostTokens.length > 0) return free
+    return this.#finds() ? free : 0
+  }
+
+  #finder: { readonly types: string; readonly statement: ReaderStatement } | null = null
+  #hasReady = false
+
+  #finds(): boolean {
+    const { database, handled } = this.#options
+    const types = [...handled.keys()].sort()
+    const { sql, args } = hasClaimable(types)
+    if (this.#finder?.types !== types.join('\n')) {
+      this.#finder = { types: types.join('\n'), statement: database.reader.prepare(sql) }
+    }
+    this.#isWoken = false
+    const found = this.#finder.statement.get(args as string[]) !== undefined
+    this.#hasReady = !found && this.#isAnyReady(types)
+    return found
+  }
+
+  #ready: ReaderStatement | null = null
+
+  /** Some of those that wait may be free for time alone, as a limit of their rate has passed. */
+  #isAnyReady(types: readonly string[]): boolean {
+    const sql = `SELECT 1 FROM colmena_jobs WHERE
+      (ready = 1 AND type IN (SELECT value FROM json_each(?))) LIMIT 1`
+    this.#ready ??= this.#options.database.reader.prepare(sql)
+    return this.#ready.get([JSON.stringify(types)]) !== undefined
+  }
+
+  async #rest(ms: number): Promise<void> {
+    if (this.#isWoken) {
+      this.#isWoken = false
+      return
+    }
+    const { promise, resolve } = Promise.withResolvers<void>()
+    const timer = setTimeout(resolve, ms)
+    this.#wake = resolve
+    await promise
+    clearTimeout(timer)
+    this.#wake = null
+  }
+
+  /** @returns false where nothing came of it: what ended is told again. */
+  async #exchange(want: number): Promise<boolean> {
+    const { database, node, leaseMs, handled } = this.#options
+    const ends = this.#ends.slice(0, CLAIM_MAX)
+    const statements = ends.length > 0 ? [...endStatements(ends.map(({ end }) => end))] : []
+    const lost = this.#lostTokens.slice(0, TOKENS_MAX)
+    const claimAt = statements.length + CLAIM_AT
+    const token = `${this.run}/${++this.#claims}`
+    if (want > 0) {
+      const types = [...handled.keys()].sort()
+      statements.push(...claimStatements({ token, nodeId: node.nodeId, types, want, leaseMs }))
+    }
+    const lostAt = statements.length
+    if (lost.length > 0) statements.push({ sql: FIND_CLAIMS, args: [JSON.stringify(lost)] })
+    const heldUntilMs = performance.now() + leaseMs
+    let results: readonly { readonly rows: readonly object[] }[]
+    try {
+      results = await database.batch(statements, 'write')
+    } catch (error) {
+      if (want > 0 && !isNothing(error)) this.#lostTokens.push(token)
+      this.#options.trouble('jobs could not be claimed or ended', error)
+      return false
+    }
+    this.#ends.splice(0, ends.length)
+    this.#lostTokens.splice(0, lost.length)
+    if (ends.length > 0) this.#tellEnds(ends, results[1]?.rows as readonly HeldRow[])
+    if (want > 0) this.#begin(results[claimAt]?.rows as readonly ClaimedRow[], heldUntilMs)
+    if (lost.length > 0) this.#begin(results[lostAt]?.rows as readonly ClaimedRow[], heldUntilMs)
+    return true
+  }
+
+  #tellEnds(ends: readonly Waiting[], held: readonly HeldRow[]): void {
+    const ids = new Set(held.map(({ id, attempt }) => `${id} ${attempt}`))
+    for (const { row, end, tookMs } of ends) {
+      const isHeld = ids.has(`${end.id} ${end.attempt}`)
+      this.#options.ended({ row, end, isHeld, tookMs })
+    }
+  }
+
+  #begin(rows: readonly ClaimedRow[], heldUntilMs: number): void {
+    for (const row of rows) {
+      const key = `${row.id} ${row.attempt}`
+      if (this.#running.has(key)) continue
+      this.#begunCount += 1
+      const run = this.#runOne(key, row, heldUntilMs)
+      this.#runs.add(run)
+      void run.finally(() => this.#runs.delete(run))
+    }
+  }
+
+  async #runOne(key: string, row: ClaimedRow, heldUntilMs: number): Promise<void> {
+    const { database, node, handled } = this.#options
+    const known = handled.get(row.type)
+    // Its handler was taken away while it was claimed: another node may have one.
+    const place = { row, handled: known ?? NOBODY, database, nodeId: node.nodeId }
+    const attempt = new Attempt(place, heldUntilMs)
+    this.#running.set(key, attempt)
+    if (known === undefined) attempt.stop('closing')
+    const startedMs = performance.now()
+    const end = await attempt.run()
+    this.#running.delete(key)
+    if (attempt.isLeftBehind) {
+      const why = `a handler of '${row.type}' goes on though it was told to end`
+      this.#options.trouble(why, new Error(`job ${row.id}, attempt ${row.attempt}`))
+    }
+    this.#ends.push({ row, end, tookMs: performance.now() - startedMs })
+    this.woken()
+  }
+
+  async #renewAgain(): Promise<void> {
+    const { signal } = this.#closed
+    while (!signal.aborted) {
+      await pause(this.#options.leaseMs / 3, undefined, { signal }).catch(() => {})
+      if (signal.aborted) return
+      await this.#renew()
+      const nowMs = performance.now()
+      for (const attempt of this.#running.values()) {
+        if (attempt.heldUntilMs <= nowMs) attempt.stop('lost')
+      }
+    }
+  }
+
+  async #renew(): Promise<void> {
+    const { database, leaseMs } = this.#options
+    const attempts = [...this.#running.values()]
+    if (attempts.length === 0) return
+    const told = attempts.map(({ row, progress }) => {
+      return { id: row.id, attempt: row.attempt, progress }
+    })
+    const heldUntilMs = performance.now() + leaseMs
+    const args = [JSON.stringify(told), leaseMs]
+    try {
+      const { rows } = await database.execute<RenewedRow>(RENEW, args)
+      const held = new Map(rows.map((row) => [`${row.id} ${row.attempt}`, row]))
+      for (const [at, attempt] of attempts.entries()) {
+        const row = held.get(`${attempt.row.id} ${attempt.row.attempt}`)
+        if (row !== undefined) attempt.heldUntilMs = heldUntilMs
+        if (attempt.progress === told[at]?.progress) attempt.progress = null
+        if (row === undefined) attempt.stop('lost')
+        else if (row.is_cancelled !== 0) attempt.stop('cancelled')
+      }
+    } catch (error) {
+      this.#options.trouble('the leases of running jobs could not be renewed', error)
+    }
+  }
+
+  /** Tells those that somebody cancelled, or freed, while they run here. */
+  look(): void {
+    if (this.#running.size === 0) return
+    this.#held ??= this.#options.database.reader.prepare(HELD)
+    const rows = this.#held.all([`${this.run}/`]) as unknown as readonly RenewedRow[]
+    const held = new Map(rows.map((row) => [`${row.id} ${row.attempt}`, row]))
+    for (const [key, attempt] of this.#running) {
+      const row = held.get(key)
+      if (row === undefined) attempt.stop('lost')
+      else if (row.is_cancelled !== 0) attempt.stop('cancelled')
+    }
+  }
+
+  #held: ReaderStatement | null = null
+}
+
+interface HeldRow {
+  readonly id: string
+  readonly attempt: number
+}
+
+const HELD = `SELECT id, attempt, is_cancelled FROM colmena_jobs
+  WHERE state = 'running' AND substr(claim, 1, length(?1)) = ?1`
+
+const NOBODY: Handled = {
+  key: { type: '', statement: () => ({ id: '', sql: '', args: [] }) },
+  handler: () => {},
+}
+
+/** Whether nothing of a write that failed will ever be there. */
+function isNothing(error: unknown): boolean {
+  return isColmenaError(error) && error.outcome === 'not-applied'
+}
