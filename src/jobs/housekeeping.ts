@@ -13,7 +13,7 @@ export interface HousekeepingOptions {
   readonly trouble: (message: string, cause: unknown) => void
 }
 
-/** The leader does it at once, the others where the leader does not: all of it may be tried twice. */
+/** The leader does it at once, others where it does not: all of it may be tried twice. */
 const PATIENCE_MS = 2_000
 const RETRY_MS = 500
 

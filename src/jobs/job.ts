@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto'
 import { ColmenaError, type InputStatement, type InputValue } from '../index.ts'
 import { type EnqueueConfig, type EnqueueOptions, toEnqueueConfig } from './enqueue-options.ts'
-import { invalid } from './invalid.ts'
+import { invalid, show } from './invalid.ts'
 import { toJson } from './json.ts'
 import { dense, NOW } from './schema.ts'
 import { type StandardSchema, validate, validateNow } from './standard-schema.ts'
@@ -29,7 +29,7 @@ export interface JobStatement extends InputStatement {
 }
 
 export interface JobOptions<Args> {
-  /** Any Standard Schema (zod, valibot, arktype): held when a job is enqueued and before it runs. */
+  /** Any Standard Schema (zod, valibot, arktype): asked at enqueue, and before each attempt. */
   readonly schema?: StandardSchema<Args> | undefined
   /** What `enqueue` takes, for all jobs of the type that say nothing else. */
   readonly defaults?: Omit<EnqueueOptions, 'runAt' | 'uniqueKey' | 'after'> | undefined
@@ -67,7 +67,7 @@ export function checkType(type: unknown): asserts type is string {
   if (typeof type === 'string' && TYPE.test(type)) return
   throw new ColmenaError(
     'ERR_INVALID_ARGUMENT',
-    `the type of a job is 1 to 128 of letters, digits and _.:/-, not ${JSON.stringify(type) ?? typeof type}`,
+    `the type of a job is 1 to 128 of letters, digits and _.:/-, not ${show(type)}`,
   )
 }
 

@@ -4,13 +4,13 @@ import { checkKeys, checkText, checkWhole, invalid, show } from './invalid.ts'
 export interface JobsOptions {
   /** How many handlers run at a time on this node; 0 runs none. @defaultValue 4 */
   readonly workers?: number | undefined
-  /** Where the jobs are kept: in one database with the rows that they belong to. @defaultValue 'main' */
+  /** Where jobs are kept: best with the rows that they belong to. @defaultValue 'main' */
   readonly database?: string | undefined
   /** So long after a worker was last heard of, others may run what it held. @defaultValue 30000 */
   readonly leaseMs?: number | undefined
   /** How often it is looked for work where nothing wakes it: a safety net. @defaultValue 1000 */
   readonly pollMs?: number | undefined
-  /** How long `close` lets handlers end by themselves before it tells them to. @defaultValue 10000 */
+  /** How long `close` lets handlers end before it tells them to. @defaultValue 10000 */
   readonly drainMs?: number | undefined
   readonly retention?: Retention | undefined
 }

@@ -110,7 +110,8 @@ interface JobRow {
 }
 
 const COLUMNS = `seq, id, type, state, args, priority, run_at, attempt, max_attempts, timeout_ms,
-  unique_key, lane, tags, after, node, progress, result, error, enqueued_at, started_at, finished_at`
+  unique_key, lane, tags, after, node, progress, result, error, enqueued_at, started_at,
+  finished_at`
 
 export async function findJob(
   database: Database,
@@ -164,7 +165,8 @@ export async function readStats(
   database: Database,
   options: CallOptions,
 ): Promise<readonly TypeStats[]> {
-  const waiting = `SELECT type, min(run_at) AS since FROM colmena_jobs WHERE ready = 1 GROUP BY type`
+  const waiting = `SELECT type, min(run_at) AS since FROM colmena_jobs
+    WHERE ready = 1 GROUP BY type`
   const known = `SELECT type, is_paused, concurrency, rate_max, rate_ms, lane_concurrency,
     lane_rate_max, lane_rate_ms FROM colmena_job_types`
   const [counts, since, types] = await database.batch([COUNTED, waiting, known], {
@@ -193,7 +195,8 @@ const COUNTED = `SELECT type, state, count(*) AS jobs FROM colmena_jobs
     SELECT type, count(*) AS jobs FROM colmena_jobs WHERE ready = 1 GROUP BY type
     UNION ALL SELECT type, count(*) FROM colmena_jobs WHERE ready = 0 GROUP BY type) GROUP BY type
   UNION ALL SELECT type, 'running', count(*) FROM colmena_jobs WHERE state = 'running' GROUP BY type
-  UNION ALL SELECT type, 'waiting', count(*) FROM colmena_jobs WHERE state = 'waiting' GROUP BY type`
+  UNION ALL SELECT type, 'waiting', count(*) FROM colmena_jobs
+    WHERE state = 'waiting' GROUP BY type`
 
 type MutableStats = {
   -readonly [Name in keyof TypeStats]: Name extends 'counts'

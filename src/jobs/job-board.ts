@@ -1,0 +1,206 @@
+import { EventEmitter } from 'node:events'
+import type { CallOptions, Database, InputStatement, ResultSet, Transaction } from '../index.ts'
+import { cancelStatement, retryStatement, runNowStatement } from './change.ts'
+import type { EnqueueOptions } from './enqueue-options.ts'
+import { invalid, show } from './invalid.ts'
+import { checkType, type Job } from './job.ts'
+import { toJson } from './json.ts'
+import { type Limits, limitStatements, pauseStatements } from './limits.ts'
+import {
+  type AttemptInfo,
+  findJob,
+  type JobInfo,
+  type JobPage,
+  type ListOptions,
+  listAttempts,
+  listJobs,
+  readStats,
+  type TypeStats,
+} from './queries.ts'
+import {
+  checkScheduleOptions,
+  listSchedules,
+  type ScheduleInfo,
+  type ScheduleOptions,
+  scheduleStatement,
+  unscheduleStatement,
+} from './schedules.ts'
+
+export interface Enqueued {
+  readonly id: string
+  /** False where one with its unique key is there: `id` is that one's. */
+  readonly created: boolean
+}
+
+/** What happened on this node; nothing depends on a listener. */
+export interface JobsEvents {
+  completed: [event: JobEnd & { readonly result: unknown }]
+  /** An attempt failed; `isLast` where it was the last one. */
+  failed: [event: JobEnd & { readonly error: string; readonly isLast: boolean }]
+  /** All attempts are used up, or its handler discarded it. */
+  dead: [event: JobEnd & { readonly error: string }]
+  warning: [event: { readonly message: string; readonly cause: unknown }]
+}
+
+interface JobEnd {
+  readonly id: string
+  readonly type: string
+  readonly attempt: number
+  readonly tookMs: number
+}
+
+/** Counts of this node since `createJobs`. */
+export interface JobsMetrics {
+  readonly executed: number
+  readonly succeeded: number
+  readonly failed: number
+  readonly retried: number
+  readonly dead: number
+  readonly reaped: number
+  readonly swept: number
+  readonly running: number
+}
+
+export interface JobCallOptions {
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface EnqueueCallOptions extends EnqueueOptions, JobCallOptions {
+  /** An open transaction of the same database: the job is there if that commits. */
+  readonly tx?: Transaction | undefined
+}
+
+/** What is asked of the tables of jobs, and changed in them, whoever runs any. */
+export abstract class JobBoard extends EventEmitter<JobsEvents> {
+  protected readonly database: Database
+
+  constructor(database: Database) {
+    super()
+    this.database = database
+  }
+
+  /** Resolves once the tables are there: for who inserts by `statement` before any other call. */
+  abstract ready(): Promise<void>
+
+  /** Lets this node fire schedules, and look after what others lost. */
+  protected abstract begin(): Promise<void>
+
+  /** A job as it is; null where there is none of that id, or no more. */
+  async find(id: string, options: JobCallOptions = {}): Promise<JobInfo | null> {
+    await this.ready()
+    return findJob(this.database, id, toCall(options))
+  }
+
+  /** Jobs, the newest first. */
+  async list(options: ListOptions & JobCallOptions = {}): Promise<JobPage> {
+    await this.ready()
+    const { signal, ...filter } = options
+    return listJobs(this.database, filter, { signal })
+  }
+
+  /** The attempts of a job that failed, or that left a log. */
+  async attempts(id: string, options: JobCallOptions = {}): Promise<readonly AttemptInfo[]> {
+    await this.ready()
+    return listAttempts(this.database, id, toCall(options))
+  }
+
+  /** How many there are of each type and state, and what limits them. */
+  async stats(options: JobCallOptions = {}): Promise<readonly TypeStats[]> {
+    await this.ready()
+    return readStats(this.database, toCall(options))
+  }
+
+  /** Runs a job that is over without success again. @returns false where it is no such one */
+  retry(id: string, options: JobCallOptions = {}): Promise<boolean> {
+    return this.#change(retryStatement(id), options)
+  }
+
+  /** @returns false where it is over, or not there. One that runs is told, and ends by itself. */
+  cancel(id: string, options: JobCallOptions = {}): Promise<boolean> {
+    return this.#change(cancelStatement(id), options)
+  }
+
+  /** Lets one that waits for its time run now. @returns false where it does not */
+  runNow(id: string, options: JobCallOptions = {}): Promise<boolean> {
+    return this.#change(runNowStatement(id), options)
+  }
+
+  /** None of the type begins any more, on any node; those that run go on. */
+  async pause(type: string | Job<never, never>, options: JobCallOptions = {}): Promise<void> {
+    await this.#write(pauseStatements(toType(type), true), options)
+  }
+
+  async resume(type: string | Job<never, never>, options: JobCallOptions = {}): Promise<void> {
+    await this.#write(pauseStatements(toType(type), false), options)
+  }
+
+  /** Sets limits of a type for the whole cluster, and leaves those that are not named. */
+  async limit(
+    type: string | Job<never, never>,
+    limits: Limits,
+    options: JobCallOptions = {},
+  ): Promise<void> {
+    await this.#write(limitStatements(toType(type), limits), options)
+  }
+
+  /**
+   * Makes a job at each time of a cron pattern: once in the cluster, whoever leads. A schedule of
+   * that id is changed.
+   *
+   * @throws ColmenaError ERR_INVALID_ARGUMENT for a pattern, a zone or an option that is none
+   */
+  async schedule<Args>(
+    id: string,
+    pattern: string,
+    type: string | Job<Args, never>,
+    args?: Args | undefined,
+    options: ScheduleOptions = {},
+  ): Promise<void> {
+    const json = toJson(args, `the arguments of schedule '${id}'`)
+    const checked = checkScheduleOptions(options)
+    const statement = scheduleStatement(id, pattern, toType(type), json, checked)
+    await this.begin()
+    await this.database.batch([statement], 'write')
+  }
+
+  /** No more jobs of it; its row stays. @returns false where there was none that went on */
+  unschedule(id: string, options: JobCallOptions = {}): Promise<boolean> {
+    return this.#change(unscheduleStatement(id), options)
+  }
+
+  async schedules(options: JobCallOptions = {}): Promise<readonly ScheduleInfo[]> {
+    await this.ready()
+    return listSchedules(this.database, toCall(options))
+  }
+
+  async #change(statement: InputStatement, options: JobCallOptions): Promise<boolean> {
+    const [answer] = await this.#write([statement], options)
+    return (answer?.rows.length ?? 0) > 0
+  }
+
+  async #write(
+    statements: readonly InputStatement[],
+    { signal }: JobCallOptions,
+  ): Promise<readonly ResultSet[]> {
+    await this.ready()
+    return this.database.batch([...statements], { mode: 'write', signal })
+  }
+}
+
+function toCall({ signal }: JobCallOptions): CallOptions {
+  return { signal }
+}
+
+function toType(type: unknown): string {
+  if (typeof type === 'object' && type !== null && 'type' in type) {
+    checkJob(type)
+    return type.type
+  }
+  checkType(type)
+  return type
+}
+
+export function checkJob(key: unknown): asserts key is Job<never, never> {
+  if (typeof key === 'object' && key !== null && 'type' in key && 'statement' in key) return
+  throw invalid(`a job is what job('…') gave, not ${show(key)}`)
+}
