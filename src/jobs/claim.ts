@@ -132,16 +132,17 @@ export const CLAIM_AT = 1
 const DUE_MAX = 1_000
 
 /** Jobs whose time has come stand in line with the others from now on. */
-const MAKE_DUE = `UPDATE colmena_jobs SET ready = 1 WHERE seq IN (
+const MAKE_DUE = dense(`UPDATE colmena_jobs SET ready = 1 WHERE seq IN (
   SELECT seq FROM colmena_jobs WHERE ready = 0 AND run_at <= ${NOW}
-  ORDER BY run_at LIMIT ${DUE_MAX})`
+  ORDER BY run_at LIMIT ${DUE_MAX})`)
 
 /** Only of types whose rate is limited does anybody count starts. */
-const NOTE_STARTS = `INSERT INTO colmena_job_starts (type, lane, at)
+const NOTE_STARTS = dense(`INSERT INTO colmena_job_starts (type, lane, at)
   SELECT j.type, j.lane, j.started_at FROM colmena_jobs AS j
   JOIN colmena_job_types AS t ON t.type = j.type
-  WHERE j.${RUNNING} AND j.claim = ?1 AND (t.rate_max IS NOT NULL OR t.lane_rate_max IS NOT NULL)`
+  WHERE j.${RUNNING} AND j.claim = ?1 AND (t.rate_max IS NOT NULL OR t.lane_rate_max IS NOT NULL)`)
 
-const NOTE_TURN = `UPDATE colmena_job_types
-  SET turn = 1 + (SELECT max(turn) FROM colmena_job_types)
-  WHERE type IN (SELECT type FROM colmena_jobs WHERE ${RUNNING} AND claim = ?1)`
+const NOTE_TURN = dense(`INSERT INTO colmena_job_types (type, turn)
+  SELECT DISTINCT type, 1 + coalesce((SELECT max(turn) FROM colmena_job_types), 0)
+  FROM colmena_jobs WHERE ${RUNNING} AND claim = ?1
+  ON CONFLICT (type) DO UPDATE SET turn = excluded.turn`)

@@ -1,5 +1,5 @@
 import type { InputStatement } from '../index.ts'
-import { NOW } from './schema.ts'
+import { dense, NOW } from './schema.ts'
 
 /** How an attempt ended, as its worker tells it. */
 export interface End {
@@ -26,16 +26,16 @@ const ENDS = `(SELECT value ->> 'id' AS id, value ->> 'attempt' AS attempt,
 
 const HOLDS = "j.id = e.id AND j.attempt = e.attempt AND j.state = 'running'"
 
-const NOTE = `INSERT OR REPLACE INTO colmena_job_attempts
+const NOTE = dense(`INSERT OR REPLACE INTO colmena_job_attempts
     (job, attempt, node, started_at, ended_at, outcome, error, log)
   SELECT j.id, j.attempt, j.node, j.started_at, ${NOW}, e.outcome, e.error, e.log
   FROM ${ENDS} AS e JOIN colmena_jobs AS j ON ${HOLDS}
-  WHERE e.outcome <> 'succeeded' OR e.log IS NOT NULL`
+  WHERE e.outcome <> 'succeeded' OR e.log IS NOT NULL`)
 
 /** Who asked to cancel it meanwhile wins over another attempt, not over an end. */
 const STATE = "CASE WHEN e.state = 'pending' AND j.is_cancelled THEN 'cancelled' ELSE e.state END"
 
-const END = `UPDATE colmena_jobs AS j SET
+const END = dense(`UPDATE colmena_jobs AS j SET
     state = ${STATE},
     ready = CASE ${STATE} WHEN 'pending' THEN e.delay_ms = 0 END,
     run_at = CASE ${STATE} WHEN 'pending' THEN ${NOW} + e.delay_ms ELSE j.run_at END,
@@ -44,7 +44,7 @@ const END = `UPDATE colmena_jobs AS j SET
     result = e.result, error = e.error,
     finished_at = CASE ${STATE} WHEN 'pending' THEN NULL ELSE ${NOW} END
   FROM ${ENDS} AS e WHERE ${HOLDS}
-  RETURNING id, attempt, state`
+  RETURNING id, attempt, state`)
 
 /** Attempts that are over already, by their lease or by somebody's word, are left as they are. */
 export function endStatements(ends: readonly End[]): readonly InputStatement[] {

@@ -29,6 +29,15 @@ import { setUp } from './schema.ts'
 import { Wake } from './wake.ts'
 import { type Ended, Workers } from './workers.ts'
 
+/** Handles of one open node share a name: what was claimed under another one here is free. */
+const opens = new WeakMap<ColmenaNode, string>()
+
+function nameOpen(node: ColmenaNode): string {
+  const name = opens.get(node) ?? randomBytes(12).toString('hex')
+  opens.set(node, name)
+  return name
+}
+
 /** The jobs of a cluster, from one of its nodes. */
 export class Jobs extends JobBoard implements AsyncDisposable {
   readonly #config: JobsConfig
@@ -37,7 +46,6 @@ export class Jobs extends JobBoard implements AsyncDisposable {
   readonly #workers: Workers
   readonly #wake: Wake
   readonly #housekeeping: Housekeeping
-  readonly #run = randomBytes(12).toString('hex')
   readonly #ending = new AbortController()
   readonly #counts = { executed: 0, succeeded: 0, failed: 0, retried: 0, dead: 0 }
   #setUp: Promise<void> | undefined
@@ -53,9 +61,11 @@ export class Jobs extends JobBoard implements AsyncDisposable {
     const trouble = (message: string, cause: unknown): void => this.#warn(message, cause)
     const shared = { node, database: this.database, trouble }
     const ended = (end: Ended): void => this.#ended(end)
-    const handled = this.#handled
-    this.#workers = new Workers({ ...shared, workers, leaseMs, pollMs, handled, ended }, this.#run)
-    this.#housekeeping = new Housekeeping({ ...shared, config, run: this.#run })
+    const run = nameOpen(node)
+    const holder = `${run}/${randomBytes(6).toString('hex')}`
+    const own = { workers, leaseMs, pollMs, holder, handled: this.#handled, ended }
+    this.#workers = new Workers({ ...shared, ...own })
+    this.#housekeeping = new Housekeeping({ ...shared, config, run })
     this.#wake = new Wake(() => {
       this.#finishes.look()
       this.#workers.look()

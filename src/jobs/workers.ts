@@ -12,6 +12,8 @@ export interface WorkersOptions {
   readonly workers: number
   readonly leaseMs: number
   readonly pollMs: number
+  /** Who claims: of this handle alone. */
+  readonly holder: string
   readonly handled: ReadonlyMap<string, Handled>
   /** The end of an attempt that ran here, once it is written down. */
   readonly ended: (end: Ended) => void
@@ -45,8 +47,6 @@ const TOKENS_MAX = 64
  */
 export class Workers {
   readonly #options: WorkersOptions
-  /** Of this process: who holds what is known by it. */
-  readonly run: string
   readonly #running = new Map<string, Attempt>()
   readonly #ends: Waiting[] = []
   /** Claims whose answer was lost: what they got is this node's to run. */
@@ -62,9 +62,8 @@ export class Workers {
   readonly #closed = new AbortController()
   readonly #runs = new Set<Promise<void>>()
 
-  constructor(options: WorkersOptions, run: string) {
+  constructor(options: WorkersOptions) {
     this.#options = options
-    this.run = run
   }
 
   start(): void {
@@ -177,12 +176,12 @@ export class Workers {
 
   /** @returns false where nothing came of it: what ended is told again. */
   async #exchange(want: number): Promise<boolean> {
-    const { database, node, leaseMs, handled } = this.#options
+    const { database, node, leaseMs, holder, handled } = this.#options
     const ends = this.#ends.slice(0, CLAIM_MAX)
     const statements = ends.length > 0 ? [...endStatements(ends.map(({ end }) => end))] : []
     const lost = this.#lostTokens.slice(0, TOKENS_MAX)
     const claimAt = statements.length + CLAIM_AT
-    const token = `${this.run}/${++this.#claims}`
+    const token = `${holder}/${++this.#claims}`
     if (want > 0) {
       const types = [...handled.keys()].sort()
       statements.push(...claimStatements({ token, nodeId: node.nodeId, types, want, leaseMs }))
@@ -285,7 +284,7 @@ export class Workers {
   look(): void {
     if (this.#running.size === 0) return
     this.#held ??= this.#options.database.reader.prepare(HELD)
-    const rows = this.#held.all([`${this.run}/`]) as unknown as readonly RenewedRow[]
+    const rows = this.#held.all([`${this.#options.holder}/`]) as unknown as readonly RenewedRow[]
     const held = new Map(rows.map((row) => [`${row.id} ${row.attempt}`, row]))
     for (const [key, attempt] of this.#running) {
       const row = held.get(key)
