@@ -98,7 +98,7 @@ suite('what a process held that is gone', () => {
   })
 })
 
-test('jobs whose claim was applied, though its answer was lost, run here all the same', async (t) => {
+test('what a claim got whose answer was lost runs here all the same', async (t) => {
   const { node, db, jobs } = await openJobs(t)
   await jobs.ready()
   let lost = 0
