@@ -99,8 +99,8 @@ async function runTests() {
   shareCompiled()
   const stream = run({
     files,
-    // One more than there are cores, as tests with processes wait for much of their time.
-    concurrency: Math.min(4, 1 + availableParallelism()),
+    // More than there are cores, as tests with processes wait for much of their time.
+    concurrency: Math.min(8, 1 + 2 * availableParallelism()),
     execArgv: ['--import', import.meta.resolve('./test-watchdog.mjs')],
   })
   stream.on('test:summary', ({ file, duration_ms, counts: seen, success }) => {

@@ -32,12 +32,12 @@ export async function heal(rig: Rig): Promise<void> {
     async () => {
       await rig.revive()
       const statuses = await rig.statuses()
-      const learner = statuses.find(({ status }) => status.isLearner)
-      if (learner !== undefined) {
-        const { handle } = learner.seat
-        await handle?.call('changeMember', 'promote', rig.name(learner.seat)).catch(() => {})
+      // All of them: one alone would make the number of voters even, and has to wait.
+      const learners = statuses.filter(({ status }) => status.isLearner)
+      for (const { seat } of learners) {
+        await seat.handle?.call('changeMember', 'promote', rig.name(seat)).catch(() => {})
       }
-      return learner === undefined && statuses.length === rig.count
+      return learners.length === 0 && statuses.length === rig.count
     },
     HEAL_MS,
   )

@@ -46,7 +46,9 @@ function renderRuns(results: readonly Result[]): string {
   const rows = results.map((result) => {
     const { command, at, commit, isClean, node, machine, seconds } = result
     const figures = Object.entries(result.figures).map(([name, value]) => {
-      return `${name} ${typeof value === 'number' ? formatNumber(value) : value}`
+      // A seed is a name, not an amount.
+      const isAmount = typeof value === 'number' && name !== 'seed'
+      return `${name} ${isAmount ? formatNumber(value) : value}`
     })
     const tree = isClean ? '' : ' and changes'
     const where = `${commit}${tree}, Node.js ${node}, ${machine}`

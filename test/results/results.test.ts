@@ -183,6 +183,11 @@ describe('the page of a record', () => {
     )
   })
 
+  it('groups the digits of amounts, and not those of a seed', () => {
+    const [, runs] = readTables(renderPage([{ ...lives, figures: { seed: 12_345, lives: 6_789 } }]))
+    assert.equal(runs?.[0]?.[4], 'seed 12345, lives 6,789')
+  })
+
   it('has the newest first, and says where a tree had changes', () => {
     const later = { ...lives, at: '2026-11-27T01:00Z', isClean: false }
     const [, runs] = readTables(renderPage([lives, later]))
