@@ -12,7 +12,14 @@
 export type { Backoff, EnqueueOptions, Priority } from './enqueue-options.ts'
 export { Discard, type JobContext, type JobHandler, RetryLater } from './handler.ts'
 export { type Job, type JobOptions, type JobStatement, job } from './job.ts'
-export type { EnqueueCallOptions, Enqueued, JobsEvents, JobsMetrics } from './job-board.ts'
+export type {
+  EnqueueCallOptions,
+  Enqueued,
+  JobCallOptions,
+  JobReadOptions,
+  JobsEvents,
+  JobsMetrics,
+} from './job-board.ts'
 export { Jobs } from './jobs-handle.ts'
 export type { Limits, Rate } from './limits.ts'
 export type { JobsOptions, Retention } from './options.ts'
