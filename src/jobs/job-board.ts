@@ -78,6 +78,11 @@ export interface EnqueueCallOptions extends EnqueueOptions, JobCallOptions {
   readonly tx?: Transaction | undefined
 }
 
+/** A job without arguments is made without naming them. */
+export type EnqueueArgs<Args> = undefined extends Args
+  ? [args?: Args, options?: EnqueueCallOptions]
+  : [args: Args, options?: EnqueueCallOptions]
+
 /**
  * What is asked of the tables of jobs, and changed in them, whoever runs any. Asking makes no
  * tables: where there are none yet, there are no jobs.

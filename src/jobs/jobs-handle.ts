@@ -16,6 +16,7 @@ import { invalid, show } from './invalid.ts'
 import { type Job, type JobStatement, toInsert, toInsertAll } from './job.ts'
 import {
   checkJob,
+  type EnqueueArgs,
   type EnqueueCallOptions,
   type Enqueued,
   JobBoard,
@@ -108,14 +109,11 @@ export class Jobs extends JobBoard implements AsyncDisposable {
    * @throws ColmenaError ERR_INVALID_ARGUMENT for what is no JSON, does not fit the schema or is no
    * option; ERR_TOO_LARGE for more than a MiB; ERR_CLOSED. Else as `Database.execute`.
    */
-  async enqueue<Args>(
-    key: Job<Args, never>,
-    args: Args,
-    options: EnqueueCallOptions = {},
-  ): Promise<Enqueued> {
+  async enqueue<Args>(key: Job<Args, never>, ...given: EnqueueArgs<Args>): Promise<Enqueued> {
+    const [args, options = {}] = given
     const { tx, signal, ...rest } = options
     checkJob(key)
-    const statement = await toInsert(key, args, rest)
+    const statement = await toInsert(key, args as Args, rest)
     await this.ready()
     if (tx !== undefined) return this.#enqueueIn(tx, statement)
     const answers = await this.database.batch(withFound(statement), { mode: 'write', signal })

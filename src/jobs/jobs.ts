@@ -13,6 +13,7 @@ export type { Backoff, EnqueueOptions, Priority } from './enqueue-options.ts'
 export { Discard, type JobContext, type JobHandler, RetryLater } from './handler.ts'
 export { type Job, type JobOptions, type JobStatement, job } from './job.ts'
 export type {
+  EnqueueArgs,
   EnqueueCallOptions,
   Enqueued,
   JobCallOptions,

@@ -70,7 +70,7 @@ suite('jobs start', () => {
     assert.deepEqual(runs.sort(), names.sort())
   })
 
-  test('only where their type is handled, and no more once its handler is taken away', async (t) => {
+  test('only where their type is handled, and no more once it is not', async (t) => {
     const { node, jobs } = await openJobs(t)
     const gone = jobs.handle(work, (name) => name)
     const { id } = await jobs.enqueue(other, 'x')
