@@ -262,6 +262,7 @@ function toWhere(filter: Omit<ListOptions, 'limit'>): Omit<ListQuery, 'limit'> {
   if (state !== undefined && !STATES.includes(state)) {
     throw invalid(`a state is one of ${STATES.join(', ')}, not ${show(state)}`)
   }
+  if (before !== undefined) checkWhole('before', before, 0, Number.MAX_SAFE_INTEGER)
   const parts: string[] = []
   const args: InputValue[] = []
   const add = (part: string, value: InputValue | undefined): void => {

@@ -16,6 +16,8 @@ describe('asking', () => {
       assert.deepEqual(await jobs.schedules({ isolated }), [])
     }
     await assert.rejects(jobs.list({ limit: 0 }), { code: 'ERR_INVALID_ARGUMENT' })
+    const before = 'x' as unknown as number
+    await assert.rejects(jobs.list({ before }), { message: /before is a whole number/ })
     await assert.rejects(jobs.find(''), { code: 'ERR_INVALID_ARGUMENT' })
     assert.deepEqual((await db.execute('SELECT name FROM sqlite_schema')).rows, [])
     const { id } = await jobs.enqueue(job('late'), undefined)
