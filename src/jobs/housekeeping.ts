@@ -106,12 +106,12 @@ export class Housekeeping {
   }
 
   async #reap(): Promise<void> {
-    const { config, database, node } = this.#options
+    const { config, database } = this.#options
     const { signal } = this.#end
     while (!signal.aborted) {
       await pause(config.retention.everyMs, undefined, { signal }).catch(() => {})
-      // The leader alone: removing twice would be twice the entries.
-      if (signal.aborted || !node.isLeader) continue
+      // Whoever leads: a leader may be one that has no jobs. What one removed no other finds.
+      if (signal.aborted) return
       try {
         this.reaped += await reap(database, config.retention, signal)
       } catch (error) {

@@ -2,12 +2,13 @@ import { EventEmitter } from 'node:events'
 import type { CallOptions, Database, InputStatement, ResultSet, Transaction } from '../index.ts'
 import { cancelStatement, retryStatement, runNowStatement } from './change.ts'
 import type { EnqueueOptions } from './enqueue-options.ts'
-import { invalid, show } from './invalid.ts'
+import { checkText, invalid, show } from './invalid.ts'
 import { checkType, type Job } from './job.ts'
 import { toJson } from './json.ts'
 import { type Limits, limitStatements, pauseStatements } from './limits.ts'
 import {
   type AttemptInfo,
+  checkListOptions,
   findJob,
   type JobInfo,
   type JobPage,
@@ -25,6 +26,10 @@ import {
   scheduleStatement,
   unscheduleStatement,
 } from './schedules.ts'
+import { isSetUp } from './schema.ts'
+
+/** A schedule's id and a time make one. */
+const JOB_ID_LENGTH_MAX = 160
 
 export interface Enqueued {
   readonly id: string
@@ -65,6 +70,9 @@ export interface JobCallOptions {
   readonly signal?: AbortSignal | undefined
 }
 
+/** As those of a read of the database. */
+export type JobReadOptions = Pick<CallOptions, 'signal' | 'consistency' | 'isolated'>
+
 export interface EnqueueCallOptions extends EnqueueOptions, JobCallOptions {
   /** An open transaction of the same database: the job is there if that commits. */
   readonly tx?: Transaction | undefined
@@ -75,9 +83,13 @@ export type EnqueueArgs<Args> = undefined extends Args
   ? [args?: Args, options?: EnqueueCallOptions]
   : [args: Args, options?: EnqueueCallOptions]
 
-/** What is asked of the tables of jobs, and changed in them, whoever runs any. */
+/**
+ * What is asked of the tables of jobs, and changed in them, whoever runs any. Asking makes no
+ * tables: where there are none yet, there are no jobs.
+ */
 export abstract class JobBoard extends EventEmitter<JobsEvents> {
   protected readonly database: Database
+  #isSetUp = false
 
   constructor(database: Database) {
     super()
@@ -87,32 +99,36 @@ export abstract class JobBoard extends EventEmitter<JobsEvents> {
   /** Resolves once the tables are there: for who inserts by `statement` before any other call. */
   abstract ready(): Promise<void>
 
+  /** @throws ColmenaError ERR_CLOSED */
+  protected abstract checkOpen(): void
+
   /** Lets this node fire schedules, and look after what others lost. */
   protected abstract begin(): Promise<void>
 
   /** A job as it is; null where there is none of that id, or no more. */
-  async find(id: string, options: JobCallOptions = {}): Promise<JobInfo | null> {
-    await this.ready()
-    return findJob(this.database, id, toCall(options))
+  async find(id: string, options: JobReadOptions = {}): Promise<JobInfo | null> {
+    const checked = checkText('id', id, JOB_ID_LENGTH_MAX)
+    return this.#read(null, options, (call) => findJob(this.database, checked, call))
   }
 
   /** Jobs, the newest first. */
-  async list(options: ListOptions & JobCallOptions = {}): Promise<JobPage> {
-    await this.ready()
-    const { signal, ...filter } = options
-    return listJobs(this.database, filter, { signal })
+  async list(options: ListOptions & JobReadOptions = {}): Promise<JobPage> {
+    const { signal, consistency, isolated, ...filter } = options
+    const query = checkListOptions(filter)
+    const none: JobPage = { jobs: [], next: null }
+    const reading = { signal, consistency, isolated }
+    return this.#read(none, reading, (call) => listJobs(this.database, query, call))
   }
 
   /** The attempts of a job that failed, or that left a log. */
-  async attempts(id: string, options: JobCallOptions = {}): Promise<readonly AttemptInfo[]> {
-    await this.ready()
-    return listAttempts(this.database, id, toCall(options))
+  async attempts(id: string, options: JobReadOptions = {}): Promise<readonly AttemptInfo[]> {
+    const checked = checkText('id', id, JOB_ID_LENGTH_MAX)
+    return this.#read([], options, (call) => listAttempts(this.database, checked, call))
   }
 
   /** How many there are of each type and state, and what limits them. */
-  async stats(options: JobCallOptions = {}): Promise<readonly TypeStats[]> {
-    await this.ready()
-    return readStats(this.database, toCall(options))
+  stats(options: JobReadOptions = {}): Promise<readonly TypeStats[]> {
+    return this.#read([], options, (call) => readStats(this.database, call))
   }
 
   /** Runs a job that is over without success again. @returns false where it is no such one */
@@ -173,9 +189,19 @@ export abstract class JobBoard extends EventEmitter<JobsEvents> {
     return this.#change(unscheduleStatement(id), options)
   }
 
-  async schedules(options: JobCallOptions = {}): Promise<readonly ScheduleInfo[]> {
-    await this.ready()
-    return listSchedules(this.database, toCall(options))
+  schedules(options: JobReadOptions = {}): Promise<readonly ScheduleInfo[]> {
+    return this.#read([], options, (call) => listSchedules(this.database, call))
+  }
+
+  async #read<T>(
+    none: T,
+    { signal, consistency, isolated }: JobReadOptions,
+    read: (call: CallOptions) => Promise<T>,
+  ): Promise<T> {
+    this.checkOpen()
+    const call = { signal, consistency, isolated }
+    this.#isSetUp ||= await isSetUp(this.database, call)
+    return this.#isSetUp ? read(call) : none
   }
 
   async #change(statement: InputStatement, options: JobCallOptions): Promise<boolean> {
@@ -190,10 +216,6 @@ export abstract class JobBoard extends EventEmitter<JobsEvents> {
     await this.ready()
     return this.database.batch([...statements], { mode: 'write', signal })
   }
-}
-
-function toCall({ signal }: JobCallOptions): CallOptions {
-  return { signal }
 }
 
 function toType(type: unknown): string {

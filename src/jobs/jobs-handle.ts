@@ -76,7 +76,7 @@ export class Jobs extends JobBoard implements AsyncDisposable {
   }
 
   override async ready(): Promise<void> {
-    this.#checkOpen()
+    this.checkOpen()
     this.#setUp ??= setUp(this.database, this.#ending.signal).catch((error: unknown) => {
       this.#setUp = undefined
       throw error
@@ -90,7 +90,7 @@ export class Jobs extends JobBoard implements AsyncDisposable {
    * @throws ColmenaError ERR_INVALID_ARGUMENT where the type has a handler here
    */
   handle<Args, Result>(key: Job<Args, Result>, handler: JobHandler<Args, Result>): () => void {
-    this.#checkOpen()
+    this.checkOpen()
     checkJob(key)
     if (typeof handler !== 'function')
       throw invalid(`a handler is a function, not ${show(handler)}`)
@@ -191,7 +191,7 @@ export class Jobs extends JobBoard implements AsyncDisposable {
     this.#finishes.close()
   }
 
-  #checkOpen(): void {
+  protected override checkOpen(): void {
     if (this.#closing === undefined) return
     throw new ColmenaError('ERR_CLOSED', 'the jobs of this node are closed')
   }

@@ -16,6 +16,8 @@ export type {
   EnqueueArgs,
   EnqueueCallOptions,
   Enqueued,
+  JobCallOptions,
+  JobReadOptions,
   JobsEvents,
   JobsMetrics,
 } from './job-board.ts'

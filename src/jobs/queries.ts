@@ -1,5 +1,5 @@
 import type { CallOptions, Database, InputValue } from '../index.ts'
-import { checkKeys, checkText, checkWhole, invalid, show } from './invalid.ts'
+import { checkKeys, checkWhole, invalid, show } from './invalid.ts'
 
 export const STATES = [
   'waiting',
@@ -119,20 +119,29 @@ export async function findJob(
   options: CallOptions,
 ): Promise<JobInfo | null> {
   const sql = `SELECT ${COLUMNS} FROM colmena_jobs WHERE id = ?`
-  const { rows } = await database.execute<JobRow>(sql, [checkText('id', id, 128)], options)
+  const { rows } = await database.execute<JobRow>(sql, [id], options)
   return rows[0] === undefined ? null : toJob(rows[0])
 }
 
+/** {@link ListOptions} after checking. */
+export interface ListQuery {
+  readonly limit: number
+  readonly where: string
+  readonly args: readonly InputValue[]
+}
+
 /** @throws ColmenaError ERR_INVALID_ARGUMENT */
+export function checkListOptions({ limit, ...filter }: ListOptions): ListQuery {
+  return { limit: checkWhole('limit', limit ?? 50, 1, 1_000), ...toWhere(filter) }
+}
+
 export async function listJobs(
   database: Database,
-  { limit: asked, ...filter }: ListOptions,
+  { limit, where, args }: ListQuery,
   options: CallOptions,
 ): Promise<JobPage> {
-  const limit = checkWhole('limit', asked ?? 50, 1, 1_000)
-  const { where, args } = toWhere(filter)
   const sql = `SELECT ${COLUMNS} FROM colmena_jobs ${where} ORDER BY seq DESC LIMIT ${limit + 1}`
-  const { rows } = await database.execute<JobRow>(sql, args, options)
+  const { rows } = await database.execute<JobRow>(sql, [...args], options)
   const page = rows.slice(0, limit)
   const next = rows.length > limit ? (page.at(-1)?.seq ?? null) : null
   return { jobs: page.map(toJob), next }
@@ -154,7 +163,7 @@ export async function listAttempts(
     readonly error: string | null
     readonly log: string | null
   }
-  const { rows } = await database.execute<AttemptRow>(sql, [checkText('id', id, 128)], options)
+  const { rows } = await database.execute<AttemptRow>(sql, [id], options)
   return rows.map(({ attempt, node, started_at, ended_at, outcome, error, log }) => {
     const startedAt = toDate(started_at)
     return { attempt, nodeId: node, startedAt, endedAt: new Date(ended_at), outcome, error, log }
@@ -247,15 +256,13 @@ function toRate(max: number | null, perMs: number | null): TypeStats['limits']['
   return max === null || perMs === null ? null : { max, perMs }
 }
 
-function toWhere(filter: Omit<ListOptions, 'limit'>): {
-  readonly where: string
-  readonly args: InputValue[]
-} {
+function toWhere(filter: Omit<ListOptions, 'limit'>): Omit<ListQuery, 'limit'> {
   checkKeys(filter, ['state', 'type', 'tag', 'search', 'before'], 'list')
   const { state, type, tag, search, before } = filter
   if (state !== undefined && !STATES.includes(state)) {
     throw invalid(`a state is one of ${STATES.join(', ')}, not ${show(state)}`)
   }
+  if (before !== undefined) checkWhole('before', before, 0, Number.MAX_SAFE_INTEGER)
   const parts: string[] = []
   const args: InputValue[] = []
   const add = (part: string, value: InputValue | undefined): void => {

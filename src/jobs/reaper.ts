@@ -16,6 +16,11 @@ const BEYOND = `SELECT j.id FROM colmena_jobs AS j
   LIMIT min(${REAP_MAX}, max(0,
     (SELECT count(*) FROM colmena_jobs WHERE finished_at IS NOT NULL) - ?1))`
 
+/** What no rate counts any more. */
+const STARTS = `SELECT seq FROM colmena_job_starts WHERE at < ${NOW} - coalesce((
+    SELECT max(max(coalesce(rate_ms, 0), coalesce(lane_rate_ms, 0))) FROM colmena_job_types), ?1)
+  LIMIT 10000`
+
 /** Removes finished jobs that nothing keeps. @returns how many */
 export async function reap(
   database: Database,
@@ -25,32 +30,37 @@ export async function reap(
   let count = 0
   if (keepMs >= 0) count += await removeAll(database, OLD, keepMs, signal)
   count += await removeAll(database, BEYOND, keepCount, signal)
-  await database.execute(
-    `DELETE FROM colmena_job_starts WHERE seq IN (
-       SELECT seq FROM colmena_job_starts WHERE at < ${NOW} - coalesce((
-         SELECT max(max(coalesce(rate_ms, 0), coalesce(lane_rate_ms, 0)))
-         FROM colmena_job_types), ${STARTS_MS_MAX})
-       LIMIT 10000)`,
-    [],
-    { signal },
-  )
+  if (await isThere(database, STARTS, STARTS_MS_MAX, signal)) {
+    const sql = `DELETE FROM colmena_job_starts WHERE seq IN (${STARTS})`
+    await database.execute(sql, [STARTS_MS_MAX], { signal })
+  }
   return count
 }
 
-/** A look at this node's own file first: most of the time there is nothing to do. */
+/** By this node's own file: most of the time there is nothing to do, and no entry is made. */
+async function isThere(
+  database: Database,
+  which: string,
+  bound: number,
+  signal: AbortSignal,
+): Promise<boolean> {
+  const sql = `SELECT EXISTS (SELECT 1 FROM (${which})) AS found`
+  const { rows } = await database.execute(sql, [bound], { consistency: 'none', signal })
+  return rows[0]?.['found'] === 1
+}
+
 async function removeAll(
   database: Database,
   which: string,
   bound: number,
   signal: AbortSignal,
 ): Promise<number> {
-  for (let count = 0; ; ) {
-    const here = { consistency: 'none', signal } as const
-    const found = await database.execute(`SELECT count(*) AS jobs FROM (${which})`, [bound], here)
-    if (Number(found.rows[0]?.['jobs']) === 0) return count
+  let count = 0
+  while (await isThere(database, which, bound, signal)) {
     const removed = await database.batch(removal(which, bound), { mode: 'write', signal })
     count += removed.at(-1)?.rowsAffected ?? 0
   }
+  return count
 }
 
 function removal(which: string, bound: number): readonly InputStatement[] {

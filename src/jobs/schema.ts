@@ -1,4 +1,4 @@
-import { ColmenaError, type Database } from '../index.ts'
+import { type CallOptions, ColmenaError, type Database } from '../index.ts'
 
 const VERSION = 1
 
@@ -180,10 +180,23 @@ export async function setUp(database: Database, signal: AbortSignal): Promise<vo
     ],
     { mode: 'write', signal },
   )
+  await checkFormat(database, { consistency: 'none', signal })
+}
+
+/** Whether the tables are there. @throws ColmenaError as a read; ERR_UNSUPPORTED_FORMAT */
+export async function isSetUp(database: Database, options: CallOptions): Promise<boolean> {
+  const sql = "SELECT 1 FROM sqlite_schema WHERE name = 'colmena_job_format'"
+  const { rows } = await database.execute(sql, [], options)
+  if (rows.length === 0) return false
+  await checkFormat(database, options)
+  return true
+}
+
+async function checkFormat(database: Database, options: CallOptions): Promise<void> {
   const { rows } = await database.execute<{ version: number }>(
     'SELECT max(version) AS version FROM colmena_job_format',
     [],
-    { consistency: 'none', signal },
+    options,
   )
   const version = rows[0]?.version ?? VERSION
   if (version <= VERSION) return
