@@ -44,7 +44,11 @@ const neighbours: ReadonlySet<string> = new Set([
 const sideDoors: ReadonlySet<string> = new Set(['src/raft/types.ts'])
 
 /** What the pages in web/ may know of src/. */
-const pageTypes: ReadonlySet<string> = new Set(['src/index.ts', 'src/demo/protocol.ts'])
+const pageTypes: ReadonlySet<string> = new Set([
+  'src/index.ts',
+  'src/jobs/jobs.ts',
+  'src/demo/protocol.ts',
+])
 
 interface Edge {
   readonly from: string
