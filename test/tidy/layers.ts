@@ -98,7 +98,7 @@ export function checkPages(files: readonly ProjectFile[]): Violation[] {
       const to = posix.join(posix.dirname(file.path), specifier)
       if (!specifier.startsWith('.') || to.startsWith('web/')) return []
       if (kind === 'type' && pageTypes.has(to)) return []
-      const message = `web/ imports types of ${[...pageTypes].join(' and ')}, and nothing else`
+      const message = `web/ imports types of ${[...pageTypes].join(', ')}, and nothing else`
       return [{ path: file.path, line, message }]
     }),
   )

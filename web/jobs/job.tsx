@@ -39,6 +39,9 @@ export function JobView({ id, strip, token, enter }: JobViewProps): JSX.Element 
           after a while.
         </p>
       )}
+      {failure !== null && failure.status !== 404 && answer === null && (
+        <p class="empty">It can not be read now: {failure.message}.</p>
+      )}
       {failure === null && answer === null && <p class="empty">Loading.</p>}
       {answer !== null && (
         <>

@@ -40,7 +40,7 @@ export function Queues({ types, look, token, enter }: QueuesProps): JSX.Element 
       <h2 id="queues-title">Queues</h2>
       {types.length > 0 && (
         <p class="soft">
-          Of a type that is paused none begins, on any node; those that run go on to their end.
+          Jobs of a paused type begin on no node, until it is resumed; those that run go on.
         </p>
       )}
       <Outcome action={action} token={token} enter={enter} />

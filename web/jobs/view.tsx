@@ -1,7 +1,7 @@
 /** The jobs of the cluster: how they stand, and then the queues, or one of them. */
 import type { JSX } from 'preact'
 import { useRef } from 'preact/hooks'
-import type { JobsMetrics } from '../../src/jobs/jobs.ts'
+import type { JobState } from '../../src/jobs/jobs.ts'
 import type { Right } from '../cluster/api.ts'
 import type { Route } from '../cluster/route.ts'
 import { TokenForm } from '../cluster/token.tsx'
@@ -40,7 +40,7 @@ export function JobsView(props: JobsViewProps): JSX.Element {
   if (failure?.status === 404) return <NoJobs message={failure.message} />
   const strip = (
     <Strip report={describe(stats)}>
-      {answer !== null && <Here nodeId={nodeId} metrics={answer.node} rate={rate} />}
+      {answer !== null && <Here nodeId={nodeId} stats={answer} rate={rate} />}
     </Strip>
   )
   if (route.view === 'job')
@@ -93,18 +93,17 @@ function describe({ answer, at, failure }: Polled<SentStats>): Report {
   if (answer === null) {
     return { kind: 'waits', title: 'Connecting.', text: 'The first figures arrive in a moment.' }
   }
-  const sum = (state: 'waiting' | 'pending' | 'running' | 'dead'): number =>
-    answer.types.reduce((total, { counts }) => total + counts[state], 0)
-  const waiting = sum('waiting') + sum('pending')
-  const counts = `${formatCount(waiting)} to do, ${formatCount(sum('running'))} running`
-  const paused = answer.types.filter(({ isPaused }) => isPaused).map(({ type }) => type)
-  if (paused.length > 0) {
-    const text = `None of that begins, on any node, until it is resumed. ${counts}.`
-    return { kind: 'waits', title: `Paused: ${listFew(paused)}.`, text }
-  }
-  const dead = sum('dead')
-  const text = dead === 0 ? 'None is dead.' : `${formatCount(dead)} dead: somebody should look.`
-  return { kind: 'well', title: `${counts}.`, text }
+  const { types } = answer
+  const dead = sum(types, 'dead')
+  const look = dead === 0 ? 'None is dead.' : `${formatCount(dead)} dead: somebody should look.`
+  const paused = types.filter(({ isPaused }) => isPaused).map(({ type }) => type)
+  if (paused.length === 0) return { kind: 'well', title: 'Going on.', text: look }
+  const text = `Jobs of a paused type begin on no node, until it is resumed. ${look}`
+  return { kind: 'waits', title: `Paused: ${listFew(paused)}.`, text }
+}
+
+function sum(types: SentStats['types'], state: JobState): number {
+  return types.reduce((total, { counts }) => total + counts[state], 0)
 }
 
 function listFew(names: readonly string[]): string {
@@ -115,18 +114,23 @@ function listFew(names: readonly string[]): string {
 
 interface HereProps {
   readonly nodeId: string | null
-  readonly metrics: JobsMetrics
+  readonly stats: SentStats
   readonly rate: number | null
 }
 
-/** What the node that answers does itself: of the others it knows only what is in the tables. */
-function Here({ nodeId, metrics, rate }: HereProps): JSX.Element {
-  const { executed, failed, running } = metrics
+/**
+ * Figures that change all the time, so not in the line that is read aloud. Of the others a node
+ * knows only what is in the tables, so how fast it runs them is said of itself alone.
+ */
+function Here({ nodeId, stats, rate }: HereProps): JSX.Element {
+  const { executed, failed, running } = stats.node
+  const waiting = sum(stats.types, 'waiting') + sum(stats.types, 'pending')
+  const all = `${formatCount(waiting)} to do, ${formatCount(sum(stats.types, 'running'))} running`
   const speed = rate === null ? '' : `${formatRate(rate)} jobs/s, `
   const total = `${formatCount(executed)} run since its start, ${formatCount(failed)} of them failed`
   return (
     <span class="soft figures">
-      {nodeId ?? 'This node'}: {speed}
+      {all}. {nodeId ?? 'This node'}: {speed}
       {formatCount(running)} running now, {total}
     </span>
   )
