@@ -245,7 +245,7 @@ describe('the jobs page', () => {
     const result = await readBox(page, 'result')
     assert.deepEqual(JSON.parse(result), { bytes: 48_213 })
     await page.goto(`${server.url}/#/job?id=nobody`)
-    await page.getByText('It is not there.').waitFor()
+    await page.getByText('It is not there:').waitFor()
     await page.context().close()
   })
 

@@ -4,10 +4,12 @@ import { useState } from 'preact/hooks'
 
 interface TokenFormProps {
   readonly hadOne: boolean
+  /** Instead of what is said of a token that is not known. */
+  readonly why?: string
   enter(token: string): void
 }
 
-export function TokenForm({ hadOne, enter }: TokenFormProps): JSX.Element {
+export function TokenForm({ hadOne, why, enter }: TokenFormProps): JSX.Element {
   const [token, setToken] = useState('')
   return (
     <form
@@ -19,7 +21,7 @@ export function TokenForm({ hadOne, enter }: TokenFormProps): JSX.Element {
     >
       <p role="status">
         {hadOne
-          ? 'The server does not take this token. Another one?'
+          ? (why ?? 'The server does not take this token. Another one?')
           : 'This server wants a token. It is kept for this tab alone.'}
       </p>
       <label>

@@ -48,15 +48,16 @@ interface OutcomeProps extends Access {
 
 export function Outcome({ action, token, enter }: OutcomeProps): JSX.Element {
   const { outcome } = action
+  const why = 'Enter one that may, and do it again.'
   return (
     <div class="outcome" aria-live="polite">
       {typeof outcome === 'string' && <p>{outcome}</p>}
       {outcome instanceof Failure && (
         <div class="mistake">
           <p>
-            <strong>Not done.</strong> {outcome.message}.
+            <strong>Not done:</strong> {outcome.message}.
           </p>
-          {outcome.isRefused && <TokenForm hadOne={token !== null} enter={enter} />}
+          {outcome.isRefused && <TokenForm hadOne={token !== null} why={why} enter={enter} />}
         </div>
       )}
     </div>

@@ -35,7 +35,7 @@ export function JobView({ id, strip, token, enter }: JobViewProps): JSX.Element 
       {strip}
       {failure?.status === 404 && (
         <p role="status">
-          <strong>It is not there.</strong> {failure.message}. Jobs that are finished are removed
+          <strong>It is not there:</strong> {failure.message}. Jobs that are finished are removed
           after a while.
         </p>
       )}

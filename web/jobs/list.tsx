@@ -28,7 +28,7 @@ export function JobList({ filter, types, token }: JobListProps): JSX.Element {
       {failure !== null && answer === null && (
         <div class="mistake" role="status">
           <p>
-            <strong>Not found out.</strong> {failure.message}. <a href={toJobsHash({})}>All jobs</a>
+            <strong>Not found out:</strong> {failure.message}. <a href={toJobsHash({})}>All jobs</a>
           </p>
         </div>
       )}

@@ -68,13 +68,14 @@ export function JobsView(props: JobsViewProps): JSX.Element {
 }
 
 function NoJobs({ message }: { message: string }): JSX.Element {
-  const report: Report = { kind: 'waits', title: 'There are no jobs here.', text: `${message}.` }
+  const report: Report = { kind: 'waits', title: 'There are no jobs here:', text: `${message}.` }
   return (
     <>
       <h1 tabIndex={-1}>Jobs</h1>
       <Strip report={report} />
       <p>
-        Once they are there this page shows them by itself. <a href="docs/server.md">How to</a>
+        This page shows them by itself once they are there:{' '}
+        <a href="docs/server.md">how a server gets them</a>.
       </p>
     </>
   )
@@ -98,8 +99,7 @@ function describe({ answer, at, failure }: Polled<SentStats>): Report {
   const look = dead === 0 ? 'None is dead.' : `${formatCount(dead)} dead: somebody should look.`
   const paused = types.filter(({ isPaused }) => isPaused).map(({ type }) => type)
   if (paused.length === 0) return { kind: 'well', title: 'Going on.', text: look }
-  const text = `Jobs of a paused type begin on no node, until it is resumed. ${look}`
-  return { kind: 'waits', title: `Paused: ${listFew(paused)}.`, text }
+  return { kind: 'waits', title: `Paused: ${listFew(paused)}.`, text: look }
 }
 
 function sum(types: SentStats['types'], state: JobState): number {
