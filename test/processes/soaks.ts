@@ -4,6 +4,7 @@ import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
 import { runFlood } from './scenarios/flood.ts'
+import { runJobs } from './scenarios/jobs.ts'
 import { runKills } from './scenarios/kills.ts'
 import { runRelaxed } from './scenarios/relaxed.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
@@ -43,6 +44,7 @@ export const soaks: Readonly<Record<string, Soak>> = {
   changes: async (progress) => [
     await runChanges({ kills: 500, durationMsMax: 5_400_000, progress }),
   ],
+  jobs: (progress) => runJobs({ jobs: 20_000, killEvery: 400, progress }),
   demo: () =>
     runDemoForm({
       durationMs: 600_000,
