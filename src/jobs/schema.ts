@@ -1,4 +1,4 @@
-import { ColmenaError, type Database } from '../index.ts'
+import { ColmenaError, type Database, type Transaction } from '../index.ts'
 
 const VERSION = 1
 
@@ -169,17 +169,18 @@ const TRIGGERS: readonly string[] = [
    END`,
 ]
 
+const SET_UP: readonly string[] = [
+  ...TABLES,
+  ...TRIGGERS,
+  `INSERT INTO colmena_job_format (version)
+     SELECT ${VERSION} WHERE NOT EXISTS (SELECT 1 FROM colmena_job_format)`,
+]
+
 /** Makes the tables, once in the whole cluster. @throws ColmenaError as a write. */
 export async function setUp(database: Database, signal: AbortSignal): Promise<void> {
-  await database.batch(
-    [
-      ...TABLES,
-      ...TRIGGERS,
-      `INSERT INTO colmena_job_format (version)
-         SELECT ${VERSION} WHERE NOT EXISTS (SELECT 1 FROM colmena_job_format)`,
-    ],
-    { mode: 'write', signal },
-  )
+  if (!(await isSetUp(database, signal))) {
+    await database.batch(SET_UP, { mode: 'write', signal })
+  }
   const { rows } = await database.execute<{ version: number }>(
     'SELECT max(version) AS version FROM colmena_job_format',
     [],
@@ -192,4 +193,18 @@ export async function setUp(database: Database, signal: AbortSignal): Promise<vo
     `the jobs of this cluster have format ${version}, and this version of Colmena knows up to ` +
       `${VERSION}: upgrade it`,
   )
+}
+
+/**
+ * The same as a part of `tx`, where this node's file has no tables yet: a write of its own would
+ * wait for the end of `tx`, which waits for it.
+ */
+export async function setUpIn(tx: Transaction, database: Database): Promise<void> {
+  if (!(await isSetUp(database, undefined))) await tx.batch(SET_UP)
+}
+
+async function isSetUp(database: Database, signal: AbortSignal | undefined): Promise<boolean> {
+  const sql = "SELECT 1 FROM sqlite_schema WHERE name = 'colmena_job_format'"
+  const { rows } = await database.execute(sql, [], { consistency: 'none', signal })
+  return rows.length > 0
 }
