@@ -90,8 +90,8 @@ export class JobsHere {
     })
   }
 
-  async enqueueIn(tx: Transaction, type: JobType): Promise<string> {
-    return (await this.jobs.enqueue(KEYS[type], { n: 0 }, { tx })).id
+  async enqueueIn(tx: Transaction, type: JobType, tag: string): Promise<string> {
+    return (await this.jobs.enqueue(KEYS[type], { n: 0 }, { tx, tags: [tag] })).id
   }
 
   /** A row of its own and a job, by one batch. */

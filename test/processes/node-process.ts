@@ -135,7 +135,7 @@ const handlers: Handlers = {
   },
   enqueue: (type, args, options) => jobs().enqueue(type, args, options),
   enqueueChunk: (chunk) => jobs().enqueueChunk(chunk),
-  enqueueIn: (transaction, type) => jobs().enqueueIn(held.transaction(transaction), type),
+  enqueueIn: (transaction, type, tag) => jobs().enqueueIn(held.transaction(transaction), type, tag),
   enqueueBeside: (id, type) => jobs().enqueueBeside(id, type),
   enqueueUnique: (options) => jobs().enqueueUnique(options),
   verify: () => node().verify(),

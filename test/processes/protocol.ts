@@ -80,7 +80,7 @@ export interface NodeCalls {
   /** Again and again if need be: its jobs are made once. */
   enqueueChunk(chunk: JobChunk): void
   /** Into a transaction that was begun: the id of the job. */
-  enqueueIn(transaction: number, type: JobType): string
+  enqueueIn(transaction: number, type: JobType, tag: string): string
   /** A row of the table `own`, and a job with its id as a tag. */
   enqueueBeside(id: string, type: JobType): void
   enqueueUnique(options: UniqueEnqueues): readonly Asked[]
