@@ -10,6 +10,7 @@ import { runRelaxed } from './scenarios/relaxed.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
 import { runStalls } from './scenarios/stalls.ts'
 import { runTransactions } from './scenarios/transactions.ts'
+import { runUniqueJobs } from './scenarios/unique-jobs.ts'
 import { runUpgrade } from './scenarios/upgrade.ts'
 
 const ORDERS = [
@@ -44,7 +45,10 @@ export const soaks: Readonly<Record<string, Soak>> = {
   changes: async (progress) => [
     await runChanges({ kills: 500, durationMsMax: 5_400_000, progress }),
   ],
-  jobs: (progress) => runJobs({ jobs: 20_000, killEvery: 400, progress }),
+  jobs: async (progress) => [
+    ...(await runJobs({ jobs: 20_000, killEvery: 400, progress })),
+    await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
+  ],
   demo: () =>
     runDemoForm({
       durationMs: 600_000,
