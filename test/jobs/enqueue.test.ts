@@ -74,7 +74,7 @@ suite('a job', () => {
     assert.equal((await db.execute('SELECT * FROM orders')).rows.length, 1)
   })
 
-  test('makes its tables in the transaction of the first job, and with that takes them back', async (t) => {
+  test('makes its tables in its transaction, which takes them back too', async (t) => {
     const { db, jobs } = await openJobs(t)
     let id = ''
     const order = (isGood: boolean): Promise<void> => {
