@@ -26,7 +26,7 @@ import {
 } from './job-board.ts'
 import { KNOWN } from './limits.ts'
 import type { JobsConfig } from './options.ts'
-import { setUp } from './schema.ts'
+import { setUp, setUpIn } from './schema.ts'
 import { Wake } from './wake.ts'
 import { type Ended, Workers } from './workers.ts'
 
@@ -114,8 +114,8 @@ export class Jobs extends JobBoard implements AsyncDisposable {
     const { tx, signal, ...rest } = options
     checkJob(key)
     const statement = await toInsert(key, args as Args, rest)
-    await this.ready()
     if (tx !== undefined) return this.#enqueueIn(tx, statement)
+    await this.ready()
     const answers = await this.database.batch(withFound(statement), { mode: 'write', signal })
     return toEnqueued(statement, answers)
   }
@@ -135,14 +135,21 @@ export class Jobs extends JobBoard implements AsyncDisposable {
     checkJob(key)
     if (!Array.isArray(all)) throw invalid(`enqueueAll takes an array, not ${show(all)}`)
     const { ids, statement } = await toInsertAll(key, all, rest)
-    await this.ready()
+    if (tx !== undefined) await this.#readyIn(tx)
+    else await this.ready()
     if (ids.length === 0) return []
     if (tx !== undefined) await tx.execute(statement)
     else await this.database.batch([statement], { mode: 'write', signal })
     return ids.map((id) => ({ id, created: true }))
   }
 
+  async #readyIn(tx: Transaction): Promise<void> {
+    this.#checkOpen()
+    await setUpIn(tx, this.database)
+  }
+
   async #enqueueIn(tx: Transaction, statement: JobStatement): Promise<Enqueued> {
+    await this.#readyIn(tx)
     const answers = await tx.batch([...withFound(statement)])
     return toEnqueued(statement, answers)
   }

@@ -1,4 +1,4 @@
-import { type CallOptions, ColmenaError, type Database } from '../index.ts'
+import { type CallOptions, ColmenaError, type Database, type Transaction } from '../index.ts'
 
 const VERSION = 1
 
@@ -169,18 +169,19 @@ const TRIGGERS: readonly string[] = [
    END`,
 ]
 
+const SET_UP: readonly string[] = [
+  ...TABLES,
+  ...TRIGGERS,
+  `INSERT INTO colmena_job_format (version)
+     SELECT ${VERSION} WHERE NOT EXISTS (SELECT 1 FROM colmena_job_format)`,
+]
+
 /** Makes the tables, once in the whole cluster. @throws ColmenaError as a write. */
 export async function setUp(database: Database, signal: AbortSignal): Promise<void> {
-  await database.batch(
-    [
-      ...TABLES,
-      ...TRIGGERS,
-      `INSERT INTO colmena_job_format (version)
-         SELECT ${VERSION} WHERE NOT EXISTS (SELECT 1 FROM colmena_job_format)`,
-    ],
-    { mode: 'write', signal },
-  )
-  await checkFormat(database, { consistency: 'none', signal })
+  const here = { consistency: 'none', signal } as const
+  if (await isSetUp(database, here)) return
+  await database.batch([...SET_UP], { mode: 'write', signal })
+  await checkFormat(database, here)
 }
 
 /** Whether the tables are there. @throws ColmenaError as a read; ERR_UNSUPPORTED_FORMAT */
@@ -205,4 +206,12 @@ async function checkFormat(database: Database, options: CallOptions): Promise<vo
     `the jobs of this cluster have format ${version}, and this version of Colmena knows up to ` +
       `${VERSION}: upgrade it`,
   )
+}
+
+/**
+ * The same as a part of `tx`, where this node's file has no tables yet: a write of its own would
+ * wait for the end of `tx`, which waits for it.
+ */
+export async function setUpIn(tx: Transaction, database: Database): Promise<void> {
+  if (!(await isSetUp(database, { consistency: 'none' }))) await tx.batch([...SET_UP])
 }

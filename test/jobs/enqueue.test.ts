@@ -74,6 +74,25 @@ suite('a job', () => {
     assert.equal((await db.execute('SELECT * FROM orders')).rows.length, 1)
   })
 
+  test('makes its tables in its transaction, which takes them back too', async (t) => {
+    const { db, jobs } = await openJobs(t)
+    let id = ''
+    const order = (isGood: boolean): Promise<void> => {
+      return db.transaction(async (tx) => {
+        await tx.execute('CREATE TABLE IF NOT EXISTS orders (id INTEGER PRIMARY KEY)')
+        id = (await jobs.enqueue(scrape, { url: 'x' }, { tx })).id
+        await jobs.enqueueAll(scrape, [{ url: 'y' }, { url: 'z' }], { tx })
+        if (!isGood) throw new Error('changed my mind')
+      })
+    }
+    await assert.rejects(order(false), /changed my mind/)
+    const tables = "SELECT name FROM sqlite_schema WHERE name LIKE 'colmena_job%'"
+    assert.deepEqual((await db.execute(tables)).rows, [])
+    await order(true)
+    assert.equal(await stateOf(jobs, id), 'pending')
+    assert.equal((await jobs.list()).jobs.length, 3)
+  })
+
   test('joins a batch as a statement, which a failure of the batch takes back', async (t) => {
     const { db, jobs } = await openJobs(t)
     await jobs.ready()
