@@ -144,7 +144,7 @@ export class Jobs extends JobBoard implements AsyncDisposable {
   }
 
   async #readyIn(tx: Transaction): Promise<void> {
-    this.#checkOpen()
+    this.checkOpen()
     await setUpIn(tx, this.database)
   }
 
