@@ -110,7 +110,9 @@ function planChunks(jobs: number): readonly JobChunk[] {
   }
   const ns = Array.from({ length: STUBBORN }, (_, at) => at)
   const stubborn = { id: 'stubborn', type: 'stubborn', ns, ...PATIENCE, timeoutMs: 200 } as const
-  return [stubborn, ...chunks.map((chunk) => ({ ...chunk, ...PATIENCE }))]
+  // First more than the rate lets start at once: there is a worker free for each of them.
+  chunks.sort((a, b) => Number(b.type === 'rated') - Number(a.type === 'rated'))
+  return [...chunks.map((chunk) => ({ ...chunk, ...PATIENCE })), stubborn]
 }
 
 function typeOf(n: number): JobType {
