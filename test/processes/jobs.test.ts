@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict'
 import { it } from 'node:test'
+import type { JobsMetrics } from '../../src/jobs/jobs.ts'
+import type { Cluster } from './cluster.ts'
 import { JobTables, judgeHistory } from './job-judge.ts'
-import { runJobs, startJobsCluster } from './scenarios/jobs.ts'
+import { JOBS_OPTIONS, runJobs, startJobsCluster, untilIdle } from './scenarios/jobs.ts'
 import { runUniqueJobs } from './scenarios/unique-jobs.ts'
 import { until } from './wait.ts'
 
@@ -13,27 +15,60 @@ it('never has two unfinished jobs of one unique key, from whichever nodes they c
   t.diagnostic(await runUniqueJobs({ enqueues: 600, keys: 10 }))
 })
 
-it('applies nothing of what a handler says after its attempt was given up', async (t) => {
-  const cluster = await startJobsCluster()
-  t.after(() => cluster.end())
-  const ns = [0, 1, 2, 3]
-  const chunk = { id: 'all', type: 'stubborn', ns, timeoutMs: 200, backoff: { baseMs: 1 } } as const
-  await cluster.node(0).call('enqueueChunk', chunk)
-  await until('each first attempt has said that it succeeded', async () => {
-    const { rows } = await cluster.node(0).call('execute', 'SELECT attempt FROM ends')
-    return rows.length === ns.length
-  })
+const NS = [0, 1, 2, 3]
+
+/** The rows of what the jobs of a cluster left, all of whose processes are ended for it. */
+async function endWith(cluster: Cluster, sql: string): Promise<readonly unknown[]> {
   await cluster.untilEqual()
   await cluster.stop()
   const tables = new JobTables(cluster.dataDir(0))
   try {
-    judgeHistory(tables.history())
-    const attempts = tables.rows('SELECT attempt FROM successes')
-    assert.deepEqual(
-      attempts,
-      ns.map(() => ({ attempt: 2 })),
-    )
+    const { made, succeeded } = judgeHistory(tables.history())
+    assert.deepEqual([made, succeeded], [NS.length, NS.length])
+    return tables.rows(sql)
   } finally {
     tables.close()
   }
+}
+
+it('applies nothing of what a handler says after its attempt was given up', async (t) => {
+  const cluster = await startJobsCluster()
+  t.after(() => cluster.end())
+  const rest = { timeoutMs: 200, backoff: { baseMs: 1 } }
+  await cluster.node(0).call('enqueueChunk', { id: 'all', type: 'stubborn', ns: NS, ...rest })
+  await until('each first attempt has said that it succeeded', async () => {
+    const { rows } = await cluster.node(0).call('execute', 'SELECT attempt FROM ends')
+    return rows.length === NS.length
+  })
+  assert.deepEqual(
+    await endWith(cluster, 'SELECT attempt FROM successes'),
+    NS.map(() => ({ attempt: 2 })),
+  )
+})
+
+it('applies nothing of what a node says that stood still past its leases', async (t) => {
+  const cluster = await startJobsCluster({}, [1])
+  t.after(() => cluster.end())
+  const stopped = cluster.node(1)
+  await stopped.call('enqueueChunk', { id: 'all', type: 'link', ns: NS })
+  const running = async (): Promise<boolean> => {
+    const { running: count } = (await stopped.call('jobs', 'metrics')) as JobsMetrics
+    return count === NS.length
+  }
+  await until('it runs all of them', running)
+  for (const at of [0, 2]) await cluster.node(at).call('startJobs', JOBS_OPTIONS)
+  process.kill(stopped.pid, 'SIGSTOP')
+  try {
+    await untilIdle(cluster)
+  } finally {
+    process.kill(stopped.pid, 'SIGCONT')
+  }
+  await until('it has told how its attempts ended', async () => {
+    return ((await stopped.call('jobs', 'metrics')) as JobsMetrics).executed === NS.length
+  })
+  const sql = 'SELECT attempt, outcome FROM colmena_job_attempts'
+  assert.deepEqual(
+    await endWith(cluster, sql),
+    NS.map(() => ({ attempt: 1, outcome: 'lost' })),
+  )
 })

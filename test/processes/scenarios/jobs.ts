@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict'
+import type { Consistency } from '../../../src/index.ts'
 import type { JobsOptions } from '../../../src/jobs/jobs.ts'
 import { Cluster } from '../cluster.ts'
 import { readHash } from '../content.ts'
@@ -60,15 +61,20 @@ export async function runJobs(form: JobsForm): Promise<string[]> {
   }
 }
 
-/** Three nodes whose jobs leave a history. */
-export async function startJobsCluster(options: JobsOptions = {}): Promise<Cluster> {
+/** Three nodes whose jobs leave a history; those that are named run them. */
+export async function startJobsCluster(
+  options: JobsOptions = {},
+  runners: readonly number[] = NODES,
+): Promise<Cluster> {
   const cluster = await Cluster.start({ heartbeatMs: 50, electionTimeoutMs: 400 })
   try {
-    await cluster.node(0).call('startJobs', { ...JOBS_OPTIONS, ...options })
-    await cluster.node(0).call('jobs', 'ready')
-    for (const sql of JOBS_SCHEMA) await cluster.node(0).call('execute', sql)
-    for (const at of [1, 2])
-      await cluster.node(at).call('startJobs', { ...JOBS_OPTIONS, ...options })
+    for (const at of runners) {
+      const node = cluster.node(at)
+      await node.call('startJobs', { ...JOBS_OPTIONS, ...options })
+      await node.call('jobs', 'ready')
+      if (at !== runners[0]) continue
+      for (const sql of JOBS_SCHEMA) await node.call('execute', sql)
+    }
     return cluster
   } catch (error) {
     await cluster.end()
@@ -157,22 +163,23 @@ async function killLeaders(
   return kills
 }
 
-async function ask(cluster: Cluster, sql: string): Promise<number> {
+async function ask(cluster: Cluster, sql: string, consistency: Consistency): Promise<number> {
   const [node] = cluster.running
   // Whoever is asked may be about to be killed, or have no leader to ask.
-  const answer = await node?.call('execute', sql, [], { consistency: 'none' }).catch(() => null)
+  const answer = await node?.call('execute', sql, [], { consistency }).catch(() => null)
   return Number(answer?.rows[0]?.['count'] ?? Number.NaN)
 }
 
 /** None is ever removed: the newest one's number is how many there are. */
 function countSucceeded(cluster: Cluster): Promise<number> {
-  return ask(cluster, 'SELECT max(rowid) AS count FROM successes')
+  return ask(cluster, 'SELECT max(rowid) AS count FROM successes', 'none')
 }
 
 /** Resolves once no job is left that is not over. */
 export async function untilIdle(cluster: Cluster): Promise<void> {
   const sql = 'SELECT count(*) AS count FROM colmena_jobs WHERE finished_at IS NULL'
-  await until('all jobs are over', async () => (await ask(cluster, sql)) === 0, IDLE_MS_MAX)
+  const isIdle = async (): Promise<boolean> => (await ask(cluster, sql, 'strong')) === 0
+  await until('all jobs are over', isIdle, IDLE_MS_MAX)
 }
 
 function judge(cluster: Cluster, { jobs }: JobsForm): string[] {
