@@ -7,7 +7,7 @@ const SECOND_MS = 1_000
 const MISSED = 10
 const TRIES = 5
 
-test('ticks that several fire at once make one job each, and count once, by whichever clock', async (t) => {
+test('ticks that several fire at once make one job each, and count once', async (t) => {
   const { db, jobs } = await openJobs(t)
   // Nothing that fires by itself is begun by it.
   await jobs.ready()

@@ -128,7 +128,7 @@ function typeOf(n: number): JobType {
   return at < 15 ? 'rated' : 'free'
 }
 
-/** Through all nodes in turn; what came of one that failed is not known, and so it is said again. */
+/** Through all nodes in turn; what came of one that failed is not known: it is said again. */
 async function enqueueAll(cluster: Cluster, chunks: readonly JobChunk[]): Promise<void> {
   for (const [at, chunk] of chunks.entries()) {
     let turn = at
