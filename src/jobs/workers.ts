@@ -58,7 +58,7 @@ export class Workers {
   #wake: (() => void) | null = null
   #isWoken = false
   #looping: Promise<void> = Promise.resolve()
-  #renewing: Promise<void> = Promise.resolve()
+  #renewing: Promise<unknown> = Promise.resolve()
   readonly #closed = new AbortController()
   readonly #runs = new Set<Promise<void>>()
 
@@ -68,7 +68,7 @@ export class Workers {
 
   start(): void {
     this.#looping = this.#loop()
-    this.#renewing = this.#renewAgain()
+    this.#renewing = Promise.all([this.#renewAgain(), this.#expireAgain()])
   }
 
   get runningCount(): number {
@@ -247,8 +247,15 @@ export class Workers {
     const { signal } = this.#closed
     while (!signal.aborted) {
       await pause(this.#options.leaseMs / 3, undefined, { signal }).catch(() => {})
-      if (signal.aborted) return
-      await this.#renew()
+      if (!signal.aborted) await this.#renew()
+    }
+  }
+
+  /** Beside the renewals: without a leader one of those takes longer than a lease. */
+  async #expireAgain(): Promise<void> {
+    const { signal } = this.#closed
+    while (!signal.aborted) {
+      await pause(this.#options.leaseMs / 20, undefined, { signal }).catch(() => {})
       const nowMs = performance.now()
       for (const attempt of this.#running.values()) {
         if (attempt.heldUntilMs <= nowMs) attempt.stop('lost')

@@ -3,9 +3,10 @@ import { it } from 'node:test'
 import type { JobsMetrics } from '../../src/jobs/jobs.ts'
 import type { Cluster } from './cluster.ts'
 import { JobTables, judgeHistory } from './job-judge.ts'
+import type { NodeHandle } from './node-handle.ts'
 import { JOBS_OPTIONS, runJobs, startJobsCluster, untilIdle } from './scenarios/jobs.ts'
 import { runUniqueJobs } from './scenarios/unique-jobs.ts'
-import { until } from './wait.ts'
+import { DEADLINE_MS, until } from './wait.ts'
 
 it('runs each job to one success, within all limits, while leaders are killed', async (t) => {
   for (const line of await runJobs({ jobs: 600, killEvery: 150 })) t.diagnostic(line)
@@ -16,6 +17,10 @@ it('never has two unfinished jobs of one unique key, from whichever nodes they c
 })
 
 const NS = [0, 1, 2, 3]
+
+async function count(node: NodeHandle): Promise<JobsMetrics> {
+  return (await node.call('jobs', 'metrics')) as JobsMetrics
+}
 
 /** The rows of what the jobs of a cluster left, all of whose processes are ended for it. */
 async function endWith(cluster: Cluster, sql: string): Promise<readonly unknown[]> {
@@ -51,11 +56,7 @@ it('applies nothing of what a node says that stood still past its leases', async
   t.after(() => cluster.end())
   const stopped = cluster.node(1)
   await stopped.call('enqueueChunk', { id: 'all', type: 'link', ns: NS })
-  const running = async (): Promise<boolean> => {
-    const { running: count } = (await stopped.call('jobs', 'metrics')) as JobsMetrics
-    return count === NS.length
-  }
-  await until('it runs all of them', running)
+  await until('it runs all of them', async () => (await count(stopped)).running === NS.length)
   for (const at of [0, 2]) await cluster.node(at).call('startJobs', JOBS_OPTIONS)
   process.kill(stopped.pid, 'SIGSTOP')
   try {
@@ -64,11 +65,26 @@ it('applies nothing of what a node says that stood still past its leases', async
     process.kill(stopped.pid, 'SIGCONT')
   }
   await until('it has told how its attempts ended', async () => {
-    return ((await stopped.call('jobs', 'metrics')) as JobsMetrics).executed === NS.length
+    return (await count(stopped)).executed === NS.length
   })
   const sql = 'SELECT attempt, outcome FROM colmena_job_attempts'
   assert.deepEqual(
     await endWith(cluster, sql),
     NS.map(() => ({ attempt: 1, outcome: 'lost' })),
   )
+})
+
+it('tells handlers when their leases end, though no renewal gets through', async (t) => {
+  const transactionMs = 10 * DEADLINE_MS
+  const waits = { transactionMs, transactionIdleMs: transactionMs, requestTimeoutMs: transactionMs }
+  const cluster = await startJobsCluster({}, [1], waits)
+  t.after(() => cluster.end())
+  const node = cluster.node(1)
+  await node.call('enqueueChunk', { id: 'all', type: 'link', ns: NS })
+  await until('it runs all of them', async () => (await count(node)).running === NS.length)
+  // All other writes wait for the end of this one, for longer than the test does.
+  const transaction = await node.call('begin', 'write')
+  await node.call('executeIn', transaction, 'INSERT INTO own VALUES (1)')
+  await until('none runs any more', async () => (await count(node)).running === 0)
+  await node.call('end', transaction, 'rollback')
 })

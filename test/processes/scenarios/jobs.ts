@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import type { Consistency } from '../../../src/index.ts'
 import type { JobsOptions } from '../../../src/jobs/jobs.ts'
-import { Cluster } from '../cluster.ts'
+import { Cluster, type ClusterOptions } from '../cluster.ts'
 import { readHash } from '../content.ts'
 import { JOBS_SCHEMA } from '../job-handlers.ts'
 import { type HistoryFigures, JobTables, judgeHistory, judgeRuns } from '../job-judge.ts'
@@ -65,8 +65,9 @@ export async function runJobs(form: JobsForm): Promise<string[]> {
 export async function startJobsCluster(
   options: JobsOptions = {},
   runners: readonly number[] = NODES,
+  own: ClusterOptions = {},
 ): Promise<Cluster> {
-  const cluster = await Cluster.start({ heartbeatMs: 50, electionTimeoutMs: 400 })
+  const cluster = await Cluster.start({ heartbeatMs: 50, electionTimeoutMs: 400, ...own })
   try {
     for (const at of runners) {
       const node = cluster.node(at)
