@@ -57,9 +57,10 @@ for (const line of lines) print(line)
 const faults = nemesis.done.filter(({ strikes }) => strikes > 0).length
 if (faults === 0) print('nothing struck: this proves nothing')
 const isGood = verdict.isGood && faults > 0
+const { aborted, reason } = interrupted.signal
 recorder?.end({
-  isGood: isGood && !interrupted.signal.aborted,
-  ...(interrupted.signal.aborted ? { brokenOff: `${interrupted.signal.reason}, then judged` } : {}),
+  isGood: isGood && !aborted,
+  brokenOff: aborted ? `${reason}, then judged` : undefined,
   figures: { seed, operations, faults, ...verdict.counts },
 })
 process.exit(isGood ? 0 : 1)

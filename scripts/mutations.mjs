@@ -6,7 +6,7 @@
 import { availableParallelism } from 'node:os'
 import { fileURLToPath } from 'node:url'
 import { openRecorder, RECORD_USAGE, recordFlag } from './record.mjs'
-import { readFlags, refuseBeside, refuseUsage, requireRuntime } from './runtime.mjs'
+import { endAtSignals, readFlags, refuseBeside, refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
 
@@ -93,7 +93,7 @@ async function runAll() {
     for (const gate of gates) gate.close()
   }
   process.on('exit', closeAll)
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+  endAtSignals()
   await Promise.all(
     gates.map(async (gate) => {
       for (let next = queue.shift(); next !== undefined; next = queue.shift()) {
@@ -113,7 +113,7 @@ async function runAll() {
   const figures = readFigures(found)
   const { mistakes, caught } = figures
   process.stdout.write(`\n${caught} of ${mistakes} caught\n`)
-  const isGood = caught === mistakes && mistakes === options.wanted.length
+  const isGood = caught === mistakes
   recorder?.end({ isGood, figures, found })
   process.exit(isGood ? 0 : 1)
 }

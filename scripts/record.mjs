@@ -37,6 +37,12 @@ function watch() {
     why = `${error?.message ?? error}`.split('\n', 1)[0]
   })
   process.on('exit', () => open?.end({ isGood: false, brokenOff: why }))
+  for (const stream of [process.stdout, process.stderr]) {
+    // Before what ends the script for it.
+    stream.prependListener('error', () => {
+      why = 'nobody read its output any more'
+    })
+  }
   for (const signal of ['SIGINT', 'SIGTERM']) {
     // Who listens already ends in an own way; else a signal would leave no time.
     const isAlone = process.listenerCount(signal) === 0

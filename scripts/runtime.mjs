@@ -27,6 +27,11 @@ export function requireRuntime() {
   process.exit(1)
 }
 
+/** A signal ends the script by its own way out, where what it made is removed. */
+export function endAtSignals() {
+  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+}
+
 /** Prints what was wrong with the command line and what would be right, then ends with status 2. */
 export function refuseUsage(problem, usage) {
   process.stderr.write(`${problem}\n\n${usage}\n`)

@@ -14,6 +14,8 @@ const { parseShape } = await import('../test/simulated/shape.ts')
 const { STRIKE_KINDS } = await import('../test/simulated/strikes.ts')
 const { describeEnd, FAULT_MS, Tally } = await import('../test/simulated/tally.ts')
 
+/** What a life does in it stays below the events that end any life. */
+const FAULT_MS_MAX = 300_000
 /** So often, how far it is. */
 const PROGRESS_MS = 30_000
 
@@ -81,8 +83,9 @@ function readSeeds({ seed, seeds }) {
 function readLife(values) {
   const { leases, without, strikes, calls } = values
   const faultMs = Number(values['fault-ms'] ?? FAULT_MS)
-  if (!Number.isInteger(faultMs) || faultMs < 1) {
-    refuseUsage(`--fault-ms is a whole number of milliseconds, not "${values['fault-ms']}".`, usage)
+  if (!Number.isInteger(faultMs) || faultMs < 1 || faultMs > FAULT_MS_MAX) {
+    const range = `a whole number of milliseconds up to ${FAULT_MS_MAX}`
+    refuseUsage(`--fault-ms is ${range}, not "${values['fault-ms']}".`, usage)
   }
   const broken = BREAKS[values.break]?.life
   const shape = values.shape === undefined ? undefined : readShape(values)
@@ -98,7 +101,7 @@ function readLife(values) {
 }
 
 function readKinds(text) {
-  const kinds = text.split(',')
+  const kinds = [...new Set(text.split(','))]
   const unknown = kinds.find((kind) => !STRIKE_KINDS.includes(kind))
   if (unknown === undefined) return kinds
   return refuseUsage(`There is no kind "${unknown}", only ${STRIKE_KINDS.join(', ')}.`, usage)
@@ -145,6 +148,14 @@ async function runAll({ first, last, breaks, record, life }) {
   const tally = new Tally(life)
   recorder?.whileRunning(() => tally.figures)
   const found = new AbortController()
+  let isStopped = false
+  // The threads end first: what they have in memory is removed then.
+  for (const signal of ['SIGINT', 'SIGTERM']) {
+    process.once(signal, () => {
+      isStopped = true
+      found.abort()
+    })
+  }
   let foundSeed = null
   const progress = setInterval(() => {
     process.stderr.write(`${tally.lives} of ${lives} lives, ${tally.failed} failed\n`)
@@ -167,13 +178,14 @@ async function runAll({ first, last, breaks, record, life }) {
     },
   })
   clearInterval(progress)
+  if (isStopped) process.exit(1)
   print(tally.lines)
   const isGood = tally.failed === 0 && tally.missing.length === 0
   recorder?.end({ isGood, figures: tally.figures })
   if (breaks === null) process.exit(isGood ? 0 : 1)
   const { what } = BREAKS[breaks]
   print([foundSeed === null ? `Nobody found ${what}!` : `Seed ${foundSeed}: ${what}.`])
-  process.exit(foundSeed === null ? 1 : 0)
+  process.exit(foundSeed === null || tally.missing.length > 0 ? 1 : 0)
 }
 
 function isFailed({ violations }) {

@@ -11,7 +11,8 @@ import { join, relative } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
-import { readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+import { endAtSignals, readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
+import { bundleEntries } from './test-bundles.mjs'
 
 requireRuntime()
 
@@ -96,11 +97,13 @@ async function runTests() {
   const durations = []
   let ok = true
   process.env['COLMENA_TEST_FILE_TIMEOUT_MS'] ??= String(fileTimeoutMs)
+  endAtSignals()
   shareCompiled()
+  await shareBundles()
   const stream = run({
     files,
-    // More than there are cores, as tests with processes wait for much of their time.
-    concurrency: Math.min(8, 1 + 2 * availableParallelism()),
+    // Two more than there are cores, as tests with processes wait for much of their time.
+    concurrency: Math.min(4, 2 + availableParallelism()),
     execArgv: ['--import', import.meta.resolve('./test-watchdog.mjs')],
   })
   stream.on('test:summary', ({ file, duration_ms, counts: seen, success }) => {
@@ -123,17 +126,23 @@ async function runTests() {
 
 /**
  * Sources run as they are, so every process and every thread would strip the types of all it loads:
- * four fifths of what the start of a node costs. This keeps what one has made for all others. It is
- * gone at the end, as files below folders that no later run has would fill it without bound.
+ * four fifths of what the start of a node costs. This keeps what one has made for all others.
  */
 function shareCompiled() {
   if (process.env['NODE_COMPILE_CACHE'] !== undefined) return
-  const folder = mkdtempSync(join(tmpdir(), 'colmena-compiled-'))
-  process.env['NODE_COMPILE_CACHE'] = folder
+  process.env['NODE_COMPILE_CACHE'] = removedAtEnd(mkdtempSync(join(tmpdir(), 'colmena-compiled-')))
+}
+
+async function shareBundles() {
+  const options = await bundleEntries(removedAtEnd(join(root, 'data', `test-${process.pid}`)))
+  process.env['NODE_OPTIONS'] = `${process.env['NODE_OPTIONS'] ?? ''} ${options}`.trim()
+}
+
+/** Folders that no later run has would fill the disk without bound. */
+function removedAtEnd(folder) {
   // Who is being ended may still write there.
-  const remove = () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 })
-  process.on('exit', remove)
-  for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1))
+  process.on('exit', () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }))
+  return folder
 }
 
 function printSlowest(durations) {

@@ -35,6 +35,11 @@ export class ByteWriter {
     return this.#length
   }
 
+  /** A byte that is 1 or 0, for {@link ByteReader.flag}. */
+  flag(isSet: boolean): this {
+    return this.u8(isSet ? 1 : 0)
+  }
+
   u8(value: number): this {
     // Growing replaces the view, so the place comes first.
     const at = this.#reserve(1)

@@ -20,7 +20,7 @@ export function encodeMemberRecords(records: readonly MemberRecord[]): Uint8Arra
   const writer = new ByteWriter().u8(1).u32(records.length)
   for (const record of records) {
     writer.u53(record.memberId).text(record.nodeId).text(record.address)
-    writer.u8(record.wantedRole === 'voter' ? 1 : 0)
+    writer.flag(record.wantedRole === 'voter')
   }
   return writer.finish()
 }

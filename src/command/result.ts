@@ -39,13 +39,9 @@ export interface CommandResult {
   readonly units: readonly UnitResult[]
 }
 
-const NO_ROWID = 0
-const HAS_ROWID = 1
-
 export function writeStatementResult(writer: ByteWriter, result: StatementResult): void {
-  writer.u53(result.rowsAffected)
-  if (result.lastInsertRowid === null) writer.u8(NO_ROWID)
-  else writer.u8(HAS_ROWID).i64(result.lastInsertRowid)
+  writer.u53(result.rowsAffected).flag(result.lastInsertRowid !== null)
+  if (result.lastInsertRowid !== null) writer.i64(result.lastInsertRowid)
   writer.u16(result.columns.length)
   for (const column of result.columns) writer.text(column)
   for (const type of result.columnTypes) writer.text(type)
@@ -56,10 +52,7 @@ export function writeStatementResult(writer: ByteWriter, result: StatementResult
 /** Between machines only those of one format speak of trials, so this encoding has no version. */
 export function encodeCommandResult(result: CommandResult): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(64 + result.units.length * 24)
-  writer
-    .text(result.database)
-    .u53(result.sequence)
-    .u8(result.isTried ? 1 : 0)
+  writer.text(result.database).u53(result.sequence).flag(result.isTried)
   writer.u53(result.index).u53(result.term)
   writeUnitResults(writer, result.units)
   return writer.finish()
@@ -69,11 +62,11 @@ export function writeUnitResults(writer: ByteWriter, units: readonly UnitResult[
   writer.u32(units.length)
   for (const unit of units) {
     if (unit.ok) {
-      writer.u8(1).u32(unit.statements.length)
+      writer.flag(unit.ok).u32(unit.statements.length)
       for (const statement of unit.statements) writeStatementResult(writer, statement)
     } else {
       const { code, message, sqliteCode, statementIndex } = unit.error
-      writer.u8(0).text(code).text(message).u32(sqliteCode).u32(statementIndex)
+      writer.flag(unit.ok).text(code).text(message).u32(sqliteCode).u32(statementIndex)
     }
   }
 }
@@ -97,14 +90,13 @@ export function readUnitResults(reader: ByteReader): UnitResult[] {
 }
 
 function readUnitResult(reader: ByteReader): UnitResult {
-  const tag = reader.u8()
-  if (tag === 0) {
+  const isOk = reader.flag()
+  if (!isOk) {
     const code = reader.text()
     const message = reader.text()
     const sqliteCode = reader.u32()
     return { ok: false, error: { code, message, sqliteCode, statementIndex: reader.u32() } }
   }
-  if (tag !== 1) throw new DecodeError(`unknown unit result ${tag}`)
   const statements: StatementResult[] = []
   for (let left = reader.count(15); left > 0; left -= 1) statements.push(readStatement(reader))
   return { ok: true, statements }
@@ -112,7 +104,7 @@ function readUnitResult(reader: ByteReader): UnitResult {
 
 function readStatement(reader: ByteReader): StatementResult {
   const rowsAffected = reader.u53()
-  const lastInsertRowid = reader.u8() === HAS_ROWID ? reader.i64() : null
+  const lastInsertRowid = reader.flag() ? reader.i64() : null
   const columns: string[] = []
   const columnTypes: string[] = []
   const width = reader.u16()

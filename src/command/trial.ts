@@ -29,7 +29,7 @@ export function encodeTrialAnswer(answer: TrialAnswer): Uint8Array<ArrayBuffer> 
     writer,
     answer.tried.map(({ result }) => result),
   )
-  for (const { isLook } of answer.tried) writer.u8(isLook ? 1 : 0)
+  for (const { isLook } of answer.tried) writer.flag(isLook)
   return writer.finish()
 }
 

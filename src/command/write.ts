@@ -125,8 +125,6 @@ const REJECTS_NON_DETERMINISM = 0b1000
 const FENCED = 0b10000
 const KNOWN_FLAGS =
   ASKED_BITS | TRIED | REJECTS_NON_DETERMINISM | FENCED | (ASKED_BITS << CHANGES_SHIFT)
-const STATEMENT_FAILED = 0
-const STATEMENT_DONE = 1
 
 /** What a write command may have besides its units. */
 export type WriteParts = Pick<WriteCommand, 'trial' | 'fence'>
@@ -232,8 +230,8 @@ export function decodeWrite(bytes: Uint8Array): WriteCommand {
 function writeTrial(writer: ByteWriter, { base, outcomes }: Trial): void {
   writer.u53(base).u32(outcomes.length)
   for (const changed of outcomes) {
-    if (changed === null) writer.u8(STATEMENT_FAILED)
-    else writer.u8(STATEMENT_DONE).u53(changed)
+    writer.flag(changed !== null)
+    if (changed !== null) writer.u53(changed)
   }
 }
 
@@ -241,7 +239,7 @@ function readTrial(reader: ByteReader, units: readonly Unit[]): Trial {
   const base = reader.u53()
   const outcomes: (number | null)[] = []
   for (let left = reader.count(1); left > 0; left -= 1) {
-    outcomes.push(reader.u8() === STATEMENT_DONE ? reader.u53() : null)
+    outcomes.push(reader.flag() ? reader.u53() : null)
   }
   if (units.length !== 1 || units[0]?.statements.length !== outcomes.length) {
     throw new DecodeError('a trial that speaks of other statements than its command')

@@ -5,7 +5,7 @@ import type { ConfState } from '../raft/types.ts'
 const CONF_STATE_FORMAT = 1
 
 export function encodeConfState(confState: ConfState): Uint8Array {
-  const writer = new ByteWriter().u8(CONF_STATE_FORMAT).u8(confState.autoLeave ? 1 : 0)
+  const writer = new ByteWriter().u8(CONF_STATE_FORMAT).flag(confState.autoLeave)
   const { voters, learners, votersOutgoing, learnersNext } = confState
   for (const ids of [voters, learners, votersOutgoing, learnersNext]) {
     writer.u32(ids.length)

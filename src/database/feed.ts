@@ -85,8 +85,6 @@ export class Feed {
   }
 }
 
-const SCHEMA = 0
-const ROWS = 1
 // Their places are on disk.
 const KINDS: readonly RowChangeKind[] = ['insert', 'update', 'delete']
 
@@ -98,10 +96,10 @@ export function encodeChanges(changes: readonly UnitChange[]): Uint8Array<ArrayB
   const writer = new ByteWriter()
   for (const change of changes) {
     if (change.kind === 'schema') {
-      writer.u8(SCHEMA).text(change.sql)
+      writer.flag(false).text(change.sql)
       continue
     }
-    writer.u8(ROWS).text(change.table).u16(change.columns.length)
+    writer.flag(true).text(change.table).u16(change.columns.length)
     for (const name of change.columns) writer.text(name)
     writer.u32(change.rows.length)
     for (const { kind, before, after } of change.rows) {
@@ -116,7 +114,8 @@ export function decodeChanges(bytes: Uint8Array): UnitChange[] {
   const reader = new ByteReader(bytes)
   const changes: UnitChange[] = []
   while (reader.remaining > 0) {
-    if (reader.u8() === SCHEMA) {
+    const hasRows = reader.flag()
+    if (!hasRows) {
       changes.push({ kind: 'schema', sql: reader.text() })
       continue
     }

@@ -1,8 +1,7 @@
-import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Log } from '../log/log.ts'
 import type { MemberId, Raft } from '../raft/raft.ts'
-import type { Reply, Transport } from '../transport/transport.ts'
+import { type Reply, readReply, type Transport } from '../transport/transport.ts'
 import { Comparing } from './comparing.ts'
 import {
   decodeHashQuestion,
@@ -273,14 +272,8 @@ export class Agreement {
   ): void {
     const { transport, config } = this.#options
     const body = encodeHashQuestion(question)
-    transport.call(to, CALLS.verify, body, config.electionTimeoutMs * 2, (error, bytes) => {
-      try {
-        done(error, error === null && bytes !== undefined ? decodeHashResult(bytes) : null)
-      } catch (failure) {
-        if (!(failure instanceof DecodeError)) throw failure
-        done(failure, null)
-      }
-    })
+    const answered = readReply<HashResult>(decodeHashResult, done)
+    transport.call(to, CALLS.verify, body, config.electionTimeoutMs * 2, answered)
   }
 
   #askForCopy(leader: MemberId, index: number): void {

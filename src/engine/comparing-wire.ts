@@ -54,7 +54,7 @@ export type HashResult = {
 
 export function encodeHashQuestion({ kind, key }: HashQuestion): Uint8Array {
   return new ByteWriter()
-    .u8(kind === 'expect' ? 0 : 1)
+    .flag(kind === 'result')
     .text(key)
     .finish()
 }
@@ -62,7 +62,7 @@ export function encodeHashQuestion({ kind, key }: HashQuestion): Uint8Array {
 /** @throws DecodeError */
 export function decodeHashQuestion(bytes: Uint8Array): HashQuestion {
   const reader = new ByteReader(bytes)
-  const kind = reader.u8() === 0 ? 'expect' : 'result'
+  const kind = reader.flag() ? 'result' : 'expect'
   const key = reader.text()
   reader.end()
   if (!/^[0-9a-f]{32}$/.test(key)) throw new DecodeError('a key of another form')
@@ -70,12 +70,12 @@ export function decodeHashQuestion(bytes: Uint8Array): HashQuestion {
 }
 
 export function encodeHashResult(result: HashResult): Uint8Array {
-  const writer = new ByteWriter().u8(result === null ? 0 : 1)
+  const writer = new ByteWriter().flag(result !== null)
   if (result === null) return writer.finish()
   writer
     .u53(result.index)
     .text(result.error)
-    .u8(result.held === null ? 0 : 1)
+    .flag(result.held !== null)
   if (result.held !== null) writeHeld(writer, result.held)
   return writer.finish()
 }
@@ -83,10 +83,14 @@ export function encodeHashResult(result: HashResult): Uint8Array {
 /** @throws DecodeError */
 export function decodeHashResult(bytes: Uint8Array): HashResult {
   const reader = new ByteReader(bytes)
-  if (reader.u8() === 0) return null
+  const isKnown = reader.flag()
+  if (!isKnown) {
+    reader.end()
+    return null
+  }
   const index = reader.u53()
   const error = reader.text()
-  const held = reader.u8() === 0 ? null : readHeld(reader)
+  const held = reader.flag() ? readHeld(reader) : null
   reader.end()
   return { index, held, error }
 }

@@ -2,7 +2,7 @@ import { ColmenaError } from '../base/errors.ts'
 import type { Cancel, Clock } from '../base/ports.ts'
 import type { MemberRecord } from '../command/command.ts'
 import type { MemberId } from '../raft/raft.ts'
-import type { Transport } from '../transport/transport.ts'
+import { readReply, type Transport } from '../transport/transport.ts'
 import {
   CALLS,
   type ClusterFound,
@@ -23,6 +23,12 @@ export interface JoiningOptions {
   readonly warning: (code: string, message: string) => void
 }
 
+interface Question<T> {
+  readonly kind: number
+  readonly body: Uint8Array
+  readonly decode: (answer: Uint8Array) => T
+}
+
 /**
  * A joiner's way into its cluster: ask each address in turn until one answers, follow its word of
  * who leads, and keep trying until the deadline. Every failure is told once with its address.
@@ -41,9 +47,9 @@ export class Joining {
 
   /** Learns which cluster answers at the addresses. */
   findCluster(done: (error: ColmenaError | null, found: ClusterFound | null) => void): void {
-    this.#ask(this.#options.addresses, 0, CALLS.findCluster, new Uint8Array(0), (error, body) => {
-      done(error, body === null ? null : decodeClusterFound(body))
-    })
+    const body = new Uint8Array(0)
+    const question = { kind: CALLS.findCluster, body, decode: decodeClusterFound }
+    this.#ask(this.#options.addresses, 0, question, done)
   }
 
   /** Asks to be taken in, perhaps in place of another; done once the leader has applied it. */
@@ -56,14 +62,9 @@ export class Joining {
     const addresses = this.#options.addresses
     const first = firstAddress === '' ? addresses : [firstAddress, ...addresses]
     const kind = replaced === null ? CALLS.join : CALLS.rejoin
-    const asked = replaced === null ? encodeJoin(record) : encodeRejoin(replaced, record)
-    this.#ask(first, 0, kind, asked, (error, body) => {
-      if (error !== null || body === null) {
-        done(error)
-        return
-      }
-      const answer = decodeLeaderAnswer(body)
-      if (answer.kind === 'done') done(null)
+    const body = replaced === null ? encodeJoin(record) : encodeRejoin(replaced, record)
+    this.#ask(first, 0, { kind, body, decode: decodeLeaderAnswer }, (error, answer) => {
+      if (answer === null || answer.kind === 'done') done(error)
       else if (answer.kind === 'refused' && !answer.error.retryable) done(answer.error)
       else {
         if (answer.kind === 'refused') this.#failed('the leader', answer.error.message)
@@ -105,25 +106,25 @@ export class Joining {
     this.#cancel?.()
   }
 
-  #ask(
+  #ask<T>(
     addresses: readonly string[],
     at: number,
-    kind: number,
-    body: Uint8Array,
-    done: (error: ColmenaError | null, body: Uint8Array | null) => void,
+    question: Question<T>,
+    done: (error: ColmenaError | null, answer: T | null) => void,
   ): void {
     if (this.#isOver) return
     const address = addresses[at]
     if (address === undefined) {
       this.#again(
-        () => this.#ask(this.#options.addresses, 0, kind, body, done),
+        () => this.#ask(this.#options.addresses, 0, question, done),
         (error) => done(error, null),
       )
       return
     }
-    this.#options.transport.call(address, kind, body, CALL_TIMEOUT_MS, (error, answer) => {
+    const { kind, body, decode } = question
+    const answered = readReply(decode, (error, answer) => {
       if (this.#isOver) return
-      if (error === null && answer !== undefined) {
+      if (answer !== null) {
         this.#failures.delete(address)
         done(null, answer)
         return
@@ -134,8 +135,9 @@ export class Joining {
         return
       }
       this.#failed(address, error?.message ?? 'no answer')
-      this.#ask(addresses, at + 1, kind, body, done)
+      this.#ask(addresses, at + 1, question, done)
     })
+    this.#options.transport.call(address, kind, body, CALL_TIMEOUT_MS, answered)
   }
 
   #failed(address: string, reason: string): void {

@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import type { MemberId } from '../raft/raft.ts'
+import { readReply } from '../transport/transport.ts'
 import { callLeader } from './leader-calls.ts'
 import { isChanged } from './member-changes.ts'
 import type { MemberChange } from './protocol.ts'
@@ -69,10 +70,8 @@ function askLeader(
   } else {
     const body = encodeMemberChange(change, id)
     const timeoutMs = config.requestTimeoutMs
-    callLeader(parts, CALLS.changeMember, { body, timeoutMs }, (error, bytes) => {
-      if (error !== null || bytes === undefined) done(error, null)
-      else done(null, decodeLeaderAnswer(bytes))
-    })
+    const answered = readReply(decodeLeaderAnswer, done)
+    callLeader(parts, CALLS.changeMember, { body, timeoutMs }, answered)
   }
 }
 

@@ -1,7 +1,7 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
 import type { Clock } from '../base/ports.ts'
 import { type MemberId, NO_MEMBER, type Raft } from '../raft/raft.ts'
-import type { Transport } from '../transport/transport.ts'
+import { readReply, type Transport } from '../transport/transport.ts'
 import type { Membership } from './membership.ts'
 import { CALLS } from './wire.ts'
 
@@ -68,21 +68,19 @@ export class RemovalWatch {
   #ask(to: MemberId): void {
     const { raft, transport, removed } = this.#options
     const body = new ByteWriter().u53(raft.id).finish()
-    transport.call(to, CALLS.isMember, body, CALL_TIMEOUT_MS, (error, bytes) => {
-      if (error !== null || bytes === undefined) return
-      const { isMember, appliedIndex } = decodeMembershipAnswer(bytes)
-      if (!isMember && appliedIndex >= raft.applied) removed()
+    // Without an answer the next member is asked.
+    const answered = readReply(decodeMembershipAnswer, (_error, answer) => {
+      if (answer === null) return
+      if (!answer.isMember && answer.appliedIndex >= raft.applied) removed()
     })
+    transport.call(to, CALLS.isMember, body, CALL_TIMEOUT_MS, answered)
   }
 }
 
 /** A member's answer to whether another one is a member. */
 export function answerIsMember(raft: Raft, membership: Membership, body: Uint8Array): Uint8Array {
   const isMember = membership.record(new ByteReader(body).u53()) !== undefined
-  return new ByteWriter()
-    .u8(isMember ? 1 : 0)
-    .u53(raft.applied)
-    .finish()
+  return new ByteWriter().flag(isMember).u53(raft.applied).finish()
 }
 
 function decodeMembershipAnswer(bytes: Uint8Array): {
@@ -91,5 +89,7 @@ function decodeMembershipAnswer(bytes: Uint8Array): {
 } {
   const reader = new ByteReader(bytes)
   const isMember = reader.flag()
-  return { isMember, appliedIndex: reader.u53() }
+  const appliedIndex = reader.u53()
+  reader.end()
+  return { isMember, appliedIndex }
 }

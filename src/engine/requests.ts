@@ -1,5 +1,6 @@
 import { ColmenaError } from '../base/errors.ts'
 import { encodeDropDatabase } from '../command/command.ts'
+import { readReply } from '../transport/transport.ts'
 import { forwardCall } from './forward-requests.ts'
 import { callLeader } from './leader-calls.ts'
 import { awaitDeposition } from './leadership.ts'
@@ -99,14 +100,11 @@ function transferLeadership(parts: StatusParts, to: string | null, answer: Answe
   if (raft.role !== 'leader') {
     const body = Buffer.from(to ?? '', 'utf8')
     const timeoutMs = config.requestTimeoutMs
-    callLeader(parts, CALLS.transfer, { body, timeoutMs }, (error, bytes) => {
-      if (error !== null || bytes === undefined) {
-        answer(error ?? noLeader(), null)
-        return
-      }
-      const result = decodeLeaderAnswer(bytes)
-      answer(result.kind === 'refused' ? result.error : null, null)
+    const answered = readReply(decodeLeaderAnswer, (error, result) => {
+      if (result === null) answer(error ?? noLeader(), null)
+      else answer(result.kind === 'refused' ? result.error : null, null)
     })
+    callLeader(parts, CALLS.transfer, { body, timeoutMs }, answered)
     return
   }
   if (to === null) {

@@ -1,8 +1,8 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
-import { ColmenaError, type ErrorCode } from '../base/errors.ts'
+import { ColmenaError } from '../base/errors.ts'
 import { decodeMemberRecords, encodeMemberRecords, type MemberRecord } from '../command/command.ts'
 import type { MemberId, MessageType } from '../raft/raft.ts'
-import type { Lane } from '../transport/transport.ts'
+import { type Lane, readError, writeError } from '../transport/transport.ts'
 import type { MemberChange, TrialStep } from './protocol.ts'
 
 /** Kinds of frames between engines. Numbers are on the wire: never reuse one. */
@@ -65,10 +65,13 @@ export function encodeRefusal(refusal: Refusal): Uint8Array {
   return new ByteWriter().u53(refusal.sequence).text(refusal.database).finish()
 }
 
+/** @throws DecodeError */
 export function decodeRefusal(bytes: Uint8Array): Refusal {
   const reader = new ByteReader(bytes)
   const sequence = reader.u53()
-  return { sequence, database: reader.text() }
+  const database = reader.text()
+  reader.end()
+  return { sequence, database }
 }
 
 export function encodeNumbers(...numbers: readonly number[]): Uint8Array {
@@ -113,10 +116,13 @@ export function encodeClusterFound(found: ClusterFound): Uint8Array {
   return new ByteWriter().raw(found.clusterId).text(found.leaderAddress).finish()
 }
 
+/** @throws DecodeError */
 export function decodeClusterFound(bytes: Uint8Array): ClusterFound {
   const reader = new ByteReader(bytes)
   const clusterId = reader.raw(16).slice()
-  return { clusterId, leaderAddress: reader.text() }
+  const leaderAddress = reader.text()
+  reader.end()
+  return { clusterId, leaderAddress }
 }
 
 /** The answer to `join`, `transfer` and `changeMember`. */
@@ -130,33 +136,31 @@ export function encodeLeaderAnswer(answer: LeaderAnswer): Uint8Array {
   const writer = new ByteWriter()
   if (answer.kind === 'done') return writer.u8(0).finish()
   if (answer.kind === 'elsewhere') return writer.u8(1).text(answer.address).finish()
-  const { code, message, retryable } = answer.error
-  return writer
-    .u8(2)
-    .text(code)
-    .text(message)
-    .u8(retryable ? 1 : 0)
-    .finish()
+  writeError(writer.u8(2), answer.error)
+  return writer.finish()
 }
 
+/** @throws DecodeError */
 export function decodeLeaderAnswer(bytes: Uint8Array): LeaderAnswer {
   const reader = new ByteReader(bytes)
+  const answer = readLeaderAnswer(reader)
+  reader.end()
+  return answer
+}
+
+function readLeaderAnswer(reader: ByteReader): LeaderAnswer {
   const kind = reader.u8()
   if (kind === 0) return { kind: 'done' }
   if (kind === 1) return { kind: 'elsewhere', address: reader.text() }
   if (kind !== 2) throw new DecodeError(`unknown answer ${kind}`)
-  const code = reader.text() as ErrorCode
-  const message = reader.text()
-  return {
-    kind: 'refused',
-    error: new ColmenaError(code, message, { retryable: reader.flag() }),
-  }
+  const { code, message, retryable } = readError(reader)
+  return { kind: 'refused', error: new ColmenaError(code, message, { retryable }) }
 }
 
 export function encodeTrialStep({ bytes, begins, base }: TrialStep): Uint8Array {
   const writer = new ByteWriter(16 + bytes.length)
   return writer
-    .u8(begins ? 1 : 0)
+    .flag(begins)
     .u53(base === null ? 0 : base + 1)
     .raw(bytes)
     .finish()
@@ -206,7 +210,9 @@ export function decodeMemberChange(bytes: Uint8Array): {
   const number = reader.u8()
   const change = CHANGES[number]
   if (change === undefined) throw new DecodeError(`unknown change ${number}`)
-  return { change, id: reader.u53() }
+  const id = reader.u53()
+  reader.end()
+  return { change, id }
 }
 
 export function encodeJoin(record: MemberRecord): Uint8Array {

@@ -80,7 +80,7 @@ function writeMark(writer: ByteWriter, mark: SnapshotMark): void {
   writeIds(writer, confState.learners)
   writeIds(writer, confState.votersOutgoing)
   writeIds(writer, confState.learnersNext)
-  writer.u8(confState.autoLeave ? 1 : 0)
+  writer.flag(confState.autoLeave)
 }
 
 function readMark(reader: ByteReader, index: number, term: number): SnapshotMark {

@@ -21,8 +21,6 @@ export interface ForwardAnswer {
 export const PAYLOAD_BYTES_MAX: number = 4 * 1024 * 1024
 
 const FORMAT = 1
-const ANSWERED = 0
-const FAILED = 1
 
 export function encodeCall(call: ForwardCall): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(64 + call.payload.length)
@@ -42,11 +40,7 @@ export function decodeCall(bytes: Uint8Array): ForwardCall {
 
 export function encodeAnswer({ isFailure, payload }: ForwardAnswer): Uint8Array<ArrayBuffer> {
   const writer = new ByteWriter(8 + payload.length)
-  return writer
-    .u8(FORMAT)
-    .u8(isFailure ? FAILED : ANSWERED)
-    .raw(payload)
-    .finish()
+  return writer.u8(FORMAT).flag(isFailure).raw(payload).finish()
 }
 
 /** @throws ColmenaError ERR_UNSUPPORTED_FORMAT */
@@ -54,7 +48,7 @@ export function decodeAnswer(bytes: Uint8Array): ForwardAnswer {
   return readable(() => {
     const reader = new ByteReader(bytes)
     readFormat(reader)
-    const isFailure = reader.u8() === FAILED
+    const isFailure = reader.flag()
     return { isFailure, payload: reader.raw(reader.remaining) }
   })
 }

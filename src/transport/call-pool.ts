@@ -1,7 +1,7 @@
 import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
-import { CALL_HEADER_BYTES, decodeResponse, encodeRequest } from './call-wire.ts'
+import { CALL_HEADER_BYTES, decodeResponse, encodeRequest, type Response } from './call-wire.ts'
 import type { Channel } from './channel.ts'
 import type { TransportContext } from './config.ts'
 import type { Dialer } from './dialer.ts'
@@ -123,15 +123,17 @@ class CallSocket {
 
   #receive(channel: Channel, kind: number, body: Uint8Array): void {
     this.#heardMs = this.#context.config.clock.nowMs()
+    let response: Response
     try {
       if (kind !== WIRE_KIND.reply) throw new DecodeError(`a frame of kind ${kind} is no reply`)
-      const response = decodeResponse(body)
-      // An answer that comes after its deadline finds nobody, and that is fine.
-      this.#settle(response.id, response.error, response.body)
+      response = decodeResponse(body)
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
       channel.fail(new FrameError(error.message))
+      return
     }
+    // An answer that comes after its deadline finds nobody, and that is fine.
+    this.#settle(response.id, response.error, response.body)
   }
 
   #timedOut(id: number, timeoutMs: number): void {

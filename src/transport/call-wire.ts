@@ -1,11 +1,10 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import { ColmenaError, type Outcome } from '../base/errors.ts'
-import { toErrorCode } from './hello.ts'
+import { readError, writeError } from './error-wire.ts'
 
 /** What a request or a reply adds to its body, at most (errors aside). */
 export const CALL_HEADER_BYTES = 5
 
-const MESSAGE_CHARS_MAX = 2000
 const OUTCOMES: readonly Outcome[] = ['not-applied', 'committed', 'unknown']
 const SUCCESS = 0
 const FAILURE = 1
@@ -37,9 +36,11 @@ export function encodeResponse({ id, error, body }: Response): Uint8Array[] {
     return [new ByteWriter(CALL_HEADER_BYTES).u32(id).u8(SUCCESS).finish(), body]
   }
   const writer = new ByteWriter().u32(id).u8(FAILURE)
-  writer.text(error.code).text(error.message.slice(0, MESSAGE_CHARS_MAX))
-  writer.u8(error.retryable ? 1 : 0).u8(OUTCOMES.indexOf(error.outcome))
-  writer.u8(error.index === undefined ? 0 : 1).u53(error.index ?? 0)
+  writeError(writer, error)
+  writer
+    .u8(OUTCOMES.indexOf(error.outcome))
+    .flag(error.index !== undefined)
+    .u53(error.index ?? 0)
   return [writer.finish()]
 }
 
@@ -50,17 +51,13 @@ export function decodeResponse(bytes: Uint8Array): Response {
   const status = reader.u8()
   if (status === SUCCESS) return { id, error: null, body: reader.raw(reader.remaining) }
   if (status !== FAILURE) throw new DecodeError(`an unknown reply status ${status}`)
-  const code = toErrorCode(reader.text())
-  const message = reader.text()
-  const retryable = reader.flag()
+  const { code, message, retryable } = readError(reader)
   const outcome = OUTCOMES[reader.u8()]
   if (outcome === undefined) throw new DecodeError('an unknown outcome')
   const hasIndex = reader.flag()
   const index = reader.u53()
   reader.end()
-  if (message.length > MESSAGE_CHARS_MAX) {
-    throw new DecodeError(`an error of ${message.length} characters`)
-  }
+  if (!hasIndex && index > 0) throw new DecodeError('an index that is none')
   const options = { retryable, outcome, index: hasIndex ? index : undefined }
   return { id, error: new ColmenaError(code, message, options), body: new Uint8Array(0) }
 }

@@ -5,14 +5,9 @@ import type { Cancel } from '../base/ports.ts'
 import { parseAddress } from './address.ts'
 import { Channel, type ChannelEnd, type ChannelListener } from './channel.ts'
 import { adoptSocket, type TransportContext } from './config.ts'
+import { toErrorCode } from './error-wire.ts'
 import { FrameError } from './frame.ts'
-import {
-  decodeHello,
-  decodeRefusal,
-  encodeHello,
-  HANDSHAKE_BYTES_MAX,
-  toErrorCode,
-} from './hello.ts'
+import { decodeHello, decodeRefusal, encodeHello, HANDSHAKE_BYTES_MAX } from './hello.ts'
 import type { PeerHello, Purpose, Refusal } from './port.ts'
 import { isSecretMismatch, type Security } from './security.ts'
 import { WIRE_KIND } from './wire-kind.ts'

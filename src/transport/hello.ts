@@ -1,6 +1,7 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
-import { ColmenaError, type ErrorCode } from '../base/errors.ts'
+import { ColmenaError } from '../base/errors.ts'
 import { extensionsIn } from '../base/fingerprint.ts'
+import { toErrorCode } from './error-wire.ts'
 import type { Identity, PeerHello, Purpose, Refusal } from './port.ts'
 
 /** The largest hello, welcome or refusal: all that a stranger's bytes can make us hold. */
@@ -12,7 +13,6 @@ const CLUSTER_ID_BYTES = 16
 const BOOT_NONCE_BYTES = 8
 const TEXT_BYTES_MAX = 1024
 const PURPOSES: readonly Purpose[] = ['control', 'bulk', 'call', 'snapshot']
-const CODE_PATTERN = /^ERR_[A-Z_]{1,40}$/
 
 /** What a hello says beyond the identity. `expects` is the member the dialer wants, 0 for any. */
 export interface Hello {
@@ -103,11 +103,6 @@ export function decodeRefusal(bytes: Uint8Array): Refusal {
     throw new DecodeError(`a refusal of ${message.length} characters`)
   }
   return { code: toErrorCode(code), message }
-}
-
-/** A newer node may know codes that we do not: they are kept, for people match on them. */
-export function toErrorCode(text: string): ErrorCode {
-  return CODE_PATTERN.test(text) ? (text as ErrorCode) : 'ERR_FAILED'
 }
 
 /** The checks that every socket passes first, whoever owns the transport. */

@@ -74,10 +74,7 @@ export function encodeMessage(message: Message): Uint8Array[] {
 
 function encodeSnapshot(writer: ByteWriter, snapshot: Snapshot): void {
   const { index, term, confState } = snapshot.meta
-  writer
-    .u53(index)
-    .u53(term)
-    .u8(confState.autoLeave ? 1 : 0)
+  writer.u53(index).u53(term).flag(confState.autoLeave)
   for (const members of [
     confState.voters,
     confState.learners,

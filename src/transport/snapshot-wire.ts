@@ -1,6 +1,6 @@
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
-import { toErrorCode } from './hello.ts'
+import { readError, writeError } from './error-wire.ts'
 import type { SnapshotFile, SnapshotManifest } from './port.ts'
 
 /** What a chunk adds to its data. */
@@ -95,24 +95,16 @@ export function decodeChunk(bytes: Uint8Array): Chunk {
   return { file: reader.u32(), offsetBytes: reader.u53(), data: reader.raw(reader.remaining) }
 }
 
-/** What a person reads of a failure; more of it is cut. */
-const FAILURE_CHARS_MAX = 1_000
-
 export function encodeFailure(error: ColmenaError): Uint8Array {
-  const message = error.message.slice(0, FAILURE_CHARS_MAX)
-  const writer = new ByteWriter().text(error.code).text(message)
-  return writer.u8(error.retryable ? 1 : 0).finish()
+  const writer = new ByteWriter()
+  writeError(writer, error)
+  return writer.finish()
 }
 
 /** @throws DecodeError */
 export function decodeFailure(bytes: Uint8Array): ColmenaError {
   const reader = new ByteReader(bytes)
-  const code = toErrorCode(reader.text())
-  const message = reader.text()
-  const retryable = reader.flag()
+  const { code, message, retryable } = readError(reader)
   reader.end()
-  if (message.length > FAILURE_CHARS_MAX) {
-    throw new DecodeError(`a failure of ${message.length} characters`)
-  }
   return new ColmenaError(code, message, { retryable })
 }

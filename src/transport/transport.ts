@@ -11,8 +11,10 @@ import { TcpTransport } from './tcp.ts'
  * try a snapshot again.
  */
 export { type Address, formatAddress, parseAddress } from './address.ts'
+export { readError, writeError } from './error-wire.ts'
 export { decodeMessage, encodeMessage, isWireMessage } from './message.ts'
 export type * from './port.ts'
+export { readReply } from './reply.ts'
 export { Traffic, type TrafficValue } from './traffic.ts'
 
 /**

@@ -4,7 +4,6 @@ import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { TestContext } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { until } from '../processes/wait.ts'
 
@@ -69,15 +68,20 @@ export function run(args: readonly string[], options?: RunOptions): Promise<Ende
   return new Running(args, options).ended
 }
 
-export function makeDirectory(t: TestContext): string {
+/** What knows when it is over: one test, or a file of them. */
+export interface Scope {
+  after(end: () => void | Promise<void>): void
+}
+
+export function makeDirectory(t: Scope): string {
   const directory = mkdtempSync(join(tmpdir(), 'colmena-cli-'))
   t.after(() => rmSync(directory, { recursive: true, force: true }))
   return directory
 }
 
-/** `serve` on free ports, until the test ends. */
+/** `serve` on free ports, until what it is for ends. */
 export async function serve(
-  t: TestContext,
+  t: Scope,
   args: readonly string[] = [],
   options?: RunOptions,
 ): Promise<{ readonly running: Running; readonly url: string; readonly dataDir: string }> {

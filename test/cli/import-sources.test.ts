@@ -4,7 +4,7 @@ import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
 import type { DatabaseSync } from 'node:sqlite'
-import { describe, it, type TestContext } from 'node:test'
+import { after, describe, it, type TestContext } from 'node:test'
 import { ApiClient } from '../../src/cli/client.ts'
 import type { Unit } from '../../src/cli/import-source.ts'
 import { ImportTarget } from '../../src/cli/import-target.ts'
@@ -12,17 +12,21 @@ import { requireSqlite } from '../../src/sqlite/sqlite.ts'
 import { makeDirectory, run, serve } from './command.ts'
 import { contentOf, dump, IDIOMS } from './sqlite-file.ts'
 
+const { url } = await serve({ after })
+let databases = 0
+
+/** A database that nobody has written to, and a folder for files. */
 interface Place {
-  readonly url: string
+  readonly database: string
   readonly file: (name: string) => string
   readonly make: (name: string, sql: string) => DatabaseSync
   readonly bring: (path: string, ...more: string[]) => ReturnType<typeof run>
-  readonly ask: (sql: string, database?: string) => Promise<unknown>
+  readonly ask: (sql: string) => Promise<unknown>
 }
 
-/** A node, and a folder for files. */
-async function start(t: TestContext): Promise<Place> {
-  const { url } = await serve(t)
+function start(t: TestContext): Place {
+  databases += 1
+  const database = `db${databases}`
   const directory = makeDirectory(t)
   const file = (name: string): string => join(directory, name)
   const make = (name: string, sql: string): DatabaseSync => {
@@ -36,15 +40,15 @@ async function start(t: TestContext): Promise<Place> {
     return db
   }
   const bring = (path: string, ...more: string[]): ReturnType<typeof run> =>
-    run(['import', path, '--url', url, ...more])
-  const ask = async (sql: string, database = 'main'): Promise<unknown> => {
+    run(['import', path, '--database', database, '--url', url, ...more])
+  const ask = async (sql: string): Promise<unknown> => {
     const asked = await run(['exec', sql, '--json', '--database', database, '--url', url])
     return JSON.parse(asked.out)
   }
-  return { url, file, make, bring, ask }
+  return { database, file, make, bring, ask }
 }
 
-async function exported({ url, file }: Place, database: string): Promise<string> {
+async function exported({ file }: Place, database: string): Promise<string> {
   const path = file(`${database}.out`)
   const ended = await run(['export', database, path, '--url', url])
   assert.equal(ended.code, 0, ended.err)
@@ -53,16 +57,16 @@ async function exported({ url, file }: Place, database: string): Promise<string>
 
 describe('an SQLite file', () => {
   it('is the same on the other side, whatever of SQLite it uses', async (t) => {
-    const place = await start(t)
+    const place = start(t)
     place.make('all.db', IDIOMS).close()
     const ended = await place.bring(place.file('all.db'))
     assert.deepEqual([ended.code, ended.err.includes('left out')], [0, false], ended.err)
-    const brought = await exported(place, 'main')
+    const brought = await exported(place, place.database)
     assert.deepEqual(contentOf(brought), contentOf(place.file('all.db')))
   })
 
   it('comes with foreign keys that lead nowhere, and those are told', async (t) => {
-    const { file, make, bring, ask } = await start(t)
+    const { file, make, bring, ask } = start(t)
     make(
       'family.db',
       `CREATE TABLE c (p REFERENCES p (id)); CREATE TABLE p (id INTEGER PRIMARY KEY);
@@ -80,7 +84,7 @@ describe('an SQLite file', () => {
   })
 
   it('comes without what no node can have, which is named', async (t) => {
-    const { file, make, bring, ask } = await start(t)
+    const { file, make, bring, ask } = start(t)
     make(
       'vector.db',
       `CREATE TABLE kept (a); INSERT INTO kept VALUES (1); CREATE TABLE vec_chunks (b);
@@ -100,7 +104,7 @@ describe('an SQLite file', () => {
   })
 
   it('is also what its writer has left beside it, until that has changed', async (t) => {
-    const { file, make, bring, ask } = await start(t)
+    const { file, make, bring, ask } = start(t)
     const writer = make(
       'live.db',
       `PRAGMA journal_mode = WAL; PRAGMA wal_autocheckpoint = 0; CREATE TABLE t (a);
@@ -119,7 +123,7 @@ describe('an SQLite file', () => {
   })
 
   it('takes no name that something else has', async (t) => {
-    const { file, make, bring, ask } = await start(t)
+    const { file, make, bring, ask } = start(t)
     make('a.db', 'CREATE TABLE a (x); CREATE INDEX same ON a (x)').close()
     make('b.db', 'CREATE TABLE b (x); CREATE INDEX same ON b (x); PRAGMA user_version = 7').close()
     assert.equal((await bring(file('a.db'))).code, 0)
@@ -131,7 +135,7 @@ describe('an SQLite file', () => {
 
 describe('a dump', () => {
   it('is the file that it was made of, whatever of SQLite that uses', async (t) => {
-    const place = await start(t)
+    const place = start(t)
     const { file, make, bring } = place
     const db = make('all.db', `${IDIOMS}; DROP TABLE latin; DROP TABLE descending`)
     db.exec('ANALYZE')
@@ -153,7 +157,7 @@ describe('a dump', () => {
 
 describe('files that are refused', () => {
   it('say why, and leave nothing', async (t) => {
-    const { file, make, bring, ask } = await start(t)
+    const { file, make, bring, ask } = start(t)
     const write = (name: string, content: string | Buffer): string => {
       writeFileSync(file(name), content)
       return file(name)
@@ -195,7 +199,7 @@ describe('files that are refused', () => {
 
 describe('CSV', () => {
   it('has its own separators and ends of lines', async (t) => {
-    const { file, bring, ask } = await start(t)
+    const { file, bring, ask } = start(t)
     writeFileSync(file('semicolon.csv'), 'a;"b;c"\r1;"x\r\ny"\r2;\r', 'utf8')
     const ended = await bring(file('semicolon.csv'), '--separator', ';')
     assert.equal(ended.code, 0, ended.err)
@@ -211,7 +215,7 @@ describe('CSV', () => {
 })
 
 /** Passes requests on, but loses each write once on its way there, and its answer once. */
-async function loseOnce(t: TestContext, url: string): Promise<string> {
+async function loseOnce(t: TestContext): Promise<string> {
   const tries = new Map<string, number>()
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = []
@@ -237,9 +241,9 @@ async function loseOnce(t: TestContext, url: string): Promise<string> {
 
 describe('an import', () => {
   it('ends where another has begun, and leaves that as it is', async (t) => {
-    const { url, ask } = await start(t)
+    const { database, ask } = start(t)
     const client = new ApiClient({ url })
-    const [first, second] = ['1', '2'].map((source) => new ImportTarget(client, 'main', source))
+    const [first, second] = ['1', '2'].map((source) => new ImportTarget(client, database, source))
     const unit = (sql: string): Unit => ({ statements: [{ sql }], rows: 1, what: sql })
     await first?.begin([])
     await first?.apply(1, unit('CREATE TABLE t (a)'))
@@ -251,7 +255,7 @@ describe('an import', () => {
   })
 
   it('sends a row that is large by itself', async (t) => {
-    const { file, make, bring, ask } = await start(t)
+    const { file, make, bring, ask } = start(t)
     const sql = 'CREATE TABLE t (a); INSERT INTO t VALUES (zeroblob(700000)), (zeroblob(3900000))'
     make('large.db', sql).close()
     const ended = await bring(file('large.db'))
@@ -260,11 +264,15 @@ describe('an import', () => {
   })
 
   it('does each of its steps once, its end too, whatever is lost on the way', async (t) => {
-    const place = await start(t)
+    const place = start(t)
     place.make('all.db', IDIOMS).close()
-    const lossy = await loseOnce(t, place.url)
-    const ended = await run(['import', place.file('all.db'), '--url', lossy])
+    const lossy = await loseOnce(t)
+    const args = ['--database', place.database, '--url', lossy]
+    const ended = await run(['import', place.file('all.db'), ...args])
     assert.equal(ended.code, 0, ended.err)
-    assert.deepEqual(contentOf(await exported(place, 'main')), contentOf(place.file('all.db')))
+    assert.deepEqual(
+      contentOf(await exported(place, place.database)),
+      contentOf(place.file('all.db')),
+    )
   })
 })

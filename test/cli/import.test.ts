@@ -9,7 +9,7 @@ import { findFreePorts } from '../processes/free-port.ts'
 import { until } from '../processes/wait.ts'
 import { makeDirectory, Running, run, serve } from './command.ts'
 
-const ROWS = 50_000
+const ROWS = 20_000
 
 /** Three nodes with their servers; answers the address of one that does not lead. */
 async function serveThree(t: TestContext): Promise<string> {

@@ -5,6 +5,7 @@ import { createServer } from 'node:net'
 import { delimiter, join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { ensureBuilt } from './built.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 const SENTENCE = /^Colmena needs Node\.js 24\.14 or later and this is \S+: [^\n]*\n$/
@@ -48,13 +49,14 @@ describe("the README's first screen", () => {
     // In the clone, so that 'colmena' is this very package, as its build has it.
     folder = mkdtempSync(join(root, '.first-screen-'))
     writeFileSync(join(folder, 'first.ts'), await firstScreen())
-    const build = spawnSync(process.execPath, ['scripts/build.mjs'], { cwd: root })
-    assert.equal(build.status, 0, String(build.stdout))
+    ensureBuilt()
   })
   after(() => rmSync(folder, { recursive: true, force: true }))
 
   function run(node: string, args: readonly string[]): { stdout: string; stderr: string } {
-    const options = { cwd: folder, encoding: 'utf8', timeout: 60_000 } as const
+    // A person's shell has nothing of the test runner.
+    const { NODE_OPTIONS: _, ...env } = process.env
+    const options = { cwd: folder, env, encoding: 'utf8', timeout: 60_000 } as const
     const { stdout, stderr } = spawnSync(node, [...args, 'first.ts'], options)
     return { stdout, stderr }
   }

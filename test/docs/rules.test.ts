@@ -35,7 +35,12 @@ function readNamedTests(cell: string): NamedTest[] {
 function hasTest(text: string, name: string): boolean {
   const [decoder, row] = name.split(' refuses ')
   if (row !== undefined && text.includes('testRefusals(')) {
-    return text.includes(`name: '${decoder}'`) && text.includes(`'${row}',`)
+    // A row of this decoder, up to where the next one begins, or of a list that it names.
+    const own = text.split(`name: '${decoder}',`)[1]?.split('\n    name: ')[0] ?? ''
+    const lists = [...own.matchAll(/\.\.\.([A-Z_]+)/g)].map(([, list]) => {
+      return text.split(new RegExp(`\\nconst ${list}[ :]`))[1]?.split(/\n\S/)[0] ?? ''
+    })
+    return [own, ...lists].some((rows) => rows.includes(`'${row}',`))
   }
   const escaped = name.replaceAll(/[\\^$.*+?()[\]{}|]/g, '\\$&')
   const title = new RegExp(`(?:\\b(?:test|it)\\(\\s*|^ {2})(['"\`])${escaped}\\1[,:]`, 'm')
@@ -92,6 +97,9 @@ describe("the rules' tests in docs/rules.md", () => {
       'test/gone.test.ts: sees the project',
     ])
     assert.deepEqual(findMissing([['b', '`src/index.ts`', '`test/tidy.test.ts`']]), ['in: b'])
+    const ofAnother =
+      '`test/transport/refusals.test.ts` `a hello refuses a status that there is not`'
+    assert.equal(findMissing([['c', '`src/index.ts`', ofAnother]]).length, 1)
   })
 })
 

@@ -1,4 +1,5 @@
 /** What other engines say and must not be taken, check by check. */
+import { ByteWriter } from '../../src/base/bytes.ts'
 import { ColmenaError } from '../../src/base/errors.ts'
 import {
   decodeHashQuestion,
@@ -9,21 +10,29 @@ import {
   encodeTable,
 } from '../../src/engine/comparing-wire.ts'
 import {
+  decodeClusterFound,
   decodeJoin,
   decodeLeaderAnswer,
   decodeMemberChange,
   decodeNumbers,
+  decodeRefusal,
   decodeTrialName,
+  decodeTrialStep,
+  encodeClusterFound,
   encodeJoin,
   encodeLeaderAnswer,
   encodeMemberChange,
   encodeNumbers,
+  encodeRefusal,
   encodeTrialName,
+  encodeTrialStep,
 } from '../../src/engine/wire.ts'
+import { join } from '../fuzz/mutations.ts'
 import { testRefusals } from '../fuzz/refusals.ts'
 
 const UNSAFE = [0, 0, 0, 0, 0, 0, 0x20, 0]
 const HELD = new Map([['main', 'ff']])
+const REFUSED = encodeLeaderAnswer({ kind: 'refused', error: new ColmenaError('ERR_BUSY', 'x') })
 
 testRefusals([
   {
@@ -34,9 +43,54 @@ testRefusals([
   },
   {
     name: 'the answer of a leader',
-    bytes: encodeLeaderAnswer({ kind: 'refused', error: new ColmenaError('ERR_BUSY', 'x') }),
+    bytes: REFUSED,
     decode: decodeLeaderAnswer,
-    wrong: [['a kind that there is not', 0, 3]],
+    wrong: [
+      ['a kind that there is not', 0, 3],
+      ['what is neither retryable nor not', REFUSED.length - 1, 2],
+    ],
+    others: [
+      [
+        'a message longer than any that is sent',
+        join(
+          REFUSED.subarray(0, 1 + 4 + 'ERR_BUSY'.length),
+          new ByteWriter().text('a'.repeat(2_001)).flag(false).finish(),
+        ),
+      ],
+    ],
+  },
+  {
+    name: 'an answer that all is done',
+    bytes: encodeLeaderAnswer({ kind: 'done' }),
+    decode: decodeLeaderAnswer,
+    wrong: [],
+  },
+  {
+    name: 'an answer to ask elsewhere',
+    bytes: encodeLeaderAnswer({ kind: 'elsewhere', address: 'a:1' }),
+    decode: decodeLeaderAnswer,
+    wrong: [],
+  },
+  {
+    name: 'a cluster that was found',
+    bytes: encodeClusterFound({ clusterId: new Uint8Array(16), leaderAddress: 'a:1' }),
+    decode: decodeClusterFound,
+    wrong: [['an address that is longer than it', 16, 200]],
+  },
+  {
+    name: 'a refusal of a command',
+    bytes: encodeRefusal({ database: 'main', sequence: 1 }),
+    decode: decodeRefusal,
+    wrong: [['a sequence that is no safe number', 0, ...UNSAFE]],
+  },
+  {
+    name: 'a step of a trial',
+    bytes: encodeTrialStep({ bytes: new Uint8Array(4), begins: true, base: 1 }),
+    decode: decodeTrialStep,
+    wrong: [
+      ['what neither begins one nor goes on', 0, 2],
+      ['a base that is no safe number', 1, ...UNSAFE],
+    ],
     takesAnyTail: true,
   },
   {
@@ -47,7 +101,6 @@ testRefusals([
       ['a change that there is not', 0, 3],
       ['a member that is no safe number', 1, ...UNSAFE],
     ],
-    takesAnyTail: true,
   },
   {
     name: 'a join',
@@ -75,12 +128,26 @@ testRefusals([
     name: 'a question for a hash',
     bytes: encodeHashQuestion({ kind: 'expect', key: 'a'.repeat(32) }),
     decode: decodeHashQuestion,
-    wrong: [['a key of another form', 5, ...Buffer.from('G')]],
+    wrong: [
+      ['a question that there is not', 0, 2],
+      ['a key of another form', 5, ...Buffer.from('G')],
+    ],
   },
   {
     name: 'a hash',
     bytes: encodeHashResult({ index: 1, held: HELD, error: '' }),
     decode: decodeHashResult,
-    wrong: [['an index that is no safe number', 1, ...UNSAFE]],
+    wrong: [
+      ['what is neither known nor not', 0, 2],
+      ['an index that is no safe number', 1, ...UNSAFE],
+      ['what neither holds something nor nothing', 1 + 8 + 4, 2],
+    ],
+  },
+  {
+    name: 'no hash yet',
+    bytes: encodeHashResult(null),
+    // Nothing is what it answers with.
+    decode: (bytes) => [decodeHashResult(bytes)],
+    wrong: [],
   },
 ])

@@ -1,6 +1,6 @@
 /** Files that come from elsewhere: databases of another node, dumps, tables, and who a node is. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -13,6 +13,7 @@ import { openSqliteFile } from '../../src/cli/foreign-database.ts'
 import { SqliteSource } from '../../src/cli/sqlite-source.ts'
 import { type Identity, readIdentity } from '../../src/node/identity.ts'
 import { readChangeset } from '../../src/sqlite/changeset.ts'
+import { makePassing } from '../simulated/passing.ts'
 import { breakBytes, type Mutation, mutations } from './mutations.ts'
 import { type AnyTarget, boundAllocation, codecTarget, describe, type Target } from './target.ts'
 import { hex32, optional, record, text } from './values.ts'
@@ -20,7 +21,7 @@ import { hex32, optional, record, text } from './values.ts'
 let directory = ''
 
 async function openDirectory(): Promise<() => void> {
-  directory = mkdtempSync(join(tmpdir(), 'colmena-fuzz-files-'))
+  directory = makePassing(join(tmpdir(), 'colmena-fuzz-files'))
   return () => rmSync(directory, { recursive: true, force: true })
 }
 

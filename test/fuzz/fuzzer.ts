@@ -1,9 +1,10 @@
 /** Runs the cases of one target after the other, and says how to see a failing one again. */
 import { type ChildProcess, fork } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { makePassing } from '../simulated/passing.ts'
 
 export interface Request {
   readonly target: string
@@ -39,7 +40,7 @@ export class FuzzFailure extends Error {
 
 /** A process of its own for cases, made anew after one that they ended. */
 export class Fuzzer {
-  readonly #directory: string = mkdtempSync(join(tmpdir(), 'colmena-fuzz-'))
+  readonly #directory: string = makePassing(join(tmpdir(), 'colmena-fuzz'))
   readonly #place: string = join(this.#directory, 'case')
   #child: ChildProcess | null = null
   #said = ''

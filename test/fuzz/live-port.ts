@@ -1,10 +1,11 @@
 /** A live peer port for cases one after the other, and who asks it whether it still serves. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Identity } from '../../src/transport/transport.ts'
+import { makePassing } from '../simulated/passing.ts'
 import { clock, createIdentity, NodeLog, open, random, TestNode } from '../transport/cluster.ts'
 import { RawPeer } from '../transport/raw-peer.ts'
 import { HeldMemory } from './held-memory.ts'
@@ -33,7 +34,7 @@ export class LivePort {
   private constructor(identity: Identity, node: TestNode, caller: TestNode) {
     this.identity = identity
     this.node = node
-    this.root = mkdtempSync(join(tmpdir(), 'colmena-fuzz-port-'))
+    this.root = makePassing(join(tmpdir(), 'colmena-fuzz-port'))
     this.#caller = caller
   }
 

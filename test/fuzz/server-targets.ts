@@ -1,12 +1,13 @@
 /** A live server, and what no proper client sends: it answers or hangs up, and serves the next. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import fc from 'fast-check'
 import { open } from '../../src/index.ts'
 import { createServer, type Server } from '../../src/server/server.ts'
+import { makePassing } from '../simulated/passing.ts'
 import { HeldMemory } from './held-memory.ts'
 import { cursorBody, odd, pipelineBody, replaceOne, request } from './http-bodies.ts'
 import { type HttpAnswer, readAnswers } from './http-client.ts'
@@ -46,7 +47,7 @@ interface Live {
 let live: Live
 
 async function openLive(): Promise<() => Promise<void>> {
-  const directory = mkdtempSync(join(tmpdir(), 'colmena-fuzz-server-'))
+  const directory = makePassing(join(tmpdir(), 'colmena-fuzz-server'))
   const node = await open({ dataDir: directory })
   const troubles: string[] = []
   const logger = {

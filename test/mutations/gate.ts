@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { fileURLToPath } from 'node:url'
+import { LIVES, removePassing } from '../simulated/passing.ts'
 import type { LivesOrder, LivesReport } from './lives.ts'
 import { applyMutation, type LivesWanted, type Mutation } from './mutation.ts'
 
@@ -54,6 +55,7 @@ export class Gate {
 
   close(): void {
     this.#child?.kill('SIGKILL')
+    this.#removeLives()
     rmSync(this.#folder, { recursive: true, force: true, maxRetries: 5 })
   }
 
@@ -141,6 +143,7 @@ export class Gate {
     clearTimeout(life)
     clearTimeout(limit)
     const status = await ended(child)
+    this.#removeLives()
     // A mistake that ends the very process of the simulator is found, too.
     if (!isDone && status !== null) violation = `its process ended: ${lastLine(errors())}`
     return { violation, seed, seedsRun: seed - order.from + 1, end }
@@ -159,6 +162,11 @@ export class Gate {
     return status === 0
       ? null
       : (failed ?? (status === null ? 'it never ends' : `ended with ${status}`))
+  }
+
+  /** One that was killed amid a life could not. */
+  #removeLives(): void {
+    if (this.#child?.pid !== undefined) removePassing(LIVES, this.#child.pid)
   }
 
   #spawn(args: readonly string[]): ChildProcess {

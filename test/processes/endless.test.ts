@@ -15,7 +15,7 @@ const ENDLESS_READ =
 const ENDLESS = `INSERT INTO t SELECT x FROM (${ENDLESS_READ})`
 
 test('a write that never ends is named, and can be left behind', async (t) => {
-  const cluster = await Cluster.start({ requestTimeoutMs: 5_000 })
+  const cluster = await Cluster.start({ requestTimeoutMs: 4_000 })
   t.after(() => cluster.end())
   const node = cluster.node(1)
   await node.call('execute', 'CREATE TABLE t (a)')
@@ -68,7 +68,7 @@ test('a write that never ends is named, and can be left behind', async (t) => {
 })
 
 test('a statement of a transaction that never ends is named, and holds up one node', async (t) => {
-  const cluster = await Cluster.start({ requestTimeoutMs: 40_000, transactionMs: 6_000 })
+  const cluster = await Cluster.start({ requestTimeoutMs: 40_000, transactionMs: 3_000 })
   t.after(() => cluster.end())
   const stuck = await cluster.leader()
   const [owner, other] = [0, 1, 2].filter((at) => at !== stuck) as [number, number]
@@ -80,7 +80,7 @@ test('a statement of a transaction that never ends is named, and holds up one no
   await assert.rejects(tried, {
     code: 'ERR_TX_ABORTED',
     outcome: 'not-applied',
-    message: new RegExp(`${nameNode(owner)} was not done within 6000 ms \\(transactionMs\\)`),
+    message: new RegExp(`${nameNode(owner)} was not done within 3000 ms \\(transactionMs\\)`),
   })
   const { slowTransaction, slowApply } = await until('its status names it', async () => {
     const status = await cluster.node(stuck).call('status')

@@ -19,7 +19,7 @@ describe('around a running cluster', () => {
   before(async () => {
     cluster = await Cluster.start({ secret: SECRET })
     await cluster.makeLedger()
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, 1, { restMs: 20 })
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 1, { restMs: 100 })
   })
 
   // Whatever a test did: the writers of all three nodes go on, and none of them ever failed.
@@ -148,7 +148,7 @@ describe('around a running cluster', () => {
       await impostor.call('execute', 'CREATE TABLE mine (id)')
       await impostor.kill()
       await cluster.startNode(at)
-      await cluster.startWriters(at, 1, { restMs: 20 })
+      await cluster.startWriters(at, 1, { restMs: 100 })
     } finally {
       await other.end()
     }

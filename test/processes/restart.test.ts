@@ -8,14 +8,14 @@ it('goes on where it was after all nodes were stopped', async () => {
   const cluster = await Cluster.start()
   try {
     await cluster.makeLedger()
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2, { restMs: 20 })
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2, { restMs: 50 })
     await cluster.untilAcknowledged(50)
     await cluster.stopWriters()
     await cluster.untilEqual()
     await cluster.stop()
     await Promise.all([0, 1, 2].map((at) => cluster.startNode(at)))
     await cluster.leader()
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2, { restMs: 20 })
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2, { restMs: 50 })
     await cluster.untilAcknowledged(50)
 
     // In the middle of everything all three end without closing, as after a power cut.
@@ -24,12 +24,12 @@ it('goes on where it was after all nodes were stopped', async () => {
     await cluster.leader()
 
     // And one ends itself, as a process does whose code calls exit().
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2, { restMs: 20 })
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2, { restMs: 50 })
     await cluster.untilAcknowledged(50)
     await cluster.node(1).exit()
     await cluster.untilAcknowledged(50)
     await cluster.startNode(1)
-    await cluster.startWriters(1, 2, { restMs: 20 })
+    await cluster.startWriters(1, 2, { restMs: 50 })
     await cluster.untilAcknowledged(50)
     await cluster.stopWriters()
     await cluster.checkContents()
@@ -45,7 +45,7 @@ it('hands leadership over when the leader closes', async () => {
     const leader = await cluster.leader()
     const [one, other] = [0, 1, 2].filter((at) => at !== leader) as [number, number]
     const termBefore = (await cluster.node(one).call('status')).term
-    for (const at of [one, other]) await cluster.startWriters(at, 2, { restMs: 20 })
+    for (const at of [one, other]) await cluster.startWriters(at, 2, { restMs: 50 })
     await cluster.untilAcknowledged(20)
 
     // The handover is part of closing: whoever closed no longer leads.

@@ -79,7 +79,8 @@ function renderGate({ found = [], commit, at }: Result): string {
 
 function table(head: readonly string[], rows: readonly (readonly string[])[]): string {
   const lines = [head, head.map(() => '---'), ...rows].map((cells) => {
-    return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |\n`
+    const plain = cells.map((cell) => cell.replaceAll(/\s+/g, ' ').replaceAll('|', '\\|'))
+    return `| ${plain.join(' | ')} |\n`
   })
   return lines.join('')
 }

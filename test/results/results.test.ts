@@ -1,6 +1,6 @@
 /** The record of long runs, and the page that is made of it. */
 import assert from 'node:assert/strict'
-import { spawn } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
 import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -23,6 +23,9 @@ const lives: Result = {
   isGood: true,
   figures: { lives: 20_000, events: 91_000_000, failed: 0 },
 }
+
+/** What the compiler keeps would not fit, either. */
+const { NODE_COMPILE_CACHE: _cache, ...ENV } = process.env
 
 function createRecord(t: TestContext): string {
   const folder = mkdtempSync(join(tmpdir(), 'colmena-results-'))
@@ -89,6 +92,35 @@ describe('a record', () => {
     writeFileSync(path, 'notes\n')
     const outcome = { isGood: true, figures: { lives: 7 } }
     assert.throws(() => recorder.end(outcome), /:1 is no result; its line is \{.*"lives":7/)
+  })
+
+  it('and its page stay whole where the disk takes only a part of more', (t) => {
+    const path = createRecord(t)
+    addResult(path, lives)
+    writePage(path)
+    const [record, page] = [readFileSync(path), readFileSync(pageOf(path))]
+    // Room for a part of a line, and none for a page.
+    const blocks = Math.ceil((record.length + 1) / 512)
+    const code = `
+      const { addResult, writePage } = await import('./test/results/results.ts')
+      for (const write of [() => addResult(${JSON.stringify(path)}, ${JSON.stringify(lives)}),
+        () => writePage(${JSON.stringify(path)})])
+        try { write(); console.log('written') } catch (error) { console.log(error.code) }`
+    const limited = spawnSync(
+      'sh',
+      [
+        '-c',
+        `ulimit -f ${blocks}; exec "$0" "$@"`,
+        process.execPath,
+        '--input-type=module',
+        '--eval',
+        code,
+      ],
+      { cwd: root, encoding: 'utf8', env: ENV },
+    )
+    assert.equal(limited.stdout, 'EFBIG\nEFBIG\n', limited.stderr)
+    assert.deepEqual([readFileSync(path), readFileSync(pageOf(path))], [record, page])
+    assert.equal(existsSync(`${pageOf(path)}.new`), false)
   })
 
   it('has of a run the command, the commit and how it ended', (t) => {

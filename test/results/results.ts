@@ -8,6 +8,10 @@ import {
   constants,
   existsSync,
   readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  truncateSync,
   writeFileSync,
 } from 'node:fs'
 import { dirname } from 'node:path'
@@ -40,7 +44,14 @@ function readLine(line: string): unknown {
 export function addResult(path: string, result: Result): void {
   // Before the write: a file that is none of ours is not touched.
   readResults(path)
-  appendFileSync(path, `${JSON.stringify(result)}\n`)
+  const lengthBytes = existsSync(path) ? statSync(path).size : 0
+  try {
+    appendFileSync(path, `${JSON.stringify(result)}\n`)
+  } catch (error) {
+    // On a full disk a part of the line may be there, and nobody could read the record.
+    if (existsSync(path)) truncateSync(path, lengthBytes)
+    throw error
+  }
 }
 
 /**
@@ -50,7 +61,14 @@ export function addResult(path: string, result: Result): void {
 export function writePage(path: string): string {
   const page = pageOf(path)
   checkPage(page)
-  writeFileSync(page, renderPage(readResults(path)))
+  const made = `${page}.new`
+  try {
+    // Aside, as on a full disk a part of it would take the place of the whole.
+    writeFileSync(made, renderPage(readResults(path)))
+    renameSync(made, page)
+  } finally {
+    rmSync(made, { force: true })
+  }
   return page
 }
 

@@ -1,10 +1,15 @@
 /** What `npm run simulate` takes, and how it ends. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { describe, it } from 'node:test'
+import { root } from '../docs/pages.ts'
+import { until } from '../processes/wait.ts'
 import { readResults } from '../results/results.ts'
+import { LIVES } from '../simulated/passing.ts'
 import { runNode } from './run-node.ts'
 
 const SCRIPT = 'scripts/simulate.mjs'
@@ -29,6 +34,7 @@ describe('npm run simulate', () => {
     ['a range that is none', /--seeds is a range A\.\.B, not "5"/, '--seeds', '5'],
     ['a range without seeds', /The range 5\.\.4 is empty/, '--seeds', '5..4'],
     ['times that are none', /--fault-ms is .*, not "1s"/, '--seed=1', '--fault-ms=1s'],
+    ['times without end', /--fault-ms is .* up to 300000, not/, '--seed=1', '--fault-ms=300001'],
     ['a kind that is none', /no kind "crush", only crash/, '--seed=1', '--without=crash,crush'],
     ['strikes that are none', /--strikes are numbers .*"1,x"/, '--seed=1', '--strikes=1,x'],
     [
@@ -104,6 +110,28 @@ describe('npm run simulate', () => {
     const { status, stdout } = runNode({ args: [SCRIPT, ...again] })
     assert.equal(status, 0, stdout)
     assert.match(stdout, /^Seed 2: a stale strong read\.$/m)
+  })
+
+  it('finds the write that is lost where nothing is synced', () => {
+    const args = ['--seed=17', '--fault-ms=4000', '--break=no-fsync']
+    const { status, stdout } = runNode({ args: [SCRIPT, ...args] })
+    assert.match(stdout, /^ {2}LOST, in databases that have healed and are level: \d+\n {4}\S/m)
+    assert.match(stdout, /replay: .* --seed 17 --fault-ms 4000 --break no-fsync\n/)
+    assert.match(stdout, /^Seed 17: a lost write\.$/m)
+    assert.equal(status, 0)
+  })
+
+  it('leaves nothing in memory when a signal ends it', async () => {
+    const child = spawn(process.execPath, [SCRIPT, '--seeds=1..5000', '--fault-ms=200'], {
+      cwd: root,
+    })
+    const place = dirname(LIVES)
+    const own = `${basename(LIVES)}-${child.pid}-`
+    const folders = (): string[] => readdirSync(place).filter((name) => name.startsWith(own))
+    await until('a life is under way', () => folders().length > 0)
+    child.kill('SIGINT')
+    assert.deepEqual(await once(child, 'exit'), [1, null])
+    assert.deepEqual(folders(), [])
   })
 
   it('takes no other broken rule for what it looks for', () => {

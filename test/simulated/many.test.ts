@@ -7,7 +7,7 @@ import { type LifeEnd, liveMany, type ManyOptions } from './many.ts'
 const FAILING = new URL('failing-thread.ts', import.meta.url)
 const LIFE = { faultMs: 20 }
 /** A life takes a tenth of a second, and five times as much where a thread just began. */
-const LIMIT_MS = 5_000
+const LIMIT_MS = 3_000
 /** By then a run that hangs has failed. */
 const DEADLINE_MS = 60_000
 
@@ -40,7 +40,7 @@ describe('many lives', () => {
   it('go on behind one that never ends, throws, fails too late or ends its thread', async () => {
     const told = await ends({ last: 9, thread: FAILING, limitMs: LIMIT_MS })
     const wrong: Readonly<Record<number, RegExp>> = {
-      3: /^liveness: it did not end within 5 s$/,
+      3: /^liveness: it did not end within 3 s$/,
       4: /^liveness: Error: no life at all\n +at .*failing-thread\.ts/,
       5: /^liveness: Error: too late\n +at .*failing-thread\.ts/,
       6: /^liveness: it ended its thread, with status 7$/,

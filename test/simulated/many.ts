@@ -5,6 +5,7 @@
 import { setImmediate } from 'node:timers/promises'
 import { parentPort, Worker, workerData } from 'node:worker_threads'
 import type { LifeOptions, LifeReport } from './life.ts'
+import { LIVES, removePassing } from './passing.ts'
 
 export interface ManyOptions {
   readonly first: number
@@ -46,8 +47,16 @@ const LIFE_MS_MAX = 300_000
 
 export async function liveMany(options: ManyOptions): Promise<void> {
   const { first, threads } = options
+  // Lives that are ended in their midst leave theirs, in memory.
+  process.on('exit', removeFolders)
   const each = Array.from({ length: threads }, (_, at) => liveInTurn(options, first + at))
   await Promise.all(each)
+  process.off('exit', removeFolders)
+  removeFolders()
+}
+
+function removeFolders(): void {
+  removePassing(LIVES, process.pid)
 }
 
 async function liveInTurn(options: ManyOptions, first: number): Promise<void> {

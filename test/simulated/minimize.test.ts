@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import { Life } from './life.ts'
 import { minimize, reduce } from './minimize.ts'
+import { LEASED_SHAPE } from './shape.ts'
 
-const BROKEN = { seed: 39, faultMs: 6_000, leases: 'unkept' } as const
+const BROKEN = { seed: 37, faultMs: 2_000, leases: 'unkept', shape: LEASED_SHAPE } as const
 
 describe('reducing', () => {
   it('leaves what is needed, in its order', () => {

@@ -1,8 +1,8 @@
 import * as fs from 'node:fs'
-import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { ApplierHandlers } from '../../src/engine/ports.ts'
 import type { StorageGenesis } from '../../src/engine/protocol.ts'
+import { LIVES, makePassing } from './passing.ts'
 import type { SeededRandom } from './random.ts'
 import { SqliteFiles } from './sqlite-files.ts'
 import { SqliteStorage } from './sqlite-storage.ts'
@@ -16,13 +16,10 @@ export interface SqliteMachineOptions {
   readonly isTormented: () => boolean
 }
 
-/** Files in memory, where there is such a place: thousands of lives would wear a disk out. */
-const PLACE = fs.existsSync('/dev/shm') ? '/dev/shm' : tmpdir()
-
 /** Databases of SQLite, under the production code, in a directory that outlives processes. */
 export class SqliteMachine {
   readonly #options: SqliteMachineOptions
-  readonly #root = fs.mkdtempSync(join(PLACE, 'colmena-simulated-'))
+  readonly #root = makePassing(LIVES)
   readonly #files: SqliteFiles
   readonly snapshots: DirectorySnapshots
   #storage: SqliteStorage | null = null

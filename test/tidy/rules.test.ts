@@ -9,6 +9,7 @@ import {
   checkColumns,
   checkDefaultExports,
   checkFileLengths,
+  checkFlags,
   checkForeignWords,
   checkFunctionLengths,
   checkSleeps,
@@ -277,6 +278,17 @@ describeRule(
     [/marked "todo"/, { 'test/a.test.ts': "it('a', (t) => { t.todo() })" }],
   ],
   { 'test/a.test.ts': "it('a', { timeout: 1 }, () => reader.skip(4))" },
+)
+
+describeRule(
+  checkFlags,
+  [[/taken for a flag/, { 'src/log/a.ts': 'const isOn = reader.u8() === 1' }]],
+  {
+    'src/log/a.ts': [
+      'const isOn = reader.flag()',
+      "if (reader.u8() !== 1) throw new DecodeError('an unknown format')",
+    ].join('\n'),
+  },
 )
 
 describeRule(

@@ -157,6 +157,24 @@ export function checkSleeps(files: readonly ProjectFile[]): Violation[] {
   })
 }
 
+/**
+ * A byte that is taken for the opposite where it is not the one value asked for: whatever another
+ * node sends there passes.
+ */
+export function checkFlags(files: readonly ProjectFile[]): Violation[] {
+  return files.filter(isScript).flatMap((file) => {
+    const violations: Violation[] = []
+    walk(parseSource(file), (node) => {
+      const read = node['left']
+      if (node.type !== 'BinaryExpression' || node['operator'] !== '===' || !isNode(read)) return
+      if (read.type !== 'CallExpression' || memberOf(read['callee']) !== 'u8') return
+      const message = 'a byte taken for a flag: read it with flag(), or refuse what is unknown'
+      violations.push({ path: file.path, line: lineOf(node), message })
+    })
+    return violations
+  })
+}
+
 function readSleep(awaited: SyntaxNode): number | undefined {
   if (awaited.type === 'CallExpression') {
     const name = nameOf(awaited['callee']) ?? memberOf(awaited['callee'])

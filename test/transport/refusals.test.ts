@@ -99,7 +99,7 @@ testRefusals([
     others: [
       [
         'a message longer than any that is sent',
-        join(encodeFailure(FAILURE).subarray(0, 12), lettersOf(1_001), new Uint8Array(1)),
+        join(encodeFailure(FAILURE).subarray(0, 12), lettersOf(2_001), new Uint8Array(1)),
       ],
     ],
   },
@@ -206,6 +206,20 @@ testRefusals([
       ['a status that there is not', 4, 2],
       ['what is neither retryable nor not', CODE_END, 2],
       ['an outcome that there is not', CODE_END + 1, 3],
+      ['what neither has an index nor has none', CODE_END + 2, 2],
+      ['an index that is none', CODE_END + 3, 1],
+    ],
+    others: [
+      [
+        'a message longer than any that is sent',
+        join(
+          ...encodeResponse({ id: 1, error: FAILURE, body: new Uint8Array(0) }).map((bytes) =>
+            bytes.subarray(0, CODE_END - 5),
+          ),
+          lettersOf(2_001),
+          new Uint8Array(1 + 1 + 1 + 8),
+        ),
+      ],
     ],
   },
 ])
