@@ -77,11 +77,14 @@ function candidates(types: readonly string[], want: string, first: number): stri
     LIMIT ${want}`
 }
 
-/** Whether a claim would find anything, or make anything due, asked of this node's own file. */
-export function hasClaimable(types: readonly string[]): InputStatement {
+/**
+ * Whether a claim would find anything, or make anything due, asked of this node's own file with the
+ * types as arguments.
+ */
+export function hasClaimable(types: readonly string[]): string {
   const due = `SELECT seq FROM colmena_jobs WHERE ready = 0 AND run_at <= ${NOW} LIMIT 1`
   const sql = `SELECT * FROM (${due}) UNION ALL SELECT * FROM (${candidates(types, '1', 1)})`
-  return { sql: dense(sql), args: [...types] }
+  return dense(sql)
 }
 
 export interface Claim {
@@ -114,20 +117,32 @@ export interface ClaimedRow {
 export function claimStatements(claim: Claim): readonly InputStatement[] {
   const { token, nodeId, types, want, leaseMs } = claim
   const args: InputValue[] = [want, token, nodeId, leaseMs, ...types]
-  const update = `UPDATE colmena_jobs SET
-      state = 'running', ready = NULL, attempt = attempt + 1, claim = ?2, node = ?3,
-      lease_until = ${NOW} + ?4, started_at = ${NOW}, progress = NULL
-    WHERE seq IN (${candidates(types, '?1', 5)})
-    RETURNING id, type, attempt, max_attempts, args, timeout_ms, backoff, after, enqueued_at`
   return [
     { sql: MAKE_DUE },
-    { sql: dense(update), args },
+    { sql: claimSql(types), args },
     { sql: NOTE_STARTS, args: [token] },
     { sql: NOTE_TURN, args: [token] },
   ]
 }
 
 export const CLAIM_AT = 1
+
+/** SQLite looks at the value of a bare parameter of LIMIT to plan, and so plans at every run. */
+const WANT = 'CAST(?1 AS INTEGER)'
+
+/** Of the number of types that a node has: a long text, and made for each claim it would cost. */
+let kept = { types: 0, sql: '' }
+
+function claimSql(types: readonly string[]): string {
+  if (kept.types === types.length) return kept.sql
+  const sql = dense(`UPDATE colmena_jobs SET
+      state = 'running', ready = NULL, attempt = attempt + 1, claim = ?2, node = ?3,
+      lease_until = ${NOW} + ?4, started_at = ${NOW}, progress = NULL
+    WHERE seq IN (${candidates(types, WANT, 5)})
+    RETURNING id, type, attempt, max_attempts, args, timeout_ms, backoff, after, enqueued_at`)
+  kept = { types: types.length, sql }
+  return sql
+}
 
 const DUE_MAX = 1_000
 

@@ -46,16 +46,17 @@ const END = dense(`UPDATE colmena_jobs AS j SET
   FROM ${ENDS} AS e WHERE ${HOLDS}
   RETURNING id, attempt, state`)
 
-/** Attempts that are over already, by their lease or by somebody's word, are left as they are. */
+/**
+ * Attempts that are over already, by their lease or by somebody's word, are left as they are. The
+ * last statement answers which were held.
+ */
 export function endStatements(ends: readonly End[]): readonly InputStatement[] {
   const args = [JSON.stringify(ends)]
-  return [
-    { sql: NOTE, args },
-    { sql: END, args },
-  ]
+  const end = { sql: END, args }
+  // Most attempts leave nothing to note: a statement less for every node.
+  const hasNotes = ends.some(({ outcome, log }) => outcome !== 'succeeded' || log !== null)
+  return hasNotes ? [{ sql: NOTE, args }, end] : [end]
 }
-
-export const END_AT = 1
 
 /** What the workers of a dead process held, and what nobody renewed, is free for others. */
 const EXPIRED = `UPDATE colmena_jobs SET

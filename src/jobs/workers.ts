@@ -141,12 +141,12 @@ export class Workers {
   #finds(): boolean {
     const { database, handled } = this.#options
     const types = [...handled.keys()].sort()
-    const { sql, args } = hasClaimable(types)
-    if (this.#finder?.types !== types.join('\n')) {
-      this.#finder = { types: types.join('\n'), statement: database.reader.prepare(sql) }
+    const joined = types.join('\n')
+    if (this.#finder?.types !== joined) {
+      this.#finder = { types: joined, statement: database.reader.prepare(hasClaimable(types)) }
     }
     this.#isWoken = false
-    const found = this.#finder.statement.get(args as string[]) !== undefined
+    const found = this.#finder.statement.get(types) !== undefined
     this.#hasReady = !found && this.#isAnyReady(types)
     return found
   }
@@ -180,6 +180,7 @@ export class Workers {
     const ends = this.#ends.slice(0, CLAIM_MAX)
     const statements = ends.length > 0 ? [...endStatements(ends.map(({ end }) => end))] : []
     const lost = this.#lostTokens.slice(0, TOKENS_MAX)
+    const endAt = statements.length - 1
     const claimAt = statements.length + CLAIM_AT
     const token = `${holder}/${++this.#claims}`
     if (want > 0) {
@@ -199,7 +200,7 @@ export class Workers {
     }
     this.#ends.splice(0, ends.length)
     this.#lostTokens.splice(0, lost.length)
-    if (ends.length > 0) this.#tellEnds(ends, results[1]?.rows as readonly HeldRow[])
+    if (ends.length > 0) this.#tellEnds(ends, results[endAt]?.rows as readonly HeldRow[])
     if (want > 0) this.#begin(results[claimAt]?.rows as readonly ClaimedRow[], heldUntilMs)
     if (lost.length > 0) this.#begin(results[lostAt]?.rows as readonly ClaimedRow[], heldUntilMs)
     return true
