@@ -12,8 +12,6 @@ import { validate } from './standard-schema.ts'
 
 const LOG_CHARS_MAX = 16_384
 const ERROR_CHARS_MAX = 8_192
-/** A handler that does not heed its signal is given up then: nothing can end a function. */
-const GRACE_MS = 5_000
 const DELAY_MS_MAX = 30 * 86_400_000
 
 export interface Handled {
@@ -26,6 +24,8 @@ export interface AttemptPlace {
   readonly handled: Handled
   readonly database: Database
   readonly nodeId: string
+  /** A handler that does not heed its signal is given up then: nothing can end a function. */
+  readonly graceMs: number
 }
 
 /** Why an attempt was told to end. */
@@ -110,7 +110,7 @@ export class Attempt {
       else signal.addEventListener('abort', () => resolve(), { once: true })
     })
     if (this.stopped === null) return new Promise(() => {})
-    await pause(GRACE_MS, undefined, { ref: false })
+    await pause(this.#place.graceMs, undefined, { ref: false })
     this.isLeftBehind = true
     throw signal.reason
   }

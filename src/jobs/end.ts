@@ -72,6 +72,7 @@ const NOTE_EXPIRED = `INSERT OR REPLACE INTO colmena_job_attempts
   SELECT id, attempt, node, started_at, ${NOW}, 'lost', ?1 FROM colmena_jobs
   WHERE state = 'running' AND `
 
+const LOST = `RETURNING id, type, attempt, state, error, ${NOW} - started_at AS took_ms`
 const LEASE_IS_OVER = `lease_until < ${NOW}`
 const IS_OF_EARLIER_RUN = 'node = ?2 AND substr(claim, 1, length(?3)) <> ?3'
 
@@ -80,7 +81,7 @@ export function sweepStatements(): readonly InputStatement[] {
   const args = ['its worker was lost: the lease of the attempt ended without an answer']
   return [
     { sql: NOTE_EXPIRED + LEASE_IS_OVER, args },
-    { sql: `${EXPIRED}${LEASE_IS_OVER} RETURNING id, type, attempt, state`, args },
+    { sql: `${EXPIRED}${LEASE_IS_OVER} ${LOST}`, args },
     { sql: FAIL_WAITING },
   ]
 }
@@ -90,11 +91,22 @@ export function takeOverStatements(nodeId: string, run: string): readonly InputS
   const args = ['its worker was lost: the process ended', nodeId, run]
   return [
     { sql: NOTE_EXPIRED + IS_OF_EARLIER_RUN, args },
-    { sql: `${EXPIRED}${IS_OF_EARLIER_RUN} RETURNING id, type, attempt, state`, args },
+    { sql: `${EXPIRED}${IS_OF_EARLIER_RUN} ${LOST}`, args },
   ]
 }
 
-export const SWEPT_AT = 1
+/** Where the attempts that were lost are, in the answers of both. */
+export const LOST_AT = 1
+
+/** An attempt whose worker was lost, and what its job is now. */
+export interface LostRow {
+  readonly id: string
+  readonly type: string
+  readonly attempt: number
+  readonly state: 'pending' | 'dead' | 'cancelled'
+  readonly error: string
+  readonly took_ms: number
+}
 
 /** Jobs that wait for one which did not succeed, and are not to run all the same. */
 const FAIL_WAITING = `UPDATE colmena_jobs SET state = 'failed', finished_at = ${NOW},

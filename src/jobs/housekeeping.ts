@@ -1,6 +1,6 @@
 import { setTimeout as pause } from 'node:timers/promises'
-import type { ColmenaNode, Database, ReaderStatement } from '../index.ts'
-import { NEEDS_SWEEP, SWEPT_AT, sweepStatements, takeOverStatements } from './end.ts'
+import type { ColmenaNode, Database, ReaderStatement, ResultSet } from '../index.ts'
+import { LOST_AT, type LostRow, NEEDS_SWEEP, sweepStatements, takeOverStatements } from './end.ts'
 import type { JobsConfig } from './options.ts'
 import { reap } from './reaper.ts'
 import { fireDue } from './schedules.ts'
@@ -10,6 +10,8 @@ export interface HousekeepingOptions {
   readonly database: Database
   readonly config: JobsConfig
   readonly run: string
+  /** An attempt whose worker was lost, once this node has said so. */
+  readonly lost: (row: LostRow) => void
   readonly trouble: (message: string, cause: unknown) => void
 }
 
@@ -55,7 +57,7 @@ export class Housekeeping {
   /** What an earlier process of this node held is free. */
   async takeOver(): Promise<void> {
     const { node, database, run } = this.#options
-    await database.batch([...takeOverStatements(node.nodeId, `${run}/`)], 'write')
+    this.#tellLost(await database.batch([...takeOverStatements(node.nodeId, `${run}/`)], 'write'))
   }
 
   async #keep(): Promise<void> {
@@ -92,7 +94,13 @@ export class Housekeeping {
     await fireDue(database, signal)
     if (this.#needs?.get()?.['needed'] !== 1) return
     const answers = await database.batch([...sweepStatements()], { mode: 'write', signal })
-    this.swept += answers[SWEPT_AT]?.rows.length ?? 0
+    this.#tellLost(answers)
+  }
+
+  #tellLost(answers: readonly ResultSet[]): void {
+    const rows = (answers[LOST_AT]?.rows ?? []) as unknown as readonly LostRow[]
+    this.swept += rows.length
+    for (const row of rows) this.#options.lost(row)
   }
 
   async #rest(): Promise<void> {

@@ -9,6 +9,7 @@ import {
 } from '../index.ts'
 import type { Handled } from './attempt.ts'
 import { TYPES_MAX } from './claim.ts'
+import type { LostRow } from './end.ts'
 import { Finishes } from './finishes.ts'
 import type { JobHandler } from './handler.ts'
 import { Housekeeping } from './housekeeping.ts'
@@ -58,15 +59,16 @@ export class Jobs extends JobBoard implements AsyncDisposable {
     super(node.database(config.database))
     this.#config = config
     this.#finishes = new Finishes(this.database)
-    const { workers, leaseMs, pollMs } = config
+    const { workers, leaseMs, pollMs, graceMs } = config
     const trouble = (message: string, cause: unknown): void => this.#warn(message, cause)
     const shared = { node, database: this.database, trouble }
     const ended = (end: Ended): void => this.#ended(end)
     const run = nameOpen(node)
     const holder = `${run}/${randomBytes(6).toString('hex')}`
-    const own = { workers, leaseMs, pollMs, holder, handled: this.#handled, ended }
+    const own = { workers, leaseMs, pollMs, graceMs, holder, handled: this.#handled, ended }
     this.#workers = new Workers({ ...shared, ...own })
-    this.#housekeeping = new Housekeeping({ ...shared, config, run })
+    const lost = (row: LostRow): void => this.#lost(row)
+    this.#housekeeping = new Housekeeping({ ...shared, config, run, lost })
     this.#wake = new Wake(() => {
       this.#finishes.look()
       this.#workers.look()
@@ -258,6 +260,15 @@ export class Jobs extends JobBoard implements AsyncDisposable {
     if (!isLast) return
     this.#counts.dead += 1
     this.#tell('dead', { ...event, error })
+  }
+
+  /** Nobody else can tell of it: whoever ran it is gone. */
+  #lost({ id, type, attempt, state, error, took_ms: tookMs }: LostRow): void {
+    const event = { id, type, attempt, tookMs, error }
+    this.#tell('failed', { ...event, isLast: state !== 'pending' })
+    if (state !== 'dead') return
+    this.#counts.dead += 1
+    this.#tell('dead', event)
   }
 
   #warn(message: string, cause: unknown): void {

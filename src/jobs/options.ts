@@ -12,6 +12,11 @@ export interface JobsOptions {
   readonly pollMs?: number | undefined
   /** How long `close` lets handlers end before it tells them to. @defaultValue 10000 */
   readonly drainMs?: number | undefined
+  /**
+   * How long a handler may go on that was told to end: then its job is free for others, and what it
+   * still does is fenced off. @defaultValue 5000
+   */
+  readonly graceMs?: number | undefined
   readonly retention?: Retention | undefined
 }
 
@@ -31,6 +36,7 @@ export interface JobsConfig {
   readonly leaseMs: number
   readonly pollMs: number
   readonly drainMs: number
+  readonly graceMs: number
   readonly retention: Required<{ readonly [Name in keyof Retention]: number }>
 }
 
@@ -41,7 +47,7 @@ export function toJobsConfig(node: ColmenaNode, options: JobsOptions): JobsConfi
   if (typeof node !== 'object' || node === null || typeof node.database !== 'function') {
     throw invalid(`createJobs takes the node that open gave, not ${show(node)}`)
   }
-  const keys = ['workers', 'database', 'leaseMs', 'pollMs', 'drainMs', 'retention']
+  const keys = ['workers', 'database', 'leaseMs', 'pollMs', 'drainMs', 'graceMs', 'retention']
   checkKeys(options, keys, 'createJobs')
   const { retention = {} } = options
   checkKeys(retention, ['keepMs', 'keepCount', 'everyMs'], 'retention')
@@ -51,6 +57,7 @@ export function toJobsConfig(node: ColmenaNode, options: JobsOptions): JobsConfi
     leaseMs: checkWhole('leaseMs', options.leaseMs ?? 30_000, 1_000, DAY_MS),
     pollMs: checkWhole('pollMs', options.pollMs ?? 1_000, 10, 60_000),
     drainMs: checkWhole('drainMs', options.drainMs ?? 10_000, 0, DAY_MS),
+    graceMs: checkWhole('graceMs', options.graceMs ?? 5_000, 0, DAY_MS),
     retention: {
       keepMs: checkWhole('keepMs', retention.keepMs ?? DAY_MS, -1, 3_660 * DAY_MS),
       keepCount: checkWhole('keepCount', retention.keepCount ?? 100_000, 0, 100_000_000),

@@ -12,6 +12,7 @@ export interface WorkersOptions {
   readonly workers: number
   readonly leaseMs: number
   readonly pollMs: number
+  readonly graceMs: number
   /** Who claims: of this handle alone. */
   readonly holder: string
   readonly handled: ReadonlyMap<string, Handled>
@@ -226,10 +227,10 @@ export class Workers {
   }
 
   async #runOne(key: string, row: ClaimedRow, heldUntilMs: number): Promise<void> {
-    const { database, node, handled } = this.#options
+    const { database, node, handled, graceMs } = this.#options
     const known = handled.get(row.type)
     // Its handler was taken away while it was claimed: another node may have one.
-    const place = { row, handled: known ?? NOBODY, database, nodeId: node.nodeId }
+    const place = { row, handled: known ?? NOBODY, database, nodeId: node.nodeId, graceMs }
     const attempt = new Attempt(place, heldUntilMs)
     this.#running.set(key, attempt)
     if (known === undefined) attempt.stop('closing')

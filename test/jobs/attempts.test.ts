@@ -131,7 +131,7 @@ suite('an attempt', () => {
   })
 
   test('that never ends is left behind, and its job goes on elsewhere', async (t) => {
-    const { jobs } = await openJobs(t, { workers: 2 })
+    const { jobs } = await openJobs(t, { workers: 2, graceMs: 100 })
     const warnings: string[] = []
     jobs.on('warning', ({ message }) => warnings.push(message))
     jobs.handle(work, (_, { attempt }) => {

@@ -77,6 +77,37 @@ suite('what a process held that is gone', () => {
     assert.equal((await again.attempts(id))[0]?.outcome, 'lost')
   })
 
+  test('is told of by who says so, as nobody else can', async (t) => {
+    const dataDir = temporaryDirectory(t)
+    const first = await open({ dataDir })
+    const jobs = createJobs(first, { drainMs: 0 })
+    let arrived = 0
+    jobs.handle(work, () => {
+      arrived += 1
+      return new Promise<never>(() => {})
+    })
+    const once = await jobs.enqueue(work, 'x', { maxAttempts: 1 })
+    const twice = await jobs.enqueue(work, 'y')
+    await until('both run', () => arrived === 2)
+    await first.close()
+    await jobs.close()
+    const second = await open({ dataDir })
+    t.after(() => second.close())
+    const again = startJobs(t, second)
+    const told: unknown[] = []
+    again.on('failed', ({ id, isLast, error }) => told.push([id, isLast, error]))
+    again.on('dead', ({ id }) => told.push([id]))
+    await assert.rejects(again.waitFor(once.id), { code: 'ERR_JOB_FAILED' })
+    await until('both are told of', () => told.length === 3)
+    const error = 'its worker was lost: the process ended'
+    assert.deepEqual(
+      new Set(told),
+      new Set([[once.id, true, error], [once.id], [twice.id, false, error]]),
+    )
+    assert.equal(again.metrics().dead, 1)
+    assert.equal(again.metrics().swept, 2)
+  })
+
   test('is no other handle’s of the same node', async (t) => {
     const { node, jobs } = await openJobs(t)
     let go: () => void = () => {}
@@ -123,7 +154,7 @@ test('what a claim got whose answer was lost runs here all the same', async (t) 
   const handled = new Map([['work', { key: work, handler }]]) as never
   const workers = new Workers({
     ...{ node, database: deaf, workers: 4, leaseMs: 60_000, pollMs: 20, holder: 'run/handle' },
-    ...{ handled, ended: () => {}, trouble: () => {} },
+    ...{ graceMs: 0, handled, ended: () => {}, trouble: () => {} },
   })
   await jobs.enqueueAll(work, ['a', 'b', 'c'])
   workers.start()

@@ -14,6 +14,13 @@ import {
 } from '../../src/jobs/jobs.ts'
 import type { Asked, JobArgs, JobChunk, JobType, UniqueEnqueues } from './protocol.ts'
 
+/** What handlers say of themselves. No uniqueness: a success that counts twice shows. */
+export const RUNS_SCHEMA: readonly string[] = [
+  'CREATE TABLE begins (job TEXT NOT NULL, attempt INTEGER NOT NULL, at INTEGER NOT NULL)',
+  'CREATE TABLE ends (job TEXT NOT NULL, attempt INTEGER NOT NULL, at INTEGER NOT NULL)',
+  'CREATE TABLE successes (job TEXT NOT NULL, attempt INTEGER NOT NULL, n INTEGER)',
+]
+
 /**
  * What became of each job, in the order of the log: triggers note it in the entry that did it, so
  * that nothing is between what happened and what is known. And what handlers say of themselves.
@@ -32,10 +39,7 @@ export const JOBS_SCHEMA: readonly string[] = [
         NEW.started_at);
    END`,
   'CREATE TABLE chunks (id TEXT PRIMARY KEY)',
-  'CREATE TABLE begins (job TEXT NOT NULL, attempt INTEGER NOT NULL, at INTEGER NOT NULL)',
-  'CREATE TABLE ends (job TEXT NOT NULL, attempt INTEGER NOT NULL, at INTEGER NOT NULL)',
-  // No uniqueness: a success that counts twice shows.
-  'CREATE TABLE successes (job TEXT NOT NULL, attempt INTEGER NOT NULL, n INTEGER)',
+  ...RUNS_SCHEMA,
   'CREATE TABLE effects (job TEXT NOT NULL, step INTEGER NOT NULL, attempt INTEGER NOT NULL)',
   'CREATE TABLE own (id TEXT PRIMARY KEY)',
 ]

@@ -94,7 +94,7 @@ function ViewLink({ to, isHere, words }: ViewLinkProps): JSX.Element {
   )
 }
 
-/** Another view is another page to whoever hears it: its name is in the title, and has the focus. */
+/** Another view is another page to whoever hears it: its name is the title, and has the focus. */
 function useTitle(route: Route): void {
   const isFirst = useRef(true)
   const place = route.view === 'job' ? route.id : route.view

@@ -1,4 +1,4 @@
-/** A row per type: what there is of it, how long it waits, what limits it, and whether it goes on. */
+/** A row per type: what there is of it, how long it waits, what limits it, whether it goes on. */
 import type { JSX } from 'preact'
 import type { JobState, TypeStats } from '../../src/jobs/jobs.ts'
 import { toJobsHash } from '../cluster/route.ts'

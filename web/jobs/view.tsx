@@ -127,7 +127,8 @@ function Here({ nodeId, stats, rate }: HereProps): JSX.Element {
   const waiting = sum(stats.types, 'waiting') + sum(stats.types, 'pending')
   const all = `${formatCount(waiting)} to do, ${formatCount(sum(stats.types, 'running'))} running`
   const speed = rate === null ? '' : `${formatRate(rate)} jobs/s, `
-  const total = `${formatCount(executed)} run since its start, ${formatCount(failed)} of them failed`
+  const ended = `${formatCount(failed)} of them failed`
+  const total = `${formatCount(executed)} run since its start, ${ended}`
   return (
     <span class="soft figures">
       {all}. {nodeId ?? 'This node'}: {speed}
