@@ -1,4 +1,4 @@
-/** Some cases for each target, always the same ones. The long form has other seeds, and no end. */
+/** Some cases for each target, always the same ones. The long form has other seeds, and more. */
 import { after, test } from 'node:test'
 import { Fuzzer } from './fuzzer.ts'
 import { targets } from './targets.ts'

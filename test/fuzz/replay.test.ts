@@ -19,6 +19,7 @@ describe('a replay', () => {
     ['a part of a seed', /whole number, not "1.5"/, 'command.write', '1.5', '0'],
     ['a path that is a word', /colons between, not "first"/, 'command.write', '1', 'first'],
     ['a path to nothing', /no case of .* at 0:99999/, 'command.write', '1', '0:99999:0'],
+    ['a path beyond all', /No run has had 1000000 cases/, 'command.write', '1', '1000000'],
     ['more than that', /no use for "again"/, 'command.write', '1', '0', 'again'],
   ]
   for (const [what, message, ...args] of refused) {

@@ -3,6 +3,8 @@ import { type Finding, Fuzzer, FuzzFailure } from './fuzzer.ts'
 
 const USAGE = 'Usage: npx node test/fuzz/replay.ts TARGET SEED PATH   as a failure says it'
 
+const CASES_MAX = 1_000_000
+
 interface Case {
   readonly target: string
   readonly seed: number
@@ -43,6 +45,8 @@ async function readCase(args: readonly string[]): Promise<Case> {
     refuse(`A seed is a whole number, not "${seed}".`)
   }
   if (!/^\d+(:\d+)*$/.test(path)) refuse(`A path is numbers with colons between, not "${path}".`)
+  // To come to a case, all before it are made.
+  if (Number(path.split(':')[0]) >= CASES_MAX) refuse(`No run has had ${CASES_MAX} cases.`)
   // Last, as they come with nearly all sources.
   const { targets } = await import('./targets.ts')
   const names = targets.map(({ name }) => name)

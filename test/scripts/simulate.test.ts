@@ -89,11 +89,17 @@ describe('npm run simulate', () => {
     assert.deepEqual([result?.figures['failed'], result?.figures['seeds']], [3, '4 5 6'])
   })
 
-  it('says of what it was asked for in vain, and is not content', () => {
+  it('says of what it was asked for in vain, and is not content', (t) => {
+    const folder = mkdtempSync(join(tmpdir(), 'colmena-simulate-'))
+    t.after(() => rmSync(folder, { recursive: true, force: true }))
+    const path = join(folder, 'results.jsonl')
     const args = ['--seed=1', '--fault-ms=20', '--strikes=9999', '--without=rot']
-    const { status, stdout } = runNode({ args: [SCRIPT, ...args] })
+    const { status, stdout } = runNode({ args: [SCRIPT, ...args, `--record=${path}`] })
     assert.match(stdout, /^strike 9999 never came\nno rot was left out/m)
     assert.equal(status, 1)
+    const [result] = readResults(path)
+    assert.equal(result?.isGood, false)
+    assert.match(String(result.figures['missing']), /^strike 9999 never came; no rot was left out/)
   })
 
   it('finds a stale strong read where what leases rest on is broken, and makes less of it', () => {

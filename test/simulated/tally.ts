@@ -51,7 +51,9 @@ export class Tally {
   get figures(): Readonly<Record<string, number | string>> {
     const { lives, failed } = this
     const seeds = failed > 0 ? { seeds: this.#failedSeeds.toSorted((a, b) => a - b).join(' ') } : {}
-    return { lives, ...this.#sums, failed, ...seeds }
+    // A run that is not good for this alone says why.
+    const missing = this.missing.length > 0 ? { missing: this.missing.join('; ') } : {}
+    return { lives, ...this.#sums, failed, ...seeds, ...missing }
   }
 
   /** What was asked for by its name and made no difference: whoever named it is mistaken. */
