@@ -147,6 +147,11 @@ export class Jobs extends JobBoard implements AsyncDisposable {
 
   async #readyIn(tx: Transaction): Promise<void> {
     this.checkOpen()
+    const { name } = this.database
+    if (tx?.database !== name) {
+      const what = tx?.database === undefined ? show(tx) : `one of '${tx.database}'`
+      throw invalid(`tx is an open transaction of the database '${name}', not ${what}`)
+    }
     await setUpIn(tx, this.database)
   }
 

@@ -205,6 +205,20 @@ suite('what is refused', () => {
     })
   }
 
+  test('in a transaction of another database, which gets no tables', async (t) => {
+    const { node, jobs } = await openJobs(t)
+    const other = node.database('other')
+    const code = 'ERR_INVALID_ARGUMENT'
+    await other.transaction(async (tx) => {
+      const message = /transaction of the database 'main', not one of 'other'/
+      await assert.rejects(jobs.enqueue(scrape, { url: 'x' }, { tx }), { code, message })
+      await assert.rejects(jobs.enqueueAll(scrape, [{ url: 'x' }], { tx }), { code, message })
+    })
+    const { rows } = await other.execute('SELECT name FROM sqlite_schema')
+    assert.deepEqual(rows, [])
+    await assert.rejects(jobs.enqueue(scrape, { url: 'x' }, { tx: {} as never }), { code })
+  })
+
   test('as a type, a handler, a node or an option of createJobs', async (t) => {
     const { node, jobs } = await openJobs(t)
     const code = 'ERR_INVALID_ARGUMENT'
