@@ -3,8 +3,8 @@ import { ColmenaError, type Database, type InputStatement, isColmenaError } from
 import type { ClaimedRow } from './claim.ts'
 import type { End } from './end.ts'
 import type { BackoffConfig } from './enqueue-options.ts'
-import { Discard, type JobContext, type JobHandler, RetryLater } from './handler.ts'
-import { show } from './invalid.ts'
+import { DELAY_MS_MAX, Discard, type JobContext, type JobHandler, RetryLater } from './handler.ts'
+import { checkText, invalid, show } from './invalid.ts'
 import { type Job, optionsOf } from './job.ts'
 import { toJson } from './json.ts'
 import { FENCE_MESSAGE } from './schema.ts'
@@ -12,7 +12,9 @@ import { validate } from './standard-schema.ts'
 
 const LOG_CHARS_MAX = 16_384
 const ERROR_CHARS_MAX = 8_192
-const DELAY_MS_MAX = 30 * 86_400_000
+/** It goes with each renewal of a lease, beside that of all others. */
+const PROGRESS_CHARS_MAX = 16_384
+const STEP_NAME_MAX = 128
 
 export interface Handled {
   readonly key: Job<never, unknown>
@@ -60,7 +62,7 @@ export class Attempt {
       work.catch(() => {})
       return await Promise.race([work, this.#whenGivenUp()])
     } catch (error) {
-      return this.#failed(error)
+      return this.#failedSafely(error)
     } finally {
       clearTimeout(this.#timer)
       // Ends what waits for it: the race above is over.
@@ -115,15 +117,24 @@ export class Attempt {
     throw signal.reason
   }
 
+  /** What is thrown may be anything, and throw where it is looked at. */
+  #failedSafely(error: unknown): End {
+    try {
+      return this.#failed(error)
+    } catch {
+      return this.#failed(new Error('the handler threw what nobody can look at'))
+    }
+  }
+
   #failed(error: unknown): End {
     const { row } = this.#place
-    const text = describe(error).slice(0, ERROR_CHARS_MAX)
+    const text = describe(error).slice(0, ERROR_CHARS_MAX).toWellFormed()
     if (this.stopped === 'closing') {
       return this.#ended({ state: 'pending', outcome: 'released', error: text, counts: false })
     }
     if (error instanceof RetryLater || isNamed(error, 'RetryLater')) {
       const { delayMs } = error as RetryLater
-      const isDelay = Number.isFinite(delayMs) && delayMs >= 0 && delayMs <= DELAY_MS_MAX
+      const isDelay = delayMs >= 0 && delayMs <= DELAY_MS_MAX
       const later = { outcome: 'later', error: text, counts: false } as const
       if (isDelay) return this.#ended({ state: 'pending', ...later, delayMs: Math.ceil(delayMs) })
     }
@@ -133,7 +144,7 @@ export class Attempt {
     const outcome = this.stopped === 'timed out' ? 'timed out' : 'failed'
     if (row.attempt >= row.max_attempts) return this.#ended({ state: 'dead', outcome, error: text })
     const backoff: BackoffConfig = JSON.parse(row.backoff)
-    const delayMs = restMs(backoff, row.attempt)
+    const delayMs = restMs(backoff, row.failures + 1)
     return this.#ended({ state: 'pending', outcome, error: text, delayMs })
   }
 
@@ -156,13 +167,13 @@ export class Attempt {
       signal: this.#end.signal,
       results: await this.#results(),
       progress: (value) => {
-        this.progress = toJson(value, `the progress of '${type}'`)
+        this.progress = toProgress(value, type)
       },
       heartbeat: () => this.heartbeat(),
       log: (line) => {
-        this.#log = `${this.#log}${line}\n`.slice(-LOG_CHARS_MAX)
+        this.#log = `${this.#log}${line}\n`.slice(-LOG_CHARS_MAX).toWellFormed()
       },
-      step: (name, work) => this.#step(name, work),
+      step: (name, work) => this.#stepOnce(name, work),
       fence: () => this.#fence(),
     }
   }
@@ -175,6 +186,23 @@ export class Attempt {
       WHERE state = 'succeeded' AND id IN (SELECT value FROM json_each(?))`
     const asked = await database.execute<{ id: string; result: string }>(sql, [row.after], HERE)
     return new Map(asked.rows.map(({ id, result }) => [id, JSON.parse(result)]))
+  }
+
+  readonly #steps = new Map<string, Promise<unknown>>()
+
+  /** Who asks for a step that is under way here waits for it. */
+  async #stepOnce<T>(name: string, work: () => T | Promise<T>): Promise<T> {
+    checkText('the name of a step', name, STEP_NAME_MAX)
+    if (typeof work !== 'function') throw invalid(`a step is a function, not ${show(work)}`)
+    const begun = this.#steps.get(name)
+    if (begun !== undefined) return (await begun) as T
+    const step = this.#step(name, work)
+    this.#steps.set(name, step)
+    try {
+      return await step
+    } finally {
+      this.#steps.delete(name)
+    }
   }
 
   async #step<T>(name: string, work: () => T | Promise<T>): Promise<T> {
@@ -206,6 +234,20 @@ export class Attempt {
       args: [id, attempt],
     }
   }
+}
+
+function toProgress(value: unknown, type: string): string {
+  const json = toJson(value, `the progress of '${type}'`)
+  if (json.length <= PROGRESS_CHARS_MAX) return json
+  const length = `${json.length} characters of JSON, where ${PROGRESS_CHARS_MAX} are the most`
+  throw new ColmenaError('ERR_TOO_LARGE', `the progress of '${type}': ${length}`)
+}
+
+/** An attempt that never began: its job is as free as before. */
+export function released({ id, attempt }: ClaimedRow): End {
+  const error = 'its node closes, or has no handler for it any more'
+  const rest = { result: null, log: null, delayMs: 0, counts: false }
+  return { id, attempt, state: 'pending', outcome: 'released', error, ...rest }
 }
 
 const HERE = { consistency: 'none' } as const

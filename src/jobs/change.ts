@@ -4,7 +4,8 @@ import { NOW } from './schema.ts'
 /** Of a job that is over without success: from the start, with as many attempts again. */
 export function retryStatement(id: string): InputStatement {
   const sql = `UPDATE OR IGNORE colmena_jobs SET state = 'pending', ready = 1, run_at = ${NOW},
-      max_attempts = attempt + max_attempts, is_cancelled = 0, error = NULL, finished_at = NULL
+      max_attempts = attempt + tries, failures = 0, is_cancelled = 0, error = NULL,
+      finished_at = NULL
     WHERE id = ?1 AND state IN ('failed', 'dead', 'cancelled')
     RETURNING id`
   return { sql, args: [id] }

@@ -102,6 +102,7 @@ export interface ClaimedRow {
   readonly type: string
   readonly attempt: number
   readonly max_attempts: number
+  readonly failures: number
   readonly args: string
   readonly timeout_ms: number
   readonly backoff: string
@@ -139,7 +140,8 @@ function claimSql(types: readonly string[]): string {
       state = 'running', ready = NULL, attempt = attempt + 1, claim = ?2, node = ?3,
       lease_until = ${NOW} + ?4, started_at = ${NOW}, progress = NULL
     WHERE seq IN (${candidates(types, WANT, 5)})
-    RETURNING id, type, attempt, max_attempts, args, timeout_ms, backoff, after, enqueued_at`)
+    RETURNING id, type, attempt, max_attempts, failures, args, timeout_ms, backoff, after,
+      enqueued_at`)
   kept = { types: types.length, sql }
   return sql
 }

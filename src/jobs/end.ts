@@ -30,16 +30,18 @@ const NOTE = dense(`INSERT OR REPLACE INTO colmena_job_attempts
     (job, attempt, node, started_at, ended_at, outcome, error, log)
   SELECT j.id, j.attempt, j.node, j.started_at, ${NOW}, e.outcome, e.error, e.log
   FROM ${ENDS} AS e JOIN colmena_jobs AS j ON ${HOLDS}
-  WHERE e.outcome <> 'succeeded' OR e.log IS NOT NULL`)
+  WHERE e.outcome NOT IN ('succeeded', 'later') OR e.log IS NOT NULL`)
 
-/** Who asked to cancel it meanwhile wins over another attempt, not over an end. */
-const STATE = "CASE WHEN e.state = 'pending' AND j.is_cancelled THEN 'cancelled' ELSE e.state END"
+/** Who asked to cancel it meanwhile wins over all but a success. */
+const STATE =
+  "CASE WHEN j.is_cancelled AND e.state <> 'succeeded' THEN 'cancelled' ELSE e.state END"
 
 const END = dense(`UPDATE colmena_jobs AS j SET
     state = ${STATE},
     ready = CASE ${STATE} WHEN 'pending' THEN e.delay_ms = 0 END,
     run_at = CASE ${STATE} WHEN 'pending' THEN ${NOW} + e.delay_ms ELSE j.run_at END,
     max_attempts = j.max_attempts + (e.state = 'pending' AND NOT e.counts),
+    failures = j.failures + (e.state = 'pending' AND e.counts),
     claim = NULL, lease_until = NULL,
     result = e.result, error = e.error,
     finished_at = CASE ${STATE} WHEN 'pending' THEN NULL ELSE ${NOW} END
@@ -51,11 +53,26 @@ const END = dense(`UPDATE colmena_jobs AS j SET
  * last statement answers which were held.
  */
 export function endStatements(ends: readonly End[]): readonly InputStatement[] {
-  const args = [JSON.stringify(ends)]
-  const end = { sql: END, args }
+  const end = { sql: END, args: [JSON.stringify(ends)] }
   // Most attempts leave nothing to note: a statement less for every node.
-  const hasNotes = ends.some(({ outcome, log }) => outcome !== 'succeeded' || log !== null)
-  return hasNotes ? [{ sql: NOTE, args }, end] : [end]
+  const noted = ends.filter(({ outcome, log }) => !QUIET.includes(outcome) || log !== null)
+  if (noted.length === 0) return [end]
+  // What came of it is in the other one: a long result would be twice in the log.
+  const notes = noted.map((one) => ({ ...one, result: null }))
+  return [{ sql: NOTE, args: [JSON.stringify(notes)] }, end]
+}
+
+/** Nothing went wrong: who asks to be called later may do so for ever. */
+const QUIET: readonly End['outcome'][] = ['succeeded', 'later']
+
+/** About what an end takes in the log, in the JSON of all. */
+export function sizeOf({ result, error, log }: End): number {
+  return [result, error, log].reduce((sum, text) => sum + jsonBytes(text ?? ''), 200)
+}
+
+function jsonBytes(text: string): number {
+  // Exact where it matters alone.
+  return text.length < 1_000 ? 3 * text.length : Buffer.byteLength(JSON.stringify(text))
 }
 
 /** What the workers of a dead process held, and what nobody renewed, is free for others. */

@@ -1,4 +1,4 @@
-import { checkKeys, checkText, checkWhole, invalid, show } from './invalid.ts'
+import { asOptions, checkKeys, checkText, checkWhole, invalid, show } from './invalid.ts'
 
 /** How long a job rests after an attempt that failed. */
 export interface Backoff {
@@ -64,6 +64,8 @@ const DAY_MS = 86_400_000
 const YEARS_MS = 10 * 366 * DAY_MS
 /** A year that nobody means is a mistake in a unit. */
 const RUN_AT_MS_MAX = Date.UTC(2200, 0, 1)
+/** A schedule's id and a time make one. */
+export const JOB_ID_LENGTH_MAX = 160
 const TAGS_MAX = 20
 const AFTER_MAX = 1_000
 
@@ -90,10 +92,10 @@ export function toEnqueueConfig(options: EnqueueOptions): EnqueueConfig {
     uniqueKey: uniqueKey === undefined ? null : checkText('uniqueKey', uniqueKey, 512),
     timeoutMs: checkWhole('timeoutMs', options.timeoutMs ?? 300_000, 1, 7 * DAY_MS),
     backoff: toBackoff(options.backoff ?? {}),
-    tags: toTexts('tags', options.tags ?? [], TAGS_MAX),
+    tags: toTexts('tags', options.tags ?? [], TAGS_MAX, 128),
     concurrencyKey:
       concurrencyKey === undefined ? null : checkText('concurrencyKey', concurrencyKey, 512),
-    after: after === undefined || after.length === 0 ? null : toTexts('after', after, AFTER_MAX),
+    after: toAfter(after),
     afterFailure,
   }
 }
@@ -115,7 +117,9 @@ export function toTime(name: string, time: unknown): number {
     return ms as number
   }
   const shown = time instanceof Date ? `the date ${String(time)}` : show(time)
-  throw invalid(`${name} is a Date, or milliseconds since 1970, up to the year 2200; not ${shown}`)
+  throw invalid(
+    `${name} is a Date, or whole milliseconds since 1970, up to the year 2200; not ${shown}`,
+  )
 }
 
 function toBackoff(backoff: unknown): BackoffConfig {
@@ -129,9 +133,31 @@ function toBackoff(backoff: unknown): BackoffConfig {
   }
 }
 
-function toTexts(name: string, texts: unknown, most: number): readonly string[] {
+function toAfter(after: unknown): readonly string[] | null {
+  if (after === undefined) return null
+  const ids = toTexts('after', after, AFTER_MAX, JOB_ID_LENGTH_MAX)
+  return ids.length === 0 ? null : ids
+}
+
+/** Options of a key, and those of one job before them. @throws ColmenaError ERR_INVALID_ARGUMENT */
+export function mergeOptions(
+  defaults: EnqueueOptions | undefined,
+  options: EnqueueOptions | undefined,
+): EnqueueOptions {
+  const given = Object.entries(asOptions(options, 'a job')).filter(
+    ([, value]) => value !== undefined,
+  )
+  const merged: Record<string, unknown> = { ...defaults, ...Object.fromEntries(given) }
+  // A time that is given takes the place of a rest that is not.
+  if (given.some(([name]) => name === 'runAt') && !given.some(([name]) => name === 'delayMs')) {
+    merged['delayMs'] = undefined
+  }
+  return merged
+}
+
+function toTexts(name: string, texts: unknown, most: number, lengthMax: number): readonly string[] {
   if (!Array.isArray(texts) || texts.length > most) {
     throw invalid(`${name} is an array of up to ${most} texts, not ${show(texts)}`)
   }
-  return texts.map((text) => checkText(name, text, 128))
+  return texts.map((text) => checkText(name, text, lengthMax))
 }

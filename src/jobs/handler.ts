@@ -1,4 +1,8 @@
 import type { InputStatement } from '../index.ts'
+import { invalid, show } from './invalid.ts'
+
+/** How long a job may ask to rest, in milliseconds. */
+export const DELAY_MS_MAX: number = 30 * 86_400_000
 
 /** What a handler is given beside the arguments. */
 export interface JobContext {
@@ -12,7 +16,7 @@ export interface JobContext {
   readonly signal: AbortSignal
   /** What the jobs came to that this one ran after, by their ids; of those that succeeded. */
   readonly results: ReadonlyMap<string, unknown>
-  /** Says how far it is, for whoever looks; any JSON. It is seen within a third of the lease. */
+  /** How far it is, for whoever looks: JSON of 16 KiB at most, seen within a third of the lease. */
   progress(value: unknown): void
   /** The time of the attempt begins anew. */
   heartbeat(): void
@@ -22,7 +26,8 @@ export interface JobContext {
    * Runs `work` once, whatever becomes of this attempt: its result is kept, and later attempts get
    * it without running it. Where the process dies before it is kept, `work` runs again.
    *
-   * @throws what `work` throws, and then nothing is kept; ERR_FENCED where the attempt is over.
+   * @throws what `work` throws, and then nothing is kept; ERR_FENCED where the attempt is over, or
+   * what its signal was aborted with.
    */
   step<T>(name: string, work: () => T | Promise<T>): Promise<T>
   /**
@@ -39,8 +44,12 @@ export class RetryLater extends Error {
   override readonly name: string = 'RetryLater'
   readonly delayMs: number
 
+  /** @throws ColmenaError ERR_INVALID_ARGUMENT beyond 30 days */
   constructor(delayMs: number, message = 'it asked to be called later') {
     super(message)
+    if (!(delayMs >= 0 && delayMs <= DELAY_MS_MAX)) {
+      throw invalid(`RetryLater takes 0 to ${DELAY_MS_MAX} ms, 30 days, not ${show(delayMs)}`)
+    }
     this.delayMs = delayMs
   }
 }

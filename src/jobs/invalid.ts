@@ -14,6 +14,19 @@ export function show(value: unknown): string {
   return typeof value === 'function' ? 'a function' : String(value)
 }
 
+/** Options that were left out are none. @throws ColmenaError ERR_INVALID_ARGUMENT */
+export function asOptions<T extends object>(options: T | undefined, of: string): T {
+  if (options === undefined) return {} as T
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
+  throw invalid(`the options of ${of} are an object, not ${show(options)}`)
+}
+
+/** What every call takes. @throws ColmenaError ERR_INVALID_ARGUMENT */
+export function checkSignal(signal: unknown): AbortSignal | undefined {
+  if (signal === undefined || signal instanceof AbortSignal) return signal
+  throw invalid(`signal is an AbortSignal, not ${show(signal)}`)
+}
+
 /** Options as an object of these keys. @throws ColmenaError ERR_INVALID_ARGUMENT */
 export function checkKeys(options: unknown, keys: readonly string[], of: string): void {
   if (typeof options !== 'object' || options === null || Array.isArray(options)) {

@@ -1,9 +1,9 @@
 import { EventEmitter } from 'node:events'
 import type { CallOptions, Database, InputStatement, ResultSet, Transaction } from '../index.ts'
 import { cancelStatement, retryStatement, runNowStatement } from './change.ts'
-import type { EnqueueOptions } from './enqueue-options.ts'
-import { checkText, invalid, show } from './invalid.ts'
-import { checkType, type Job } from './job.ts'
+import { type EnqueueOptions, JOB_ID_LENGTH_MAX, mergeOptions } from './enqueue-options.ts'
+import { asOptions, checkKeys, checkSignal, checkText, invalid, show } from './invalid.ts'
+import { checkType, type Job, optionsOf } from './job.ts'
 import { toJson } from './json.ts'
 import { type Limits, limitStatements, pauseStatements } from './limits.ts'
 import {
@@ -27,9 +27,7 @@ import {
   unscheduleStatement,
 } from './schedules.ts'
 import { isSetUp } from './schema.ts'
-
-/** A schedule's id and a time make one. */
-const JOB_ID_LENGTH_MAX = 160
+import { validate } from './standard-schema.ts'
 
 export interface Enqueued {
   readonly id: string
@@ -113,7 +111,7 @@ export abstract class JobBoard extends EventEmitter<JobsEvents> {
 
   /** Jobs, the newest first. */
   async list(options: ListOptions & JobReadOptions = {}): Promise<JobPage> {
-    const { signal, consistency, isolated, ...filter } = options
+    const { signal, consistency, isolated, ...filter } = asOptions(options, 'list')
     const query = checkListOptions(filter)
     const none: JobPage = { jobs: [], next: null }
     const reading = { signal, consistency, isolated }
@@ -127,23 +125,23 @@ export abstract class JobBoard extends EventEmitter<JobsEvents> {
   }
 
   /** How many there are of each type and state, and what limits them. */
-  stats(options: JobReadOptions = {}): Promise<readonly TypeStats[]> {
+  async stats(options: JobReadOptions = {}): Promise<readonly TypeStats[]> {
     return this.#read([], options, (call) => readStats(this.database, call))
   }
 
   /** Runs a job that is over without success again. @returns false where it is no such one */
-  retry(id: string, options: JobCallOptions = {}): Promise<boolean> {
-    return this.#change(retryStatement(id), options)
+  async retry(id: string, options: JobCallOptions = {}): Promise<boolean> {
+    return this.#change(retryStatement(checkId(id)), options)
   }
 
   /** @returns false where it is over, or not there. One that runs is told, and ends by itself. */
-  cancel(id: string, options: JobCallOptions = {}): Promise<boolean> {
-    return this.#change(cancelStatement(id), options)
+  async cancel(id: string, options: JobCallOptions = {}): Promise<boolean> {
+    return this.#change(cancelStatement(checkId(id)), options)
   }
 
   /** Lets one that waits for its time run now. @returns false where it does not */
-  runNow(id: string, options: JobCallOptions = {}): Promise<boolean> {
-    return this.#change(runNowStatement(id), options)
+  async runNow(id: string, options: JobCallOptions = {}): Promise<boolean> {
+    return this.#change(runNowStatement(checkId(id)), options)
   }
 
   /** None of the type begins any more, on any node; those that run go on. */
@@ -177,28 +175,36 @@ export abstract class JobBoard extends EventEmitter<JobsEvents> {
     args?: Args | undefined,
     options: ScheduleOptions = {},
   ): Promise<void> {
-    const json = toJson(args, `the arguments of schedule '${id}'`)
-    const checked = checkScheduleOptions(options)
-    const statement = scheduleStatement(id, pattern, toType(type), json, checked)
+    const name = checkText('the id of a schedule', id, 128)
+    const ofType = toType(type)
+    const { schema, defaults } = typeof type === 'string' ? {} : optionsOf(type)
+    await validate(ofType, schema, args)
+    const json = toJson(args, `the arguments of schedule '${name}'`)
+    // Its ticks say when, and nothing is before them.
+    const { delayMs: _, afterFailure: __, ...shared } = mergeOptions(undefined, defaults)
+    const checked = checkScheduleOptions({ ...shared, ...withoutUndefined(options) })
+    const statement = scheduleStatement(name, pattern, ofType, json, checked)
     await this.begin()
     await this.database.batch([statement], 'write')
   }
 
   /** No more jobs of it; its row stays. @returns false where there was none that went on */
-  unschedule(id: string, options: JobCallOptions = {}): Promise<boolean> {
+  async unschedule(id: string, options: JobCallOptions = {}): Promise<boolean> {
     return this.#change(unscheduleStatement(id), options)
   }
 
-  schedules(options: JobReadOptions = {}): Promise<readonly ScheduleInfo[]> {
+  async schedules(options: JobReadOptions = {}): Promise<readonly ScheduleInfo[]> {
     return this.#read([], options, (call) => listSchedules(this.database, call))
   }
 
   async #read<T>(
     none: T,
-    { signal, consistency, isolated }: JobReadOptions,
+    options: JobReadOptions,
     read: (call: CallOptions) => Promise<T>,
   ): Promise<T> {
     this.checkOpen()
+    checkKeys(options, ['signal', 'consistency', 'isolated'], 'a call')
+    const { signal, consistency, isolated } = options
     const call = { signal, consistency, isolated }
     this.#isSetUp ||= await isSetUp(this.database, call)
     return this.#isSetUp ? read(call) : none
@@ -211,11 +217,28 @@ export abstract class JobBoard extends EventEmitter<JobsEvents> {
 
   async #write(
     statements: readonly InputStatement[],
-    { signal }: JobCallOptions,
+    options: JobCallOptions,
   ): Promise<readonly ResultSet[]> {
+    const signal = toSignal(options, 'a call')
     await this.ready()
     return this.database.batch([...statements], { mode: 'write', signal })
   }
+}
+
+/** @throws ColmenaError ERR_INVALID_ARGUMENT */
+export function toSignal(options: JobCallOptions | undefined, of: string): AbortSignal | undefined {
+  if (options === undefined) return undefined
+  checkKeys(options, ['signal'], of)
+  return checkSignal(options.signal)
+}
+
+function checkId(id: unknown): string {
+  return checkText('id', id, JOB_ID_LENGTH_MAX)
+}
+
+function withoutUndefined<T extends object>(options: T): Partial<T> {
+  const given = Object.entries(asOptions(options, 'a schedule'))
+  return Object.fromEntries(given.filter(([, value]) => value !== undefined)) as Partial<T>
 }
 
 function toType(type: unknown): string {

@@ -1,10 +1,15 @@
 import { randomUUID } from 'node:crypto'
 import { ColmenaError, type InputStatement, type InputValue } from '../index.ts'
-import { type EnqueueConfig, type EnqueueOptions, toEnqueueConfig } from './enqueue-options.ts'
-import { invalid, show } from './invalid.ts'
+import {
+  type EnqueueConfig,
+  type EnqueueOptions,
+  mergeOptions,
+  toEnqueueConfig,
+} from './enqueue-options.ts'
+import { checkKeys, invalid, show } from './invalid.ts'
 import { toJson } from './json.ts'
 import { dense, NOW } from './schema.ts'
-import { type StandardSchema, validate, validateNow } from './standard-schema.ts'
+import { checkSchema, type StandardSchema, validate, validateNow } from './standard-schema.ts'
 
 /** A key that all processes share: the name of a type, with what it takes and what comes of it. */
 export interface Job<Args = unknown, Result = unknown> {
@@ -52,10 +57,14 @@ export function job<Args = undefined, Result = void>(
   options: JobOptions<Args> = {},
 ): Job<Args, Result> {
   checkType(type)
+  checkKeys(options, ['schema', 'defaults'], `job('${type}')`)
+  checkSchema(type, options.schema)
+  toEnqueueConfig(mergeOptions(undefined, options.defaults))
   const made: Job<Args, Result> = {
     type,
     statement: (args, more) => {
-      return insertOf(made, validateNow(type, options.schema, args), more)
+      validateNow(type, options.schema, args)
+      return insertOf(made, args, more)
     },
   }
   kept.set(made, options as JobOptions<unknown>)
@@ -82,11 +91,9 @@ export async function toInsert<Args>(
   options: EnqueueOptions | undefined,
 ): Promise<JobStatement> {
   const { schema } = optionsOf(key as Job<never, never>)
-  return insertOf(
-    key,
-    await validate(key.type, schema as StandardSchema<Args> | undefined, args),
-    options,
-  )
+  // What it makes of them is for the handler: it is asked again there, of what was given here.
+  await validate(key.type, schema, args)
+  return insertOf(key, args, options)
 }
 
 function insertOf(
@@ -94,19 +101,19 @@ function insertOf(
   args: unknown,
   options: EnqueueOptions | undefined,
 ): JobStatement {
-  const config = toEnqueueConfig({ ...optionsOf(key).defaults, ...options })
+  const config = toEnqueueConfig(mergeOptions(optionsOf(key).defaults, options))
   const id = randomUUID()
   const json = toJson(args, `the arguments of '${key.type}'`)
   return { id, sql: INSERT, args: insertArgs(id, key.type, json, config) }
 }
 
-const COLUMNS = `id, type, args, state, ready, priority, run_at, max_attempts, timeout_ms, backoff,
-  unique_key, lane, tags, after, after_failure, enqueued_at`
+const COLUMNS = `id, type, args, state, ready, priority, run_at, max_attempts, tries, timeout_ms,
+  backoff,  unique_key, lane, tags, after, after_failure, enqueued_at`
 
 function rowOf(id: string, args: string): string {
   return `${id}, ?2, ${args}, CASE WHEN ?12 IS NULL THEN 'pending' ELSE 'waiting' END,
     CASE WHEN ?12 IS NULL THEN coalesce(?5, ${NOW} + ?6) <= ${NOW} END,
-    ?4, coalesce(?5, ${NOW} + ?6), ?7, ?8, ?9, ?10, ?11, ?14, ?12, ?13, ${NOW}`
+    ?4, coalesce(?5, ${NOW} + ?6), ?7, ?7, ?8, ?9, ?10, ?11, ?14, ?12, ?13, ${NOW}`
 }
 
 /** As long as one with its unique key is not finished, no second one is made. */
@@ -125,12 +132,12 @@ export async function toInsertAll<Args>(
   options: EnqueueOptions,
 ): Promise<{ readonly ids: readonly string[]; readonly statement: InputStatement }> {
   const { schema, defaults } = optionsOf(key as Job<never, never>)
-  const config = toEnqueueConfig({ ...defaults, ...options })
+  const config = toEnqueueConfig(mergeOptions(defaults, options))
   if (config.uniqueKey !== null) throw invalid('enqueueAll makes many jobs: no key is of them all')
   const rows: [id: string, json: string][] = []
   for (const [at, args] of all.entries()) {
-    const valid = await validate(key.type, schema, args)
-    rows.push([randomUUID(), toJson(valid, `the arguments of '${key.type}'[${at}]`)])
+    await validate(key.type, schema, args)
+    rows.push([randomUUID(), toJson(args, `the arguments of '${key.type}'[${at}]`)])
   }
   const args = insertArgs(JSON.stringify(rows), key.type, null, config)
   return { ids: rows.map(([id]) => id), statement: { sql: INSERT_ALL, args } }

@@ -4,16 +4,18 @@ import {
   ColmenaError,
   type ColmenaNode,
   type InputStatement,
+  isColmenaError,
   type ResultSet,
   type Transaction,
 } from '../index.ts'
 import type { Handled } from './attempt.ts'
 import { TYPES_MAX } from './claim.ts'
 import type { LostRow } from './end.ts'
+import type { EnqueueOptions } from './enqueue-options.ts'
 import { Finishes } from './finishes.ts'
 import type { JobHandler } from './handler.ts'
 import { Housekeeping } from './housekeeping.ts'
-import { invalid, show } from './invalid.ts'
+import { asOptions, checkSignal, invalid, show } from './invalid.ts'
 import { type Job, type JobStatement, toInsert, toInsertAll } from './job.ts'
 import {
   checkJob,
@@ -24,10 +26,11 @@ import {
   type JobCallOptions,
   type JobsEvents,
   type JobsMetrics,
+  toSignal,
 } from './job-board.ts'
 import { KNOWN } from './limits.ts'
 import type { JobsConfig } from './options.ts'
-import { setUp, setUpIn } from './schema.ts'
+import { NO_JOB_MESSAGE, setUp, setUpIn } from './schema.ts'
 import { Wake } from './wake.ts'
 import { type Ended, Workers } from './workers.ts'
 
@@ -69,12 +72,7 @@ export class Jobs extends JobBoard implements AsyncDisposable {
     this.#workers = new Workers({ ...shared, ...own })
     const lost = (row: LostRow): void => this.#lost(row)
     this.#housekeeping = new Housekeeping({ ...shared, config, run, lost })
-    this.#wake = new Wake(() => {
-      this.#finishes.look()
-      this.#workers.look()
-      this.#workers.woken()
-      this.#housekeeping.woken()
-    })
+    this.#wake = new Wake(() => this.#woken(), pollMs)
   }
 
   override async ready(): Promise<void> {
@@ -112,13 +110,15 @@ export class Jobs extends JobBoard implements AsyncDisposable {
    * option; ERR_TOO_LARGE for more than a MiB; ERR_CLOSED. Else as `Database.execute`.
    */
   async enqueue<Args>(key: Job<Args, never>, ...given: EnqueueArgs<Args>): Promise<Enqueued> {
-    const [args, options = {}] = given
-    const { tx, signal, ...rest } = options
+    const [args, options] = given
+    const { tx, signal: asked, ...rest } = asOptions(options, 'enqueue')
+    const signal = checkSignal(asked)
     checkJob(key)
     const statement = await toInsert(key, args as Args, rest)
-    if (tx !== undefined) return this.#enqueueIn(tx, statement)
+    if (tx !== undefined) return this.#enqueueIn(tx, statement).catch(rethrow(rest))
     await this.ready()
-    const answers = await this.database.batch(withFound(statement), { mode: 'write', signal })
+    const sent = withFound(statement)
+    const answers = await this.database.batch(sent, { mode: 'write', signal }).catch(rethrow(rest))
     return toEnqueued(statement, answers)
   }
 
@@ -131,17 +131,21 @@ export class Jobs extends JobBoard implements AsyncDisposable {
   async enqueueAll<Args>(
     key: Job<Args, never>,
     all: readonly Args[],
-    options: EnqueueCallOptions = {},
+    options?: EnqueueCallOptions,
   ): Promise<readonly Enqueued[]> {
-    const { tx, signal, ...rest } = options
+    const { tx, signal: asked, ...rest } = asOptions(options, 'enqueueAll')
+    const signal = checkSignal(asked)
     checkJob(key)
     if (!Array.isArray(all)) throw invalid(`enqueueAll takes an array, not ${show(all)}`)
     const { ids, statement } = await toInsertAll(key, all, rest)
     if (tx !== undefined) await this.#readyIn(tx)
     else await this.ready()
     if (ids.length === 0) return []
-    if (tx !== undefined) await tx.execute(statement)
-    else await this.database.batch([statement], { mode: 'write', signal })
+    const sent =
+      tx === undefined
+        ? this.database.batch([statement], { mode: 'write', signal })
+        : tx.execute(statement)
+    await sent.then(() => {}, rethrow(rest))
     return ids.map((id) => ({ id, created: true }))
   }
 
@@ -167,7 +171,8 @@ export class Jobs extends JobBoard implements AsyncDisposable {
    * @throws ColmenaError ERR_JOB_FAILED where it ended without success, ERR_NOT_FOUND where there
    * is none of that id (any more), ERR_ABORTED, ERR_CLOSED
    */
-  async waitFor<Result = unknown>(id: string, { signal }: JobCallOptions = {}): Promise<Result> {
+  async waitFor<Result = unknown>(id: string, options?: JobCallOptions): Promise<Result> {
+    const signal = toSignal(options, 'waitFor')
     await this.begin()
     if ((await this.find(id, { signal })) === null) {
       throw new ColmenaError('ERR_NOT_FOUND', `there is no job ${show(id)}, or no more`)
@@ -184,8 +189,13 @@ export class Jobs extends JobBoard implements AsyncDisposable {
    * Claims no more, lets what runs here end for `drainMs`, or until `signal` is aborted, then tells
    * the handlers to end; what does not is freed for other nodes. The node stays open.
    */
-  close({ signal }: JobCallOptions = {}): Promise<void> {
-    this.#closing ??= this.#close(signal)
+  close(options?: JobCallOptions): Promise<void> {
+    try {
+      const signal = toSignal(options, 'close')
+      this.#closing ??= this.#close(signal)
+    } catch (error) {
+      return Promise.reject(error)
+    }
     return this.#closing
   }
 
@@ -222,11 +232,25 @@ export class Jobs extends JobBoard implements AsyncDisposable {
 
   async #startAll(): Promise<void> {
     await this.#housekeeping.takeOver()
-    this.#wake.start(this.database, (error) =>
-      this.#warn('jobs are polled for, not told of', error),
-    )
+    this.#wake.start(this.database, (error) => {
+      if (this.database.closed) this.#finishes.close()
+      else this.#warn('jobs are polled for, not told of', error)
+    })
     this.#workers.start()
     this.#housekeeping.start()
+  }
+
+  /** Something was applied, or its time has come. */
+  #woken(): void {
+    if (this.database.closed) return
+    try {
+      this.#finishes.look()
+      this.#workers.look()
+    } catch (error) {
+      if (!this.database.closed) this.#warn('what became of jobs could not be read', error)
+    }
+    this.#workers.woken()
+    this.#housekeeping.woken()
   }
 
   /** Tried until it is there: a node may open before there is a leader. */
@@ -246,10 +270,10 @@ export class Jobs extends JobBoard implements AsyncDisposable {
     }
   }
 
-  #ended({ row, end, isHeld, tookMs }: Ended): void {
+  #ended({ row, end, isHeld, state, tookMs }: Ended): void {
     const { id, type, attempt } = row
-    this.#counts.executed += 1
-    if (!isHeld) return
+    if (end.outcome !== 'released') this.#counts.executed += 1
+    if (!isHeld || state === 'cancelled') return
     const event = { id, type, attempt, tookMs }
     if (end.state === 'succeeded') {
       this.#counts.succeeded += 1
@@ -284,6 +308,15 @@ export class Jobs extends JobBoard implements AsyncDisposable {
   #tell<Name extends keyof JobsEvents>(name: Name, event: JobsEvents[Name][0]): void {
     const emitter = this as unknown as EventEmitter
     queueMicrotask(() => emitter.emit(name, event))
+  }
+}
+
+/** Only a trigger sees, at its place in the log, what is not there. */
+function rethrow({ after }: EnqueueOptions): (error: unknown) => never {
+  return (error) => {
+    if (!isColmenaError(error) || !error.message.includes(NO_JOB_MESSAGE)) throw error
+    const message = `a job that it is to run after is not there, or no more: ${after?.join(', ')}`
+    throw new ColmenaError('ERR_NOT_FOUND', message, { cause: error })
   }
 }
 

@@ -5,8 +5,8 @@ const BYTES_MAX = 1_048_576
 const DEPTH_MAX = 100
 
 /**
- * JSON that says what the value says: what JSON would drop or change is refused with its place.
- * `undefined` alone, as the value of a job without arguments, is null.
+ * JSON that says what the value says: what JSON has no word for is refused with its place. A field
+ * that is `undefined` is left out, and `undefined` alone, as of a job without arguments, is null.
  *
  * @throws ColmenaError ERR_INVALID_ARGUMENT, ERR_TOO_LARGE
  */
@@ -18,7 +18,7 @@ export function toJson(value: unknown, of: string): string {
   if (bytes <= BYTES_MAX) return text
   throw new ColmenaError(
     'ERR_TOO_LARGE',
-    `${of} take ${bytes} bytes of JSON, of ${BYTES_MAX} at most`,
+    `${of}: ${bytes} bytes of JSON, where ${BYTES_MAX} are the most`,
   )
 }
 
@@ -40,6 +40,7 @@ function check(value: unknown, at: string, above: readonly object[]): void {
     const name = prototype?.constructor?.name ?? 'a class'
     throw invalid(`${at}: an object of ${name} is no JSON`)
   }
+  if (Object.getOwnPropertySymbols(value).length > 0) throw invalid(`${at}: a symbol is no JSON`)
   for (const [key, one] of Object.entries(value)) {
     // As JSON has it: a field that is undefined is not there.
     if (one !== undefined) check(one, `${at}.${key}`, path)

@@ -15,6 +15,6 @@ export const RENEW: string = `UPDATE colmena_jobs AS j SET
   RETURNING id, attempt, is_cancelled`
 
 /** What claims got whose answers were lost. */
-export const FIND_CLAIMS = `SELECT id, type, attempt, max_attempts, args, timeout_ms, backoff,
-    after, enqueued_at
+export const FIND_CLAIMS = `SELECT id, type, attempt, max_attempts, failures, args, timeout_ms,
+    backoff, after, enqueued_at
   FROM colmena_jobs WHERE state = 'running' AND claim IN (SELECT value FROM json_each(?1))`

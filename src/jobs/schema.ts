@@ -5,6 +5,9 @@ const VERSION = 1
 /** What an insert into `colmena_job_fence` fails with. */
 export const FENCE_MESSAGE = 'the attempt of this job is over'
 
+/** What an insert into `colmena_jobs` fails with, whose `after` names what is not there. */
+export const NO_JOB_MESSAGE = 'a job that it is to run after is not there'
+
 /** SQL as it is written here, without what only its readers need: it goes into the log. */
 export function dense(sql: string): string {
   return sql.replaceAll(/\s+/g, ' ').trim()
@@ -16,6 +19,9 @@ export const NOW = "CAST(unixepoch('subsec') * 1000 AS INTEGER)"
 /**
  * `state` is what users see. `ready` is 1 where a job can be claimed, 0 where it waits for its
  * time, and NULL in all other states: the indexes over it are as short as what there is to do.
+ *
+ * `tries` is how often it was asked to be tried, `max_attempts` the attempt that is the last one by
+ * now, and `failures` how many failed since somebody asked: the rest after a failure goes by those.
  *
  * What a job waits for is in `colmena_job_waits`, from its insert on; triggers release it or let
  * it fail with what it waits for, whoever ended that and how.
@@ -32,6 +38,8 @@ const TABLES: readonly string[] = [
      priority INTEGER NOT NULL,
      run_at INTEGER NOT NULL,
      max_attempts INTEGER NOT NULL,
+     tries INTEGER NOT NULL,
+     failures INTEGER NOT NULL DEFAULT 0,
      timeout_ms INTEGER NOT NULL,
      backoff TEXT NOT NULL,
      unique_key TEXT,
@@ -141,7 +149,7 @@ const TRIGGERS: readonly string[] = [
   `CREATE TRIGGER IF NOT EXISTS colmena_job_waits_begin AFTER INSERT ON colmena_jobs
    WHEN NEW.after IS NOT NULL
    BEGIN
-     SELECT RAISE(ABORT, 'a job that it is to run after is not there')
+     SELECT RAISE(ABORT, '${NO_JOB_MESSAGE}')
      WHERE EXISTS (
        SELECT 1 FROM json_each(NEW.after) AS a
        WHERE NOT EXISTS (SELECT 1 FROM colmena_jobs WHERE id = a.value));

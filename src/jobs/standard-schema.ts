@@ -1,4 +1,5 @@
-import { invalid } from './invalid.ts'
+import { ColmenaError } from '../index.ts'
+import { invalid, show } from './invalid.ts'
 
 /** What zod, valibot, arktype and others have in common: https://standardschema.dev */
 export interface StandardSchema<Value> {
@@ -18,6 +19,14 @@ interface Issue {
   readonly path?: readonly (PropertyKey | { readonly key: PropertyKey })[] | undefined
 }
 
+/** @throws ColmenaError ERR_INVALID_ARGUMENT */
+export function checkSchema(type: string, schema: unknown): void {
+  if (schema === undefined) return
+  const standard = (schema as StandardSchema<unknown> | null)?.['~standard']
+  if (typeof standard?.validate === 'function') return
+  throw invalid(`the schema of '${type}' is a Standard Schema, not ${show(schema)}`)
+}
+
 /** @throws ColmenaError ERR_INVALID_ARGUMENT that names what is wrong, and where. */
 export async function validate<Value>(
   type: string,
@@ -25,7 +34,22 @@ export async function validate<Value>(
   value: unknown,
 ): Promise<Value> {
   if (schema === undefined) return value as Value
-  return toValue(type, await schema['~standard'].validate(value))
+  return toValue(type, await asked(type, async () => schema['~standard'].validate(value)))
+}
+
+/** A schema that throws refuses as well. */
+async function asked<T>(type: string, ask: () => Promise<T>): Promise<T> {
+  try {
+    return await ask()
+  } catch (cause) {
+    throw failedSchema(type, cause)
+  }
+}
+
+function failedSchema(type: string, cause: unknown): ColmenaError {
+  const why = cause instanceof Error ? cause.message : show(cause)
+  const message = `the schema of '${type}' failed: ${why}`
+  return new ColmenaError('ERR_INVALID_ARGUMENT', message, { cause })
 }
 
 /** The same at once. */
@@ -35,7 +59,12 @@ export function validateNow<Value>(
   value: unknown,
 ): Value {
   if (schema === undefined) return value as Value
-  const validated = schema['~standard'].validate(value)
+  let validated: ReturnType<(typeof schema)['~standard']['validate']>
+  try {
+    validated = schema['~standard'].validate(value)
+  } catch (cause) {
+    throw failedSchema(type, cause)
+  }
   if (validated instanceof Promise) {
     validated.catch(() => {})
     throw invalid(`the schema of '${type}' takes its time, and a statement can't wait: use enqueue`)
@@ -44,6 +73,9 @@ export function validateNow<Value>(
 }
 
 function toValue<Value>(type: string, validated: Validated<Value>): Value {
+  if (typeof validated !== 'object' || validated === null) {
+    throw invalid(`the schema of '${type}' answered ${show(validated)}`)
+  }
   if (validated.issues === undefined) return validated.value
   const issues = validated.issues.map(({ message, path = [] }) => {
     const keys = path.map((part) => (typeof part === 'object' ? part.key : part))

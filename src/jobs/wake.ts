@@ -17,17 +17,24 @@ const WATCHED = `SELECT
 export class Wake {
   readonly #woken: () => void
   readonly #end = new AbortController()
+  readonly #pollMs: number
   #timer: NodeJS.Timeout | undefined
+  /** In place of a watch that has failed. */
+  #poll: NodeJS.Timeout | undefined
   #watching: Promise<void> = Promise.resolve()
 
-  constructor(woken: () => void) {
+  constructor(woken: () => void, pollMs: number) {
     this.#woken = woken
+    this.#pollMs = pollMs
   }
 
   /** Where the watch fails, as by the loss of what it read from, polling is left. */
   start(database: Database, failed: (error: unknown) => void): void {
     this.#watching = this.#watch(database).catch((error: unknown) => {
-      if (!this.#end.signal.aborted) failed(error)
+      clearTimeout(this.#timer)
+      if (this.#end.signal.aborted) return
+      if (!database.closed) this.#poll = setInterval(this.#woken, this.#pollMs).unref()
+      failed(error)
     })
   }
 
@@ -35,6 +42,7 @@ export class Wake {
     this.#end.abort()
     clearTimeout(this.#timer)
     await this.#watching
+    clearInterval(this.#poll)
   }
 
   async #watch(database: Database): Promise<void> {

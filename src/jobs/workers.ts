@@ -1,8 +1,8 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { type ColmenaNode, type Database, isColmenaError, type ReaderStatement } from '../index.ts'
-import { Attempt, type Handled } from './attempt.ts'
+import { Attempt, type Handled, released } from './attempt.ts'
 import { CLAIM_AT, CLAIM_MAX, type ClaimedRow, claimStatements, hasClaimable } from './claim.ts'
-import { type End, endStatements } from './end.ts'
+import { type End, endStatements, sizeOf } from './end.ts'
 import { FIND_CLAIMS, RENEW, type RenewedRow } from './lease.ts'
 
 export interface WorkersOptions {
@@ -26,6 +26,8 @@ export interface Ended {
   readonly end: End
   /** False where the attempt was over already: by its lease, or by somebody's word. */
   readonly isHeld: boolean
+  /** What the job is now, where it was held. */
+  readonly state: string | null
   readonly tookMs: number
 }
 
@@ -41,6 +43,12 @@ const IN_VAIN_MS = 20
 /** Ready jobs that limits hold back are looked at so often: time alone may free them. */
 const HELD_BACK_MS = 100
 const TOKENS_MAX = 64
+/** What one exchange tells of ends, well below what one write may be. */
+const ENDS_BYTES_MAX = 2_500_000
+/** What a renewal tells of progress; the rest is told the next time. */
+const PROGRESS_CHARS_MAX = 1_000_000
+/** Without a leader nobody hears how the last ones ended: their leases free them. */
+const FLUSH_MS_MAX = 2_000
 
 /**
  * Claims what may start, runs it, and writes down how it ended: one exchange with the log at a
@@ -61,6 +69,7 @@ export class Workers {
   #looping: Promise<void> = Promise.resolve()
   #renewing: Promise<unknown> = Promise.resolve()
   readonly #closed = new AbortController()
+  readonly #flushing = new AbortController()
   readonly #runs = new Set<Promise<void>>()
 
   constructor(options: WorkersOptions) {
@@ -94,7 +103,9 @@ export class Workers {
     signal.removeEventListener('abort', stopAll)
     this.#isOver = true
     this.woken()
+    const tooLate = setTimeout(() => this.#flushing.abort(), FLUSH_MS_MAX)
     await this.#looping
+    clearTimeout(tooLate)
     this.#closed.abort()
     await this.#renewing
   }
@@ -104,6 +115,7 @@ export class Workers {
     this.#isClaiming = false
     this.#isOver = true
     this.#ends.length = 0
+    this.#flushing.abort()
     for (const attempt of this.#running.values()) attempt.stop('closing')
     this.#closed.abort()
     this.woken()
@@ -111,10 +123,10 @@ export class Workers {
   }
 
   async #loop(): Promise<void> {
-    while (!this.#isOver || this.#ends.length > 0) {
-      if (this.#options.database.closed) return
+    while (!this.#isOver || this.#ends.length + this.#lostTokens.length > 0) {
+      if (this.#options.database.closed || this.#flushing.signal.aborted) return
       const want = this.#wanted()
-      if (want === 0 && this.#ends.length === 0) {
+      if (want === 0 && this.#ends.length === 0 && !(this.#isOver && this.#lostTokens.length > 0)) {
         await this.#rest(this.#hasReady ? HELD_BACK_MS : this.#options.pollMs)
         continue
       }
@@ -178,7 +190,7 @@ export class Workers {
   /** @returns false where nothing came of it: what ended is told again. */
   async #exchange(want: number): Promise<boolean> {
     const { database, node, leaseMs, holder, handled } = this.#options
-    const ends = this.#ends.slice(0, CLAIM_MAX)
+    const ends = this.#nextEnds()
     const statements = ends.length > 0 ? [...endStatements(ends.map(({ end }) => end))] : []
     const lost = this.#lostTokens.slice(0, TOKENS_MAX)
     const endAt = statements.length - 1
@@ -193,12 +205,15 @@ export class Workers {
     const heldUntilMs = performance.now() + leaseMs
     let results: readonly { readonly rows: readonly object[] }[]
     try {
-      results = await database.batch(statements, 'write')
+      const { signal } = this.#flushing
+      results = await database.batch(statements, { mode: 'write', signal })
     } catch (error) {
       if (want > 0 && !isNothing(error)) this.#lostTokens.push(token)
+      if (isColmenaError(error) && error.code === 'ERR_TOO_LARGE') this.#tellLess(ends)
       this.#options.trouble('jobs could not be claimed or ended', error)
       return false
     }
+    this.#endsMax = CLAIM_MAX
     this.#ends.splice(0, ends.length)
     this.#lostTokens.splice(0, lost.length)
     if (ends.length > 0) this.#tellEnds(ends, results[endAt]?.rows as readonly HeldRow[])
@@ -207,11 +222,35 @@ export class Workers {
     return true
   }
 
+  /** So many as one write takes. */
+  #nextEnds(): readonly Waiting[] {
+    let bytes = 0
+    const most = this.#ends.slice(0, this.#endsMax)
+    const tooMany = most.findIndex(({ end }, at) => {
+      bytes += sizeOf(end)
+      return at > 0 && bytes > ENDS_BYTES_MAX
+    })
+    return tooMany === -1 ? most : most.slice(0, tooMany)
+  }
+
+  #endsMax = CLAIM_MAX
+
+  /** What no write takes alone is told without what came of it: the others must not wait for it. */
+  #tellLess(ends: readonly Waiting[]): void {
+    this.#endsMax = Math.max(1, ends.length >> 1)
+    const [only, another] = ends
+    if (only === undefined || another !== undefined) return
+    const { row, tookMs, end } = only
+    const error = `what came of it is too long for a write (${sizeOf(end)} bytes)`
+    const failed = { state: 'failed', outcome: 'discarded', result: null, log: null } as const
+    this.#ends[0] = { row, tookMs, end: { ...end, ...failed, error } }
+  }
+
   #tellEnds(ends: readonly Waiting[], held: readonly HeldRow[]): void {
-    const ids = new Set(held.map(({ id, attempt }) => `${id} ${attempt}`))
+    const states = new Map(held.map(({ id, attempt, state }) => [`${id} ${attempt}`, state]))
     for (const { row, end, tookMs } of ends) {
-      const isHeld = ids.has(`${end.id} ${end.attempt}`)
-      this.#options.ended({ row, end, isHeld, tookMs })
+      const state = states.get(`${end.id} ${end.attempt}`) ?? null
+      this.#options.ended({ row, end, isHeld: state !== null, state, tookMs })
     }
   }
 
@@ -219,21 +258,29 @@ export class Workers {
     for (const row of rows) {
       const key = `${row.id} ${row.attempt}`
       if (this.#running.has(key)) continue
+      const known = this.#options.handled.get(row.type)
+      // Claimed while its handler was taken away, or all of them: nothing of it has begun.
+      if (known === undefined || !this.#isClaiming) {
+        this.#ends.push({ row, end: released(row), tookMs: 0 })
+        continue
+      }
       this.#begunCount += 1
-      const run = this.#runOne(key, row, heldUntilMs)
+      const run = this.#runOne(key, row, known, heldUntilMs)
       this.#runs.add(run)
       void run.finally(() => this.#runs.delete(run))
     }
   }
 
-  async #runOne(key: string, row: ClaimedRow, heldUntilMs: number): Promise<void> {
-    const { database, node, handled, graceMs } = this.#options
-    const known = handled.get(row.type)
-    // Its handler was taken away while it was claimed: another node may have one.
-    const place = { row, handled: known ?? NOBODY, database, nodeId: node.nodeId, graceMs }
+  async #runOne(
+    key: string,
+    row: ClaimedRow,
+    handled: Handled,
+    heldUntilMs: number,
+  ): Promise<void> {
+    const { database, node, graceMs } = this.#options
+    const place = { row, handled, database, nodeId: node.nodeId, graceMs }
     const attempt = new Attempt(place, heldUntilMs)
     this.#running.set(key, attempt)
-    if (known === undefined) attempt.stop('closing')
     const startedMs = performance.now()
     const end = await attempt.run()
     this.#running.delete(key)
@@ -269,13 +316,17 @@ export class Workers {
     const { database, leaseMs } = this.#options
     const attempts = [...this.#running.values()]
     if (attempts.length === 0) return
+    let chars = 0
     const told = attempts.map(({ row, progress }) => {
-      return { id: row.id, attempt: row.attempt, progress }
+      chars += progress?.length ?? 0
+      const isTold = chars <= PROGRESS_CHARS_MAX
+      return { id: row.id, attempt: row.attempt, progress: isTold ? progress : null }
     })
     const heldUntilMs = performance.now() + leaseMs
     const args = [JSON.stringify(told), leaseMs]
     try {
-      const { rows } = await database.execute<RenewedRow>(RENEW, args)
+      const { signal } = this.#closed
+      const { rows } = await database.execute<RenewedRow>(RENEW, args, { signal })
       const held = new Map(rows.map((row) => [`${row.id} ${row.attempt}`, row]))
       for (const [at, attempt] of attempts.entries()) {
         const row = held.get(`${attempt.row.id} ${attempt.row.attempt}`)
@@ -285,6 +336,7 @@ export class Workers {
         else if (row.is_cancelled !== 0) attempt.stop('cancelled')
       }
     } catch (error) {
+      if (this.#closed.signal.aborted) return
       this.#options.trouble('the leases of running jobs could not be renewed', error)
     }
   }
@@ -308,15 +360,11 @@ export class Workers {
 interface HeldRow {
   readonly id: string
   readonly attempt: number
+  readonly state: string
 }
 
 const HELD = `SELECT id, attempt, is_cancelled FROM colmena_jobs
   WHERE state = 'running' AND substr(claim, 1, length(?1)) = ?1`
-
-const NOBODY: Handled = {
-  key: { type: '', statement: () => ({ id: '', sql: '', args: [] }) },
-  handler: () => {},
-}
 
 /** Whether nothing of a write that failed will ever be there. */
 function isNothing(error: unknown): boolean {

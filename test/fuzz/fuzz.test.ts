@@ -1,4 +1,4 @@
-/** Some cases for each target, always the same ones. The long form has other seeds, and more. */
+/** Some cases for each target, always the same ones. The long form has others, and many more. */
 import { after, test } from 'node:test'
 import { Fuzzer } from './fuzzer.ts'
 import { targets } from './targets.ts'
@@ -10,6 +10,6 @@ after(() => fuzzer.close())
 
 for (const { name, runs } of targets) {
   test(`${name}: broken bytes are refused, or mean what they say`, async () => {
-    await fuzzer.run({ target: name, seed: SEED, runs })
+    await fuzzer.run({ target: name, seed: SEED, runs: Math.ceil(runs / 2) })
   })
 }

@@ -1,6 +1,6 @@
 /** Jobs where the leader knows of none: it runs no handlers, and looks after nothing. */
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { type TestContext, test } from 'node:test'
 import { type ColmenaNode, open } from '../../src/index.ts'
 import { createJobs, job } from '../../src/jobs/jobs.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
@@ -11,9 +11,9 @@ const work = job('work')
 
 const isFollower = ({ isLeader, leader }: ColmenaNode): boolean => !isLeader && leader !== null
 
-test('a follower runs jobs, fires schedules and removes what is old', async (t) => {
+async function openThree(t: TestContext): Promise<readonly ColmenaNode[]> {
   const bind = (await findFreePorts(3)).map((port) => `127.0.0.1:${port}`)
-  const nodes = await Promise.all(
+  return Promise.all(
     bind.map(async (address, at) => {
       const start = at === 0 ? { bootstrap: true } : { join: bind }
       const node = await open({ dataDir: temporaryDirectory(t), bind: address, ...start })
@@ -21,6 +21,24 @@ test('a follower runs jobs, fires schedules and removes what is old', async (t) 
       return node
     }),
   )
+}
+
+test('jobs close where no majority hears how the last ones ended', async (t) => {
+  const [first, ...others] = await openThree(t)
+  const jobs = createJobs(first as ColmenaNode, { drainMs: 0, graceMs: 50 })
+  let arrived = false
+  jobs.handle(work, () => {
+    arrived = true
+    return new Promise<never>(() => {})
+  })
+  await jobs.enqueue(work)
+  await until('it runs', () => arrived)
+  await Promise.all(others.map((node) => node.close()))
+  await jobs.close()
+})
+
+test('a follower runs jobs, fires schedules and removes what is old', async (t) => {
+  const nodes = await openThree(t)
   const follower = await until('one follows', () => nodes.find(isFollower))
   const jobs = createJobs(follower, {
     ...{ pollMs: 50, drainMs: 0 },

@@ -300,7 +300,7 @@ describe("the README's first screen runs from an empty folder", () => {
   }
 
   it('with the Node.js of this repository', () =>
-    runFirstScreens(process.execPath, 'pinned', ['mjs', 'ts', 'cjs']))
+    runFirstScreens(process.execPath, 'pinned', ['mjs', 'cjs']))
 
   it('with Node.js 26', async (t) => {
     if (!hasNode26) {

@@ -7,7 +7,7 @@ import { until } from './wait.ts'
 
 const KEPT = 50
 /** The first round needs more room than any other does. */
-const JOBS = [1_000, 150, 150, 150, 150]
+const JOBS = [600, 150, 150, 150]
 
 const COUNTS = `SELECT
   (SELECT count(*) FROM colmena_jobs WHERE finished_at IS NULL) AS live,

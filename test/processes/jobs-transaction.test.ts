@@ -99,8 +99,8 @@ for (const role of ['leader', 'follower'] as const) {
     const cluster = await startJobsCluster({ workers: 0 })
     t.after(() => cluster.end())
     const left: string[] = []
-    // What a follower makes, the leader makes for it: every second death is enough there.
-    const deaths = DEATHS.filter((_, at) => role === 'leader' || at % 2 === 1)
+    // What a follower makes, the leader makes for it: every third death is enough there.
+    const deaths = DEATHS.filter((_, at) => role === 'leader' || at % 3 === 1)
     for (const { name, leaves, work } of deaths) {
       const leader = await cluster.leader()
       const at = role === 'leader' ? leader : (leader + 1) % 3

@@ -32,7 +32,7 @@ it('members are demoted, promoted and removed while writes go on, the leader too
     ]
     const stays = cluster.node(last)
     await cluster.makeLedger()
-    for (const at of [leader, absent, last]) await cluster.startWriters(at, 4)
+    for (const at of [leader, absent, last]) await cluster.startWriters(at, 4, { restMs: 10 })
     await cluster.untilAcknowledged(100)
 
     await cluster.node(absent).call('changeMember', 'demote', lastId)

@@ -6,7 +6,7 @@ import { live } from './live.ts'
 /** Seeds that every run lives through; `npm run simulate -- --seeds A..B` goes on from there. */
 const SEEDS = 500
 /** Simulated milliseconds of faults in each of them. */
-const FAULT_MS = 400
+const FAULT_MS = 300
 const AT_ONCE = 50
 
 /** States that the fixed seeds must come to, or they test less than they seem to. */
