@@ -10,7 +10,7 @@ import { breakBytes, type Mutation, mutations } from './mutations.ts'
 
 export interface Target<Input = never> {
   readonly name: string
-  /** Cases of it in `npm test`; the long form goes by time. */
+  /** What it is worth in cases: `npm test` has half of them, the long form goes by time. */
   readonly runs: number
   readonly input: fc.Arbitrary<Input>
   /** Inputs that are always among them. */

@@ -39,10 +39,7 @@ interface LivesOrder extends Pick<ManyOptions, 'last' | 'life'> {
   readonly step: number
 }
 
-/**
- * A usual life takes a second or two. Three million events, which end any life however long its
- * faults last, take some two minutes.
- */
+/** A usual life takes a second or two. */
 const LIFE_MS_MAX = 300_000
 
 export async function liveMany(options: ManyOptions): Promise<void> {
