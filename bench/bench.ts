@@ -6,19 +6,23 @@
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { measureFailoverGroup } from './groups/failover.ts'
 import type { GroupContext } from './groups/group.ts'
+import { measureJobsGroup } from './groups/jobs.ts'
 import { measureMemoryGroup } from './groups/memory.ts'
+import { measurePeer } from './groups/peers.ts'
 import { measureReadGroup } from './groups/read.ts'
 import { measureRestartGroup } from './groups/restart.ts'
 import { measureSnapshotGroup } from './groups/snapshot.ts'
 import { measureTransactionGroup } from './groups/transaction.ts'
 import { measureWriteGroup } from './groups/write.ts'
 import { endAllMembers } from './member-handle.ts'
+import { PEERS, whyAbsent } from './peers/servers.ts'
 import { printProfile } from './profile.ts'
 import type { ProfiledThread } from './protocol.ts'
 import { GROUPS, type Group, groupOf, meetsTarget, ROWS } from './rows.ts'
 import { Stage } from './stage.ts'
 import {
   describeRun,
+  formatAbsent,
   formatHead,
   formatJson,
   formatLoad,
@@ -28,7 +32,9 @@ import {
 } from './table.ts'
 
 const GROUP_TIMEOUT_MS = 300_000
-const PARTS: Readonly<Record<Group, (context: GroupContext) => Promise<void>>> = {
+type Part = (context: GroupContext) => Promise<void>
+
+const PARTS: Readonly<Record<Group, Part>> = {
   write: measureWriteGroup,
   transaction: measureTransactionGroup,
   read: measureReadGroup,
@@ -36,6 +42,7 @@ const PARTS: Readonly<Record<Group, (context: GroupContext) => Promise<void>>> =
   restart: measureRestartGroup,
   memory: measureMemoryGroup,
   snapshot: measureSnapshotGroup,
+  jobs: measureJobsGroup,
 }
 
 /** The last run of this machine: `npm run demo` shows it in place of `docs/bench.json`. */
@@ -46,19 +53,22 @@ export interface BenchOptions {
   /** Where the figures go as JSON, and as a table for a page; null for nowhere. */
   readonly jsonPath: string | null
   readonly markdownPath: string | null
+  /** Whether the peers of the jobs are measured as well. */
+  readonly hasPeers: boolean
 }
 
 /** Resolves with the exit status: 1 if a row is missing. */
 export async function runBench(options: BenchOptions): Promise<number> {
-  const { groups, jsonPath, markdownPath } = options
+  const { groups, jsonPath, markdownPath, hasPeers } = options
   const startedMs = performance.now()
   const values = new Map<string, number>()
   const run = describeRun()
   const loadBefore = formatLoad()
   print(`${formatRun(run)}\nload average at the start ${loadBefore}\n\n${formatHead()}`)
   for (const group of GROUPS) {
-    if (groups.includes(group)) await runPart(group, values)
+    if (groups.includes(group)) await runPart(group, PARTS[group], values)
   }
+  const absent = hasPeers ? await runPeers(values) : PEERS.map(({ name }) => name)
   const loadAfter = formatLoad()
   const seconds = ((performance.now() - startedMs) / 1_000).toFixed(0)
   print(`\nload average at the end ${loadAfter}\n${seconds} s`)
@@ -71,7 +81,7 @@ export async function runBench(options: BenchOptions): Promise<number> {
     const load = `Load average ${loadBefore} at the start, ${loadAfter} at the end; ${seconds} s.`
     writeFileSync(markdownPath, `${formatRun(run)}.\n${load}\n\n${formatPage(values)}`)
   }
-  return printEnd(groups, values)
+  return printEnd(groups, values, absent)
 }
 
 /** Profiles one thread of a cluster under load. */
@@ -80,7 +90,22 @@ export async function runProfile(thread: ProfiledThread): Promise<number> {
   return 0
 }
 
-async function runPart(group: Group, values: Map<string, number>): Promise<void> {
+/** Resolves with those that are not there. */
+async function runPeers(values: Map<string, number>): Promise<string[]> {
+  const absent: string[] = []
+  for (const peer of PEERS) {
+    const why = whyAbsent(peer)
+    if (why === null) {
+      await runPart(peer.name, (context) => measurePeer(peer, context), values)
+      continue
+    }
+    absent.push(peer.name)
+    for (const row of ROWS) if (row.peer === peer.name) print(formatAbsent(row, why))
+  }
+  return absent
+}
+
+async function runPart(name: string, part: Part, values: Map<string, number>): Promise<void> {
   const report = (id: string, value: number): void => {
     const row = ROWS.find((known) => known.id === id)
     if (row === undefined) throw new Error(`the table has no row ${id}`)
@@ -88,9 +113,9 @@ async function runPart(group: Group, values: Map<string, number>): Promise<void>
     print(formatRow(row, value, values))
   }
   try {
-    await withStage((stage) => PARTS[group]({ stage, report }))
+    await withStage((stage) => part({ stage, report }))
   } catch (error) {
-    print(`${group}: FAILED: ${error instanceof Error ? error.stack : String(error)}`)
+    print(`${name}: FAILED: ${error instanceof Error ? error.stack : String(error)}`)
   }
 }
 
@@ -113,8 +138,14 @@ async function withStage(work: (stage: Stage) => Promise<void>): Promise<void> {
   }
 }
 
-function printEnd(groups: readonly Group[], values: ReadonlyMap<string, number>): number {
-  const rows = ROWS.filter((row) => groups.includes(groupOf(row)))
+function printEnd(
+  groups: readonly Group[],
+  values: ReadonlyMap<string, number>,
+  absent: readonly string[],
+): number {
+  const rows = ROWS.filter((row) => {
+    return groups.includes(groupOf(row)) && !(row.peer !== undefined && absent.includes(row.peer))
+  })
   const missed = rows.filter((row) => {
     const value = values.get(row.id)
     return value !== undefined && !meetsTarget(row, value, values)

@@ -1,5 +1,4 @@
 /** The writers of a member: each keeps one write under way, as a server's requests would. */
-import type { ColmenaNode } from '../src/index.ts'
 import { monotonicMs } from './clock.ts'
 import type { Recording } from './protocol.ts'
 
@@ -8,8 +7,10 @@ export const INSERT = 'INSERT INTO items (owner, note) VALUES (?, ?)'
 export const NOTE: string = 'a note of a hundred characters '.padEnd(100, '.')
 const RSS_POLL_MS = 50
 
+/** One write of the writer of that number. */
+export type Write = (owner: number) => Promise<unknown>
+
 export class Load {
-  readonly #node: ColmenaNode
   #running: Promise<void>[] = []
   #isStopping = false
   #endsMs: number[] = []
@@ -17,15 +18,11 @@ export class Load {
   #peakRssBytes = 0
   #poll: NodeJS.Timeout | undefined
 
-  constructor(node: ColmenaNode) {
-    this.#node = node
-  }
-
   get peakRssBytes(): number {
     return this.#peakRssBytes
   }
 
-  start(writers: number): void {
+  start(writers: number, write: Write): void {
     this.#isStopping = false
     this.#endsMs = []
     this.#latenciesMs = []
@@ -33,7 +30,7 @@ export class Load {
     this.#poll = setInterval(() => {
       this.#peakRssBytes = Math.max(this.#peakRssBytes, process.memoryUsage.rss())
     }, RSS_POLL_MS)
-    this.#running = Array.from({ length: writers }, (_, owner) => this.#write(owner))
+    this.#running = Array.from({ length: writers }, (_, owner) => this.#repeat(owner, write))
   }
 
   /** @throws what a write failed with: a row that measured errors would be a wrong row. */
@@ -47,11 +44,10 @@ export class Load {
     }
   }
 
-  async #write(owner: number): Promise<void> {
-    const db = this.#node.database()
+  async #repeat(owner: number, write: Write): Promise<void> {
     while (!this.#isStopping) {
       const startedMs = monotonicMs()
-      await db.execute(INSERT, [owner, NOTE])
+      await write(owner)
       const endedMs = monotonicMs()
       this.#endsMs.push(endedMs)
       this.#latenciesMs.push(endedMs - startedMs)

@@ -2,9 +2,10 @@
 import { randomBytes } from 'node:crypto'
 import type { ColmenaNode, OpenOptions } from '../src/index.ts'
 import { monotonicMs, pause } from './clock.ts'
-import { INSERT, Load, NOTE } from './load.ts'
+import { JobWork } from './job-work.ts'
+import { INSERT, Load, NOTE, type Write } from './load.ts'
 import { startProfile, startProfiledWorker, stopProfile } from './profiled-thread.ts'
-import type { FromMember, MemberCalls, ToMember } from './protocol.ts'
+import type { FromMember, MemberCalls, ToMember, Written } from './protocol.ts'
 import { insertRaw, syncRaw } from './raw.ts'
 import { Reading } from './reading.ts'
 import { transact } from './transactions.ts'
@@ -20,17 +21,16 @@ const FILL_LANES = 4
 const RETRY_MS = 1
 
 let opened: ColmenaNode | null = null
-let load: Load | null = null
 let reading: Reading | null = null
+let jobWork: JobWork | null = null
+const load = new Load()
 
 const handlers: Handlers = {
   open: async (options, isProfiled) => {
     const startedMs = performance.now()
     opened = await (isProfiled ? openProfiled(options) : openPlain(options))
     await opened.database().execute('SELECT 1', [], { consistency: 'none' })
-    const elapsedMs = performance.now() - startedMs
-    load = new Load(opened)
-    return elapsedMs
+    return performance.now() - startedMs
   },
   execute: async (sql, args, options) => {
     await node()
@@ -59,16 +59,26 @@ const handlers: Handlers = {
   status: () => node().status(),
   isLeader: () => node().isLeader,
   knowsLeader: () => node().leader !== null,
-  startWrites: (writers) => writing().start(writers),
-  stopWrites: () => writing().stop(),
+  startWrites: (writers, what = 'item') => load.start(writers, writeOf(what)),
+  stopWrites: () => load.stop(),
   writeUntilDone,
   transact: (folder, rounds) => transact(node(), folder, rounds),
+  openQueue: async (place) => {
+    jobWork = await JobWork.open(place, opened)
+  },
+  prepareType: (type) => jobs().queue.prepare(type),
+  enqueueMany: (type, count) => jobs().enqueueMany(type, count),
+  enqueueApart: (type, count) => jobs().enqueueApart(type, count),
+  startWork: (type) => jobs().start(type),
+  stopWork: () => jobs().stop(),
+  startedCount: () => jobs().startedCount,
+  takeStarts: () => jobs().takeStarts(),
   rawInserts: insertRaw,
   rawSyncs: syncRaw,
   startProfile,
   stopProfile,
   rssBytes: () => process.memoryUsage.rss(),
-  peakRssBytes: () => writing().peakRssBytes,
+  peakRssBytes: () => load.peakRssBytes,
 }
 
 process.on('message', (message: ToMember) => void answer(message))
@@ -93,9 +103,15 @@ function node(): ColmenaNode {
   return opened
 }
 
-function writing(): Load {
-  if (load === null) throw new Error('open first')
-  return load
+function jobs(): JobWork {
+  if (jobWork === null) throw new Error('open a queue first')
+  return jobWork
+}
+
+function writeOf(what: Written): Write {
+  if (what !== 'item') return jobs().writeOf(what)
+  const db = node().database()
+  return (owner) => db.execute(INSERT, [owner, NOTE])
 }
 
 /** The package as it is built; it lies beside this file's folder. */

@@ -13,12 +13,23 @@ export interface MemberCalls {
   status(): NodeStatus
   isLeader(): boolean
   knowsLeader(): boolean
-  startWrites(writers: number): void
+  startWrites(writers: number, what?: Written): void
   stopWrites(): Recording
   /** Writes once, again after retryable errors; answers when it was answered, monotonic. */
   writeUntilDone(): number
   /** Plain writes, transactions, and raw ones in `folder`, in turn; each one's milliseconds. */
   transact(folder: string | null, rounds: number): TransactionTimes
+  openQueue(place: QueuePlace): void
+  /** Before any job of the type is made, on one member. */
+  prepareType(type: string): void
+  enqueueMany(type: string, count: number): void
+  /** One job after the other, each on an idle queue. */
+  enqueueApart(type: string, count: number): void
+  startWork(type: string): void
+  stopWork(): void
+  startedCount(): number
+  /** When jobs were started, and how long after they were made, since this was asked last. */
+  takeStarts(): Recording
   rawInserts(folder: string, durationMs: number): RawResult
   rawSyncs(folder: string, durationMs: number): RawResult
   startProfile(thread: ProfiledThread): void
@@ -28,6 +39,14 @@ export interface MemberCalls {
   /** The most that was seen since the last `startWrites`. */
   peakRssBytes(): number
 }
+
+/** A row of our own, the row of a job as a plain insert, a job, or a hundred at once. */
+export type Written = 'item' | 'job row' | 'job' | 'jobs'
+
+/** A queue of jobs: of the node that is open, or of a peer's server on this port of loopback. */
+export type QueuePlace =
+  | { readonly kind: 'colmena' }
+  | { readonly kind: 'bullmq' | 'pgboss'; readonly port: number }
 
 export type ProfiledThread = 'engine' | 'storage' | 'user'
 

@@ -8,6 +8,7 @@ export const GROUPS = [
   'restart',
   'memory',
   'snapshot',
+  'jobs',
 ] as const
 export type Group = (typeof GROUPS)[number]
 
@@ -25,6 +26,8 @@ export interface Row {
   /** The target, where there is one. */
   readonly atLeast?: Bound
   readonly atMost?: Bound
+  /** Whose it is, where not ours: measured only where it was asked for, and is installed. */
+  readonly peer?: string
 }
 
 export const WRITER_COUNTS: readonly number[] = [1, 4, 32, 128, 256]
@@ -33,6 +36,7 @@ export const RELAXED_WRITE = 'write.cluster.128.relaxed.perSecond'
 
 const RAW_INSERT = 'write.raw.sqlite.perSecond'
 const RAW_SYNC = 'write.raw.fsync.p50Ms'
+const RAW_JOB_ROW = 'jobs.raw.insert.perSecond'
 const RAW_TRANSACTION = 'transaction.raw.p50Ms'
 const PLAIN_WRITE = 'transaction.plain.p50Ms'
 const RAW_GET = 'read.raw.perSecond'
@@ -140,6 +144,11 @@ export const ROWS: readonly Row[] = [
     title: 'write p99 during a snapshot, to before',
     atMost: 2,
   },
+  { id: RAW_JOB_ROW, unit: '/s', title: 'the row of a job as a plain insert, 32 callers' },
+  ...jobRows(null, ''),
+  ...jobRows('bullmq', 'BullMQ, Redis that syncs always: '),
+  ...jobRows('bullmq1s', 'BullMQ, Redis that syncs each second: '),
+  ...jobRows('pgboss', 'pg-boss, PostgreSQL: '),
 ]
 
 export function groupOf({ id }: Row): Group {
@@ -187,6 +196,24 @@ function clusterRows(writers: number): Row[] {
 function singleRow(writers: number): Row {
   const title = `1 node, ${describeWriters(writers)}`
   return { id: `write.single.${writers}.perSecond`, unit: '/s', title, raw: RAW_INSERT }
+}
+
+/** The same work of ours, which is held to targets, and of each peer. */
+function jobRows(peer: string | null, whose: string): Row[] {
+  const id = peer === null ? 'jobs' : `jobs.${peer}`
+  const rows: readonly Row[] = [
+    { id: `${id}.enqueue.perSecond`, unit: '/s', title: 'jobs made, 32 callers' },
+    { id: `${id}.enqueue.batch.perSecond`, unit: '/s', title: 'jobs made, 100 in a call' },
+    { id: `${id}.start.p50Ms`, unit: 'ms', title: 'made to started, idle', atMost: 10 },
+    { id: `${id}.start.p99Ms`, unit: 'ms', title: '  p99' },
+    { id: `${id}.run.perSecond`, unit: '/s', title: 'no-op jobs, 3 x 8 workers', atLeast: 2_000 },
+  ]
+  return rows.map(({ atMost, atLeast, ...row }) => ({
+    ...row,
+    title: row.title.startsWith(' ') ? row.title : `${whose}${row.title}`,
+    ...(row.unit === '/s' ? { raw: RAW_JOB_ROW } : {}),
+    ...(peer === null ? { ...(atMost && { atMost }), ...(atLeast && { atLeast }) } : { peer }),
+  }))
 }
 
 function serialRows(): Row[] {

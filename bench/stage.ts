@@ -3,7 +3,16 @@
  * meanwhile changes nothing of it, and the member's program as JavaScript: what Node.js loads to
  * read TypeScript would count as memory of a node.
  */
-import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { stripTypeScriptTypes } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -13,8 +22,11 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PROGRAM: readonly string[] = [
   'clock.ts',
   'figures.ts',
+  'job-queue.ts',
+  'job-work.ts',
   'load.ts',
   'member.ts',
+  'peer-queues.ts',
   'profiled-thread.ts',
   'raw.ts',
   'reading.ts',
@@ -32,11 +44,19 @@ export class Stage {
     mkdirSync(join(this.folder, 'bench'))
     const manifest = join('bench', 'package.json')
     cpSync(join(ROOT, manifest), join(this.folder, manifest))
+    // Of the package, and what the peers need for themselves.
+    this.#link('node_modules', 'node_modules')
+    this.#link(join('bench', 'peers', 'node_modules'), join('bench', 'node_modules'))
     for (const name of PROGRAM) {
       const code = stripTypeScriptTypes(readFileSync(join(ROOT, 'bench', name), 'utf8'))
       const javaScript = code.replaceAll(/^(.*from '\.\/[\w-]+)\.ts'$/gm, "$1.js'")
       writeFileSync(join(this.folder, 'bench', name.replace('.ts', '.js')), javaScript)
     }
+  }
+
+  #link(from: string, to: string): void {
+    const target = join(ROOT, from)
+    if (existsSync(target)) symlinkSync(target, join(this.folder, to), 'dir')
   }
 
   get program(): string {

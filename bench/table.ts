@@ -45,6 +45,11 @@ export function formatRow(row: Row, value: number, values: Values): string {
   return formatCells(cellsOf(row, value, values))
 }
 
+/** A row of a peer that cannot be measured here. */
+export function formatAbsent(row: Row, why: string): string {
+  return formatCells([row.id, why, '', '', row.title])
+}
+
 /** The rows that were measured, as Markdown. */
 export function formatPage(values: Values): string {
   const lines = ['| row | figure | target | to raw | what |', '|---|---|---|---|---|']
@@ -68,7 +73,7 @@ function cellsOf(row: Row, value: number, values: Values): Cells {
 }
 
 function formatCells([id, figure, target, ratio, title]: Cells): string {
-  const left = `${id.padEnd(30)} ${figure.padStart(12)}`
+  const left = `${id.padEnd(38)} ${figure.padStart(13)}`
   return `${left}  ${target.padEnd(18)} ${ratio.padEnd(8)} ${title}`.trimEnd()
 }
 

@@ -2,7 +2,7 @@
 import { monotonicMs, pause } from './clock.ts'
 import { median, percentile } from './figures.ts'
 import type { MemberHandle } from './member-handle.ts'
-import type { Recording } from './protocol.ts'
+import type { Recording, Written } from './protocol.ts'
 
 export interface WriteFigures {
   readonly perSecond: number
@@ -15,14 +15,16 @@ export interface RoundsOptions {
   readonly warmUpMs: number
   readonly rounds: number
   readonly roundMs: number
+  /** @defaultValue 'item' */
+  readonly what?: Written
 }
 
 /** The first writer is on the first member, the second on the second, and so on around. */
 export async function measureWrites(
   members: readonly MemberHandle[],
-  { writers, warmUpMs, rounds, roundMs }: RoundsOptions,
+  { writers, warmUpMs, rounds, roundMs, what }: RoundsOptions,
 ): Promise<WriteFigures[]> {
-  await startWriters(members, writers)
+  await startWriters(members, writers, what)
   await pause(warmUpMs)
   const startMs = monotonicMs()
   await pause(rounds * roundMs)
@@ -35,9 +37,10 @@ export async function measureWrites(
 export async function startWriters(
   members: readonly MemberHandle[],
   writers: number,
+  what?: Written,
 ): Promise<void> {
   const share = (at: number): number => Math.ceil((writers - at) / members.length)
-  await Promise.all(members.map((member, at) => member.call('startWrites', share(at))))
+  await Promise.all(members.map((member, at) => member.call('startWrites', share(at), what)))
 }
 
 export function stopWriters(members: readonly MemberHandle[]): Promise<Recording[]> {

@@ -15,6 +15,7 @@ const threads = ['engine', 'storage', 'user']
 const usage = [
   'Usage: npm run bench                          the whole table',
   `       … --only ${GROUPS.join(' | ')}    a part; can be given again`,
+  '       … --only jobs --peers                 and the same work on the peers, bench/peers/',
   '       … --json FILE                          writes the figures as docs/bench.json has them',
   '       … --markdown FILE                      writes the table as a page has it as well',
   `       … --profile ${threads.join(' | ')}    where a thread spends its time instead`,
@@ -33,9 +34,10 @@ function readOptions() {
     json: { type: 'string' },
     markdown: { type: 'string' },
     profile: { type: 'string' },
+    peers: { type: 'boolean' },
   }
   const { values: parsed } = readFlags({ options }, usage)
-  const { only = [], json = null, markdown = null, profile = null } = parsed
+  const { only = [], json = null, markdown = null, profile = null, peers = false } = parsed
   for (const group of only) {
     if (GROUPS.includes(group)) continue
     refuseUsage(`There is no part "${group}", only ${GROUPS.join(', ')}.`, usage)
@@ -43,7 +45,7 @@ function readOptions() {
   if (profile !== null && !threads.includes(profile)) {
     refuseUsage(`There is no thread "${profile}", only ${threads.join(', ')}.`, usage)
   }
-  if (profile !== null && (only.length > 0 || json !== null || markdown !== null)) {
+  if (profile !== null && (only.length > 0 || json !== null || markdown !== null || peers)) {
     refuseUsage('--profile measures no rows: it goes with no other flag.', usage)
   }
   for (const [flag, path] of Object.entries({ json, markdown })) {
@@ -51,7 +53,10 @@ function readOptions() {
     refuseUsage(`--${flag}: there is no folder for "${path}".`, usage)
   }
   const groups = only.length === 0 ? GROUPS : only
-  return { groups, profile, jsonPath: json, markdownPath: markdown }
+  if (peers && !groups.includes('jobs')) {
+    refuseUsage('--peers measures the jobs of others: it goes with the part "jobs".', usage)
+  }
+  return { groups, profile, jsonPath: json, markdownPath: markdown, hasPeers: peers }
 }
 
 function isFolder(path) {

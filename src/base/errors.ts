@@ -20,6 +20,7 @@ export type ErrorCode =
   | 'ERR_HANDSHAKE'
   | 'ERR_INVALID_ARGUMENT'
   | 'ERR_INVALID_OPTION'
+  | 'ERR_JOB_FAILED'
   | 'ERR_JOIN_FAILED'
   | 'ERR_LAGGING'
   | 'ERR_LOCKED'

@@ -78,6 +78,11 @@ export class ApiClient {
     return (await this.#readJson(await this.request('GET', path))) as T
   }
 
+  /** The answer's JSON, of what needs no body. */
+  async post<T>(path: string): Promise<T> {
+    return (await this.#readJson(await this.request('POST', path))) as T
+  }
+
   /** @throws CliError where no server answers, or it refuses. */
   async request(
     method: string,

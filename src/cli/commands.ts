@@ -6,6 +6,15 @@ import { runExec } from './exec.ts'
 import { runExport } from './export.ts'
 import { usageError } from './failure.ts'
 import { runImport } from './import.ts'
+import {
+  JOB_STATES,
+  runJob,
+  runJobChange,
+  runJobStats,
+  runJobs,
+  runSchedules,
+  runTypeChange,
+} from './jobs.ts'
 import { runMemberAdd } from './member-add.ts'
 import { runMemberChange, runMembers, runTransfer } from './members.ts'
 import { addServe } from './serve.ts'
@@ -13,6 +22,7 @@ import { runShell } from './shell.ts'
 import { runStatus } from './status.ts'
 
 const URL_DEFAULT = 'http://127.0.0.1:8080'
+const JOB_COMMANDS = 'it is list, show, retry, cancel, run, pause, resume, stats or schedules'
 const MEMBER_COMMANDS = 'it is list, add, promote, demote or remove'
 
 interface RemoteOptions {
@@ -27,6 +37,7 @@ export function addCommands(program: Command): void {
   addQuestions(program)
   addShell(program)
   addData(program)
+  addJobs(program)
   addMembers(program)
 }
 
@@ -113,6 +124,70 @@ function addShell(program: Command): void {
         options,
       )
     })
+}
+
+function addJobs(program: Command): void {
+  const jobs = program.command('jobs').description('background jobs of the cluster')
+  jobs.exitOverride()
+  remote(jobs.command('list', { isDefault: true }))
+    .description('jobs, the newest first (as without a word)')
+    .addOption(new Option('--state <state>', 'in that state').choices(JOB_STATES))
+    .option('--type <type>', 'of that type')
+    .option('--tag <tag>', 'with that tag')
+    .option('--search <text>', 'with that in their id, unique key, arguments or error')
+    .option('--limit <number>', 'at most so many, up to 1000', '50')
+    .option('--before <number>', 'those behind a page that was full, which says the number')
+    .option('--json', 'as JSON')
+    .allowExcessArguments()
+    .addHelpText('after', example('colmena jobs list --state dead --type mail'))
+    .action((options, list: Command) => {
+      const [word] = list.args
+      if (word !== undefined) throw usageError(`there is no 'jobs ${word}': ${JOB_COMMANDS}`)
+      return runJobs(clientOf(options), options)
+    })
+  remote(jobs.command('show'))
+    .argument('<id>', 'of a job')
+    .description('a job, with the attempts that failed')
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('colmena jobs show 0d9ab5f4-4d0c-4a34-8b6c-6d7c5b6b3f0a'))
+    .action((id, options) => runJob(clientOf(options), id, options))
+  addJobChanges(jobs)
+  remote(jobs.command('stats'))
+    .description('how many there are of each type, and what limits them')
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('colmena jobs stats'))
+    .action((options) => runJobStats(clientOf(options), options))
+  remote(jobs.command('schedules'))
+    .description('what makes jobs by the clock, and when next')
+    .option('--json', 'as JSON')
+    .addHelpText('after', example('colmena jobs schedules'))
+    .action((options) => runSchedules(clientOf(options), options))
+}
+
+function addJobChanges(jobs: Command): void {
+  const changes = [
+    ['retry', 'runs one that is over without success again'],
+    ['cancel', 'ends one that is not over; one that runs is told, and ends by itself'],
+    ['run', 'runs one that waits for its time now'],
+  ] as const
+  for (const [change, description] of changes) {
+    remote(jobs.command(change))
+      .argument('<id>', 'of a job')
+      .description(description)
+      .addHelpText('after', example(`colmena jobs ${change} 0d9ab5f4-4d0c-4a34-8b6c-6d7c5b6b3f0a`))
+      .action((id, options) => runJobChange(clientOf(options), change, id))
+  }
+  const typeChanges = [
+    ['pause', 'lets none of a type begin, on any node; those that run go on'],
+    ['resume', 'lets those of a type begin again'],
+  ] as const
+  for (const [change, description] of typeChanges) {
+    remote(jobs.command(change))
+      .argument('<type>', 'of jobs')
+      .description(description)
+      .addHelpText('after', example(`colmena jobs ${change} mail`))
+      .action((type, options) => runTypeChange(clientOf(options), change, type))
+  }
 }
 
 function addMembers(program: Command): void {

@@ -1,4 +1,5 @@
 import { ColmenaError, type ColmenaNode, open } from '../index.ts'
+import { createJobs, type Jobs } from '../jobs/jobs.ts'
 import { createServer, type Server } from '../server/server.ts'
 import { CliError, sentenceOf } from './failure.ts'
 import { readServeConfig, withFlags } from './serve-settings.ts'
@@ -23,9 +24,11 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
     if (signal.signal.aborted) return
     throw failure(error)
   }
+  // To look at: whoever has handlers runs them in a process of his own.
+  const jobs = createJobs(node, { workers: 0 })
   let server: Server
   try {
-    server = await createServer(node, config.server)
+    server = await createServer(node, { ...config.server, jobs })
   } catch (error) {
     await node.close()
     throw failure(error)
@@ -40,7 +43,7 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
     })
   })
   const cause = await Promise.race([told.then(() => null), failed])
-  await leave(node, server)
+  await leave(node, server, jobs)
   if (cause !== null) throw new CliError(`the node has failed: ${sentenceOf(cause)}`)
 }
 
@@ -51,12 +54,13 @@ function warn(message: string, details: unknown): void {
 }
 
 /** Within ten seconds, whatever a client or a statement does. */
-async function leave(node: ColmenaNode, server: Server): Promise<void> {
+async function leave(node: ColmenaNode, server: Server, jobs: Jobs): Promise<void> {
   process.stdout.write('leaving\n')
   // A statement that runs on a thread can't be ended, and would hold up the exit.
   setTimeout(() => endAtOnce(0), LEAVE_MS_MAX).unref()
   const signal = AbortSignal.timeout(CUT_AFTER_MS)
   await server.close({ signal })
+  await jobs.close({ signal })
   await node.close({ signal })
   process.stdout.write('left\n')
 }

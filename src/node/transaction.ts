@@ -51,6 +51,8 @@ const NESTED_ASIDE =
  */
 export class Transaction {
   readonly mode: TransactionMode
+  /** The name of the database that it is open on. */
+  readonly database: string
   readonly #place: TransactionPlace
   readonly #options: TransactionOptions
   readonly #name: TransactionName
@@ -73,6 +75,7 @@ export class Transaction {
 
   constructor(place: TransactionPlace, options: TransactionOptions) {
     this.mode = options.mode
+    this.database = place.database
     this.#place = place
     this.#options = options
     const { core, database } = place

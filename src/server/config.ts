@@ -1,4 +1,5 @@
 import { ColmenaError, type Logger } from '../index.ts'
+import type { Jobs } from '../jobs/jobs.ts'
 import { isLoopbackHost } from './hosts.ts'
 import {
   type HandlerOptions,
@@ -26,6 +27,8 @@ export interface HandlerConfig {
   readonly eventQueueBytesMax: number
   readonly eventHeartbeatMs: number
   readonly idleTimeoutMs: number
+  /** null where this server has none to show. */
+  readonly jobs: Jobs | null
   readonly logger: Logger
 }
 
@@ -166,6 +169,7 @@ function checkCommon(options: Options): Common {
     eventQueueBytesMax: checkInteger(options, 'eventQueueBytesMax', 1_024, most),
     eventHeartbeatMs: checkInteger(options, 'eventHeartbeatMs', 1, TIMER_MS_MAX),
     idleTimeoutMs: checkInteger(options, 'idleTimeoutMs', 1, TIMER_MS_MAX),
+    jobs: checkJobs(options['jobs']),
     logger: checkLogger(options['logger']),
   }
 }
@@ -197,6 +201,15 @@ function checkTls(tls: unknown): TlsOptions | null {
     return tls as unknown as TlsOptions
   }
   throw invalid('tls must be { key, cert }, each the text or bytes of a PEM file')
+}
+
+function checkJobs(jobs: unknown): Jobs | null {
+  if (jobs === undefined) return null
+  const methods = ['list', 'stats', 'metrics'] as const
+  if (isRecord(jobs) && methods.every((name) => typeof jobs[name] === 'function')) {
+    return jobs as unknown as Jobs
+  }
+  throw invalid("jobs must be what createJobs of 'colmena/jobs' gave")
 }
 
 function checkLogger(logger: unknown): Logger {

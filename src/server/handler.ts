@@ -7,6 +7,7 @@ import { checkHandlerOptions, type HandlerConfig } from './config.ts'
 import { Events } from './events.ts'
 import { Exports } from './exports.ts'
 import { toFailureResponse } from './failures.ts'
+import { createJobRoutes } from './job-routes.ts'
 import { createMemberRoutes } from './member-routes.ts'
 import { createMetricsRoute } from './metrics.ts'
 import { createNodeRoutes } from './node-routes.ts'
@@ -44,7 +45,8 @@ export function handle(node: ColmenaNode, config: HandlerConfig): Handler {
   const routes: Route[] = [
     ...createNodeRoutes(node),
     ...createMemberRoutes(node, bodies),
-    createMetricsRoute(node),
+    ...createJobRoutes(config.jobs),
+    createMetricsRoute(node, config),
     ...events.routes,
     ...new Pipeline(node, bodies, config).routes,
     ...new Exports(node, config).routes,

@@ -157,15 +157,15 @@ function databaseFamilies({ databases, memory }: NodeMetrics): Family[] {
   ]
 }
 
-function gauge(name: string, help: string, value: number): Family {
+export function gauge(name: string, help: string, value: number): Family {
   return { name: `colmena_${name}`, type: 'gauge', help, samples: [{ value, labels: {} }] }
 }
 
-function counter(name: string, help: string, value: number): Family {
+export function counter(name: string, help: string, value: number): Family {
   return { name: `colmena_${name}`, type: 'counter', help, samples: [{ value, labels: {} }] }
 }
 
-function labelled(
+export function labelled(
   type: 'gauge' | 'counter',
   name: string,
   help: string,

@@ -1,4 +1,5 @@
 import type { Logger } from '../index.ts'
+import type { Jobs } from '../jobs/jobs.ts'
 
 /** What a client may do; each right holds the ones before it. */
 export type Right = 'read' | 'write' | 'admin'
@@ -51,6 +52,13 @@ export interface CommonOptions {
    * @defaultValue 60000
    */
   readonly idleTimeoutMs?: number | undefined
+  /**
+   * The jobs of the cluster, as `createJobs(node)` gave them: they are then shown, changed and
+   * counted here. The server does not close them.
+   *
+   * @defaultValue none
+   */
+  readonly jobs?: Jobs | undefined
   /** Gets what went wrong here and was nobody's request; nothing is ever printed. */
   readonly logger?: Logger | undefined
 }
@@ -141,5 +149,6 @@ export const SERVER_OPTION_DEFAULTS: Required<{
   requestTimeoutMs: 60_000,
   connectionsMax: 5_000,
   closeTimeoutMs: 5_000,
+  jobs: undefined,
   logger: undefined,
 })

@@ -2,6 +2,7 @@ import { randomBytes } from 'node:crypto'
 import { ColmenaError, type ColmenaNode, type Consistency } from '../index.ts'
 import { type Bodies, parseJson } from './bodies.ts'
 import { type HranaContext, HranaStreams } from './hrana/hrana.ts'
+import { readCount } from './query.ts'
 import { includesRight } from './rights.ts'
 import type { Call, Route } from './routes.ts'
 import { type Source, streamBody } from './streamed-body.ts'
@@ -85,8 +86,8 @@ export class Pipeline {
       database: this.#node.database(param('database') || DATABASE),
       reading: {
         consistency: checkLevel(asked('consistency', 'consistency')),
-        maxStalenessMs: checkCount('maxStalenessMs', asked('max-staleness-ms', 'maxStalenessMs')),
-        after: checkCount('after', asked('after', 'after')),
+        maxStalenessMs: readCount('maxStalenessMs', asked('max-staleness-ms', 'maxStalenessMs')),
+        after: readCount('after', asked('after', 'after')),
       },
       foreignKeyCheck: checkSwitch('foreignKeyCheck', query('foreignKeyCheck')),
       mayWrite: includesRight(right, 'write'),
@@ -102,13 +103,6 @@ function checkLevel(asked: string | undefined): Consistency | undefined {
     'ERR_INVALID_ARGUMENT',
     `the consistency asked for is '${asked}'; it can be none, lease, weak or strong`,
   )
-}
-
-function checkCount(name: string, asked: string | undefined): number | undefined {
-  if (asked === undefined) return undefined
-  const count = /^\d+$/.test(asked) ? Number(asked) : Number.NaN
-  if (Number.isSafeInteger(count)) return count
-  throw new ColmenaError('ERR_INVALID_ARGUMENT', `${name} is '${asked}'; it is a whole number`)
 }
 
 function checkSwitch(name: string, asked: string | undefined): boolean | undefined {

@@ -10,6 +10,7 @@ import { type Breach, Verdict } from './verdict.ts'
 import { Bank } from './workloads/bank.ts'
 import { Elements } from './workloads/elements.ts'
 import { Fences } from './workloads/fences.ts'
+import { JobRuns } from './workloads/job-runs.ts'
 import { Levels } from './workloads/levels.ts'
 import { Onces } from './workloads/onces.ts'
 import { Places } from './workloads/places.ts'
@@ -29,6 +30,7 @@ const WORKLOADS: readonly ((books: Books) => Workload)[] = [
   (books) => new Levels(books),
   (books) => new Fences(books),
   (books) => new Onces(books),
+  (books) => new JobRuns(books),
 ]
 
 type Found = readonly [flaw: Flaw, breach: Breach, text: RegExp]
@@ -79,6 +81,13 @@ const WRONG: { readonly [workload: string]: readonly Found[] } = {
   onces: [
     ['forgets', 'broken', /have the results of several runs/],
     ['loses', 'lost', /the store lacks run \d+/],
+  ],
+  jobs: [
+    ['loses', 'lost', /the store lacks write \d+/],
+    ['loses', 'lost', /the store: job job-\d+ is dead/],
+    ['doubles', 'duplicated', /the store has write \d+ 2 times/],
+    ['doubles', 'duplicated', /job job-\d+ succeeded 2 times/],
+    ['does what it refuses', 'broken', /the store has write .* told: not-applied/],
   ],
 }
 

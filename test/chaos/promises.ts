@@ -35,6 +35,7 @@ const OF_CALLS: { readonly [name in keyof NodeCalls]?: readonly string[] } = {
   lock: ['ERR_LAGGING', 'ERR_RESULT_LOST'],
   release: ['ERR_LAGGING', 'ERR_RESULT_LOST'],
   once: OF_WRITES,
+  enqueue: ['ERR_LAGGING', 'ERR_RESULT_LOST'],
 }
 
 const promised: ReadonlyMap<string, Promised> = new Map(

@@ -69,6 +69,9 @@ export interface RigOptions {
   readonly oddity: (text: string) => void
 }
 
+/** A worker that is lost is missed soon, and a close waits for no handler that hangs. */
+const JOBS = { workers: 4, leaseMs: 3_000, pollMs: 500, drainMs: 500 }
+
 /** All nodes of a run, in processes of their own, with proxies between them. */
 export class Rig {
   readonly wires: Wires = new Wires()
@@ -135,6 +138,7 @@ export class Rig {
     this.#watch()
     try {
       await handle.call('open', this.#optionsOf(seat, isFirst))
+      await handle.call('startJobs', JOBS)
       seat.isOpen = seat.handle === handle
     } catch (error) {
       this.note(seat, `open failed: ${error}`)

@@ -17,6 +17,7 @@ import { Verdict } from './verdict.ts'
 import { Bank } from './workloads/bank.ts'
 import { Elements } from './workloads/elements.ts'
 import { Fences } from './workloads/fences.ts'
+import { JobRuns } from './workloads/job-runs.ts'
 import { Levels } from './workloads/levels.ts'
 import { Onces } from './workloads/onces.ts'
 import { Places } from './workloads/places.ts'
@@ -148,6 +149,7 @@ class Run {
   }
 
   async #judge(): Promise<void> {
+    for (const workload of this.#workloads) await workload.settle?.(this.#rig)
     for (const workload of this.#workloads) workload.finish()
     await untilLevel(this.#rig)
     await verify(this.#rig, this.verdict)
@@ -279,5 +281,6 @@ function createWorkloads(books: Books): readonly Workload[] {
     new Levels(books),
     new Fences(books),
     new Onces(books),
+    new JobRuns(books),
   ]
 }

@@ -101,6 +101,9 @@ export class WrongStore {
       case 'once':
         await this.#untilFree()
         return [this.#once((args[0] as { key: string }).key)]
+      case 'enqueue':
+        await this.#untilFree()
+        return this.#enqueue((args[1] as { n: number }).n)
       default:
         throw new Error(`this store does not know ${method}`)
     }
@@ -171,6 +174,23 @@ export class WrongStore {
       if (this.#flaw === 'loses' && this.#isWrong()) this.#db.exec('DELETE FROM runs')
     }
     return this.#results.get(key)
+  }
+
+  /** What is made has succeeded at once. */
+  #enqueue(n: number): { readonly id: string; readonly created: boolean } {
+    const id = `job-${n}`
+    const isLost = this.#flaw === 'loses' && this.#isWrong()
+    this.#db.exec('CREATE TABLE IF NOT EXISTS colmena_jobs (id TEXT, state TEXT)')
+    const state = isLost ? 'dead' : 'succeeded'
+    this.#db.prepare('INSERT INTO colmena_jobs VALUES (?, ?)').run(id, state)
+    const times = isLost ? 0 : this.#flaw === 'doubles' && this.#isWrong() ? 2 : 1
+    for (let time = 0; time < times; time += 1) {
+      this.#db.prepare('INSERT INTO successes VALUES (?, 1, ?)').run(id, n)
+    }
+    if (this.#flaw === 'does what it refuses' && this.#isWrong()) {
+      throw failure('ERR_NO_LEADER', true)
+    }
+    return { id, created: true }
   }
 
   #read(db: DatabaseSync, sql: string, args: Args): Executed {

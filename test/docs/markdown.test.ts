@@ -57,6 +57,7 @@ function compileBlocks(folderName: string, blocks: ReadonlyMap<string, string>):
       paths: {
         colmena: ['../../../src/index.ts'],
         'colmena/server': ['../../../src/server/server.ts'],
+        'colmena/jobs': ['../../../src/jobs/jobs.ts'],
         'colmena/kysely': ['../../../src/dialects/kysely.ts'],
         'colmena/knex': ['../../../src/dialects/knex.ts'],
       },

@@ -11,6 +11,7 @@ import { readCodeBlocks, readPage, root } from './pages.ts'
 
 const SOURCES: Readonly<Record<string, string>> = {
   colmena: 'src/index.ts',
+  'colmena/jobs': 'src/jobs/jobs.ts',
   'colmena/kysely': 'src/dialects/kysely.ts',
   'colmena/knex': 'src/dialects/knex.ts',
 }

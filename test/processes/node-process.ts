@@ -11,6 +11,7 @@ import { breakThread, startFaultyWorker } from './faulty-thread.ts'
 import { Flood } from './flood.ts'
 import { handleHere } from './handlers.ts'
 import { Held } from './held.ts'
+import { JobsHere } from './job-handlers.ts'
 import { startNewerWorker } from './newer-build.ts'
 import {
   type EventName,
@@ -42,6 +43,7 @@ const STILL_MS_MAX = 30_000
 let opened: ColmenaNode | null = null
 let writers: Writers | null = null
 let flood: Flood | null = null
+let jobsHere: JobsHere | null = null
 const held = new Held()
 
 const handlers: Handlers = {
@@ -123,10 +125,26 @@ const handlers: Handlers = {
   handle: (key) => handleHere(node(), key),
   forward: (key, request, options) =>
     node().forward(handler<unknown, unknown>(key), request, options),
+  startJobs: (options) => {
+    jobsHere = new JobsHere(node(), options)
+    jobsHere.handleAll()
+  },
+  jobs: (name, ...args) => {
+    const called = jobs().jobs[name] as (...args: readonly unknown[]) => unknown
+    return called.apply(jobs().jobs, args)
+  },
+  enqueue: (type, args, options) => jobs().enqueue(type, args, options),
+  enqueueChunk: (chunk) => jobs().enqueueChunk(chunk),
+  enqueueIn: (transaction, type, tag) => jobs().enqueueIn(held.transaction(transaction), type, tag),
+  enqueueBeside: (id, type) => jobs().enqueueBeside(id, type),
+  enqueueUnique: (options) => jobs().enqueueUnique(options),
   verify: () => node().verify(),
   compact: () => node().compact(),
   reinstall: () => node().reinstall(),
-  close: () => node().close(),
+  close: async () => {
+    await jobsHere?.jobs.close()
+    await node().close()
+  },
   exit: () => process.exit(),
 }
 
@@ -221,6 +239,11 @@ function tell(message: FromProcess): void {
 function node(): ColmenaNode {
   if (opened === null) throw new Error('open first')
   return opened
+}
+
+function jobs(): JobsHere {
+  if (jobsHere === null) throw new Error('start jobs first')
+  return jobsHere
 }
 
 function describeErrors(_key: string, value: unknown): unknown {

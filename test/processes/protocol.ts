@@ -15,6 +15,7 @@ import type {
   OpenOptions,
   VerifyAnswer,
 } from '../../src/index.ts'
+import type { Enqueued, EnqueueOptions, Jobs, JobsOptions } from '../../src/jobs/jobs.ts'
 
 /** `place` answers where it runs, with its request; `hang` writes a row and never returns. */
 export type HandlerKey = 'place' | 'hang'
@@ -71,6 +72,18 @@ export interface NodeCalls {
   handle(key: HandlerKey): void
   forward(key: HandlerKey, request: unknown, options?: { readonly timeoutMs?: number }): unknown
   breakThread(name: 'engine' | 'storage', how: 'throw' | 'exhaust' | 'misapply'): void
+  /** Makes the jobs of this node; its handlers are those of `job-handlers.ts`. */
+  startJobs(options: JobsOptions): void
+  /** One of the calls that take no key. */
+  jobs<Name extends JobsCall>(name: Name, ...args: Parameters<Jobs[Name]>): unknown
+  enqueue(type: JobType, args: JobArgs, options?: EnqueueOptions): Enqueued
+  /** Again and again if need be: its jobs are made once. */
+  enqueueChunk(chunk: JobChunk): void
+  /** Into a transaction that was begun: the id of the job. */
+  enqueueIn(transaction: number, type: JobType, tag: string): string
+  /** A row of the table `own`, and a job with its id as a tag. */
+  enqueueBeside(id: string, type: JobType): void
+  enqueueUnique(options: UniqueEnqueues): readonly Asked[]
   verify(): VerifyAnswer
   compact(): Compacted
   reinstall(): void
@@ -135,6 +148,48 @@ export interface FloodReport {
   readonly unknown: readonly number[]
   /** What the failures were, by code and whether they may be tried again. */
   readonly failures: Readonly<Record<string, number>>
+}
+
+/** `job-handlers.ts` says what each does. */
+export type JobType =
+  | 'free'
+  | 'capped'
+  | 'keyed'
+  | 'rated'
+  | 'unique'
+  | 'tick'
+  | 'stubborn'
+  | 'flow'
+  | 'link'
+  | 'short'
+
+export type JobsCall = 'ready' | 'limit' | 'schedule' | 'unschedule' | 'schedules' | 'metrics'
+
+export interface JobArgs {
+  readonly n?: number
+}
+
+/** Jobs that are made by one transaction. */
+export interface JobChunk extends EnqueueOptions {
+  readonly id: string
+  readonly type: JobType
+  readonly ns: readonly number[]
+}
+
+export interface UniqueEnqueues {
+  readonly count: number
+  readonly keys: number
+  /** How many ask at a time. */
+  readonly callers: number
+}
+
+/** An enqueue with a unique key: what came of it, and how far the history was before and after. */
+export interface Asked {
+  readonly key: string
+  readonly id: string
+  readonly created: boolean
+  readonly from: number
+  readonly to: number
 }
 
 /** An error as it crosses processes. */

@@ -4,11 +4,13 @@ import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
 import { runFlood } from './scenarios/flood.ts'
+import { runJobs } from './scenarios/jobs.ts'
 import { runKills } from './scenarios/kills.ts'
 import { runRelaxed } from './scenarios/relaxed.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
 import { runStalls } from './scenarios/stalls.ts'
 import { runTransactions } from './scenarios/transactions.ts'
+import { runUniqueJobs } from './scenarios/unique-jobs.ts'
 import { runUpgrade } from './scenarios/upgrade.ts'
 
 const ORDERS = [
@@ -42,6 +44,10 @@ export const soaks: Readonly<Record<string, Soak>> = {
   transactions: () => runTransactions({ changes: 1_000 }),
   changes: async (progress) => [
     await runChanges({ kills: 500, durationMsMax: 5_400_000, progress }),
+  ],
+  jobs: async (progress) => [
+    ...(await runJobs({ jobs: 20_000, killEvery: 400, progress })),
+    await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
   demo: () =>
     runDemoForm({

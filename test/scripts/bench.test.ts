@@ -4,6 +4,7 @@ import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
 import { fileURLToPath } from 'node:url'
+import { PEERS, whyAbsent } from '../../bench/peers/servers.ts'
 import { describeTarget, GROUPS, groupOf, meetsTarget, ROWS } from '../../bench/rows.ts'
 import { describeRun, formatJson } from '../../bench/table.ts'
 
@@ -28,6 +29,8 @@ describe('npm run bench', () => {
     ['a file where no folder is', /no folder for "none\/a.json"/, '--json', 'none/a.json'],
     ['a page where no folder is', /--markdown: there is no/, '--markdown', 'none/a.md'],
     ['a profile of some rows', /goes with no other flag/, '--profile', 'user', '--only', 'write'],
+    ['peers of a part without jobs', /goes with the part "jobs"/, '--only', 'read', '--peers'],
+    ['a profile of peers', /goes with no other flag/, '--profile', 'user', '--peers'],
     ['a flag without its value', /'--json <value>' argument missing/, '--json'],
     ['a bare word', /Unexpected argument 'write'/, 'write'],
   ]
@@ -57,6 +60,18 @@ describe('the rows of the bench', () => {
     }
   })
 
+  it('are the same for the jobs of each peer, which are held to nothing', () => {
+    const rowsOf = (peer: string | undefined, prefix: string): string[] => {
+      const own = ROWS.filter((row) => groupOf(row) === 'jobs' && row.peer === peer)
+      return own.map(({ id }) => id.replace(prefix, 'jobs.'))
+    }
+    const ours = rowsOf(undefined, 'jobs.').filter((id) => !id.includes('.raw.'))
+    assert.equal(ours.length, 5)
+    for (const { name } of PEERS) assert.deepEqual(rowsOf(name, `jobs.${name}.`), ours)
+    for (const row of ROWS)
+      if (row.peer !== undefined) assert.equal(describeTarget(row, new Map()), '')
+  })
+
   it('are held to a least, to a most, or to another row', () => {
     const rowOf = (id: string) => ROWS.find((row) => row.id === id) ?? assert.fail(id)
     const values = new Map([['write.serial.leader.p50Ms', 0.8]])
@@ -73,6 +88,27 @@ describe('the rows of the bench', () => {
     assert.equal(describeTarget(rowOf('write.serial.follower.p50Ms'), values), '<= 1.30')
     assert.equal(describeTarget(rowOf('write.serial.follower.p50Ms'), new Map()), null)
     assert.equal(describeTarget(rowOf('read.raw.perSecond'), values), '')
+  })
+})
+
+describe('the peers of the bench', () => {
+  it('are no part of what the project installs', () => {
+    const manifest = readFileSync(`${root}package.json`, 'utf8')
+    const lock = readFileSync(`${root}package-lock.json`, 'utf8')
+    const peers = JSON.parse(readFileSync(`${root}bench/peers/package.json`, 'utf8'))
+    for (const { module } of PEERS) {
+      assert.match(peers.dependencies[module], /^\d+\.\d+\.\d+$/)
+      for (const text of [manifest, lock]) assert.ok(!text.includes(`"${module}"`), module)
+      assert.ok(!lock.includes(`node_modules/${module}"`), module)
+    }
+  })
+
+  it('are named as not installed where a package or a server is not there', () => {
+    const [peer] = PEERS
+    assert.ok(peer !== undefined)
+    const there = { ...peer, program: () => '/bin/true' }
+    assert.equal(whyAbsent({ ...there, module: 'nowhere' }), 'not installed')
+    assert.equal(whyAbsent({ ...peer, program: () => null }), 'not installed')
   })
 })
 

@@ -1,6 +1,7 @@
 /** Options are checked before anything is touched, and docs/server.md knows them all. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { createJobs, type Jobs } from '../../src/jobs/jobs.ts'
 import { SERVER_OPTION_DEFAULTS } from '../../src/server/options.ts'
 import {
   createHandler,
@@ -27,6 +28,7 @@ const wrong: readonly (readonly [object, RegExp])[] = [
   [{ bodyBytesMax: 0 }, /bodyBytesMax is 0/],
   [{ bodyBytesMax: 1_000, bodiesBytesMax: 999 }, /room for one/],
   [{ headersTimeoutMs: 2, requestTimeoutMs: 1 }, /headersTimeoutMs 2/],
+  [{ jobs: {} as Jobs }, /jobs must be what createJobs/],
   [{ logger: 'console' }, /logger/],
   [{ basePath: '/x' }, /unknown option 'basePath'/],
 ]
@@ -112,7 +114,8 @@ describe('docs/server.md', () => {
   })
 
   it('has every metric', async (t) => {
-    const { url } = await serve(t, await openNode(t))
+    const node = await openNode(t)
+    const { url } = await serve(t, node, { jobs: createJobs(node, { workers: 0 }) })
     const { text } = await ask(url, '/metrics')
     const names = [...text.matchAll(/^# TYPE colmena_(\w+)/gm)].map(([, name]) => name)
     assert.ok(names.length > 30)

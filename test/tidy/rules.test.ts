@@ -120,6 +120,7 @@ describeRule(
   {
     'web/demo/a.tsx': "import type { A } from '../../src/demo/protocol.ts'\nimport './a.css'",
     'web/cluster/a.ts': "import type { A } from '../../src/index.ts'\nimport '../shared/b.ts'",
+    'web/jobs/a.ts': "import type { JobInfo } from '../../src/jobs/jobs.ts'",
   },
 )
 

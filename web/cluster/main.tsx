@@ -1,23 +1,29 @@
 /** The page that every node serves: how the cluster is, as this node knows it. */
 import { type JSX, render } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import '../shared/base.css'
 import '../shared/parts.css'
 import './cluster.css'
+import '../jobs/jobs.css'
 import type { NodeStatus } from '../../src/index.ts'
+import { JobsView } from '../jobs/view.tsx'
 import { formatSpan } from '../shared/format.ts'
 import { RoleMark } from '../shared/marks.tsx'
 import { Head, type Report, reportLink, Strip } from '../shared/parts.tsx'
 import { keepToken, openMetrics, type Right, readRight, readToken } from './api.ts'
 import { Members, Terms } from './members.tsx'
 import { QueryBox } from './query.tsx'
+import { allJobs, type Route, toHash, useRoute } from './route.ts'
 import { Databases, LogState, Slow, Warnings } from './state.tsx'
 import { type ClusterView, followCluster, nothing } from './store.ts'
+import { TokenForm } from './token.tsx'
 
 function Page(): JSX.Element {
   const [token, setToken] = useState(readToken)
   const [view, setView] = useState<ClusterView>(nothing)
   const right = useRight(token, view.link.state)
+  const route = useRoute()
+  useTitle(route)
   useEffect(() => {
     const leaving = new AbortController()
     setView(nothing)
@@ -30,13 +36,20 @@ function Page(): JSX.Element {
     if (entered !== token) setView(nothing)
     setToken(entered)
   }
-  const { link, status, lastHeard } = view
-  const refused = link.state === 'lost' && (link.status === 401 || link.status === 403)
-  const now = lastHeard ?? Date.now()
+  const { link, status } = view
+  const isRefused = link.state === 'lost' && (link.status === 401 || link.status === 403)
   return (
     <>
       <Head>
         {status !== null && <span class="soft">version {status.version}</span>}
+        <nav class="views" aria-label="Views">
+          <ViewLink to={{ view: 'cluster' }} isHere={route.view === 'cluster'} words="Cluster" />
+          <ViewLink
+            to={{ view: 'jobs', filter: allJobs }}
+            isHere={route.view !== 'cluster'}
+            words="Jobs"
+          />
+        </nav>
         <nav aria-label="More">
           <a href="metrics" onClick={(event) => showMetrics(event, token)}>
             Metrics
@@ -45,33 +58,91 @@ function Page(): JSX.Element {
         </nav>
       </Head>
       <main id="main">
-        <h1>{status === null ? 'This cluster' : `This cluster, as ${status.nodeId} knows it`}</h1>
-        {refused ? (
-          <TokenForm hadOne={token !== null} enter={enter} />
-        ) : (
-          <Strip report={describe(view)}>{status !== null && <Self status={status} />}</Strip>
-        )}
-        {status !== null && !refused && (
+        {isRefused ? (
           <>
-            <Members status={status} members={view.members} />
-            <div class="halves">
-              <Terms terms={status.terms} now={now} />
-              <LogState status={status} />
-            </div>
-            <QueryBox
-              databases={status.databases.map(({ name }) => name)}
-              nodeId={status.nodeId}
-              right={right}
-              token={token}
-            />
-            <div class="halves">
-              <Databases databases={status.databases} />
-              <Slow slow={view.slow} now={now} />
-            </div>
-            <Warnings warnings={view.warnings} now={now} />
+            <h1 tabIndex={-1}>{route.view === 'cluster' ? 'This cluster' : 'Jobs'}</h1>
+            <TokenForm hadOne={token !== null} enter={enter} />
           </>
+        ) : route.view === 'cluster' ? (
+          <ClusterViewOf view={view} right={right} token={token} />
+        ) : (
+          <JobsView
+            key={token}
+            route={route}
+            nodeId={status?.nodeId ?? null}
+            right={right}
+            token={token}
+            enter={enter}
+          />
         )}
       </main>
+    </>
+  )
+}
+
+interface ViewLinkProps {
+  readonly to: Route
+  readonly isHere: boolean
+  readonly words: string
+}
+
+function ViewLink({ to, isHere, words }: ViewLinkProps): JSX.Element {
+  return (
+    <a href={toHash(to)} {...(isHere ? { 'aria-current': 'page' } : {})}>
+      {words}
+    </a>
+  )
+}
+
+/** Another view is another page to whoever hears it: its name is the title, and has the focus. */
+function useTitle(route: Route): void {
+  const isFirst = useRef(true)
+  const place = route.view === 'job' ? route.id : route.view
+  useEffect(() => {
+    document.title = route.view === 'cluster' ? 'Colmena: this cluster' : 'Colmena: jobs'
+    if (!isFirst.current) {
+      scrollTo(0, 0)
+      document.querySelector('h1')?.focus({ preventScroll: true })
+    }
+    isFirst.current = false
+  }, [place])
+}
+
+interface ClusterViewProps {
+  readonly view: ClusterView
+  readonly right: Right | null
+  readonly token: string | null
+}
+
+function ClusterViewOf({ view, right, token }: ClusterViewProps): JSX.Element {
+  const { status } = view
+  const now = view.lastHeard ?? Date.now()
+  return (
+    <>
+      <h1 tabIndex={-1}>
+        {status === null ? 'This cluster' : `This cluster, as ${status.nodeId} knows it`}
+      </h1>
+      <Strip report={describe(view)}>{status !== null && <Self status={status} />}</Strip>
+      {status !== null && (
+        <>
+          <Members status={status} members={view.members} />
+          <div class="halves">
+            <Terms terms={status.terms} now={now} />
+            <LogState status={status} />
+          </div>
+          <QueryBox
+            databases={status.databases.map(({ name }) => name)}
+            nodeId={status.nodeId}
+            right={right}
+            token={token}
+          />
+          <div class="halves">
+            <Databases databases={status.databases} />
+            <Slow slow={view.slow} now={now} />
+          </div>
+          <Warnings warnings={view.warnings} now={now} />
+        </>
+      )}
     </>
   )
 }
@@ -136,43 +207,6 @@ function describe({ link, lastHeard, status }: ClusterView): Report {
   const term = status.terms.at(-1)
   const since = term === undefined ? '' : ` for ${formatSpan(Date.now() - term.sinceMs)}`
   return { kind: 'well', title: 'Ready.', text: `${status.leader.id} has led${since}.` }
-}
-
-function TokenForm({
-  hadOne,
-  enter,
-}: {
-  hadOne: boolean
-  enter(token: string): void
-}): JSX.Element {
-  const [token, setToken] = useState('')
-  return (
-    <form
-      class="token"
-      onSubmit={(event) => {
-        event.preventDefault()
-        if (token.trim() !== '') enter(token.trim())
-      }}
-    >
-      <p role="status">
-        {hadOne
-          ? 'The server does not take this token. Another one?'
-          : 'This server wants a token. It is kept for this tab alone.'}
-      </p>
-      <label>
-        Token{' '}
-        <input
-          type="password"
-          autocomplete="off"
-          value={token}
-          onInput={({ currentTarget }) => setToken(currentTarget.value)}
-        />
-      </label>
-      <button type="submit" class="main">
-        Continue
-      </button>
-    </form>
-  )
 }
 
 const root = document.getElementById('page')

@@ -150,7 +150,8 @@ function parseBlock(block: string): StreamEvent[] {
   return data.length === 0 ? [] : [{ name, data: data.join('\n') }]
 }
 
-function pause(durationMs: number, signal: AbortSignal): Promise<void> {
+/** Resolves after that time, or as soon as `signal` is aborted. */
+export function pause(durationMs: number, signal: AbortSignal): Promise<void> {
   return new Promise((resolve) => {
     const end = (): void => {
       clearTimeout(timer)

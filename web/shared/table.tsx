@@ -20,12 +20,17 @@ interface TableProps<Row> {
   readonly columns: readonly Column<Row>[]
   /** Said where there are no rows. */
   readonly empty: string
+  /** On a phone each row is a card of its own, and nothing scrolls. */
+  readonly stacks?: boolean
+  /** What a row is known by, so that a question asked in it stays with it. */
+  id?(row: Row): string
 }
 
 const pageRows = 25
 const filterFromRows = 6
 
-export function Table<Row>({ label, rows, columns, empty }: TableProps<Row>): JSX.Element {
+export function Table<Row>(props: TableProps<Row>): JSX.Element {
+  const { label, rows, columns, empty, stacks = false, id } = props
   const [order, sort] = useState<{ at: number; isDown: boolean } | null>(null)
   const [words, filter] = useState('')
   const [wantedPage, turn] = useState(0)
@@ -53,7 +58,7 @@ export function Table<Row>({ label, rows, columns, empty }: TableProps<Row>): JS
       )}
       {/* biome-ignore lint/a11y/noNoninteractiveTabindex: it scrolls, also by keyboard. */}
       <section class="table-box" tabIndex={0} aria-label={`${label}, table`}>
-        <table>
+        <table class={stacks ? 'stacks' : ''}>
           <thead>
             <tr>
               {columns.map((column, at) => (
@@ -68,9 +73,13 @@ export function Table<Row>({ label, rows, columns, empty }: TableProps<Row>): JS
           </thead>
           <tbody>
             {found.slice(page * pageRows, (page + 1) * pageRows).map((row, at) => (
-              <tr key={at}>
+              <tr key={id?.(row) ?? at}>
                 {columns.map((column) => (
-                  <td key={column.title} class={column.isNumber ? 'number' : ''}>
+                  <td
+                    key={column.title}
+                    class={column.isNumber ? 'number' : ''}
+                    data-title={column.title}
+                  >
                     {column.show?.(row) ?? column.value(row)}
                   </td>
                 ))}

@@ -1,6 +1,7 @@
 import type { Client } from '../client.ts'
 import type { Ledger } from '../ledger.ts'
 import type { Fate, Record } from '../record.ts'
+import type { Rig } from '../rig.ts'
 import type { Verdict } from '../verdict.ts'
 
 /** What all workloads of a run share. */
@@ -20,6 +21,8 @@ export interface Workload {
   readonly clients: number
   /** One or a few operations of one client; it never throws because of a node. */
   step(client: Client): Promise<void>
+  /** Clients ask no more, and all has healed: until what they left under way is over. */
+  settle?(rig: Rig): Promise<void>
   /** Nothing is under way any more: judges what was not judged before. */
   finish(): void
   /** Judges one state of the databases: what must be true at any time. */
