@@ -13,11 +13,17 @@ import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
 import { endAtSignals, readFlags, refuseUsage, requireRuntime } from './runtime.mjs'
 import { bundleEntries } from './test-bundles.mjs'
+import { groupTests } from './test-groups.mjs'
 
 requireRuntime()
 
 /** The tidy tests lead, as they explain the most; then what takes so long that others end first. */
-const LEADING = ['test/simulated/regressions.test.ts', 'test/simulated/lives.test.ts', 'test/tidy']
+const LEADING = [
+  'test/node',
+  'test/simulated/regressions.test.ts',
+  'test/simulated/lives.test.ts',
+  'test/tidy',
+]
 
 const toolTimeoutMs = 180_000
 const fileTimeoutMs = 400_000
@@ -99,16 +105,18 @@ async function runTests() {
   process.env['COLMENA_TEST_FILE_TIMEOUT_MS'] ??= String(fileTimeoutMs)
   endAtSignals()
   shareCompiled()
-  await shareBundles()
+  const folder = removedAtEnd(join(root, 'data', `test-${process.pid}`))
+  await shareBundles(folder)
+  const { entries, names } = groupTests(files, join(folder, 'together'))
   const stream = run({
-    files,
+    files: entries,
     // Two more than there are cores, as tests with processes wait for much of their time.
     concurrency: Math.min(4, 2 + availableParallelism()),
     execArgv: ['--import', import.meta.resolve('./test-watchdog.mjs')],
   })
   stream.on('test:summary', ({ file, duration_ms, counts: seen, success }) => {
     if (file !== undefined) {
-      durations.push({ file: relative(root, file), durationMs: duration_ms })
+      durations.push({ file: names.get(file) ?? relative(root, file), durationMs: duration_ms })
       return
     }
     ok &&= success
@@ -133,8 +141,8 @@ function shareCompiled() {
   process.env['NODE_COMPILE_CACHE'] = removedAtEnd(mkdtempSync(join(tmpdir(), 'colmena-compiled-')))
 }
 
-async function shareBundles() {
-  const options = await bundleEntries(removedAtEnd(join(root, 'data', `test-${process.pid}`)))
+async function shareBundles(folder) {
+  const options = await bundleEntries(folder)
   process.env['NODE_OPTIONS'] = `${process.env['NODE_OPTIONS'] ?? ''} ${options}`.trim()
 }
 

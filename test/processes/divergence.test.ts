@@ -77,7 +77,7 @@ describe('a member that applied something wrong', () => {
   it('loses no write, while all take writes', async (t) => {
     const cluster = await start(t, [2])
     // What the wrong node answers to its own callers may be wrong too, until it is found.
-    for (const at of [0, 1]) await cluster.startWriters(at, 4)
+    for (const at of [0, 1]) await cluster.startWriters(at, 4, { restMs: 10 })
     await cluster.untilAcknowledged(100)
     await cluster.node(2).call('breakThread', 'storage', 'misapply')
     await untilReinstalled(cluster, 2)
@@ -151,7 +151,7 @@ describe('a file that was changed while its node was stopped', () => {
     db.close()
     await cluster.startNode(changed)
     await cluster.untilVoters(3)
-    await cluster.startWriters(asked, 4)
+    await cluster.startWriters(asked, 4, { restMs: 10 })
     await cluster.untilAcknowledged(20)
     assert.equal(await amountOn(cluster, changed), 1_000_000)
 

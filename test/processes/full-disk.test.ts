@@ -33,7 +33,7 @@ it('survives a full disk under a follower and under the leader', async (running)
   })
   try {
     await cluster.makeLedger()
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, 4)
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 4, { restMs: 10 })
     await cluster.untilAcknowledged(50)
 
     await leadThrough(cluster, 0)

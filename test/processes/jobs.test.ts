@@ -9,7 +9,7 @@ import { runUniqueJobs } from './scenarios/unique-jobs.ts'
 import { DEADLINE_MS, until } from './wait.ts'
 
 it('runs each job to one success, within all limits, while leaders are killed', async (t) => {
-  for (const line of await runJobs({ jobs: 300, killEvery: 100 })) t.diagnostic(line)
+  for (const line of await runJobs({ jobs: 240, killEvery: 80 })) t.diagnostic(line)
 })
 
 it('never has two unfinished jobs of one unique key, from whichever nodes they come', async (t) => {

@@ -27,7 +27,7 @@ export type Soak = (progress: (line: string) => void) => Promise<readonly string
 
 export const soaks: Readonly<Record<string, Soak>> = {
   fuzz: (progress) => runFuzz({ durationMs: 600_000, progress }),
-  kills: () => runKills({ durationMs: 60_000, killsMin: 20 }),
+  kills: () => runKills({ durationMs: 60_000, killsMin: 20, restMs: 0 }),
   relaxed: () => runRelaxed({ kills: 9, killsOfAll: 3 }),
   stalls: () => runStalls({ blockMs: 3_000, rows: 1_000_000 }),
   flaps: () => runFlaps({ everyMs: 200, durationMs: 60_000 }),

@@ -18,7 +18,7 @@ export async function runFlaps({ everyMs, durationMs }: FlapsForm): Promise<stri
     const leader = await cluster.leader()
     const follower = (leader + 1) % 3
     const before = await cluster.terms()
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2)
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, 2, { restMs: 10 })
     let breaks = 0
     const flapsMax = Math.floor(durationMs / everyMs)
     for (let flap = 0; flap < flapsMax; flap += 1) {

@@ -4,6 +4,8 @@ import { Cluster } from '../cluster.ts'
 export interface KillsForm {
   readonly durationMs: number
   readonly killsMin: number
+  /** Of each writer after a write. */
+  readonly restMs: number
 }
 
 const WRITERS_PER_NODE = 4
@@ -12,11 +14,11 @@ const WRITERS_PER_NODE = 4
  * Three nodes take writes while whichever of them leads is killed and started again, over and over.
  * Every write that was acknowledged must be there once, and what was refused must not.
  */
-export async function runKills({ durationMs, killsMin }: KillsForm): Promise<string[]> {
+export async function runKills({ durationMs, killsMin, restMs }: KillsForm): Promise<string[]> {
   const cluster = await Cluster.start({ heartbeatMs: 50, electionTimeoutMs: 400 })
   try {
     await cluster.makeLedger()
-    for (const at of [0, 1, 2]) await cluster.startWriters(at, WRITERS_PER_NODE)
+    for (const at of [0, 1, 2]) await cluster.startWriters(at, WRITERS_PER_NODE, { restMs })
     const startedMs = performance.now()
     let kills = 0
     while (kills < killsMin || performance.now() - startedMs < durationMs) {
@@ -27,7 +29,7 @@ export async function runKills({ durationMs, killsMin }: KillsForm): Promise<str
       // The two others have to find a leader by themselves.
       await cluster.untilAcknowledged(WRITERS_PER_NODE * 3)
       await cluster.startNode(at)
-      await cluster.startWriters(at, WRITERS_PER_NODE)
+      await cluster.startWriters(at, WRITERS_PER_NODE, { restMs })
     }
     const seconds = (performance.now() - startedMs) / 1000
     await cluster.untilAcknowledged(WRITERS_PER_NODE * 3)

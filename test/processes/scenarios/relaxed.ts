@@ -47,7 +47,7 @@ export async function runRelaxed({ kills, killsOfAll }: RelaxedForm): Promise<st
 /** The node that began the cluster is the first: it must not begin another. */
 async function killOne(cluster: Cluster, at: number): Promise<void> {
   const asked = (at + 1) % 3
-  await cluster.startWriters(asked, 4)
+  await cluster.startWriters(asked, 4, { restMs: 10 })
   await cluster.untilAcknowledged(20)
   const old = readMemberId(cluster, at)
   await cluster.node(at).kill()

@@ -23,7 +23,7 @@ export async function runStalls({ blockMs, rows }: StallsForm): Promise<string[]
     const follower = (leader + 1) % 3
     const before = await cluster.terms()
 
-    await cluster.startWriters(follower, 4)
+    await cluster.startWriters(follower, 4, { restMs: 10 })
     const blocked = cluster.node(leader).call('block', blockMs)
     // Writes through another node go on while the leader's user thread hears nothing.
     let acknowledged = 0

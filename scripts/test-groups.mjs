@@ -1,0 +1,50 @@
+/**
+ * A process for each test file costs as much as most of the files do. Those of one folder that need
+ * no process to themselves share one: a file that imports them all stands for them.
+ */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { basename, dirname, join } from 'node:path'
+import { pathToFileURL } from 'node:url'
+
+/** Their tests start next to no processes, and leave theirs as they found it. */
+const SHARING = [
+  'test/base',
+  'test/checking',
+  'test/command',
+  'test/conformance',
+  'test/database',
+  'test/dialects',
+  'test/engine',
+  'test/jobs',
+  'test/log',
+  'test/node',
+  'test/raft',
+  'test/sqlite',
+  'test/transport',
+]
+/** It asks what its process has loaded. */
+const ALONE = ['test/sqlite/runtime.test.ts']
+
+/**
+ * Puts a file into `folder` for each that shares, where it has more than one of `files`. Answers
+ * for all files to run, in the order of the first one of each, and how to call those that are new.
+ */
+export function groupTests(files, folder) {
+  const groups = new Map()
+  for (const file of files) {
+    const shares = SHARING.includes(dirname(file)) && !ALONE.includes(file)
+    const name = shares ? dirname(file) : file
+    groups.set(name, [...(groups.get(name) ?? []), file])
+  }
+  const names = new Map()
+  const entries = [...groups].map(([name, members]) => {
+    if (members.length === 1) return members[0]
+    const entry = join(folder, `${basename(name)}.test.mjs`)
+    const imports = members.map((file) => `import '${pathToFileURL(file).href}'\n`)
+    mkdirSync(folder, { recursive: true })
+    writeFileSync(entry, imports.join(''))
+    names.set(entry, `${name}, ${members.length} files`)
+    return entry
+  })
+  return { entries, names }
+}
