@@ -54,7 +54,6 @@ export class Database {
   readonly #pinned: Consistency | undefined
   readonly #place: TransactionPlace
   readonly #intMode: IntMode
-  readonly #tracing = tracingApi()
   readonly #reads: DatabaseReads
   readonly #writes: DatabaseWrites
   #reader: DatabaseReader | undefined
@@ -132,7 +131,7 @@ export class Database {
   ): Promise<ResultSet<TRow>[]> {
     const { mode, ...options } = toBatchOptions(modeOrOptions)
     const converted = toStatements(statements, 'batch', options.exactNumbers)
-    return traced(this.#tracing, this.name, () => this.#batch<TRow>(converted, mode, options))
+    return traced(tracingApi(), this.name, () => this.#batch<TRow>(converted, mode, options))
   }
 
   async #batch<TRow>(
@@ -171,7 +170,7 @@ export class Database {
     const { unit, options: checked } = toMigration(statements, options)
     this.#enter(checked)
     const place = { index: 0, count: unit.statements.length }
-    return traced(this.#tracing, this.name, () =>
+    return traced(tracingApi(), this.name, () =>
       this.#writes.all<TRow>(unit, place, this.#writing(checked)),
     )
   }
@@ -202,7 +201,7 @@ export class Database {
       run: (statement, place) => this.#run(statement, place, checked),
       begin: () => this.transaction('write', { signal: checked.signal, fence: checked.fence }),
       migrate: (unit, place) =>
-        traced(this.#tracing, this.name, () =>
+        traced(tracingApi(), this.name, () =>
           this.#writes.all(unit, place, this.#writing(checked)),
         ),
     })
@@ -343,7 +342,7 @@ export class Database {
     place: StatementPlace,
     options: CallOptions,
   ): Promise<ResultSet<TRow>> {
-    return traced(this.#tracing, this.name, () => this.#runOne<TRow>(statement, place, options))
+    return traced(tracingApi(), this.name, () => this.#runOne<TRow>(statement, place, options))
   }
 
   async #runOne<TRow>(

@@ -21,7 +21,7 @@ async function listen(t: TestContext, port: number): Promise<Server> {
   return server
 }
 
-it('the neighbour of an open port is not given to another, though nobody listens on it', async (t) => {
+it('nobody else gets the neighbour of an open port, though it is free', async (t) => {
   draw(t, 1.01, 1.01, 1.02)
   const open = (port: number): Promise<Server> => listen(t, port)
   const first = await openPair(open)
