@@ -15,7 +15,7 @@ const ENDLESS_READ =
 const ENDLESS = `INSERT INTO t SELECT x FROM (${ENDLESS_READ})`
 
 test('a write that never ends is named, and can be left behind', async (t) => {
-  const cluster = await Cluster.start({ requestTimeoutMs: 3_000 })
+  const cluster = await Cluster.start({ requestTimeoutMs: 1_500 })
   t.after(() => cluster.end())
   const node = cluster.node(1)
   await node.call('execute', 'CREATE TABLE t (a)')
