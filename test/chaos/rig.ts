@@ -11,7 +11,7 @@ import {
 import { join } from 'node:path'
 import type { NodeStatus, OpenOptions } from '../../src/index.ts'
 import { findFreePorts } from '../processes/free-port.ts'
-import { NodeHandle } from '../processes/node-handle.ts'
+import { NodeHandle, optionsToPreload } from '../processes/node-handle.ts'
 import type { NodeCalls } from '../processes/protocol.ts'
 import { SmallDisk } from '../processes/small-disk.ts'
 import { until } from '../processes/wait.ts'
@@ -23,7 +23,7 @@ import { Wires } from './wires.ts'
 /** Options that may differ between the nodes of a cluster, and change with a restart. */
 export type Preset = Partial<OpenOptions>
 
-const PRELOAD = `--import=${new URL('trouble.ts', import.meta.url).href}`
+const PRELOAD = optionsToPreload(new URL('trouble.ts', import.meta.url))
 const SEGMENT_BYTES = 256 * 1024
 const DISK_MIB = 192
 type Question = 'status' | 'members' | 'peakMemoryBytes'

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Cluster, nameNode } from './cluster.ts'
+import { optionsToPreload } from './node-handle.ts'
 import { until } from './wait.ts'
 
 const YEAR_MS = 365 * 86_400_000
@@ -9,7 +10,7 @@ test('a leader whose clock is a year ahead says so, and leaves leading to others
   const cluster = await Cluster.start({
     envs: [YEAR_MS, 0, 0].map((offsetMs) => ({
       TEST_CLOCK_OFFSET_MS: String(offsetMs),
-      NODE_OPTIONS: `--import=${new URL('foreign-clock.ts', import.meta.url).href}`,
+      NODE_OPTIONS: optionsToPreload(new URL('foreign-clock.ts', import.meta.url)),
     })),
   })
   t.after(() => cluster.end())

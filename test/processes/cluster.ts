@@ -22,6 +22,8 @@ export interface ClusterOptions extends Shared {
   readonly dataDirs?: Readonly<Record<number, string>>
   /** Whether each node is reached through a proxy, which can break its links. */
   readonly hasProxies?: boolean
+  /** Nodes whose threads are others than the product's. */
+  readonly threads?: Readonly<Record<number, Threads>>
   /** Of each node's process, beside this one's. */
   readonly envs?: readonly Readonly<Record<string, string>>[]
 }
@@ -51,8 +53,11 @@ export class Cluster {
         cluster.#proxies.push(await NodeProxy.open(ports[at] as number, port, names))
       }
       const [first, ...others] = Array.from({ length: count }, (_, at) => cluster.startProcess(at))
-      await first?.call('open', cluster.optionsOf(0))
-      await Promise.all(others.map((node, at) => node.call('open', cluster.optionsOf(at + 1))))
+      const { threads } = options
+      await first?.call('open', cluster.optionsOf(0), threads?.[0])
+      await Promise.all(
+        others.map((node, at) => node.call('open', cluster.optionsOf(at + 1), threads?.[at + 1])),
+      )
       await cluster.untilVoters(count)
       return cluster
     } catch (error) {
@@ -63,7 +68,8 @@ export class Cluster {
 
   /** `open`'s options for a node, the same each time. */
   optionsOf(at: number): OpenOptions {
-    const { count: _, dataDirs: __, hasProxies: ___, envs: ____, own, ...shared } = this.#options
+    const { own, ...rest } = this.#options
+    const { count: _, dataDirs: __, hasProxies: ___, envs: ____, threads: _____, ...shared } = rest
     const advertise = this.#proxies[at]?.address
     return {
       ...shared,

@@ -6,7 +6,7 @@ import { test } from 'node:test'
 import { Cluster, nameNode } from './cluster.ts'
 import { readHash } from './content.ts'
 import { CORPUS, FAILING } from './corpus.ts'
-import type { RemoteError } from './node-handle.ts'
+import { optionsToPreload, type RemoteError } from './node-handle.ts'
 import { until } from './wait.ts'
 
 const HOUR_MS = 3_600_000
@@ -26,7 +26,7 @@ async function startCluster(): Promise<Cluster> {
       TZ: zone,
       TEST_CLOCK_OFFSET_MS: String(offsetMs),
       // Unlike arguments of the process, it reaches the threads, which decide what time it is.
-      NODE_OPTIONS: `--import=${new URL('foreign-clock.ts', import.meta.url).href}`,
+      NODE_OPTIONS: optionsToPreload(new URL('foreign-clock.ts', import.meta.url)),
     })),
   })
 }

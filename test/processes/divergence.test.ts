@@ -21,13 +21,9 @@ async function start(
   faulty: readonly number[],
   options: ClusterOptions = {},
 ): Promise<Cluster> {
-  const cluster = await Cluster.start(options)
+  const threads = Object.fromEntries(faulty.map((at) => [at, 'faulty'] as const))
+  const cluster = await Cluster.start({ ...options, threads })
   t.after(() => cluster.end())
-  for (const at of faulty) {
-    await cluster.node(at).kill()
-    await cluster.startNode(at, 'faulty')
-  }
-  await cluster.untilVoters(options.count ?? 3)
   await cluster.makeLedger()
   const first = cluster.node(0)
   await first.call('execute', 'CREATE TABLE balances (id INTEGER PRIMARY KEY, amount INTEGER)')

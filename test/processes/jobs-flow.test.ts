@@ -9,6 +9,7 @@ import { until } from './wait.ts'
 
 const OPTIONS = { maxAttempts: 1_000 }
 const NODES = [0, 1, 2]
+const LINKS = 3
 
 /** The first value of the first row, by any node that runs. */
 async function ask(cluster: Cluster, sql: string, args: readonly unknown[]): Promise<unknown> {
@@ -78,7 +79,7 @@ it('runs a chain of jobs in its order, though the node of each is killed', async
   const cluster = await startJobsCluster()
   t.after(() => cluster.end())
   const ids: string[] = []
-  for (let n = 1; n <= STEPS; n += 1) {
+  for (let n = 1; n <= LINKS; n += 1) {
     const after = ids.slice(-1)
     const { id } = await cluster.node(n % 3).call('enqueue', 'link', { n }, { ...OPTIONS, after })
     ids.push(id)

@@ -13,6 +13,11 @@ import { DEADLINE_MS } from './wait.ts'
 
 const PROGRAM = new URL('node-process.ts', import.meta.url)
 
+/** NODE_OPTIONS by which a process and its threads load a file first, beside those that are set. */
+export function optionsToPreload(file: URL): string {
+  return `${process.env['NODE_OPTIONS'] ?? ''} --import=${file.href}`
+}
+
 /** The answer to a call was an error of the process that was asked. */
 export class RemoteError extends Error {
   override readonly name: string = 'RemoteError'
