@@ -19,6 +19,7 @@ const SHARING = [
   'test/log',
   'test/node',
   'test/raft',
+  'test/server',
   'test/sqlite',
   'test/transport',
 ]

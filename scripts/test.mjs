@@ -41,10 +41,7 @@ const paths = readPaths()
 const files = findTests(paths)
 const failures = []
 if (paths.length === 0) {
-  await runPart('Format and lint', () => runTool('@biomejs/biome', 'bin/biome', ['check']))
-  for (const project of ['tsconfig.json', 'web/tsconfig.json']) {
-    await runPart(`Types, ${project}`, () => runTool('typescript', 'bin/tsc', ['-p', project]))
-  }
+  await runPart('Format, lint and types', () => runTools())
 }
 const counts = { passed: 0, failed: 0, skipped: 0 }
 await runPart('Tests', () => runTests())
@@ -77,6 +74,17 @@ async function runPart(title, part) {
   const ok = await part()
   if (!ok) failures.push(title)
   process.stdout.write(`== ${title}: ${ok ? 'ok' : 'FAILED'} in ${formatSeconds(partStarted)}\n`)
+}
+
+/** At the same time: each of them has but one thread for most of its work. */
+async function runTools() {
+  const results = await Promise.all([
+    runTool('@biomejs/biome', 'bin/biome', ['check']),
+    ...['tsconfig.json', 'web/tsconfig.json'].map((project) =>
+      runTool('typescript', 'bin/tsc', ['-p', project]),
+    ),
+  ])
+  return results.every((ok) => ok)
 }
 
 /** Runs a package's command on this very Node.js, whatever else the machine has. */

@@ -26,9 +26,9 @@ export interface Packed {
   remove(): void
 }
 
-/** The environment of somebody who has never heard of this repository. */
+/** The environment of somebody who has never heard of this repository, but for what saves time. */
 export function foreignEnv(): NodeJS.ProcessEnv {
-  const own = /^(npm_|node_|colmena_|init_cwd$)/i
+  const own = /^(npm_|node_(?!compile_cache$)|colmena_|init_cwd$)/i
   return Object.fromEntries(Object.entries(process.env).filter(([name]) => !own.test(name)))
 }
 
