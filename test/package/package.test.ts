@@ -278,19 +278,22 @@ describe('the package is loaded', () => {
 
 describe("the README's first screen runs from an empty folder", () => {
   const row = /^\[ \{ who: 'Ada', at: '[\d: -]+' \} \]\n$/
+  let folder = ''
+  before(() => {
+    folder = installConsumer(packed, 'first')
+  })
 
   async function runFirstScreens(
     node: string,
     name: string,
     endings: readonly ('mjs' | 'ts' | 'cjs')[],
   ): Promise<void> {
-    const folder = installConsumer(packed, `first-${name}`)
     for (const ending of endings) {
       const code = await readFirstScreen()
       const required = code.replace("await import('colmena')", "require('colmena')")
       assert.notEqual(required, code, 'the first screen imports the package')
       write(folder, { [`first.${ending}`]: ending === 'cjs' ? required : code })
-      const place = join(folder, ending)
+      const place = join(folder, `${name}-${ending}`)
       mkdirSync(place)
       const { status, stdout, stderr } = await runNode(node, place, [`../first.${ending}`])
       assert.equal(stderr, '', ending)

@@ -123,11 +123,9 @@ describe('lives of a course of their own', () => {
       assert.equal(existsSync(node26), false)
       return
     }
-    for (const seed of [7, 8]) {
-      const { trace } = new Life({ seed, faultMs: SHORT_FAULT_MS }).run()
-      const args = [SIMULATE, '--seed', String(seed), '--fault-ms', String(SHORT_FAULT_MS)]
-      const { stdout, stderr } = spawnSync(node26, args, { encoding: 'utf8' })
-      assert.match(stdout, new RegExp(`trace ${trace}\n`), stderr)
-    }
+    const { trace } = new Life({ seed: 7, faultMs: SHORT_FAULT_MS }).run()
+    const args = [SIMULATE, '--seed', '7', '--fault-ms', String(SHORT_FAULT_MS)]
+    const { stdout, stderr } = spawnSync(node26, args, { encoding: 'utf8' })
+    assert.match(stdout, new RegExp(`trace ${trace}\n`), stderr)
   })
 })
