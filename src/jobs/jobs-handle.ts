@@ -57,9 +57,13 @@ export class Jobs extends JobBoard implements AsyncDisposable {
   #starting: Promise<void> | undefined
   #closing: Promise<void> | undefined
 
+  readonly #node: ColmenaNode
+  readonly #nodeClosed = (): void => void this.close()
+
   /** By `createJobs`. */
   constructor(node: ColmenaNode, config: JobsConfig) {
     super(node.database(config.database))
+    this.#node = node
     this.#config = config
     this.#finishes = new Finishes(this.database)
     const { workers, leaseMs, pollMs, graceMs } = config
@@ -208,6 +212,7 @@ export class Jobs extends JobBoard implements AsyncDisposable {
     this.#ending.abort(new ColmenaError('ERR_CLOSED', 'the jobs of this node are closed'))
     this.#handled.clear()
     await this.#starting?.catch(() => {})
+    this.#node.off('closed', this.#nodeClosed)
     const patience = signal === undefined ? drained : AbortSignal.any([drained, signal])
     if (this.database.closed) await this.#workers.abandon()
     else await this.#workers.drain(patience)
@@ -232,6 +237,8 @@ export class Jobs extends JobBoard implements AsyncDisposable {
 
   async #startAll(): Promise<void> {
     await this.#housekeeping.takeOver()
+    // Whoever closes the node without a word to its jobs has them end with it.
+    this.#node.once('closed', this.#nodeClosed)
     this.#wake.start(this.database, (error) => {
       if (this.database.closed) this.#finishes.close()
       else this.#warn('jobs are polled for, not told of', error)
@@ -294,6 +301,8 @@ export class Jobs extends JobBoard implements AsyncDisposable {
   /** Nobody else can tell of it: whoever ran it is gone. */
   #lost({ id, type, attempt, state, error, took_ms: tookMs }: LostRow): void {
     const event = { id, type, attempt, tookMs, error }
+    this.#counts.failed += 1
+    if (state === 'pending') this.#counts.retried += 1
     this.#tell('failed', { ...event, isLast: state !== 'pending' })
     if (state !== 'dead') return
     this.#counts.dead += 1

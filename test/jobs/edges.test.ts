@@ -1,9 +1,12 @@
 /** What is large, thrown, taken away or closed at the wrong moment harms no other job. */
 import assert from 'node:assert/strict'
+import { execFile } from 'node:child_process'
 import { suite, test } from 'node:test'
 import { setTimeout as pause } from 'node:timers/promises'
+import { promisify } from 'node:util'
 import { isColmenaError } from '../../src/index.ts'
 import { job, RetryLater } from '../../src/jobs/jobs.ts'
+import { temporaryDirectory } from '../node/temporary.ts'
 import { until } from '../processes/wait.ts'
 import { Gate, openJobs, startJobs, stateOf, untilState } from './fixture.ts'
 
@@ -248,4 +251,27 @@ test('what is asked wrongly is refused as such, and harms no later call', async 
   await assert.rejects(jobs.enqueue(work, 1, { after }), gone)
   jobs.handle(work, () => 'fine')
   assert.equal(await jobs.waitFor((await jobs.enqueue(work, 1)).id), 'fine')
+})
+
+test('a node that closes ends its jobs, which hold the process no more', async (t) => {
+  const room = (path: string): string => new URL(`../../src/${path}`, import.meta.url).href
+  const script = `
+    import { open } from ${JSON.stringify(room('index.ts'))}
+    import { createJobs, job } from ${JSON.stringify(room('jobs/jobs.ts'))}
+    const node = await open({ dataDir: ${JSON.stringify(temporaryDirectory(t))} })
+    const jobs = createJobs(node)
+    const work = job('work')
+    const { promise, resolve } = Promise.withResolvers()
+    jobs.handle(work, async (_, { signal }) => {
+      signal.addEventListener('abort', () => console.log(signal.reason.code))
+      resolve()
+      await new Promise(() => {})
+    })
+    const { id } = await jobs.enqueue(work)
+    await promise
+    jobs.waitFor(id).catch((error) => console.log(error.code))
+    await node.close()`
+  const args = ['--input-type=module', '--eval', script]
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 60_000 })
+  assert.deepEqual(stdout.split('\n').sort(), ['', 'ERR_CLOSED', 'ERR_CLOSED'])
 })
