@@ -6,7 +6,7 @@ import type { BackoffConfig } from './enqueue-options.ts'
 import { DELAY_MS_MAX, Discard, type JobContext, type JobHandler, RetryLater } from './handler.ts'
 import { checkText, invalid, show } from './invalid.ts'
 import { type Job, optionsOf } from './job.ts'
-import { toJson } from './json.ts'
+import { argsFromJson, toJson } from './json.ts'
 import { FENCE_MESSAGE } from './schema.ts'
 import { validate } from './standard-schema.ts'
 
@@ -96,9 +96,9 @@ export class Attempt {
   /** What was valid when it was enqueued may not be for the version that runs it. */
   async #args(key: Job<never, unknown>): Promise<unknown> {
     const { schema } = optionsOf(key as Job<never, never>)
-    const args: unknown = JSON.parse(this.row.args)
+    const args = argsFromJson(this.row.args)
     try {
-      return await validate(this.row.type, schema, args ?? undefined)
+      return await validate(this.row.type, schema, args)
     } catch (error) {
       if (isColmenaError(error)) throw new Discard(error.message)
       throw error

@@ -4,7 +4,7 @@ import { cancelStatement, retryStatement, runNowStatement } from './change.ts'
 import { type EnqueueOptions, JOB_ID_LENGTH_MAX, mergeOptions } from './enqueue-options.ts'
 import { asOptions, checkKeys, checkSignal, checkText, invalid, show } from './invalid.ts'
 import { checkType, type Job, optionsOf } from './job.ts'
-import { toJson } from './json.ts'
+import { argsToJson } from './json.ts'
 import { type Limits, limitStatements, pauseStatements } from './limits.ts'
 import {
   type AttemptInfo,
@@ -179,7 +179,7 @@ export abstract class JobBoard extends EventEmitter<JobsEvents> {
     const ofType = toType(type)
     const { schema, defaults } = typeof type === 'string' ? {} : optionsOf(type)
     await validate(ofType, schema, args)
-    const json = toJson(args, `the arguments of schedule '${name}'`)
+    const json = argsToJson(args, `the arguments of schedule '${name}'`)
     // Its ticks say when, and nothing is before them.
     const { delayMs: _, afterFailure: __, ...shared } = mergeOptions(undefined, defaults)
     const checked = checkScheduleOptions({ ...shared, ...withoutUndefined(options) })

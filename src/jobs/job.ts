@@ -7,7 +7,7 @@ import {
   toEnqueueConfig,
 } from './enqueue-options.ts'
 import { checkKeys, invalid, show } from './invalid.ts'
-import { toJson } from './json.ts'
+import { argsToJson } from './json.ts'
 import { dense, NOW } from './schema.ts'
 import { checkSchema, type StandardSchema, validate, validateNow } from './standard-schema.ts'
 
@@ -103,7 +103,7 @@ function insertOf(
 ): JobStatement {
   const config = toEnqueueConfig(mergeOptions(optionsOf(key).defaults, options))
   const id = randomUUID()
-  const json = toJson(args, `the arguments of '${key.type}'`)
+  const json = argsToJson(args, `the arguments of '${key.type}'`)
   return { id, sql: INSERT, args: insertArgs(id, key.type, json, config) }
 }
 
@@ -137,7 +137,7 @@ export async function toInsertAll<Args>(
   const rows: [id: string, json: string][] = []
   for (const [at, args] of all.entries()) {
     await validate(key.type, schema, args)
-    rows.push([randomUUID(), toJson(args, `the arguments of '${key.type}'[${at}]`)])
+    rows.push([randomUUID(), argsToJson(args, `the arguments of '${key.type}'[${at}]`)])
   }
   const args = insertArgs(JSON.stringify(rows), key.type, null, config)
   return { ids: rows.map(([id]) => id), statement: { sql: INSERT_ALL, args } }

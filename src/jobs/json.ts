@@ -22,6 +22,18 @@ export function toJson(value: unknown, of: string): string {
   )
 }
 
+/** JSON of null as well, which says that there were none. */
+const NO_ARGS = ' null'
+
+/** As {@link toJson}, and keeps apart what is null and what was not given. */
+export function argsToJson(args: unknown, of: string): string {
+  return args === undefined ? NO_ARGS : toJson(args, of)
+}
+
+export function argsFromJson(json: string): unknown {
+  return json === NO_ARGS ? undefined : JSON.parse(json)
+}
+
 function check(value: unknown, at: string, above: readonly object[]): void {
   if (value === null || typeof value === 'string' || typeof value === 'boolean') return
   if (typeof value === 'number' && Number.isFinite(value)) return

@@ -253,6 +253,16 @@ test('what is asked wrongly is refused as such, and harms no later call', async 
   assert.equal(await jobs.waitFor((await jobs.enqueue(work, 1)).id), 'fine')
 })
 
+test('a null is handed on as it is, and nothing as nothing', async (t) => {
+  const { jobs } = await openJobs(t)
+  const got: unknown[] = []
+  jobs.handle(work, (args) => void got.push(args))
+  for (const args of [null, undefined]) await jobs.waitFor((await jobs.enqueue(work, args)).id)
+  for (const { id } of await jobs.enqueueAll(work, [null, undefined])) await jobs.waitFor(id)
+  assert.deepEqual(got.slice(0, 2), [null, undefined])
+  assert.deepEqual(new Set(got.slice(2)), new Set([null, undefined]))
+})
+
 test('a node that closes ends its jobs, which hold the process no more', async (t) => {
   const room = (path: string): string => new URL(`../../src/${path}`, import.meta.url).href
   const script = `
