@@ -6,7 +6,7 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { basename, dirname, join } from 'node:path'
 import { pathToFileURL } from 'node:url'
 
-/** Their tests start next to no processes, and leave theirs as they found it. */
+/** Their tests leave the process as they found it, and wait little beside what they compute. */
 const SHARING = [
   'test/base',
   'test/checking',
