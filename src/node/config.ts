@@ -4,6 +4,7 @@ import type { Extension } from '../sqlite/sqlite.ts'
 import { formatHostPort, type HostPort, isLoopback, isWildcard, parseHostPort } from './address.ts'
 import { CONSISTENCY_LEVELS, type Consistency } from './consistency.ts'
 import { checkExtensions } from './extension-options.ts'
+import type { JoinSource } from './join-source.ts'
 import { toLogger } from './logging.ts'
 import { checkKeys, nearestName } from './nearest.ts'
 import { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
@@ -20,6 +21,11 @@ export interface OpenConfig {
   /** undefined: neither was asked for, which only does where state exists. */
   readonly genesis: 'bootstrap' | 'join' | undefined
   readonly joinAddresses: readonly string[]
+  readonly joinSource: JoinSource | undefined
+  /** undefined: this node never begins a cluster with others. */
+  readonly expectedVoters: number | undefined
+  readonly discoveryWindowMs: number
+  readonly ifRemoved: 'fail' | 'rejoin'
   readonly joinAs: 'voter' | 'learner'
   readonly consistency: Consistency
   readonly strongReads: 'majority' | 'lease'
@@ -77,6 +83,9 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     nodeId: checkNodeId(options['nodeId']),
     dataDir: checkDataDir(options['dataDir']),
     ...network,
+    expectedVoters: checkExpected(options, network.genesis),
+    discoveryWindowMs: checkInteger(options, 'discoveryWindowMs', 50, TIMER_MS_MAX),
+    ifRemoved: checkChoice(options, 'ifRemoved', ['fail', 'rejoin'] as const),
     joinAs: checkChoice(options, 'joinAs', ['voter', 'learner'] as const),
     consistency: checkChoice(options, 'consistency', CONSISTENCY_LEVELS),
     strongReads: checkChoice(options, 'strongReads', ['majority', 'lease'] as const),
@@ -128,32 +137,50 @@ function checkDataDir(dataDir: unknown): string {
   )
 }
 
-type Network = Pick<OpenConfig, 'bind' | 'advertise' | 'genesis' | 'joinAddresses' | 'secrets'>
+type Network = Pick<
+  OpenConfig,
+  'bind' | 'advertise' | 'genesis' | 'joinAddresses' | 'joinSource' | 'secrets'
+>
 
 function checkNetwork(options: Record<string, unknown>): Network {
   const secrets = checkSecrets(options['secret'])
   const insecure = checkBoolean(options, 'insecure') ?? false
   const bootstrap = checkBoolean(options, 'bootstrap')
-  const joinAddresses = checkJoin(options['join'])
-  if (bootstrap === true && joinAddresses.length > 0) {
+  const { join } = options
+  const joinSource = typeof join === 'function' ? (join as JoinSource) : undefined
+  const joinAddresses = joinSource === undefined ? checkJoin(join) : []
+  if (bootstrap === true && join !== undefined) {
     throw invalid(
       'bootstrap begins a new cluster and join enters one that exists: pass one of them, ' +
         'bootstrap on the first node and join on the others',
     )
   }
+  const ways = { joinAddresses, joinSource, secrets }
   if (options['bind'] === undefined) {
-    checkNoNetwork(options, joinAddresses)
-    return { bind: null, advertise: '', genesis: 'bootstrap', joinAddresses, secrets }
+    checkNoNetwork(options)
+    return { bind: null, advertise: '', genesis: 'bootstrap', ...ways }
   }
   const bind = parseHostPort(options['bind'], 'bind')
   checkReach(bind, secrets, insecure)
-  const genesis = bootstrap ? 'bootstrap' : joinAddresses.length > 0 ? 'join' : undefined
-  return { bind, advertise: checkAdvertise(options, bind), genesis, joinAddresses, secrets }
+  const genesis = bootstrap ? 'bootstrap' : join === undefined ? undefined : 'join'
+  return { bind, advertise: checkAdvertise(options, bind), genesis, ...ways }
 }
 
-function checkNoNetwork(options: Record<string, unknown>, joinAddresses: readonly string[]): void {
-  const needless = options['advertise'] !== undefined ? 'advertise' : 'join'
-  if (needless === 'join' && joinAddresses.length === 0) return
+function checkExpected(
+  options: Record<string, unknown>,
+  genesis: OpenConfig['genesis'],
+): number | undefined {
+  if (options['expectedVoters'] === undefined) return undefined
+  if (genesis === 'join') return checkInteger(options, 'expectedVoters', 1, 1000)
+  throw invalid(
+    'expectedVoters lets nodes that find each other through join begin a cluster: pass join as ' +
+      'well, on all of them, and no bootstrap',
+  )
+}
+
+function checkNoNetwork(options: Record<string, unknown>): void {
+  const needless = (['advertise', 'join'] as const).find((name) => options[name] !== undefined)
+  if (needless === undefined) return
   throw invalid(`${needless} is of use only with bind: pass bind: 'host:port' to listen on as well`)
 }
 
@@ -183,7 +210,10 @@ function checkJoin(join: unknown): readonly string[] {
   if (join === undefined) return []
   const addresses = typeof join === 'string' ? [join] : join
   if (!Array.isArray(addresses) || addresses.length === 0) {
-    throw invalid(`join is ${show(join)}; it must be an address, or a list of at least one`)
+    throw invalid(
+      `join is ${show(join)}; it must be an address, a list of at least one, or a function that ` +
+        'resolves to one',
+    )
   }
   return addresses.map((address) => formatHostPort(parseHostPort(address, 'join')))
 }

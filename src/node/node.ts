@@ -53,6 +53,7 @@ export {
   type Travelling,
 } from './handler.ts'
 export type { DatabaseCopy } from './isolated-reads.ts'
+export type { JoinSource } from './join-source.ts'
 export type { Leader, WaitOptions } from './leader-watch.ts'
 export type { Fence, Lease, LockOptions, OnceOptions } from './lease-options.ts'
 export type { Lock } from './lock.ts'
