@@ -95,8 +95,8 @@ export class AddressWatch {
     this.#options.warning(
       'ERR_OTHER_CLUSTER',
       `another cluster answers at ${address}, where nodes of this one were looked for ` +
-        `(${error.message}). They are never merged: keep one, and let the nodes of the other join ` +
-        'it with empty data directories',
+        `(${error.message}). They are never merged: keep one, and let the nodes of the other ` +
+        'join it with empty data directories',
     )
   }
 }

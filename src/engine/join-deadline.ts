@@ -22,8 +22,9 @@ export class JoinDeadline {
     return Math.max(0, this.#atMs - this.#options.clock.nowMs())
   }
 
-  failed(address: string, reason: string): void {
-    if (this.#failures.get(address) !== reason) {
+  /** `isExpected`: it is to be seen at the end, if that comes, and of no interest before. */
+  failed(address: string, reason: string, isExpected = false): void {
+    if (this.#failures.get(address) !== reason && !isExpected) {
       const message = `can't join through ${address}: ${reason}; trying on`
       this.#options.warning('ERR_JOIN_FAILED', message)
     }
@@ -34,7 +35,7 @@ export class JoinDeadline {
     this.#failures.delete(address)
   }
 
-  /** What a joiner fails with that is out of time. `found` says what came of it without failures. */
+  /** What a joiner fails with that is out of time; `found` is said where nothing has failed. */
   error(found: string): ColmenaError {
     const reasons = [...this.#failures].map(([address, reason]) => `${address}: ${reason}`)
     return new ColmenaError(

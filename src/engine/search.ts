@@ -17,6 +17,8 @@ const CALL_TIMEOUT_MS = 2_000
 /** Asked at once; of more addresses the rest comes in the next round. */
 const ASKED_MAX = 64
 const TOLD_AGAIN_MS = 2_000
+/** How nodes answer that are awaited, and not up yet. */
+const NOT_YET: ReadonlySet<unknown> = new Set(['ERR_FAILED', 'ERR_BUSY', 'ERR_TIMEOUT'])
 
 export interface SearchOptions {
   readonly transport: Transport
@@ -114,10 +116,11 @@ export class Search {
       this.#asked.delete(address)
       if (this.#isOver) return
       if (answer === null) {
-        // Of what is this node itself nothing can be learnt, and no time makes two lists one.
+        // No time makes two lists one; and from itself a node learns nothing.
         if (error?.code === 'ERR_OTHER_EXTENSIONS') this.#end(error, null)
         else if (error?.code !== 'ERR_OWN_ADDRESS') {
-          deadline.failed(address, error?.message ?? 'no answer')
+          const isAwaited = forming !== null && NOT_YET.has(error?.code)
+          deadline.failed(address, error?.message ?? 'no answer', isAwaited)
         }
         return
       }

@@ -44,7 +44,7 @@ export const CALLS = {
   reinstall: 14,
   /** A member that may have forgotten something wants to be another one. */
   rejoin: 15,
-  /** Who is there: a member of a cluster, or a node that looks for one too. (1 was its forerunner.) */
+  /** Who is there: a member of a cluster, or a node that looks for one too. */
   meet: 16,
 } as const
 

@@ -4,10 +4,9 @@ import type { Extension } from '../sqlite/sqlite.ts'
 import { formatHostPort, type HostPort, isLoopback, isWildcard, parseHostPort } from './address.ts'
 import { CONSISTENCY_LEVELS, type Consistency } from './consistency.ts'
 import { checkExtensions } from './extension-options.ts'
-import type { JoinSource } from './join-source.ts'
 import { toLogger } from './logging.ts'
 import { checkKeys, nearestName } from './nearest.ts'
-import { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
+import { type JoinSource, type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
 
 /** {@link OpenOptions} after checking, complete; no other file reads the raw ones. */
 export interface OpenConfig {

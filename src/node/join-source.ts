@@ -3,16 +3,9 @@ import { formatHostPort, parseHostPort } from './address.ts'
 import type { OpenConfig } from './config.ts'
 import type { Emit } from './events.ts'
 import type { LeaderWatch } from './leader-watch.ts'
+import type { JoinSource } from './options.ts'
 import { settlesWithin } from './patience.ts'
 import type { ThreadPair } from './thread-pair.ts'
-
-/**
- * Says where nodes of this cluster may be, as `host:port`; this node's own address among them does
- * no harm. It is asked again and again, more often while there is no leader.
- */
-export type JoinSource = (options: {
-  readonly signal: AbortSignal
-}) => readonly string[] | Promise<readonly string[]>
 
 export interface JoinSourceOptions {
   readonly source: JoinSource

@@ -53,7 +53,6 @@ export {
   type Travelling,
 } from './handler.ts'
 export type { DatabaseCopy } from './isolated-reads.ts'
-export type { JoinSource } from './join-source.ts'
 export type { Leader, WaitOptions } from './leader-watch.ts'
 export type { Fence, Lease, LockOptions, OnceOptions } from './lease-options.ts'
 export type { Lock } from './lock.ts'
@@ -61,7 +60,13 @@ export type { NodeMetrics } from './metrics.ts'
 export type { MigrateOptions } from './migration.ts'
 export type { Migration, MigrationDone, MigrationsOptions } from './numbered-migrations.ts'
 export { open, openNode } from './open.ts'
-export { type ExtensionOptions, type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
+export {
+  type ExtensionOptions,
+  type JoinSource,
+  type Logger,
+  OPTION_DEFAULTS,
+  type OpenOptions,
+} from './options.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'

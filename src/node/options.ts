@@ -1,5 +1,4 @@
 import type { Consistency } from './consistency.ts'
-import type { JoinSource } from './join-source.ts'
 
 /** Where a node tells what happens in the background; each method is optional. */
 export interface Logger {
@@ -18,6 +17,14 @@ export interface ExtensionOptions {
   /** Where this node has it: the library's file, with its ending. */
   readonly path: string
 }
+
+/**
+ * Says where nodes of this cluster may be, as `host:port`; this node's own address among them does
+ * no harm. It is asked again and again, more often while there is no leader.
+ */
+export type JoinSource = (options: {
+  readonly signal: AbortSignal
+}) => readonly string[] | Promise<readonly string[]>
 
 /** What `open` takes. `docs/options.md` says what raising and lowering each one costs. */
 export interface OpenOptions {
