@@ -81,6 +81,7 @@ export {
   type SlowTransaction,
   type StatementDescription,
   type TermStatus,
+  type TlsOptions,
   type Transaction,
   type TransactionCallOptions,
   type TransactionMode,

@@ -25,7 +25,7 @@ export function toEngineConfig(
     joinAddresses: [...config.joinAddresses, ...(identity.rejoinAddresses ?? [])],
     joinAs: config.joinAs,
     joinTimeoutMs: config.joinTimeoutMs,
-    secrets: config.secrets,
+    security: config.security,
     heartbeatMs: config.heartbeatMs,
     electionTimeoutMs: config.electionTimeoutMs,
     promiseMs: promiseMs(config),

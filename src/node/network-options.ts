@@ -1,6 +1,7 @@
+import type { TransportSecurity } from '../transport/transport.ts'
 import { formatHostPort, type HostPort, isLoopback, isWildcard, parseHostPort } from './address.ts'
 import { checkBoolean, invalid, show } from './option-checks.ts'
-import { checkSecrets } from './security-options.ts'
+import { checkSecurity } from './security-options.ts'
 
 /** The part of a node's config that has to do with others. */
 export interface NetworkConfig {
@@ -10,13 +11,12 @@ export interface NetworkConfig {
   /** undefined: neither was asked for, which only does where state exists. */
   readonly genesis: 'bootstrap' | 'join' | undefined
   readonly joinAddresses: readonly string[]
-  /** Newest first; empty for plaintext. */
-  readonly secrets: readonly string[]
+  readonly security: TransportSecurity
 }
 
 /** Where a node listens, whom it joins, and how that is protected. */
 export function checkNetwork(options: Record<string, unknown>): NetworkConfig {
-  const secrets = checkSecrets(options['secret'])
+  const security = checkSecurity(options)
   const insecure = checkBoolean(options, 'insecure') ?? false
   const bootstrap = checkBoolean(options, 'bootstrap')
   const joinAddresses = checkJoin(options['join'])
@@ -28,12 +28,12 @@ export function checkNetwork(options: Record<string, unknown>): NetworkConfig {
   }
   if (options['bind'] === undefined) {
     checkNoNetwork(options, joinAddresses)
-    return { bind: null, advertise: '', genesis: 'bootstrap', joinAddresses, secrets }
+    return { bind: null, advertise: '', genesis: 'bootstrap', joinAddresses, security }
   }
   const bind = parseHostPort(options['bind'], 'bind')
-  checkReach(bind, secrets, insecure)
+  checkReach(bind, security, insecure)
   const genesis = bootstrap ? 'bootstrap' : joinAddresses.length > 0 ? 'join' : undefined
-  return { bind, advertise: checkAdvertise(options, bind), genesis, joinAddresses, secrets }
+  return { bind, advertise: checkAdvertise(options, bind), genesis, joinAddresses, security }
 }
 
 function checkNoNetwork(options: Record<string, unknown>, joinAddresses: readonly string[]): void {
@@ -42,12 +42,15 @@ function checkNoNetwork(options: Record<string, unknown>, joinAddresses: readonl
   throw invalid(`${needless} is of use only with bind: pass bind: 'host:port' to listen on as well`)
 }
 
-function checkReach(bind: HostPort, secrets: readonly string[], insecure: boolean): void {
-  if (secrets.length > 0 || insecure || isLoopback(bind.host)) return
+function checkReach(bind: HostPort, { kind }: TransportSecurity, insecure: boolean): void {
+  if (kind === 'tls' && insecure) {
+    throw invalid('insecure allows plaintext, and tls is none: leave insecure out')
+  }
+  if (kind !== 'plaintext' || insecure || isLoopback(bind.host)) return
   throw invalid(
     `bind '${formatHostPort(bind)}' can be reached from other machines, and there is no secret: ` +
-      'pass secret (at least 16 random bytes, the same on all nodes), or, if everyone who ' +
-      'reaches that port may own the data, insecure: true',
+      'pass secret (at least 16 random bytes, the same on all nodes) or tls (certificates of ' +
+      'your own CA), or, if everyone who reaches that port may own the data, insecure: true',
   )
 }
 

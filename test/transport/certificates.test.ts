@@ -4,7 +4,7 @@ import { once } from 'node:events'
 import net from 'node:net'
 import { test } from 'node:test'
 import tls from 'node:tls'
-import { atDay, TestAuthority, type Tls } from './authority.ts'
+import { atDay, TestAuthority, type Tls } from '../certificates/authority.ts'
 import { codeOf, linkNodes, openNode, SECRET, type TestNode, until } from './cluster.ts'
 import { openProxy } from './raw-peer.ts'
 
