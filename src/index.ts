@@ -82,6 +82,7 @@ export {
   type SlowTransaction,
   type StatementDescription,
   type TermStatus,
+  type TlsOptions,
   type Transaction,
   type TransactionCallOptions,
   type TransactionMode,

@@ -2,7 +2,7 @@ import { DecodeError } from '../base/bytes.ts'
 import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
 import type { MemberId, Message, Raft, Ready } from '../raft/raft.ts'
-import { encodeMessage } from '../transport/transport.ts'
+import { encodeMessage, type PeerHello, type Refusal } from '../transport/transport.ts'
 import type { AddressWatch } from './address-watch.ts'
 import type { Agreement } from './agreement.ts'
 import type { Amnesia } from './amnesia.ts'
@@ -191,6 +191,12 @@ export class Core {
       if (!(error instanceof DecodeError) && !isColmenaError(error)) throw error
       this.#warn('ERR_FAILED', `dropped a frame of member ${from}: ${error.message}`)
     }
+  }
+
+  /** Why a process can't be let in; null if it can. */
+  greet(hello: PeerHello): Refusal | null {
+    const { membership, formats, amnesia } = this
+    return membership.refusal(hello) ?? formats.refusal(hello) ?? amnesia.greet(hello)
   }
 
   /** A link to a member was made or lost: what was under way on it may be gone. */

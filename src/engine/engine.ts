@@ -77,11 +77,10 @@ export class Engine {
       this.#connected()
       return
     }
-    const { bind, secrets, snapshotBytesPerSecond } = this.#config
+    const { bind, security, snapshotBytesPerSecond } = this.#config
     const options = {
       bind,
-      security:
-        secrets.length > 0 ? ({ kind: 'psk', secrets } as const) : ({ kind: 'plaintext' } as const),
+      security,
       identity: () =>
         identityOf(this.#config, this.#bootNonce, this.#isInDoubt || this.#config.clusterId === ''),
       clock: this.#ports.clock,
@@ -342,8 +341,7 @@ export class Engine {
 
   #networkHandlers(): TransportHandlers {
     return {
-      peerHello: (hello) =>
-        this.#core?.formats.refusal(hello) ?? this.#core?.amnesia.greet(hello) ?? null,
+      peerHello: (hello) => this.#core?.greet(hello) ?? null,
       frame: (from, _lane, kind, body) => this.#core?.frame(from, kind, body),
       connected: (peer, hello) => this.#peerConnected(peer, hello),
       disconnected: (peer, cause) => {

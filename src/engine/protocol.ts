@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { WantedRole } from '../command/command.ts'
 import type { Genesis as StorageGenesis } from '../database/database.ts'
 import type { Durability } from '../log/log.ts'
+import type { TransportSecurity } from '../transport/transport.ts'
 
 export type { Durability, StorageGenesis }
 
@@ -51,8 +52,7 @@ export interface EngineConfig {
   readonly rejoins: boolean
   readonly joinAs: WantedRole
   readonly joinTimeoutMs: number
-  /** Newest first; empty for plaintext. */
-  readonly secrets: readonly string[]
+  readonly security: TransportSecurity
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
   /** For how long this member keeps its vote for a leader that asks, 0 for not at all. */

@@ -30,7 +30,7 @@ export function toEngineConfig(
     rejoins: config.ifRemoved === 'rejoin',
     joinAs: config.joinAs,
     joinTimeoutMs: config.joinTimeoutMs,
-    secrets: config.secrets,
+    security: config.security,
     heartbeatMs: config.heartbeatMs,
     electionTimeoutMs: config.electionTimeoutMs,
     promiseMs: promiseMs(config),

@@ -22,7 +22,7 @@ const REST_MS = 10_000
 const ANSWER_MS_MAX = 10_000
 const ADDRESSES_MAX = 1024
 
-/** Asks a join source for as long as a node is open. One that fails is told of once, and asked on. */
+/** Asks a join source for as long as a node is open. One that fails is told once, and asked on. */
 export class JoinSources {
   readonly #options: JoinSourceOptions
   readonly #closing = new AbortController()

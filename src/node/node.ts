@@ -66,6 +66,7 @@ export {
   type Logger,
   OPTION_DEFAULTS,
   type OpenOptions,
+  type TlsOptions,
 } from './options.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'

@@ -26,6 +26,18 @@ export type JoinSource = (options: {
   readonly signal: AbortSignal
 }) => readonly string[] | Promise<readonly string[]>
 
+/** What nodes with certificates are opened with; all of it in PEM, never as a file's name. */
+export interface TlsOptions {
+  /** The certificates of the CAs whose nodes are trusted; several while one is replaced. */
+  readonly ca: string | Uint8Array | readonly (string | Uint8Array)[]
+  /** This node's certificate, which has its node id as a DNS name; behind it those up to the CA. */
+  readonly cert: string | Uint8Array
+  /** The certificate's private key. */
+  readonly key: string | Uint8Array
+  /** Of the key, where it is encrypted. */
+  readonly passphrase?: string | undefined
+}
+
 /** What `open` takes. `docs/options.md` says what raising and lowering each one costs. */
 export interface OpenOptions {
   /**
@@ -39,7 +51,7 @@ export interface OpenOptions {
   readonly dataDir: string
   /**
    * `host:port` to listen on. Without it the node is alone and opens no socket. Beyond loopback it
-   * needs `secret` (or `insecure`).
+   * needs `secret` or `tls` (or `insecure`).
    */
   readonly bind?: string | undefined
   /**
@@ -76,7 +88,7 @@ export interface OpenOptions {
   readonly discoveryWindowMs?: number | undefined
   /**
    * What a node does that its cluster removed while it was away: `fail` with ERR_REMOVED, or
-   * `rejoin`, once three members in turn have said so: it deletes what it holds and joins anew. Then
+   * `rejoin`, once members have said so three times: it deletes what it holds and joins anew. Then
    * `open` waits up to ten election timeouts for word of a leader.
    *
    * @defaultValue 'fail'
@@ -215,6 +227,12 @@ export interface OpenOptions {
    */
   readonly secret?: string | readonly string[] | undefined
   /**
+   * In place of `secret`: certificates of a CA of yours, one for each node, in PEM. Every
+   * connection is encrypted, and both sides show theirs. `colmena ca` and `colmena/certificates`
+   * make them.
+   */
+  readonly tls?: TlsOptions | undefined
+  /**
    * Allows plaintext beyond loopback. Whoever reaches the port then owns the data.
    *
    * @defaultValue false
@@ -270,6 +288,7 @@ export const OPTION_DEFAULTS: Required<{
   logSegmentBytes: 16_777_216,
   snapshotBytesPerSecond: 41_943_040,
   secret: undefined,
+  tls: undefined,
   insecure: false,
   extensions: undefined,
   logger: undefined,

@@ -29,7 +29,7 @@ const CONFIG: EngineConfig = {
   rejoins: false,
   joinAs: 'voter',
   joinTimeoutMs: 60_000,
-  secrets: [],
+  security: { kind: 'plaintext' },
   heartbeatMs: 100,
   electionTimeoutMs: 1_000,
   promiseMs: 0,

@@ -34,7 +34,7 @@ suite('options of open', () => {
       expectedVoters: undefined,
       discoveryWindowMs: 2_000,
       ifRemoved: 'fail',
-      secrets: [],
+      security: { kind: 'plaintext' },
       joinAs: 'voter',
       consistency: 'weak',
       strongReads: 'majority',
@@ -134,11 +134,13 @@ suite('options of open', () => {
   test('beyond loopback a secret is needed, or insecure', () => {
     for (const bind of ['10.0.0.7:9000', 'db.example:9000']) {
       refused({ dataDir: '.', bind }, /pass secret .*insecure: true/s)
-      assert.deepEqual(checkOpenOptions({ dataDir: '.', bind, insecure: true }).secrets, [])
-      assert.deepEqual(checkOpenOptions({ dataDir: '.', bind, secret: SECRET }).secrets, [SECRET])
+      const { security: plain } = checkOpenOptions({ dataDir: '.', bind, insecure: true })
+      assert.deepEqual(plain, { kind: 'plaintext' })
+      const { security } = checkOpenOptions({ dataDir: '.', bind, secret: SECRET })
+      assert.deepEqual(security, { kind: 'psk', secrets: [SECRET] })
     }
     for (const bind of ['127.0.0.1:1', '127.9.9.9:1', 'localhost:1', '[::1]:1']) {
-      assert.deepEqual(checkOpenOptions({ dataDir: '.', bind }).secrets, [])
+      assert.equal(checkOpenOptions({ dataDir: '.', bind }).security.kind, 'plaintext')
     }
   })
 
@@ -152,7 +154,7 @@ suite('options of open', () => {
     refused({ dataDir: '.', secret: [] }, /secret must be a string, or a list/)
     refused({ dataDir: '.', secret: 12 }, /secret must be a string/)
     // Sixteen bytes are counted, not sixteen characters.
-    assert.deepEqual(checkOpenOptions({ dataDir: '.', secret: 'ééééeééé' + 'e' }).secrets.length, 1)
+    assert.equal(checkOpenOptions({ dataDir: '.', secret: 'ééééeééé' + 'e' }).security.kind, 'psk')
   })
 
   test('a secret is never shown', () => {

@@ -367,7 +367,7 @@ export class SimulatedProcess implements ConsensusNode {
       rejoins: false,
       joinAs: 'voter',
       joinTimeoutMs: 600_000,
-      secrets: [],
+      security: { kind: 'plaintext' },
       promiseMs: leases === null ? 0 : electionTimeoutMs,
       keptPromiseMs: leases === null || leases === 'forgotten' ? 0 : electionTimeoutMs,
       requestTimeoutMs: 10_000,
