@@ -1,0 +1,9 @@
+export {
+  ADDRESSES_MAX,
+  checkNotAborted,
+  type Discovery,
+  discoveryClosed,
+  discoveryFailed,
+  type FindOptions,
+  toAddress,
+} from './discovery.ts'

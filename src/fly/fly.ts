@@ -1,0 +1,1 @@
+export { FlyDiscovery } from './fly-discovery.ts'

@@ -1,0 +1,1 @@
+export { MdnsDiscovery } from './mdns-discovery.ts'
