@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict'
+import { describe, it } from 'node:test'
+import { LEAVING, Steward } from '../../src/cluster/steward.ts'
+import { ColmenaError } from '../../src/index.ts'
+import { until } from '../processes/wait.ts'
+import { FakeNode } from './fake-cluster.ts'
+
+interface Rig {
+  readonly node: FakeNode
+  readonly steward: Steward
+  readonly did: string[]
+  readonly failed: string[]
+  nowMs: number
+}
+
+function createRig(state: FakeNode['state']): Rig {
+  const node = new FakeNode(state)
+  const [did, failed]: [string[], string[]] = [[], []]
+  const policy = { voterTarget: 3, deadVoterTimeoutMs: 30_000, deadLearnerTimeoutMs: 60_000 }
+  const rig: Rig = {
+    node,
+    did,
+    failed,
+    nowMs: 1_000,
+    steward: new Steward({
+      node,
+      policy,
+      isFound: () => false,
+      everyMs: 1,
+      nowMs: () => rig.nowMs,
+      did: (reason) => did.push(reason),
+      failed: (message) => failed.push(message),
+    }),
+  }
+  return rig
+}
+
+const leader = { id: 'a', role: 'voter', isLeader: true } as const
+const voter = (id: string) => ({ id, role: 'voter' }) as const
+const learner = (id: string) => ({ id, role: 'learner' }) as const
+
+describe('a steward', () => {
+  it('acts one step at a time while its node leads, and says why', async () => {
+    const { node, steward, did } = createRig([leader, learner('b'), learner('c')])
+    assert.match((await steward.look()) ?? '', /^'b' is to vote/)
+    assert.deepEqual(node.asked, ['promote b'])
+    await steward.look()
+    assert.equal(await steward.look(), null)
+    assert.deepEqual(node.asked, ['promote b', 'promote c'])
+    assert.equal(did.length, 2)
+  })
+
+  it('does nothing where its node does not lead', async () => {
+    const { node, steward } = createRig([{ ...leader, isLeader: false }, learner('b')])
+    await steward.look()
+    node.isLeader = false
+    node.set('a', { isLeader: true })
+    await steward.look()
+    assert.deepEqual(node.asked, [])
+  })
+
+  it('counts silence from when its node began to lead, each time anew', async () => {
+    const rig = createRig([leader, voter('b'), { ...voter('c'), silentMs: 1e6 }, learner('d')])
+    const { node, steward } = rig
+    steward.start()
+    // The loop looks at every moment of this time; nothing may be done before its end.
+    await until('it has looked', async () => (await steward.look()) === null)
+    rig.nowMs += 29_999
+    assert.equal(await steward.look(), null)
+    node.emit('leader', { id: 'a', term: 2 })
+    rig.nowMs += 1
+    assert.equal(await steward.look(), null)
+    rig.nowMs += 29_999
+    assert.equal(await steward.look(), null)
+    assert.deepEqual(node.asked, [])
+    rig.nowMs += 1
+    await until('the silent voter is replaced', () => node.asked.length >= 2)
+    assert.deepEqual(node.asked, ['demote c', 'promote d'])
+    await steward.close()
+  })
+
+  it('gives no vote back that was taken by hand, for an hour', async () => {
+    const rig = createRig([leader, voter('b'), voter('c')])
+    const { node, steward } = rig
+    await steward.look()
+    node.set('c', { role: 'learner', wantedRole: 'learner' })
+    assert.equal(await steward.look(), null)
+    rig.nowMs += 3_599_999
+    assert.equal(await steward.look(), null)
+    rig.nowMs += 1
+    assert.match((await steward.look()) ?? '', /^'c' is to vote/)
+  })
+
+  it('remembers that from before it led, and forgets it of a member that was away', async () => {
+    const { node, steward } = createRig([leader, voter('b'), voter('c')])
+    node.isLeader = false
+    await steward.look()
+    node.set('c', { role: 'learner', wantedRole: 'learner' })
+    await steward.look()
+    node.isLeader = true
+    assert.equal(await steward.look(), null, 'it was taken by hand')
+    node.set('c', { silentMs: 4_000 })
+    assert.equal(await steward.look(), null, 'it is away')
+    node.set('c', { silentMs: 0 })
+    assert.match((await steward.look()) ?? '', /^'c' is to vote/)
+  })
+
+  it('lets voters leave, one after the other, as far as others can vote for them', async () => {
+    const { node, steward } = createRig([leader, voter('b'), voter('c'), learner('d')])
+    steward.start()
+    const [first, second] = await Promise.all([
+      node.call(LEAVING.key, { nodeId: 'b' }),
+      node.call(LEAVING.key, { nodeId: 'c' }),
+    ])
+    assert.deepEqual([first, second], [{ isReplaced: true }, { isReplaced: false }])
+    await until('another votes', () => node.asked.includes('promote d'))
+    assert.deepEqual(node.asked, ['demote b', 'promote d'], 'and not the one that leaves')
+    assert.deepEqual(await node.call(LEAVING.key, { nodeId: 'x' }), { isReplaced: false })
+    await steward.close()
+  })
+
+  it('tells a trouble once, goes on, and ends', async () => {
+    const { node, steward, failed } = createRig([leader, learner('b')])
+    node.failure = new ColmenaError('ERR_BUSY', 'not just now', { retryable: true })
+    steward.start()
+    await until('it has tried several times', () => node.asked.length > 3)
+    assert.deepEqual(failed, ['not just now'])
+    node.failure = null
+    await until('it has done it', () => node.state[1]?.wantedRole === 'voter')
+    node.set('b', { wantedRole: 'learner' })
+    node.failure = new ColmenaError('ERR_BUSY', 'not just now', { retryable: true })
+    await until('it is told again', () => failed.length === 2)
+    await steward.close()
+    await steward.close()
+    assert.ok(!node.isHandling)
+    const { length } = node.asked
+    await new Promise((resolve) => setImmediate(resolve))
+    assert.equal(node.asked.length, length)
+  })
+})
