@@ -16,8 +16,8 @@ export interface Sight {
   readonly ledMs: number
   /** Whether discovery finds a node at that address. */
   readonly isFound: (address: string) => boolean
-  /** Members that are not to vote for now, by member id: somebody took their vote by hand. */
-  readonly resting: ReadonlySet<number>
+  /** The member ids of learners that offer to vote. */
+  readonly offering: ReadonlySet<number>
 }
 
 /** One change of the members, and why. */
@@ -38,9 +38,9 @@ const LACKING_ENTRIES_MAX = 1_000
  * - A voter that has been silent for `deadVoterTimeoutMs` stops voting if a learner that has caught
  *   up can vote in its place, or if without the silent ones more of the others may fail. It stays
  *   as a learner: what it has is still good when it comes back.
- * - While fewer than `voterTarget` members vote or are about to, the learner that has most of the
- *   log is asked to. The core lets them vote in pairs, so that the number of voters stays odd. More
- *   voters than that are left alone: somebody wanted them.
+ * - While fewer than `voterTarget` members vote or are about to, of the learners that offer to the
+ *   one that has most of the log is asked to. The core lets them vote in pairs, so that the number
+ *   of voters stays odd. More voters than that are left alone: somebody wanted them.
  * - A learner that has been silent for `deadLearnerTimeoutMs` is removed, unless discovery finds it.
  */
 export function nextStep(policy: Policy, sight: Sight): Step | null {
@@ -117,7 +117,7 @@ function bestCandidate(sight: Sight): MemberStatus | null {
     (member) =>
       member.role === 'learner' &&
       member.wantedRole === 'learner' &&
-      !sight.resting.has(member.memberId) &&
+      sight.offering.has(member.memberId) &&
       isReady(member, sight),
   )
   const [best = null] = candidates.sort(

@@ -5,15 +5,23 @@ import {
   type Handler,
   handler,
   isColmenaError,
-  type MemberStatus,
   type NodeEvents,
 } from '../index.ts'
 import { canBeReplaced, HEARD_MS, nextStep, type Policy, type Sight, type Step } from './policy.ts'
+import { Willingness } from './willingness.ts'
 
 /** What a steward uses of its node. */
 export type StewardNode = Pick<
   ColmenaNode,
-  'isLeader' | 'members' | 'promote' | 'demote' | 'removeMember' | 'handle'
+  | 'memberId'
+  | 'isLeader'
+  | 'leader'
+  | 'members'
+  | 'promote'
+  | 'demote'
+  | 'removeMember'
+  | 'handle'
+  | 'forward'
 > &
   Pick<EventEmitter<NodeEvents>, 'on' | 'off'>
 
@@ -28,31 +36,36 @@ export interface StewardOptions {
   readonly failed: (message: string, cause: unknown) => void
 }
 
-/** A vote that somebody took by hand is not given back for so long. */
-const REST_MS = 3_600_000
+/** An offer to vote holds for so long; each is made anew with every look. */
+const OFFER_MS = HEARD_MS
+const OFFERED_MAX = 1_024
 
 /** Asked of the leader by a voter that is about to leave. */
-const LEAVING: Handler<{ readonly nodeId: string }, { readonly isReplaced: boolean }> = handler<
-  { readonly nodeId: string },
-  { readonly isReplaced: boolean }
->('colmena.cluster.leaving')
+export const LEAVING: Handler<{ readonly nodeId: string }, { readonly isReplaced: boolean }> =
+  handler<{ readonly nodeId: string }, { readonly isReplaced: boolean }>('colmena.cluster.leaving')
+
+/** Told to the leader by a learner that is ready to vote. */
+export const OFFER: Handler<{ readonly memberId: number }, null> = handler<
+  { readonly memberId: number },
+  null
+>('colmena.cluster.offer')
 
 /**
- * Looks after the members of a cluster by its policy: every node has one, and that of the leader
- * acts, one step at a time. All of them remember whose vote was taken by hand, for when they lead.
+ * Looks after the members of a cluster by its policy: every node has one. That of the leader acts,
+ * one step at a time; those of learners offer their votes to it.
  */
 export class Steward {
   readonly #options: StewardOptions
   readonly #end = new AbortController()
-  /** Members without a vote that had one, and since when. */
-  readonly #resting = new Map<number, number>()
-  #voters: ReadonlySet<number> = new Set()
+  readonly #willingness = new Willingness()
+  /** By member id, when a learner last offered to vote. */
+  readonly #offeredMs = new Map<number, number>()
   #ledSinceMs: number | null = null
   #told = ''
   #running: Promise<void> | null = null
   /** One look or one leave at a time. */
   #turn: Promise<unknown> = Promise.resolve()
-  #unhandle: (() => void) | null = null
+  #unhandle: readonly (() => void)[] = []
 
   constructor(options: StewardOptions) {
     this.#options = options
@@ -61,16 +74,23 @@ export class Steward {
   start(): void {
     const { node } = this.#options
     node.on('leader', this.#leaderChanged)
-    this.#unhandle = node.handle(LEAVING, async ({ nodeId }) => ({
-      isReplaced: await this.replace(nodeId),
-    }))
+    this.#unhandle = [
+      node.handle(LEAVING, async ({ nodeId }) => ({ isReplaced: await this.replace(nodeId) })),
+      node.handle(OFFER, ({ memberId }) => this.offered(memberId)),
+    ]
     this.#running = this.#run()
+  }
+
+  /** This node is about to go: from now on it offers no vote. */
+  leave(): void {
+    this.#willingness.leave()
   }
 
   async close(): Promise<void> {
     this.#end.abort()
     this.#options.node.off('leader', this.#leaderChanged)
-    this.#unhandle?.()
+    for (const unhandle of this.#unhandle) unhandle()
+    this.#unhandle = []
     await this.#running
     await this.#turn
   }
@@ -102,6 +122,13 @@ export class Steward {
     })
   }
 
+  /** A learner is ready to vote. */
+  offered(memberId: number): null {
+    const { size } = this.#offeredMs
+    if (size < OFFERED_MAX) this.#offeredMs.set(memberId, this.#options.nowMs())
+    return null
+  }
+
   #leaderChanged = (): void => {
     this.#ledSinceMs = null
   }
@@ -122,34 +149,30 @@ export class Steward {
     }
   }
 
-  /** What a leader sees; null on any other node, which only remembers what it sees. */
+  /** What a leader sees; null on any other node, which offers its vote to the leader. */
   async #see(): Promise<Sight | null> {
     const { node, nowMs, isFound } = this.#options
     const members = await node.members({ signal: this.#end.signal })
-    this.#remember(members)
-    if (!node.isLeader || !members.some(({ isLeader }) => isLeader)) {
+    const own = members.find(({ memberId }) => memberId === node.memberId)
+    const offers = this.#willingness.offers(own, node.leader !== null, nowMs())
+    if (!node.isLeader || own?.isLeader !== true) {
       this.#ledSinceMs = null
+      if (offers && node.leader !== null) await this.#offer()
       return null
     }
     this.#ledSinceMs ??= nowMs()
-    const resting = new Set(this.#resting.keys())
-    return { members, ledMs: nowMs() - this.#ledSinceMs, isFound, resting }
+    for (const [id, offeredMs] of this.#offeredMs) {
+      if (nowMs() - offeredMs > OFFER_MS) this.#offeredMs.delete(id)
+    }
+    const offering = new Set(this.#offeredMs.keys())
+    return { members, ledMs: nowMs() - this.#ledSinceMs, isFound, offering }
   }
 
-  /** One that was away is as new: a member that has left may vote again when it is back. */
-  #remember(members: readonly MemberStatus[]): void {
-    const nowMs = this.#options.nowMs()
-    const learners = new Map(members.map((member) => [member.memberId, member]))
-    for (const { memberId, role } of members) if (role === 'voter') learners.delete(memberId)
-    for (const id of this.#voters) if (learners.has(id)) this.#resting.set(id, nowMs)
-    for (const [id, sinceMs] of this.#resting) {
-      const learner = learners.get(id)
-      const isDemoted = learner?.wantedRole === 'learner' && nowMs - sinceMs < REST_MS
-      const isThere = (learner?.lastContactMs ?? Number.POSITIVE_INFINITY) <= HEARD_MS
-      if (!isDemoted || !isThere) this.#resting.delete(id)
-    }
-    const voters = members.filter(({ role }) => role === 'voter')
-    this.#voters = new Set(voters.map(({ memberId }) => memberId))
+  /** A leader that is not there, or has no steward, is asked again with the next look. */
+  async #offer(): Promise<void> {
+    const { node } = this.#options
+    const options = { timeoutMs: OFFER_MS, signal: this.#end.signal }
+    await node.forward(OFFER, { memberId: node.memberId }, options).catch(() => {})
   }
 
   async #take({ change, member, reason }: Step): Promise<void> {
@@ -167,5 +190,3 @@ export class Steward {
     return turn
   }
 }
-
-export { LEAVING }

@@ -3,9 +3,9 @@ import {
   type Discovery,
   discoveryClosed,
   type FindOptions,
+  Lookups,
   toAddress,
 } from '../cluster/cluster.ts'
-import { Lookups } from './lookups.ts'
 
 export interface DnsDiscoveryOptions {
   /** A name with A and AAAA records; one that begins with `_` has SRV records, with ports. */

@@ -3,9 +3,9 @@ import {
   type Discovery,
   discoveryClosed,
   type FindOptions,
+  Lookups,
   toAddress,
 } from '../cluster/cluster.ts'
-import { Lookups } from '../dns/dns.ts'
 
 export interface FlyDiscoveryOptions {
   readonly app: string

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { DnsDiscovery } from '../../src/dns/dns.ts'
+import { DnsDiscovery } from '../../src/dns/dns-discovery.ts'
 import { type DiscoveryRig, describeDiscovery, find } from './discovery-conformance.ts'
 import { DnsServer, type ZoneRecord } from './dns-server.ts'
 

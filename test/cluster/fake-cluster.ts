@@ -1,7 +1,7 @@
 /** Members as a leader sees them, and a node that has them, under a time of the test's own. */
 import { EventEmitter } from 'node:events'
 import type { StewardNode } from '../../src/cluster/steward.ts'
-import type { MemberStatus, NodeEvents } from '../../src/index.ts'
+import type { Leader, MemberStatus, NodeEvents } from '../../src/index.ts'
 
 export interface FakeMember {
   readonly id: string
@@ -32,6 +32,10 @@ export function memberOf(member: FakeMember): MemberStatus {
 /** A node of a cluster that does what it is asked at once. */
 export class FakeNode extends EventEmitter<NodeEvents> implements StewardNode {
   isLeader = true
+  leader: Leader | null = { id: 'a', address: '' }
+  readonly memberId: number = memberOf({ id: 'a', role: 'voter' }).memberId
+  /** What it has told the leader, by the key of the handler. */
+  readonly forwarded: string[] = []
   state: readonly FakeMember[]
   /** What was asked, as `promote b`. */
   readonly asked: string[] = []
@@ -67,6 +71,11 @@ export class FakeNode extends EventEmitter<NodeEvents> implements StewardNode {
   ): () => void {
     this.#handlers.set(handler.key, work)
     return () => this.#handlers.delete(handler.key)
+  }
+
+  async forward(handler: { readonly key: string }): Promise<never> {
+    this.forwarded.push(handler.key)
+    return null as never
   }
 
   /** What another node's call comes to. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { FlyDiscovery } from '../../src/fly/fly.ts'
+import { FlyDiscovery } from '../../src/fly/fly-discovery.ts'
 import { type DiscoveryRig, describeDiscovery, find } from './discovery-conformance.ts'
 import { DnsServer } from './dns-server.ts'
 

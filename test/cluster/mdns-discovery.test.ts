@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import multicastDns, { type MulticastDNS } from 'multicast-dns'
 import { Announcements } from '../../src/lan/announcements.ts'
-import { MdnsDiscovery } from '../../src/lan/lan.ts'
+import { MdnsDiscovery } from '../../src/lan/mdns-discovery.ts'
 import {
   describeNode,
   isAsked,

@@ -11,8 +11,9 @@ const POLICY: Policy = {
 }
 
 function sightOf(members: readonly FakeMember[], rest: Partial<Sight> = {}): Sight {
-  const sight = { ledMs: 1_000_000, isFound: () => false, resting: new Set<number>(), ...rest }
-  return { members: members.map(memberOf), ...sight }
+  const seen = members.map(memberOf)
+  const offering = new Set(seen.map(({ memberId }) => memberId))
+  return { members: seen, ledMs: 1_000_000, isFound: () => false, offering, ...rest }
 }
 
 /** `promote c`, or `-`. */
@@ -109,12 +110,12 @@ describe('the policy of a cluster', () => {
     assert.equal(step([leader, voter('b'), voter('c'), waiting('d')]), '-')
   })
 
-  it('has nobody vote whose vote was taken by hand', () => {
+  it('has nobody vote who does not offer to', () => {
     const members = [leader, voter('b'), learner('c'), learner('d', 0, 50)]
     assert.equal(step(members), 'promote c')
-    const resting = new Set([memberOf(learner('c')).memberId])
-    assert.equal(step(members, { resting }), 'promote d')
-    assert.equal(step([leader, voter('b'), learner('c')], { resting }), '-')
+    const offering = new Set([memberOf(learner('d')).memberId])
+    assert.equal(step(members, { offering }), 'promote d')
+    assert.equal(step([leader, voter('b'), learner('c')], { offering }), '-')
   })
 
   it('removes a learner that is silent for too long and found nowhere', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
-import { describe, it } from 'node:test'
-import { LEAVING, Steward } from '../../src/cluster/steward.ts'
+import { after, describe, it } from 'node:test'
+import { LEAVING, OFFER, Steward } from '../../src/cluster/steward.ts'
 import { ColmenaError } from '../../src/index.ts'
 import { until } from '../processes/wait.ts'
 import { FakeNode } from './fake-cluster.ts'
@@ -13,10 +13,13 @@ interface Rig {
   nowMs: number
 }
 
-function createRig(state: FakeNode['state']): Rig {
+const stewards: Steward[] = []
+
+function createRig(state: FakeNode['state'], offering = ['b', 'c', 'd']): Rig {
   const node = new FakeNode(state)
   const [did, failed]: [string[], string[]] = [[], []]
   const policy = { voterTarget: 3, deadVoterTimeoutMs: 30_000, deadLearnerTimeoutMs: 60_000 }
+  /** Learners offer their votes all the time, unless a test lets them rest. */
   const rig: Rig = {
     node,
     did,
@@ -32,7 +35,19 @@ function createRig(state: FakeNode['state']): Rig {
       failed: (message) => failed.push(message),
     }),
   }
+  stewards.push(rig.steward)
+  offer(rig, offering)
   return rig
+}
+
+/** As if learners offered their votes with each look of this one. */
+function offer({ node, steward }: Rig, ids: readonly string[]): void {
+  const seeing = node.members.bind(node)
+  node.members = async () => {
+    const members = await seeing()
+    for (const { nodeId, memberId } of members) if (ids.includes(nodeId)) steward.offered(memberId)
+    return members
+  }
 }
 
 const leader = { id: 'a', role: 'voter', isLeader: true } as const
@@ -40,6 +55,8 @@ const voter = (id: string) => ({ id, role: 'voter' }) as const
 const learner = (id: string) => ({ id, role: 'learner' }) as const
 
 describe('a steward', () => {
+  after(() => Promise.all(stewards.map((steward) => steward.close())))
+
   it('acts one step at a time while its node leads, and says why', async () => {
     const { node, steward, did } = createRig([leader, learner('b'), learner('c')])
     assert.match((await steward.look()) ?? '', /^'b' is to vote/)
@@ -79,34 +96,35 @@ describe('a steward', () => {
     await steward.close()
   })
 
-  it('gives no vote back that was taken by hand, for an hour', async () => {
-    const rig = createRig([leader, voter('b'), voter('c')])
+  it('asks learners that offer their vote, for as long as they do', async () => {
+    const rig = createRig([leader, voter('b'), learner('c')], [])
     const { node, steward } = rig
-    await steward.look()
-    node.set('c', { role: 'learner', wantedRole: 'learner' })
-    assert.equal(await steward.look(), null)
-    rig.nowMs += 3_599_999
-    assert.equal(await steward.look(), null)
-    rig.nowMs += 1
-    assert.match((await steward.look()) ?? '', /^'c' is to vote/)
+    steward.start()
+    const [, , c] = await node.members()
+    await until('it has looked', async () => (await steward.look()) === null)
+    node.call(OFFER.key, { memberId: c?.memberId })
+    rig.nowMs += 3_001
+    assert.equal(await steward.look(), null, 'that was long ago')
+    assert.deepEqual(node.asked, [])
+    node.call(OFFER.key, { memberId: c?.memberId })
+    await until('it is asked', () => node.asked.length > 0)
+    assert.deepEqual(node.asked, ['promote c'])
+    await steward.close()
   })
 
-  it('remembers that from before it led, and forgets it of a member that was away', async () => {
-    const { node, steward } = createRig([leader, voter('b'), voter('c')])
+  it('offers the vote of a learner, and of no other member', async () => {
+    const { node, steward } = createRig([voter('a'), { ...voter('b'), isLeader: true }])
     node.isLeader = false
     await steward.look()
-    node.set('c', { role: 'learner', wantedRole: 'learner' })
+    assert.deepEqual(node.forwarded, [])
+    node.set('a', { role: 'learner' })
+    node.leader = null
     await steward.look()
-    node.isLeader = true
-    assert.equal(await steward.look(), null, 'it was taken by hand')
-    node.set('c', { silentMs: 4_000 })
-    assert.equal(await steward.look(), null, 'it is away')
-    node.set('c', { silentMs: 0 })
-    assert.match((await steward.look()) ?? '', /^'c' is to vote/)
+    assert.deepEqual(node.forwarded, [], 'there is nobody to offer it to')
   })
 
   it('lets voters leave, one after the other, as far as others can vote for them', async () => {
-    const { node, steward } = createRig([leader, voter('b'), voter('c'), learner('d')])
+    const { node, steward } = createRig([leader, voter('b'), voter('c'), learner('d')], ['d'])
     steward.start()
     const [first, second] = await Promise.all([
       node.call(LEAVING.key, { nodeId: 'b' }),

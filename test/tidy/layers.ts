@@ -35,7 +35,6 @@ const strangersFrom = 5
 const neighbours: ReadonlySet<string> = new Set([
   'sqlite > command',
   'node > engine',
-  'fly > dns',
   'testing > cluster',
 ])
 

@@ -1,5 +1,6 @@
 import { promises as dns, type SrvRecord } from 'node:dns'
-import { checkNotAborted, discoveryFailed } from '../cluster/cluster.ts'
+import { checkNotAborted, discoveryFailed } from './discovery.ts'
+import { checkText } from './options.ts'
 
 /** A DNS server is asked so often, and each time for so long. */
 const TRIES = 2
@@ -74,4 +75,14 @@ export class Lookups {
       throw discoveryFailed(`the DNS could not be asked for ${type} of '${name}': ${reason}`, error)
     }
   }
+}
+
+/** @throws ColmenaError ERR_INVALID_OPTION */
+export function checkServers(
+  servers: readonly string[] | undefined,
+): readonly string[] | undefined {
+  if (servers === undefined) return undefined
+  const example = "'10.96.0.10' or '[::1]:53'"
+  for (const server of servers) checkText('servers', server, /^[0-9A-Fa-f.:[\]]+$/, example)
+  return servers
 }
