@@ -15,19 +15,10 @@ import {
 } from '../../src/lan/mdns-records.ts'
 import { until } from '../processes/wait.ts'
 import { type DiscoveryRig, describeDiscovery, find } from './discovery-conformance.ts'
+import { freeUdpPort } from './free-udp-port.ts'
 
 const LOOPBACK = '127.0.0.1'
 const CLUSTER = '00112233aabbccdd'
-
-/** Of this test alone, so that nobody else on the machine hears it or is heard. */
-async function freePort(): Promise<number> {
-  const socket = createSocket('udp4')
-  socket.bind(0)
-  await once(socket, 'listening')
-  const { port } = socket.address()
-  socket.close()
-  return port
-}
 
 function openDiscovery(port: number, nodeId: string, cluster = CLUSTER): MdnsDiscovery {
   return new MdnsDiscovery({ cluster, nodeId, interface: LOOPBACK, port, gapMs: 20 })
@@ -42,7 +33,7 @@ async function openStranger(port: number): Promise<MulticastDNS> {
 }
 
 async function createRig(): Promise<DiscoveryRig> {
-  const port = await freePort()
+  const port = await freeUdpPort()
   let blocker: Socket | null = null
   let strangers: MulticastDNS[] = []
   const repair = async (): Promise<void> => {
@@ -91,7 +82,7 @@ describeDiscovery('mDNS', createRig)
 
 describe('mDNS', () => {
   it('keeps clusters on one network apart', async () => {
-    const port = await freePort()
+    const port = await freeUdpPort()
     const ours = [openDiscovery(port, 'a'), openDiscovery(port, 'b')] as const
     const theirs = openDiscovery(port, 'a', 'ffeeddccbbaa9988')
     await theirs.announce('192.0.2.9:9000')
@@ -106,7 +97,7 @@ describe('mDNS', () => {
   })
 
   it('answers what any browser of services asks, and says goodbye', async () => {
-    const port = await freePort()
+    const port = await freeUdpPort()
     const stranger = await openStranger(port)
     const heard: MdnsRecord[] = []
     stranger.on('response', ({ answers }) => heard.push(...(answers as MdnsRecord[])))
@@ -137,7 +128,7 @@ describe('mDNS', () => {
   })
 
   it('is announced anew at another address, and the old one taken back', async () => {
-    const port = await freePort()
+    const port = await freeUdpPort()
     const [moving, seeing] = [openDiscovery(port, 'a'), openDiscovery(port, 'b')]
     await moving.announce('192.0.2.1:9000')
     await until('it is found', async () => (await find(seeing)).includes('192.0.2.1:9000'))
@@ -148,7 +139,7 @@ describe('mDNS', () => {
   })
 
   it('goes on whatever strangers send', async () => {
-    const port = await freePort()
+    const port = await freeUdpPort()
     const [a, b] = [openDiscovery(port, 'a'), openDiscovery(port, 'b')]
     await a.announce('192.0.2.1:9000')
     const stranger = createSocket('udp4')
