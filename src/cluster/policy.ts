@@ -38,9 +38,9 @@ const LACKING_ENTRIES_MAX = 1_000
  * - A voter that has been silent for `deadVoterTimeoutMs` stops voting if a learner that has caught
  *   up can vote in its place, or if without the silent ones more of the others may fail. It stays
  *   as a learner: what it has is still good when it comes back.
- * - While fewer than `voterTarget` members vote or are about to, of the learners that offer to the
- *   one that has most of the log is asked to. The core lets them vote in pairs, so that the number
- *   of voters stays odd. More voters than that are left alone: somebody wanted them.
+ * - While fewer than `voterTarget` members vote or are about to, the one that has most of the log is
+ *   asked to, of the learners that offer. The core lets them vote in pairs, so that the number of
+ *   voters stays odd. More voters than that are left alone: somebody wanted them.
  * - A learner that has been silent for `deadLearnerTimeoutMs` is removed, unless discovery finds it.
  */
 export function nextStep(policy: Policy, sight: Sight): Step | null {
@@ -99,7 +99,7 @@ function removal({ deadLearnerTimeoutMs }: Policy, sight: Sight): Step | null {
   )
   if (gone === undefined) return null
   const seconds = Math.round(silentMs(gone, sight) / 1000)
-  const reason = `'${gone.nodeId}' is removed: it has been silent for ${seconds} s, and is not found`
+  const reason = `'${gone.nodeId}' is removed: silent for ${seconds} s, and found nowhere`
   return { change: 'remove', member: gone, reason }
 }
 

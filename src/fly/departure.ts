@@ -9,8 +9,11 @@ const EXIT_MS_MAX = 8_000
 export function leaveAtSignals(cluster: ClusterNode): void {
   const heard = (): void => {
     for (const signal of SIGNALS) process.off(signal, heard)
-    setTimeout(() => process.kill(process.pid, 'SIGKILL'), EXIT_MS_MAX).unref()
-    void cluster.leave().finally(() => process.exit(0))
+    const late = setTimeout(() => process.kill(process.pid, 'SIGKILL'), EXIT_MS_MAX)
+    void cluster.leave().finally(() => {
+      clearTimeout(late)
+      process.exit(0)
+    })
   }
   for (const signal of SIGNALS) process.on(signal, heard)
   cluster.node.once('closed', () => {

@@ -1,6 +1,8 @@
 import { invalidOption } from '../cluster/cluster.ts'
 import type { FlyOptions } from './start-fly.ts'
 
+type Environment = Readonly<Record<string, string | undefined>>
+
 /** What Fly.io sets on each machine, by the option that it becomes. */
 const REQUIRED = {
   machineId: 'FLY_MACHINE_ID',
@@ -17,9 +19,7 @@ const DATA_DIR = '/data'
  *
  * @throws ColmenaError ERR_INVALID_OPTION, naming every variable that is missing or wrong
  */
-export function fromEnv(
-  env: Readonly<Record<string, string | undefined>> = process.env,
-): FlyOptions {
+export function fromEnv(env: Environment = process.env): FlyOptions {
   const missing = Object.values(REQUIRED).filter((name) => (env[name] ?? '') === '')
   if (missing.length > 0) {
     throw invalidOption(

@@ -36,8 +36,8 @@ export interface FlyOptions
    */
   readonly bootstrapExpect?: number | undefined
   /**
-   * Deletes what this machine holds of the cluster before it starts, and joins anew. It never begins
-   * a cluster then. Take it away again afterwards.
+   * Deletes what this machine holds of the cluster before it starts, and joins anew. It begins no
+   * cluster then. Take it away again afterwards.
    *
    * @defaultValue false
    */
@@ -83,7 +83,7 @@ const LABEL = /^[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?$/
  */
 export async function startFly(options: FlyOptions): Promise<ClusterNode> {
   const { machineId, privateIp, region, app, port = PORT, bootstrapExpect = 1, ...others } = options
-  const { forceCleanStart = false, onSelfHeal, handleSignals = true, ...more } = others
+  const { forceCleanStart = false, onSelfHeal = restart, handleSignals = true, ...more } = others
   const { pollMs, peerTtlMs, servers, ...rest } = more
   const expect = checkWhole('bootstrapExpect', bootstrapExpect, 1, 1000)
   const passed = { ...rest, nodeId: machineId, bind: toAddress(checkIp(privateIp), port) }
@@ -108,11 +108,14 @@ export async function startFly(options: FlyOptions): Promise<ClusterNode> {
   const cluster = await startCluster(discovery, address, { ...config, open })
   if (handleSignals) leaveAtSignals(cluster)
   cluster.node.once('closed', ({ cause }) => {
-    if (!isColmenaError(cause) || cause.code !== 'ERR_REMOVED') return
-    if (onSelfHeal === undefined) process.exit(1)
-    onSelfHeal(cause)
+    if (isColmenaError(cause) && cause.code === 'ERR_REMOVED') onSelfHeal(cause)
   })
   return cluster
+}
+
+/** Of the machine, by Fly.io. */
+function restart(): void {
+  process.exit(1)
 }
 
 function cleanStart({ dataDir, logger }: Pick<FlyOptions, 'dataDir' | 'logger'>): void {

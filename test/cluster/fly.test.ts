@@ -95,7 +95,8 @@ describe('machines of Fly.io', () => {
     const list = machines.map((number) => `1781${number} fra`).join(',')
     dns.add('vms.app.internal', { type: 'TXT', value: list })
     for (const number of machines) {
-      const value = machine(number)['FLY_PRIVATE_IP'] ?? ''
+      // The same address as `machine` has, in the one form that this server knows.
+      const value = `::ffff:7f00:10${number}`
       dns.add(`1781${number}.vm.app.internal`, { type: 'AAAA', value })
     }
   })
@@ -116,7 +117,7 @@ describe('machines of Fly.io', () => {
     await until('it is healthy', () => first.healthy())
   })
 
-  it('lose what they hold where that is asked for, never begin a cluster then, and join', async (t) => {
+  it('lose what they hold where asked to, begin no cluster then, and join', async () => {
     const cluster = running.get(2) as ClusterNode
     const { memberId } = cluster.node
     await cluster.close()
@@ -132,7 +133,6 @@ describe('machines of Fly.io', () => {
     const alone = { dataDir: join(folder, 'alone'), bootstrapExpect: 1, voterTarget: 1 }
     mkdirSync(alone.dataDir)
     const elsewhere = { ...alone, app: 'other', forceCleanStart: true, joinTimeoutMs: 1_000 }
-    t.diagnostic('it looks for a cluster for a second')
     await assert.rejects(start(4, elsewhere), { code: 'ERR_JOIN_FAILED' })
   })
 
