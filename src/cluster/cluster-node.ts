@@ -65,14 +65,14 @@ export class ClusterNode implements AsyncDisposable {
 
   async #leave({ signal: asked }: SignalOptions): Promise<void> {
     const { node, steward } = this.#parts
-    steward.leave()
+    const leave = steward.leave()
     const timeout = AbortSignal.timeout(LEAVE_MS_MAX)
     const signal = asked === undefined ? timeout : AbortSignal.any([asked, timeout])
     const options = { timeoutMs: REPLACE_MS_MAX, signal }
     try {
       // Whoever leads then decides: it alone knows who has caught up.
       if (node.isLeader) await node.transferLeadership(undefined, { signal })
-      await node.forward(LEAVING, { nodeId: node.nodeId }, options)
+      await node.forward(LEAVING, leave, options)
     } catch {
       // Nobody could be asked in time: it ends as one that was closed.
     }

@@ -6,7 +6,8 @@ export class Finding {
   readonly #discovery: Discovery
   readonly #address: string
   #announcing: Promise<void> | null = null
-  #found: ReadonlySet<string> = new Set()
+  /** null while nobody knows: before the first answer, and after a failure. */
+  #found: ReadonlySet<string> | null = null
 
   constructor(discovery: Discovery, address: string) {
     this.#discovery = discovery
@@ -15,6 +16,7 @@ export class Finding {
 
   /** Announced with the first question, and until it succeeds: a network may come up later. */
   readonly source: JoinSource = async ({ signal }) => {
+    this.#found = null
     this.#announcing ??= this.#discovery.announce(this.#address)
     try {
       await this.#announcing
@@ -27,7 +29,8 @@ export class Finding {
     return addresses
   }
 
+  /** What can't be known counts as found: nobody is removed for a DNS that is down. */
   isFound(address: string): boolean {
-    return this.#found.has(address)
+    return this.#found?.has(address) ?? true
   }
 }

@@ -38,20 +38,28 @@ const LACKING_ENTRIES_MAX = 1_000
  * - A voter that has been silent for `deadVoterTimeoutMs` stops voting if a learner that has caught
  *   up can vote in its place, or if without the silent ones more of the others may fail. It stays
  *   as a learner: what it has is still good when it comes back.
- * - While fewer than `voterTarget` members vote or are about to, the one that has most of the log is
- *   asked to, of the learners that offer. The core lets them vote in pairs, so that the number of
- *   voters stays odd. More voters than that are left alone: somebody wanted them.
- * - A learner that has been silent for `deadLearnerTimeoutMs` is removed, unless discovery finds it.
+ * - While fewer than `voterTarget` members vote or are about to, the one that has most of the log
+ *   is asked to, of the learners that offer. The core lets them vote in pairs, so that the number
+ *   of voters stays odd. More voters than that are left alone: somebody wanted them.
+ * - A learner that has been silent for `deadLearnerTimeoutMs` is removed, unless discovery finds
+ *   it.
  */
 export function nextStep(policy: Policy, sight: Sight): Step | null {
   return demotion(policy, sight) ?? promotion(policy, sight) ?? removal(policy, sight)
 }
 
-/** Whether a voter that is about to leave can give its vote to a learner. */
-export function canBeReplaced(policy: Policy, sight: Sight, voter: MemberStatus): boolean {
+/**
+ * Whether a voter that is about to leave can give its vote to a learner. null: that is not known
+ * yet, as whoever has just begun to lead has not heard all of them.
+ */
+export function canBeReplaced(policy: Policy, sight: Sight, voter: MemberStatus): boolean | null {
   const { length } = votersOf(sight)
   const hasVote = voter.role === 'voter' && length > 1 && length >= policy.voterTarget
-  return hasVote && bestCandidate(sight) !== null
+  if (!hasVote) return false
+  if (bestCandidate(sight) !== null) return true
+  return sight.ledMs < HEARD_MS && sight.members.some((member) => isOffered(member, sight))
+    ? null
+    : false
 }
 
 function demotion({ voterTarget, deadVoterTimeoutMs }: Policy, sight: Sight): Step | null {
@@ -114,16 +122,16 @@ function isWaiting({ role, wantedRole }: MemberStatus): boolean {
 
 function bestCandidate(sight: Sight): MemberStatus | null {
   const candidates = sight.members.filter(
-    (member) =>
-      member.role === 'learner' &&
-      member.wantedRole === 'learner' &&
-      sight.offering.has(member.memberId) &&
-      isReady(member, sight),
+    (member) => isOffered(member, sight) && isReady(member, sight),
   )
   const [best = null] = candidates.sort(
     (a, b) => matchOf(b) - matchOf(a) || a.memberId - b.memberId,
   )
   return best
+}
+
+function isOffered({ role, wantedRole, memberId }: MemberStatus, { offering }: Sight): boolean {
+  return role === 'learner' && wantedRole === 'learner' && offering.has(memberId)
 }
 
 function isReady(member: MemberStatus, sight: Sight): boolean {

@@ -5,6 +5,7 @@ import {
   type Handler,
   handler,
   isColmenaError,
+  type MemberStatus,
   type NodeEvents,
 } from '../index.ts'
 import { canBeReplaced, HEARD_MS, nextStep, type Policy, type Sight, type Step } from './policy.ts'
@@ -13,6 +14,7 @@ import { Willingness } from './willingness.ts'
 /** What a steward uses of its node. */
 export type StewardNode = Pick<
   ColmenaNode,
+  | 'nodeId'
   | 'memberId'
   | 'isLeader'
   | 'leader'
@@ -39,10 +41,21 @@ export interface StewardOptions {
 /** An offer to vote holds for so long; each is made anew with every look. */
 const OFFER_MS = HEARD_MS
 const OFFERED_MAX = 1_024
+/** Whoever leaves waits for the answer. */
+const REPLACE_TRIES_MAX = 20
+const REPLACE_AGAIN_MS = 100
 
 /** Asked of the leader by a voter that is about to leave. */
-export const LEAVING: Handler<{ readonly nodeId: string }, { readonly isReplaced: boolean }> =
-  handler<{ readonly nodeId: string }, { readonly isReplaced: boolean }>('colmena.cluster.leaving')
+export const LEAVING: Handler<Leave, { readonly isReplaced: boolean }> = handler<
+  Leave,
+  { readonly isReplaced: boolean }
+>('colmena.cluster.leaving')
+
+export interface Leave {
+  readonly nodeId: string
+  /** The member ids of learners that offered to vote while it led: who leads since may not know. */
+  readonly offering: readonly number[]
+}
 
 /** Told to the leader by a learner that is ready to vote. */
 export const OFFER: Handler<{ readonly memberId: number }, null> = handler<
@@ -75,15 +88,16 @@ export class Steward {
     const { node } = this.#options
     node.on('leader', this.#leaderChanged)
     this.#unhandle = [
-      node.handle(LEAVING, async ({ nodeId }) => ({ isReplaced: await this.replace(nodeId) })),
+      node.handle(LEAVING, async (leave) => ({ isReplaced: await this.replace(leave) })),
       node.handle(OFFER, ({ memberId }) => this.offered(memberId)),
     ]
     this.#running = this.#run()
   }
 
-  /** This node is about to go: from now on it offers no vote. */
-  leave(): void {
+  /** This node is about to go, and offers no vote from now on. What the leader has to be told. */
+  leave(): Leave {
     this.#willingness.leave()
+    return { nodeId: this.#options.node.nodeId, offering: this.#offering() }
   }
 
   async close(): Promise<void> {
@@ -107,12 +121,11 @@ export class Steward {
   }
 
   /** A voter is about to leave: true if its vote was taken, as another member can have it. */
-  replace(nodeId: string): Promise<boolean> {
+  replace({ nodeId, offering }: Leave): Promise<boolean> {
     return this.#inTurn(async () => {
-      const sight = await this.#see()
-      const member = sight?.members.find((one) => one.nodeId === nodeId)
-      if (sight === null || member === undefined) return false
-      if (!canBeReplaced(this.#options.policy, sight, member)) return false
+      for (const memberId of offering) this.offered(memberId)
+      const member = await this.#replaceable(nodeId)
+      if (member === null) return false
       await this.#take({
         change: 'demote',
         member,
@@ -124,8 +137,23 @@ export class Steward {
 
   /** A learner is ready to vote. */
   offered(memberId: number): null {
-    const { size } = this.#offeredMs
-    if (size < OFFERED_MAX) this.#offeredMs.set(memberId, this.#options.nowMs())
+    const isNew = !this.#offeredMs.has(memberId)
+    if (isNew && this.#offeredMs.size >= OFFERED_MAX) return null
+    this.#offeredMs.set(memberId, this.#options.nowMs())
+    return null
+  }
+
+  async #replaceable(nodeId: string): Promise<MemberStatus | null> {
+    const { policy, everyMs } = this.#options
+    const { signal } = this.#end
+    for (let tries = 0; tries < REPLACE_TRIES_MAX && !signal.aborted; tries += 1) {
+      const sight = await this.#see()
+      const member = sight?.members.find((one) => one.nodeId === nodeId)
+      if (sight === null || member === undefined) return null
+      const can = canBeReplaced(policy, sight, member)
+      if (can !== null) return can ? member : null
+      await pause(Math.min(everyMs, REPLACE_AGAIN_MS), undefined, { signal }).catch(() => {})
+    }
     return null
   }
 
@@ -141,6 +169,8 @@ export class Steward {
         await this.look()
         this.#told = ''
       } catch (error) {
+        // Its owner has closed the node alone.
+        if (isColmenaError(error) && error.code === 'ERR_CLOSED') return
         const message = isColmenaError(error) ? error.message : String(error)
         if (message !== this.#told && !signal.aborted) failed(message, error)
         this.#told = message
@@ -161,11 +191,16 @@ export class Steward {
       return null
     }
     this.#ledSinceMs ??= nowMs()
+    const offering = new Set(this.#offering())
+    return { members, ledMs: nowMs() - this.#ledSinceMs, isFound, offering }
+  }
+
+  #offering(): readonly number[] {
+    const { nowMs } = this.#options
     for (const [id, offeredMs] of this.#offeredMs) {
       if (nowMs() - offeredMs > OFFER_MS) this.#offeredMs.delete(id)
     }
-    const offering = new Set(this.#offeredMs.keys())
-    return { members, ledMs: nowMs() - this.#ledSinceMs, isFound, offering }
+    return [...this.#offeredMs.keys()]
   }
 
   /** A leader that is not there, or has no steward, is asked again with the next look. */

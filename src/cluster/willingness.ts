@@ -8,12 +8,13 @@ const LEADERLESS_MS = 60_000
 /**
  * Whether this node offers to vote. A leader asks those alone who offer: so a node that was opened
  * as a plain learner stays one, and so does, for an hour, one whose vote was taken while it ran: by
- * hand, as the cluster itself takes votes only of those it has not heard for long.
+ * hand, as the cluster itself takes votes only of those that leave or that it has not heard for
+ * long. Whoever has just started may hear only now what was taken before.
  */
 export class Willingness {
   #hadVote = false
   #wasLeaderless = false
-  #leaderlessMs = Number.NEGATIVE_INFINITY
+  #leaderlessMs: number | null = null
   #takenMs: number | null = null
   #isLeaving = false
 
@@ -25,6 +26,7 @@ export class Willingness {
   /** At each look: what this node is by its own knowledge, and whether it has a leader. */
   offers(own: MemberStatus | undefined, isLed: boolean, nowMs: number): boolean {
     const hasVote = own?.role === 'voter'
+    this.#leaderlessMs ??= nowMs
     // Between two leaders there is always a moment without one.
     if (!isLed && this.#wasLeaderless) this.#leaderlessMs = nowMs
     this.#wasLeaderless = !isLed

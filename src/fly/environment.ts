@@ -23,8 +23,9 @@ export function fromEnv(env: Environment = process.env): FlyOptions {
   const missing = Object.values(REQUIRED).filter((name) => (env[name] ?? '') === '')
   if (missing.length > 0) {
     throw invalidOption(
-      `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing from the environment: ` +
-        'Fly.io sets it on every machine; elsewhere pass the options of startFly yourself',
+      `${missing.join(', ')} ${missing.length === 1 ? 'is' : 'are'} missing from the ` +
+        'environment, where Fly.io sets it on every machine; elsewhere pass the options of ' +
+        'startFly yourself',
     )
   }
   const read = (option: keyof typeof REQUIRED): string => env[REQUIRED[option]] as string

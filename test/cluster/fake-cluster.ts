@@ -33,6 +33,7 @@ export function memberOf(member: FakeMember): MemberStatus {
 export class FakeNode extends EventEmitter<NodeEvents> implements StewardNode {
   isLeader = true
   leader: Leader | null = { id: 'a', address: '' }
+  readonly nodeId: string = 'a'
   readonly memberId: number = memberOf({ id: 'a', role: 'voter' }).memberId
   /** What it has told the leader, by the key of the handler. */
   readonly forwarded: string[] = []

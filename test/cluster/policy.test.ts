@@ -129,15 +129,17 @@ describe('the policy of a cluster', () => {
   })
 
   it('lets a voter leave only where another has its vote, and never the last one', () => {
-    const may = (members: readonly FakeMember[], id: string): boolean => {
-      const sight = sightOf(members)
+    const may = (members: readonly FakeMember[], id: string, ledMs = 1e6): boolean | null => {
+      const sight = sightOf(members, { ledMs })
       const member = sight.members.find(({ nodeId }) => nodeId === id)
-      return member !== undefined && canBeReplaced(POLICY, sight, member)
+      return member === undefined ? false : canBeReplaced(POLICY, sight, member)
     }
     const three = [leader, voter('b'), voter('c')]
     assert.ok(!may(three, 'b'))
     assert.ok(may([...three, learner('d')], 'b'))
     assert.ok(!may([...three, learner('d', 9_000)], 'b'), 'it would be as if it had left alone')
+    assert.equal(may([...three, learner('d', 9_000)], 'b', 2_999), null, 'it may be heard yet')
+    assert.equal(may(three, 'b', 0), false)
     assert.ok(!may([...three, learner('d')], 'd'), 'a learner has no vote to give')
     assert.ok(!may([leader, voter('b'), waiting('c'), learner('d')], 'b'), 'one has left just now')
     const one = { ...POLICY, voterTarget: 1 }

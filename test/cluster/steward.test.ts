@@ -3,7 +3,7 @@ import { after, describe, it } from 'node:test'
 import { LEAVING, OFFER, Steward } from '../../src/cluster/steward.ts'
 import { ColmenaError } from '../../src/index.ts'
 import { until } from '../processes/wait.ts'
-import { FakeNode } from './fake-cluster.ts'
+import { FakeNode, memberOf } from './fake-cluster.ts'
 
 interface Rig {
   readonly node: FakeNode
@@ -127,14 +127,41 @@ describe('a steward', () => {
     const { node, steward } = createRig([leader, voter('b'), voter('c'), learner('d')], ['d'])
     steward.start()
     const [first, second] = await Promise.all([
-      node.call(LEAVING.key, { nodeId: 'b' }),
-      node.call(LEAVING.key, { nodeId: 'c' }),
+      node.call(LEAVING.key, { nodeId: 'b', offering: [] }),
+      node.call(LEAVING.key, { nodeId: 'c', offering: [] }),
     ])
     assert.deepEqual([first, second], [{ isReplaced: true }, { isReplaced: false }])
     await until('another votes', () => node.asked.includes('promote d'))
     assert.deepEqual(node.asked, ['demote b', 'promote d'], 'and not the one that leaves')
-    assert.deepEqual(await node.call(LEAVING.key, { nodeId: 'x' }), { isReplaced: false })
+    assert.deepEqual(await node.call(LEAVING.key, { nodeId: 'x', offering: [] }), {
+      isReplaced: false,
+    })
     await steward.close()
+  })
+
+  it('knows from a leader that leaves who offered to vote', async () => {
+    const old = createRig([leader, voter('b'), voter('c'), learner('d')])
+    assert.equal(await old.steward.look(), null)
+    const leave = old.steward.leave()
+    const [, , , d] = await old.node.members()
+    assert.equal(leave.nodeId, 'a')
+    assert.ok(leave.offering.includes(d?.memberId ?? 0))
+
+    const members = [{ ...leader, isLeader: false }, voter('b'), voter('c'), learner('d')]
+    const { node, steward } = createRig(members, [])
+    Object.assign(node, { nodeId: 'b', memberId: memberOf(voter('b')).memberId })
+    node.set('b', { isLeader: true })
+    node.set('d', { silentMs: null })
+    assert.equal(await steward.replace({ ...leave, offering: [] }), false)
+    const asked: boolean[] = []
+    const replacing = steward.replace(leave).then((isReplaced) => asked.push(isReplaced))
+    await node.members()
+    assert.deepEqual([asked, node.asked], [[], []], 'it has not heard from d yet')
+    node.set('d', { silentMs: 0 })
+    await replacing
+    assert.deepEqual(asked, [true])
+    assert.deepEqual(node.asked, ['demote a'])
+    assert.match((await steward.look()) ?? '', /^'d' is to vote/)
   })
 
   it('tells a trouble once, goes on, and ends', async () => {

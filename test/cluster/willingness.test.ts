@@ -19,17 +19,24 @@ describe('the willingness of a node to vote', () => {
   it('rests for an hour after its vote was taken by hand', () => {
     const will = new Willingness()
     will.offers(voter, true, 0)
-    assert.ok(!will.offers(learner, true, 1_000))
-    assert.ok(!will.offers(learner, true, 999 + HOUR_MS))
-    assert.ok(will.offers(learner, true, 1_000 + HOUR_MS))
+    assert.ok(!will.offers(voter, true, 60_000))
+    assert.ok(!will.offers(learner, true, 61_000))
+    assert.ok(!will.offers(learner, true, 60_999 + HOUR_MS))
+    assert.ok(will.offers(learner, true, 61_000 + HOUR_MS))
+  })
+
+  it('does not rest where it hears only after its start that its vote is gone', () => {
+    const will = new Willingness()
+    assert.ok(!will.offers(voter, true, 0))
+    assert.ok(will.offers(learner, true, 1_000))
   })
 
   it('is back at once where it is given the vote again', () => {
     const will = new Willingness()
     will.offers(voter, true, 0)
-    will.offers(learner, true, 1_000)
-    will.offers(voter, true, 2_000)
-    assert.ok(!will.offers(learner, true, 3_000), 'and then taken again')
+    will.offers(learner, true, 61_000)
+    will.offers(voter, true, 62_000)
+    assert.ok(!will.offers(learner, true, 63_000), 'and then taken again')
   })
 
   it('does not rest where the cluster took its vote, as it was cut off', () => {
@@ -41,9 +48,9 @@ describe('the willingness of a node to vote', () => {
     assert.ok(will.offers(learner, true, 61_999))
     const other = new Willingness()
     other.offers(voter, true, 0)
-    other.offers(voter, false, 1_000)
-    other.offers(voter, true, 2_000)
-    assert.ok(!other.offers(learner, true, 3_000), 'an election is no cut')
+    other.offers(voter, false, 61_000)
+    other.offers(voter, true, 62_000)
+    assert.ok(!other.offers(learner, true, 63_000), 'an election is no cut')
   })
 
   it('ends when it leaves', () => {
