@@ -20,7 +20,11 @@ let mdnsPort = 0
 let ours: Authority
 const running = new Map<string, ClusterNode>()
 
-async function start(name: string, more: Partial<LanOptions> = {}): Promise<ClusterNode> {
+async function start(
+  name: string,
+  more: Partial<LanOptions> = {},
+  port = mdnsPort,
+): Promise<ClusterNode> {
   const { cert: ca, key: caKey } = ours
   const options = {
     dataDir: join(folder, name),
@@ -35,7 +39,7 @@ async function start(name: string, more: Partial<LanOptions> = {}): Promise<Clus
     heartbeatMs: 50,
     ...more,
   }
-  const cluster = await startLanWith(options, { mdnsPort, mdnsGapMs: 20 })
+  const cluster = await startLanWith(options, { mdnsPort: port, mdnsGapMs: 20 })
   running.set(name, cluster)
   return cluster
 }
@@ -88,6 +92,24 @@ describe('a cluster on a LAN', () => {
     assert.equal(members.length, 3)
     assert.ok(!members.some((member) => member.nodeId === nodeId))
     await until('it is healthy', () => back.healthy())
+  })
+
+  it('tells of another one, of the same CA, and never merges with it', async () => {
+    const split = { expectedVoters: 1, voterTarget: 1 }
+    const elsewhere = await freeUdpPort()
+    const half = await start('half', split, elsewhere)
+    const { clusterId } = await half.node.status()
+    await half.close()
+    const healed = await start('half', split)
+    await new Promise<void>((resolve) => {
+      healed.node.on('warning', ({ code, message }) => {
+        const isIt = /another cluster answers at 127\.0\.0\.1:\d+.*never merged/.test(message)
+        if (code === 'ERR_OTHER_CLUSTER' && isIt) resolve()
+      })
+    })
+    assert.equal((await healed.node.status()).clusterId, clusterId)
+    assert.equal((await healed.node.members()).length, 1)
+    await healed.close()
   })
 
   it('has each start of a node under the id that its machine keeps', async () => {
