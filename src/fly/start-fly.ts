@@ -58,7 +58,7 @@ export interface FlyOptions
 const PORT = 9000
 const POLL_MS = 3_000
 const PEER_TTL_MS = 15_000
-const DEFAULTS = {
+export const FLY_DEFAULTS = {
   deadVoterTimeoutMs: 30_000,
   deadLearnerTimeoutMs: null,
   discoveryWindowMs: 5_000,
@@ -83,7 +83,7 @@ export async function startFly(options: FlyOptions): Promise<ClusterNode> {
   const expect = checkWhole('bootstrapExpect', bootstrapExpect, 1, 1000)
   const passed = { ...rest, nodeId: machineId, bind: toAddress(checkIp(privateIp), port) }
   const config = toClusterConfig(passed, {
-    ...DEFAULTS,
+    ...FLY_DEFAULTS,
     expectedVoters: (voterTarget) => Math.max(voterTarget, expect),
   })
   const address = await findOwnAddress(passed.bind, undefined)

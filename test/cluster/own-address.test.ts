@@ -25,10 +25,17 @@ describe('where a node is found', () => {
 
   it('is the first address beyond loopback, where it listens at all of them', async () => {
     const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
-    const first = all.find(({ family, internal }) => family === 'IPv4' && !internal)
-    for (const bind of ['0.0.0.0:9000', ':9000', '[::]:9000']) {
+    const beyond = all.filter(({ internal, scopeid = 0 }) => !internal && scopeid === 0)
+    const v4 = beyond.find(({ family }) => family === 'IPv4')
+    const v6 = beyond.find(({ family }) => family === 'IPv6')
+    for (const [bind, first] of [
+      ['0.0.0.0:9000', v4],
+      [':9000', v4],
+      ['[::]:9000', v4 ?? v6],
+    ] as const) {
       const finding = findOwnAddress(bind, undefined)
-      if (first !== undefined) assert.equal((await finding).advertise, `${first.address}:9000`)
+      const host = first?.family === 'IPv6' ? `[${first.address}]` : first?.address
+      if (host !== undefined) assert.equal((await finding).advertise, `${host}:9000`)
       else await assert.rejects(finding, { code: 'ERR_INVALID_OPTION', message: /advertise/ })
     }
     assert.ok(ownHosts().includes('127.0.0.1'))
