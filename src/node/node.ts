@@ -61,6 +61,15 @@ export type { MigrateOptions } from './migration.ts'
 export type { Migration, MigrationDone, MigrationsOptions } from './numbered-migrations.ts'
 export { open, openNode } from './open.ts'
 export { type ExtensionOptions, type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
+export {
+  type PlanRecoveryOptions,
+  planRecovery,
+  type RecoverOptions,
+  type RecoveryDone,
+  type RecoveryMember,
+  type RecoveryPlan,
+  recover,
+} from './recovery.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'

@@ -114,7 +114,10 @@ export function checkHello(own: Identity, hello: PeerHello, expects: number): Re
   if (bothKnown && !equalBytes(own.clusterId, hello.clusterId)) {
     return {
       code: 'ERR_OTHER_CLUSTER',
-      message: `node '${own.nodeId}' and node '${hello.nodeId}' belong to different clusters`,
+      message:
+        `node '${own.nodeId}' and node '${hello.nodeId}' belong to different clusters. If one of ` +
+        'them was recovered from a lost quorum, the other one is left of the cluster that was: ' +
+        'stop it, move its data directory away, and let it join anew with an empty one',
     }
   }
   if (bothKnown && own.memberId !== 0 && own.memberId === hello.memberId) {
