@@ -191,7 +191,8 @@ describe('the package is loaded', () => {
     write(consumer, { 'load.cjs': program })
     const { stdout, stderr } = await runNode(process.execPath, consumer, ['load.cjs'])
     assert.equal(stderr, '')
-    assert.equal(stdout, 'true ColmenaError SqlError handler isColmenaError open withConsistency\n')
+    const functions = 'handler isColmenaError open planRecovery recover withConsistency'
+    assert.equal(stdout, `true ColmenaError SqlError ${functions}\n`)
   })
 
   it('with its server, which is not loaded without being asked for', async () => {
