@@ -1,4 +1,4 @@
-/** Tells its parent what arrives at its host, and sends what it is told to. Knows nothing of nodes. */
+/** Tells its parent what arrives at its host, and sends what it is told to; knows of no nodes. */
 import { createSocket } from 'node:dgram'
 import { once } from 'node:events'
 import { connect, createServer } from 'node:net'

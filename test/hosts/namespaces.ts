@@ -9,6 +9,12 @@ const HOSTS_MAX = 250
 const AS_USER = ['--user', '--map-root-user']
 /** Says that it is in, then lasts until whoever began it closes its input, or is no more. */
 const HOLD = ['sh', '-c', 'echo in && exec cat']
+/** What a rig does in a namespace, in short: fails where one of the tools or rights is missing. */
+const TRIAL = [
+  'ip link add name a1 type veth peer name a2',
+  'tc qdisc add dev a1 clsact',
+  'nsenter --target $$ --net -- setpriv --pdeathsig KILL true',
+].join(' && ')
 
 /** Why this machine lets nobody make networks, null where it does. */
 export function whyNoNamespaces(): string | null {
@@ -22,12 +28,10 @@ export function whyNoNamespaces(): string | null {
 
 /** Options of `unshare` with which a namespace can be made, and wires in it. */
 function findWayIn(): readonly string[] {
-  const tried = 'ip link add name a1 type veth peer name a2 && tc qdisc add dev a1 clsact'
   let failure: unknown
   for (const way of [[], AS_USER]) {
     try {
-      const args = [...way, '--net', 'sh', '-c', `${tried} && exec nsenter --target 1 setpriv true`]
-      execFileSync('unshare', args, { stdio: 'pipe' })
+      execFileSync('unshare', [...way, '--net', 'sh', '-c', TRIAL], { stdio: 'pipe' })
       return way
     } catch (error) {
       failure ??= error
