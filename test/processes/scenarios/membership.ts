@@ -117,10 +117,13 @@ class Growing {
 
   async #remove(leaves: ColmenaNode, asked: ColmenaNode): Promise<void> {
     const { nodeId, isLeader } = leaves
-    const closed = Promise.withResolvers<unknown>()
-    leaves.once('closed', ({ cause }) => closed.resolve(cause))
+    let ended: unknown = null
+    leaves.once('closed', ({ cause }) => {
+      ended = cause
+    })
     await until(`${nodeId} is removed`, () => removeOnce(asked, nodeId))
-    assert.equal(((await closed.promise) as ColmenaError).code, 'ERR_REMOVED')
+    const cause = await until(`${nodeId} ends`, () => ended)
+    assert.equal((cause as ColmenaError).code, 'ERR_REMOVED')
     this.#nodes = this.#nodes.filter((node) => node !== leaves)
     await leaves.close()
     rmSync(this.#dataDir(nodeId), { recursive: true })
