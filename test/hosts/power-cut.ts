@@ -6,6 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { NodeHandle, RemoteError } from '../processes/node-handle.ts'
 import { until } from '../processes/wait.ts'
 import { SeededRandom } from '../simulated/random.ts'
+import { describeMs } from './figures.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 
 export interface PowerCutForm {
@@ -45,8 +46,8 @@ export async function runPowerCuts(form: PowerCutForm): Promise<string[]> {
   const where = hosts.missing === null ? 'in network namespaces' : 'on loopback'
   return [
     `${cuts} power cuts of all ${nodes} hosts ${where}, which start within ${apartMsMax} ms`,
-    `from a majority being open to a leader: ${describe(all.map(({ ledMs }) => ledMs))}`,
-    `and to an acknowledged write: ${describe(all.map(({ writtenMs }) => writtenMs))}`,
+    `from a majority being open to a leader: ${describeMs(all.map(({ ledMs }) => ledMs))}`,
+    `and to an acknowledged write: ${describeMs(all.map(({ writtenMs }) => writtenMs))}`,
     `${cluster.acknowledged} writes acknowledged, all there after each cut`,
   ]
 }
@@ -172,10 +173,4 @@ class Powered implements AsyncDisposable {
       throw error
     }
   }
-}
-
-function describe(values: readonly number[]): string {
-  const sorted = [...values].sort((a, b) => a - b)
-  const [middle = 0, most = 0] = [sorted[sorted.length >> 1], sorted.at(-1)]
-  return `half of them in ${middle.toFixed(0)} ms, all in ${most.toFixed(0)} ms`
 }

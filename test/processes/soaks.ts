@@ -1,5 +1,6 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
 import { runFuzz } from '../fuzz/long-form.ts'
+import { runColdStarts } from '../hosts/cold-starts.ts'
 import { runPowerCuts } from '../hosts/power-cut.ts'
 import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
@@ -47,6 +48,8 @@ export const soaks: Readonly<Record<string, Soak>> = {
     runMembership({ durationMs: 180_000, clients: 16, restMs: 5, progress }),
   'power-cut': (progress) =>
     runPowerCuts({ nodes: 5, cuts: 12, apartMsMax: 12_000, seed: 1, progress }),
+  'cold-starts': (progress) =>
+    runColdStarts({ starts: 200, ways: ['lan', 'fly'], seed: 1, progress }),
   transactions: () => runTransactions({ changes: 1_000 }),
   changes: async (progress) => [
     await runChanges({ kills: 500, durationMsMax: 5_400_000, progress }),
