@@ -39,6 +39,7 @@ export class Machines implements AsyncDisposable {
   readonly #port: number
   readonly #mdnsPort: number | undefined
   readonly #ids: string[]
+  readonly #processes = new Map<number, NodeHandle>()
   readonly #nodes = new Map<number, NodeHandle>()
 
   private constructor(hosts: Hosts, authority: Authority, ports: readonly [number, number]) {
@@ -67,14 +68,14 @@ export class Machines implements AsyncDisposable {
     return [...this.#ids.keys()]
   }
 
-  /** Those that run. */
+  /** Those that are open. */
   get nodes(): readonly NodeHandle[] {
     return [...this.#nodes.values()]
   }
 
   node(at: number): NodeHandle {
     const node = this.#nodes.get(at)
-    if (node === undefined) throw new Error(`machine ${at} does not run`)
+    if (node === undefined) throw new Error(`the node of machine ${at} is not open`)
     return node
   }
 
@@ -84,30 +85,35 @@ export class Machines implements AsyncDisposable {
 
   /** Starts a node, in the process that the machine has or in a new one. */
   async start(at: number, way: Way, more: Partial<LanOptions> = {}): Promise<NodeHandle> {
-    const running = this.#nodes.get(at)
-    const node = running?.isRunning
-      ? running
-      : this.hosts.host(at).startNode({ env: this.#env(at) })
-    this.#nodes.set(at, node)
+    const running = this.#processes.get(at)
+    const node = running?.isRunning ? running : this.#startProcess(at)
+    this.#processes.set(at, node)
     await node.call('form', this.#formation(at, way, more))
+    this.#nodes.set(at, node)
     return node
   }
 
-  /** Ends the process of a machine by SIGTERM: its exit code. */
-  async terminate(at: number): Promise<number | null> {
-    const code = await this.node(at).terminate()
-    this.#nodes.delete(at)
-    return code
+  /** A node of somebody else's on the LAN of a machine, which is none of {@link nodes}. */
+  async startStranger(at: number, more: Partial<LanOptions>): Promise<NodeHandle> {
+    const node = this.#startProcess(at)
+    const { cert: ca, key: caKey } = await createAuthority()
+    const bind = `${this.hosts.host(at).address}:0`
+    const own = { ca, caKey, bind, dataDir: join(this.folder, 'stranger') }
+    await node.call('form', this.#formation(at, 'lan', { ...own, ...more }))
+    return node
   }
 
-  /** It loses power, and what it held if `isWiped`. */
-  async powerCut(
-    at: number,
-    { isWiped = false }: { readonly isWiped?: boolean } = {},
-  ): Promise<void> {
-    await this.hosts.host(at).powerCut()
+  /** Ends the process of a machine by SIGTERM: its exit code. Nobody asks its node any more. */
+  async terminate(at: number): Promise<number | null> {
+    const node = this.node(at)
     this.#nodes.delete(at)
-    if (isWiped) this.wipe(at)
+    return await node.terminate()
+  }
+
+  /** It loses power, and is in no list any more. */
+  async powerCut(at: number): Promise<void> {
+    this.#nodes.delete(at)
+    await this.hosts.host(at).powerCut()
   }
 
   wipe(at: number): void {
@@ -144,12 +150,18 @@ export class Machines implements AsyncDisposable {
 
   /** Nodes end; their processes stay. */
   async stop(): Promise<void> {
-    await Promise.all(this.nodes.map((node) => node.call('close')))
+    const closing = this.nodes.map((node) => node.call('close'))
+    this.#nodes.clear()
+    await Promise.all(closing)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.hosts.close()
     rmSync(this.folder, { recursive: true, force: true })
+  }
+
+  #startProcess(at: number): NodeHandle {
+    return this.hosts.host(at).startNode({ env: this.#env(at) })
   }
 
   #formation(at: number, way: Way, more: Partial<LanOptions>): Formation {
