@@ -16,7 +16,14 @@ const VOTERS = 3
 const WINDOW_MS = 300
 /** Some start within the first one's window, and some when it is over. */
 const APART_MS_MAX = 3 * WINDOW_MS
-const SETTINGS = { discoveryWindowMs: WINDOW_MS, expectedVoters: VOTERS, stewardMs: 100 }
+/** One that waits for longer says what for. */
+const JOIN_MS_MAX = 60_000
+const SETTINGS = {
+  discoveryWindowMs: WINDOW_MS,
+  expectedVoters: VOTERS,
+  stewardMs: 100,
+  joinTimeoutMs: JOIN_MS_MAX,
+}
 const TOLD_EVERY = 10
 
 /**
