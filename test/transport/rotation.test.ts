@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import net, { type AddressInfo, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
@@ -47,10 +48,13 @@ test('links are made anew in both directions, and no process counts as gone', as
   const [a, b] = await openPair(t, psk(SECRET))
   for (const secrets of [[NEW_SECRET, SECRET], [NEW_SECRET]]) {
     for (const node of [a, b]) {
-      const before = node.transport.traffic().reconnects
+      const reconnects = (): number[] => [a, b].map((one) => one.transport.traffic().reconnects)
+      const before = reconnects()
       await rotate(node, psk(...secrets))
       await until('both links again', () => isLinked(a, 2) && isLinked(b, 1))
-      await until('new ones', () => node.transport.traffic().reconnects >= before + 2)
+      await until('new ones, whoever dialed', () =>
+        reconnects().every((count, at) => count >= (before[at] as number) + 2),
+      )
     }
   }
   a.transport.send(2, 'bulk', 7, [])
@@ -145,10 +149,25 @@ test('who waits too long for an answer is cut off', async (t) => {
     await until('it looked', () => sweeps > seen + 2)
     assert.equal(answer, undefined)
     aheadMs += 2_000
-    const { error } = await call
-    assert.equal(codeOf(error), 'ERR_FAILED')
-    assert.equal(error?.outcome, 'unknown')
+    await until('it is cut off', () => answer !== undefined)
+    assert.equal(codeOf(answer?.error), 'ERR_FAILED')
+    assert.equal(answer?.error?.outcome, 'unknown')
   }
+})
+
+test('what is being dialed begins again', async (t) => {
+  const a = await openNode(t, { memberId: 1, security: psk(SECRET) })
+  const held: Socket[] = []
+  const server = net.createServer((socket) => held.push(socket.on('error', () => {})))
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const call = a.call(`127.0.0.1:${(server.address() as AddressInfo).port}`, 1, 'x')
+  await until('a connection', () => held.length === 1)
+  await rotate(a, psk(NEW_SECRET))
+  held[0]?.destroy()
+  await until('another one', () => held.length === 2)
+  held[1]?.destroy()
+  assert.equal((await call).error?.outcome, 'not-applied')
 })
 
 test('certificates: renewed, and those of an old CA shut out', async (t) => {
