@@ -49,6 +49,7 @@ export {
   type InputStatement,
   type InputValue,
   type IntMode,
+  type JoinSource,
   type Leader,
   type Lease,
   type Lock,

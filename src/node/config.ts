@@ -5,7 +5,14 @@ import { checkExtensions } from './extension-options.ts'
 import { toLogger } from './logging.ts'
 import { checkKeys } from './nearest.ts'
 import { checkNetwork, type NetworkConfig } from './network-options.ts'
-import { checkChoice, checkInteger, invalid, isRecord, show } from './option-checks.ts'
+import {
+  checkChoice,
+  checkInteger,
+  invalid,
+  isRecord,
+  show,
+  TIMER_MS_MAX,
+} from './option-checks.ts'
 import { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
 
 /** {@link OpenOptions} after checking, complete; no other file reads the raw ones. */
@@ -14,6 +21,7 @@ export interface OpenConfig extends NetworkConfig {
   readonly nodeId: string | undefined
   /** Absolute. */
   readonly dataDir: string
+  readonly ifRemoved: 'fail' | 'rejoin'
   readonly joinAs: 'voter' | 'learner'
   readonly consistency: Consistency
   readonly strongReads: 'majority' | 'lease'
@@ -42,7 +50,6 @@ export interface OpenConfig extends NetworkConfig {
 type Key = keyof OpenOptions
 
 const KEYS = Object.keys(OPTION_DEFAULTS) as readonly Key[]
-const TIMER_MS_MAX = 0x7fff_ffff
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const
 
 /**
@@ -68,6 +75,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     nodeId: checkNodeId(options['nodeId']),
     dataDir: checkDataDir(options['dataDir']),
     ...network,
+    ifRemoved: checkChoice(options, 'ifRemoved', ['fail', 'rejoin'] as const),
     joinAs: checkChoice(options, 'joinAs', ['voter', 'learner'] as const),
     consistency: checkChoice(options, 'consistency', CONSISTENCY_LEVELS),
     strongReads: checkChoice(options, 'strongReads', ['majority', 'lease'] as const),

@@ -11,6 +11,7 @@ export function toEngineConfig(
   origin: string,
 ): EngineConfig {
   const { nodeId, memberId, clusterId, incarnation, state, genesis } = identity
+  const { expectedVoters } = config
   return {
     nodeId,
     memberId,
@@ -23,6 +24,10 @@ export function toEngineConfig(
     bind: config.bind,
     advertise: config.advertise,
     joinAddresses: [...config.joinAddresses, ...(identity.rejoinAddresses ?? [])],
+    hasJoinSource: config.joinSource !== undefined,
+    forming:
+      expectedVoters === undefined ? null : { expectedVoters, windowMs: config.discoveryWindowMs },
+    rejoins: config.ifRemoved === 'rejoin',
     joinAs: config.joinAs,
     joinTimeoutMs: config.joinTimeoutMs,
     security: config.security,

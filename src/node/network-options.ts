@@ -1,6 +1,7 @@
 import type { TransportSecurity } from '../transport/transport.ts'
 import { formatHostPort, type HostPort, isLoopback, isWildcard, parseHostPort } from './address.ts'
-import { checkBoolean, invalid, show } from './option-checks.ts'
+import { checkBoolean, checkInteger, invalid, show, TIMER_MS_MAX } from './option-checks.ts'
+import type { JoinSource } from './options.ts'
 import { checkSecurity } from './security-options.ts'
 
 /** The part of a node's config that has to do with others. */
@@ -11,6 +12,10 @@ export interface NetworkConfig {
   /** undefined: neither was asked for, which only does where state exists. */
   readonly genesis: 'bootstrap' | 'join' | undefined
   readonly joinAddresses: readonly string[]
+  readonly joinSource: JoinSource | undefined
+  /** undefined: this node never begins a cluster with others. */
+  readonly expectedVoters: number | undefined
+  readonly discoveryWindowMs: number
   readonly security: TransportSecurity
 }
 
@@ -19,26 +24,40 @@ export function checkNetwork(options: Record<string, unknown>): NetworkConfig {
   const security = checkSecurity(options)
   const insecure = checkBoolean(options, 'insecure') ?? false
   const bootstrap = checkBoolean(options, 'bootstrap')
-  const joinAddresses = checkJoin(options['join'])
-  if (bootstrap === true && joinAddresses.length > 0) {
+  const { join } = options
+  const joinSource = typeof join === 'function' ? (join as JoinSource) : undefined
+  const joinAddresses = joinSource === undefined ? checkJoin(join) : []
+  if (bootstrap === true && join !== undefined) {
     throw invalid(
       'bootstrap begins a new cluster and join enters one that exists: pass one of them, ' +
         'bootstrap on the first node and join on the others',
     )
   }
+  const discoveryWindowMs = checkInteger(options, 'discoveryWindowMs', 50, TIMER_MS_MAX)
+  const expectedVoters = checkExpected(options)
+  const ways = { joinAddresses, joinSource, expectedVoters, discoveryWindowMs, security }
   if (options['bind'] === undefined) {
-    checkNoNetwork(options, joinAddresses)
-    return { bind: null, advertise: '', genesis: 'bootstrap', joinAddresses, security }
+    checkNoNetwork(options)
+    return { bind: null, advertise: '', genesis: 'bootstrap', ...ways }
   }
   const bind = parseHostPort(options['bind'], 'bind')
   checkReach(bind, security, insecure)
-  const genesis = bootstrap ? 'bootstrap' : joinAddresses.length > 0 ? 'join' : undefined
-  return { bind, advertise: checkAdvertise(options, bind), genesis, joinAddresses, security }
+  const genesis = bootstrap ? 'bootstrap' : join === undefined ? undefined : 'join'
+  return { bind, advertise: checkAdvertise(options, bind), genesis, ...ways }
 }
 
-function checkNoNetwork(options: Record<string, unknown>, joinAddresses: readonly string[]): void {
-  const needless = options['advertise'] !== undefined ? 'advertise' : 'join'
-  if (needless === 'join' && joinAddresses.length === 0) return
+function checkExpected(options: Record<string, unknown>): number | undefined {
+  if (options['expectedVoters'] === undefined) return undefined
+  if (options['join'] !== undefined) return checkInteger(options, 'expectedVoters', 1, 1000)
+  throw invalid(
+    'expectedVoters lets nodes that find each other through join begin a cluster: pass join as ' +
+      'well, on all of them, and no bootstrap',
+  )
+}
+
+function checkNoNetwork(options: Record<string, unknown>): void {
+  const needless = (['advertise', 'join'] as const).find((name) => options[name] !== undefined)
+  if (needless === undefined) return
   throw invalid(`${needless} is of use only with bind: pass bind: 'host:port' to listen on as well`)
 }
 
@@ -71,7 +90,10 @@ function checkJoin(join: unknown): readonly string[] {
   if (join === undefined) return []
   const addresses = typeof join === 'string' ? [join] : join
   if (!Array.isArray(addresses) || addresses.length === 0) {
-    throw invalid(`join is ${show(join)}; it must be an address, or a list of at least one`)
+    throw invalid(
+      `join is ${show(join)}; it must be an address, a list of at least one, or a function that ` +
+        'resolves to one',
+    )
   }
   return addresses.map((address) => formatHostPort(parseHostPort(address, 'join')))
 }

@@ -62,6 +62,7 @@ export type { Migration, MigrationDone, MigrationsOptions } from './numbered-mig
 export { open, openNode } from './open.ts'
 export {
   type ExtensionOptions,
+  type JoinSource,
   type Logger,
   OPTION_DEFAULTS,
   type OpenOptions,

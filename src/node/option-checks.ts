@@ -47,6 +47,9 @@ export function isString(value: unknown): value is string {
   return typeof value === 'string'
 }
 
+/** Beyond it a timer fires at once. */
+export const TIMER_MS_MAX = 0x7fff_ffff
+
 /** The value as a message can show it: short, and never throwing. */
 export function show(value: unknown): string {
   if (value === undefined) return 'missing'

@@ -210,7 +210,9 @@ export class Acceptor {
   #refuse(channel: Channel, subject: string, refusal: Refusal): void {
     const { code, message } = refusal
     this.#context.traffic.refused(code)
-    this.#context.warnings.warn(code, subject, `refused a connection from ${subject}: ${message}`)
+    if (code !== 'ERR_OWN_ADDRESS') {
+      this.#context.warnings.warn(code, subject, `refused a connection from ${subject}: ${message}`)
+    }
     channel.send(WIRE_KIND.refusal, [encodeRefusal(refusal)])
     channel.finish()
   }

@@ -30,6 +30,10 @@ suite('options of open', () => {
       advertise: '',
       genesis: 'bootstrap',
       joinAddresses: [],
+      joinSource: undefined,
+      expectedVoters: undefined,
+      discoveryWindowMs: 2_000,
+      ifRemoved: 'fail',
       security: { kind: 'plaintext' },
       joinAs: 'voter',
       consistency: 'weak',
@@ -184,6 +188,15 @@ suite('options of open', () => {
     const joining = checkOpenOptions({ dataDir: '.', bind, join: ['127.0.0.1:1', '[::1]:2'] })
     assert.equal(joining.genesis, 'join')
     assert.deepEqual(joining.joinAddresses, ['127.0.0.1:1', '[::1]:2'])
+    const join = async (): Promise<string[]> => []
+    const forming = checkOpenOptions({ dataDir: '.', bind, join, expectedVoters: 3 })
+    assert.deepEqual([forming.genesis, forming.joinSource], ['join', join])
+    refused({ dataDir: '.', bind, expectedVoters: 3 }, /pass join as well/)
+    refused({ dataDir: '.', bind, bootstrap: true, expectedVoters: 3 }, /and no bootstrap/)
+    refused({ dataDir: '.', bind, join, expectedVoters: 0 }, /expectedVoters is 0/)
+    refused({ dataDir: '.', bind, join, discoveryWindowMs: 10 }, /discoveryWindowMs is 10/)
+    refused({ dataDir: '.', bind, join, ifRemoved: 'rejoins' }, /is 'rejoin' meant/)
+    refused({ dataDir: '.', bind, join: 7 }, /a function that resolves to one/)
   })
 })
 
