@@ -73,6 +73,7 @@ export {
   type ReadMetrics,
   type Replicated,
   type ResultSet,
+  type Rotation,
   type Row,
   type RowChangeEvent,
   type SchemaChangeEvent,

@@ -69,6 +69,7 @@ export {
   type TlsOptions,
 } from './options.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
+export type { Rotation } from './rotation.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'
 export {
