@@ -196,7 +196,7 @@ function closedError(): ColmenaError {
 }
 
 function rotatedError(): ColmenaError {
-  const message = `no answer within ${LEAVING_MS_MAX} ms after the secret or certificate was changed`
+  const message = `no answer in ${LEAVING_MS_MAX} ms after the secret or certificate was changed`
   return new ColmenaError('ERR_FAILED', message, { retryable: true, outcome: 'unknown' })
 }
 
