@@ -199,7 +199,16 @@ test('certificates: renewed, and those of an old CA shut out', async (t) => {
 
 test('a snapshot stream breaks off, and resumes where it was', async (t) => {
   const security = psk(SECRET)
-  const a = await openNode(t, { memberId: 1, security, snapshotBytesPerSecond: 2 ** 21 })
+  let isHeld = true
+  const own: Clock = {
+    ...clock,
+    // At this rate each chunk but the first would come after half an hour.
+    setTimer: (delayMs, fire) => {
+      if (delayMs < 1_000_000) return clock.setTimer(delayMs, fire)
+      return isHeld ? () => {} : clock.setTimer(0, fire)
+    },
+  }
+  const a = await openNode(t, { memberId: 1, security, clock: own, snapshotBytesPerSecond: 100 })
   const b = await openNode(t, { memberId: 2, security })
   await linkNodes(a, b)
   const folder = mkdtempSync(join(tmpdir(), 'colmena-rotation-'))
@@ -220,6 +229,7 @@ test('a snapshot stream breaks off, and resumes where it was', async (t) => {
     assert.equal(codeOf(error), 'ERR_FAILED')
     assert.equal(error?.retryable, true)
   }
+  isHeld = false
   const before = b.transport.traffic().receivedBytes
   assert.equal(await a.sendSnapshot(2, manifest, folder), null)
   const repeatedBytes = b.transport.traffic().receivedBytes - before
