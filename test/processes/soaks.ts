@@ -7,6 +7,7 @@ import { runFlood } from './scenarios/flood.ts'
 import { runJobs } from './scenarios/jobs.ts'
 import { runKills } from './scenarios/kills.ts'
 import { runRelaxed } from './scenarios/relaxed.ts'
+import { runSecurity } from './scenarios/security.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
 import { runStalls } from './scenarios/stalls.ts'
 import { runTransactions } from './scenarios/transactions.ts'
@@ -49,6 +50,7 @@ export const soaks: Readonly<Record<string, Soak>> = {
     ...(await runJobs({ jobs: 20_000, killEvery: 400, progress })),
     await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
+  security: () => runSecurity({ each: 1_000 }),
   demo: () =>
     runDemoForm({
       durationMs: 600_000,
