@@ -27,7 +27,7 @@ async function openCluster(t: TestContext, way: Way): Promise<readonly ColmenaNo
       ...(first === undefined ? { bootstrap: true } : { join: first.address }),
       ...{ nodeId, dataDir: join(directory, nodeId), bind: '127.0.0.1:0' },
       // No election but that of a leader whose process is gone, however busy the machine is.
-      electionTimeoutMs: 5_000,
+      electionTimeoutMs: 3_000,
     }
     nodes.push(await open(options))
   }
