@@ -191,7 +191,8 @@ describe('the package is loaded', () => {
     write(consumer, { 'load.cjs': program })
     const { stdout, stderr } = await runNode(process.execPath, consumer, ['load.cjs'])
     assert.equal(stderr, '')
-    assert.equal(stdout, 'true ColmenaError SqlError handler isColmenaError open withConsistency\n')
+    const functions = 'handler isColmenaError open planRecovery recover withConsistency'
+    assert.equal(stdout, `true ColmenaError SqlError ${functions}\n`)
   })
 
   it('with its server, which is not loaded without being asked for', async () => {
@@ -223,6 +224,25 @@ describe('the package is loaded', () => {
     const { stdout, stderr } = await runNode(process.execPath, consumer, ['certificates.cjs'])
     assert.equal(stderr, '')
     assert.equal(stdout, '0 -----BEGIN CERTIFICATE-----\n')
+  })
+
+  it('with what forms clusters, each of which loads no more than it needs', async () => {
+    const program = `
+      const { registerHooks } = require('node:module')
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const rest = /multicast|peculiar|hono|prom-client|dist\\/(server|jobs|lan)/
+      require('colmena')
+      const without = loaded.some((url) => /dist\\/cluster/.test(url))
+      for (const name of ['dns', 'fly', 'lan']) {
+        const names = Object.keys(require('colmena/' + name)).sort()
+        console.log(names.join(' '), without, loaded.filter((url) => rest.test(url)).length > 0)
+      }`
+    write(consumer, { 'clusters.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['clusters.cjs'])
+    assert.equal(stderr, '')
+    const expected = ['startDns false false', 'fromEnv startFly false false', 'startLan false true']
+    assert.equal(stdout, `${expected.join('\n')}\n`)
   })
 
   it('with its dialects, which want their tools only when they are used', async () => {
