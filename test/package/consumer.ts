@@ -41,7 +41,7 @@ interface Lock {
 }
 
 /** What the lock file does not have for development only. */
-function copyDependencies(folder: string): void {
+export function copyDependencies(folder: string): void {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock
   for (const [path, { dev, link }] of Object.entries(lock.packages)) {
     // One that is optional may not be for this platform.
