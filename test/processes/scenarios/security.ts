@@ -146,7 +146,7 @@ async function visitAll(
   return count
 }
 
-/** All that came until it was over. @throws Error if it never is, and the stranger does not leave */
+/** All that came until it was over. @throws Error where it never is and the stranger stays */
 function hear(who: string, socket: Socket, leavesAfterMs: number | null): Promise<Buffer> {
   const chunks: Buffer[] = []
   return new Promise((resolve, reject) => {
