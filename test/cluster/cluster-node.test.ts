@@ -80,13 +80,19 @@ describe('a node of a cluster that forms itself', () => {
 
   it('waits for an answer for as long as its signal lets it', async () => {
     const ending = new AbortController()
-    const told = (signal: AbortSignal): Promise<never> =>
-      new Promise((_, reject) => signal.addEventListener('abort', () => reject(signal.reason)))
+    let given: AbortSignal | undefined
+    const told = (signal: AbortSignal): Promise<never> => {
+      given = signal
+      return new Promise((_, reject) => {
+        signal.addEventListener('abort', () => reject(signal.reason))
+      })
+    }
     const { cluster, did } = createRig({ told })
     const leaving = cluster.leave({ signal: ending.signal })
     await until('it has told', () => did.includes(TELLS))
     assert.ok(!did.includes('closes'))
     ending.abort()
+    assert.ok(given?.aborted, 'at once, and not at its own deadline')
     await leaving
     assert.deepEqual(did.slice(-3), CLOSES)
   })

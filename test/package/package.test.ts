@@ -8,9 +8,11 @@ import { fileURLToPath } from 'node:url'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { type BuildOptions, build } from 'esbuild'
 import { publint } from 'publint'
+import { commandOf } from '../examples/dockerfile.ts'
 import { readProject } from '../tidy/project.ts'
 import { isNode, lineOf, parseSource, walk } from '../tidy/source.ts'
 import { installConsumer, measureFolderBytes, readFirstScreen, runNode, write } from './consumer.ts'
+import { buildImage } from './image.ts'
 import { hasNode26, node26 } from './node-26.ts'
 import { type Packed, packPackage, root } from './packed.ts'
 
@@ -24,8 +26,8 @@ before(() => {
   consumer = installConsumer(packed, 'consumer')
 })
 /** What every TypeScript project for Node.js has; linked, as nothing may be downloaded here. */
-function linkTypes(): void {
-  const types = join(consumer, 'node_modules/@types')
+function linkTypes(project: string): void {
+  const types = join(project, 'node_modules/@types')
   mkdirSync(types)
   symlinkSync(join(root, 'node_modules/@types/node'), join(types, 'node'), 'junction')
 }
@@ -121,7 +123,7 @@ const strict = {
 const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
 
 describe('a consumer compiles', () => {
-  before(linkTypes)
+  before(() => linkTypes(consumer))
   const use = (load: string): string => `${load}
 import type { ColmenaNode, NodeStatus, ResultSet } from 'colmena'
 import type { createServer, Server } from 'colmena/server'
@@ -440,5 +442,30 @@ describe('the example for Vitest', () => {
     assert.equal(status, 0, stdout + stderr)
     const report = JSON.parse(readFileSync(join(folder(), 'report.json'), 'utf8'))
     assert.equal(report.numPassedTests, 3)
+  })
+})
+
+describe('the image of the example for Compose', () => {
+  const dockerfile = readFileSync(join(root, 'examples/compose/Dockerfile'), 'utf8')
+  let folder = ''
+  before(() => {
+    folder = buildImage(packed, 'compose', dockerfile)
+  })
+
+  it('has a program that compiles', async () => {
+    linkTypes(folder)
+    const options = { module: 'nodenext', allowImportingTsExtensions: true, skipLibCheck: true }
+    const config = { compilerOptions: { ...strict, ...options }, include: ['*.ts'] }
+    write(folder, { 'tsconfig.json': JSON.stringify(config) })
+    const { stdout, stderr } = await runNode(process.execPath, folder, [tsc, '-p', '.'])
+    assert.equal(stdout + stderr, '')
+  })
+
+  it('has a program that starts, and says what it is not given', async () => {
+    const [program, ...args] = commandOf(dockerfile)
+    assert.equal(program, 'node')
+    const { status, stderr } = await runNode(process.execPath, folder, args)
+    assert.equal(status, 1)
+    assert.match(stderr, /COLMENA_DNS_NAME is missing/)
   })
 })

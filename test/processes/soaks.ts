@@ -10,6 +10,7 @@ import { runJobs } from './scenarios/jobs.ts'
 import { runKills } from './scenarios/kills.ts'
 import { runMembership } from './scenarios/membership.ts'
 import { runRelaxed } from './scenarios/relaxed.ts'
+import { runSecurity } from './scenarios/security.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
 import { runStalls } from './scenarios/stalls.ts'
 import { runTransactions } from './scenarios/transactions.ts'
@@ -58,6 +59,7 @@ export const soaks: Readonly<Record<string, Soak>> = {
     ...(await runJobs({ jobs: 20_000, killEvery: 400, progress })),
     await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
+  security: () => runSecurity({ each: 1_000, isInTurn: true }),
   demo: () =>
     runDemoForm({
       durationMs: 600_000,
