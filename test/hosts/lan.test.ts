@@ -25,7 +25,7 @@ describe('machines on a LAN', () => {
     await stranger.call('close')
   })
 
-  it('have the learner vote in place of one that is gone, which is back with nothing', async (t) => {
+  it('have the learner vote in place of who is gone, and is back with nothing', async (t) => {
     const [gone = 0] = await placesOf(machines, 'voter')
     const before = await memberAt(machines, gone)
     const promotedMs = await killVoter(machines, gone)
