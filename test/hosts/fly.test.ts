@@ -15,8 +15,11 @@ describe('machines of Fly.io', () => {
     load = await Load.start(machines, { clients: 4, restMs: 20 })
   })
   after(async () => {
-    await load.stop()
-    await machines[Symbol.asyncDispose]()
+    try {
+      await load.stop()
+    } finally {
+      await machines[Symbol.asyncDispose]()
+    }
   })
 
   it('are deployed one by one, with their volumes, and lose no write', async (t) => {
