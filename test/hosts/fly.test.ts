@@ -12,7 +12,7 @@ describe('machines of Fly.io', () => {
 
   before(async () => {
     machines = await openFly()
-    load = await Load.start(machines, { clients: 4, restMs: 20 })
+    load = await Load.start(machines, { clients: 3, restMs: 50 })
   })
   after(async () => {
     try {
