@@ -14,6 +14,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'colmena/jobs': 'src/jobs/jobs.ts',
   'colmena/kysely': 'src/dialects/kysely.ts',
   'colmena/knex': 'src/dialects/knex.ts',
+  'colmena/testing': 'src/testing/testing.ts',
 }
 
 /** The program as it runs in this clone, its data in a folder that goes. */
