@@ -9,6 +9,7 @@ import {
   type MemberId,
   type Raft,
 } from '../raft/raft.ts'
+import type { PeerHello, Refusal } from '../transport/transport.ts'
 import { MemberChanges } from './member-changes.ts'
 import type { MemberChange, MemberStatus } from './protocol.ts'
 import { removedError } from './removed-error.ts'
@@ -97,6 +98,14 @@ export class Membership {
 
   nodeId(id: MemberId): string | null {
     return this.#records.get(id)?.nodeId ?? null
+  }
+
+  /** Why a process is not the member that it says it is; null if it may be. */
+  refusal({ memberId, nodeId }: Pick<PeerHello, 'memberId' | 'nodeId'>): Refusal | null {
+    const known = this.nodeId(memberId)
+    if (known === null || known === nodeId) return null
+    const message = `node '${nodeId}' says that it is member ${memberId}, which is node '${known}'`
+    return { code: 'ERR_HANDSHAKE', message }
   }
 
   /** What a member runs SQL with, null before it has told the cluster. */

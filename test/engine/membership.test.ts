@@ -217,6 +217,16 @@ describe('membership', () => {
     assert.ok(copy?.kind === 'refused' && copy.error.code === 'ERR_REMOVED')
   })
 
+  it('knows a member by its node, and nobody else by its number', () => {
+    const { membership } = new Fixture([1], [record(2)])
+    assert.equal(membership.refusal({ memberId: 2, nodeId: 'n2' }), null)
+    const refusal = membership.refusal({ memberId: 2, nodeId: 'n3' })
+    assert.equal(refusal?.code, 'ERR_HANDSHAKE')
+    assert.match(refusal?.message ?? '', /'n3' says that it is member 2, which is node 'n2'/)
+    assert.equal(membership.refusal({ memberId: 9, nodeId: 'n9' }), null)
+    assert.equal(membership.refusal({ memberId: 0, nodeId: 'n9' }), null)
+  })
+
   it('records the new address of a member that moved', () => {
     const fixture = new Fixture([1, 2, 3], [])
     fixture.membership.heardFrom(2, 'elsewhere:9000')
