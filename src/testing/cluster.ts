@@ -1,14 +1,10 @@
 import { join } from 'node:path'
-import {
-  ColmenaError,
-  type ColmenaNode,
-  isColmenaError,
-  type NodeStatus,
-  type WaitOptions,
-} from '../index.ts'
+import { ColmenaError, type ColmenaNode, type WaitOptions } from '../index.ts'
+import { Convergence } from './convergence.ts'
 import { makeFolder, removeFolder } from './folders.ts'
 import { Links } from './links.ts'
 import { Member } from './member.ts'
+import { runMigrations } from './migrations.ts'
 import {
   type AddNodeOptions,
   type ClusterConfig,
@@ -17,19 +13,14 @@ import {
   show,
   toWait,
   type Wait,
+  withOwnOptions,
 } from './options.ts'
 import { Partition } from './partition.ts'
+import { callRoll, findLeader, type Led, type Seen } from './roll-call.ts'
 import { type Goal, timeoutError, waitFor } from './waiting.ts'
 
 /** A node by its id, or by a handle of it, also one of an earlier life. */
 export type NodeReference = string | ColmenaNode
-
-/** A node that runs, and what it says of itself. */
-interface Seen {
-  readonly id: string
-  readonly node: ColmenaNode
-  readonly status: NodeStatus
-}
 
 /**
  * Nodes of one cluster in this process, on loopback, and the links between them. It is made by
@@ -50,7 +41,8 @@ export class TestCluster implements AsyncDisposable {
   }
 
   /** Resolves once all nodes have their roles and have applied the same; else all is removed. */
-  static async create({ count, wait, shared }: ClusterConfig): Promise<TestCluster> {
+  static async create(config: ClusterConfig): Promise<TestCluster> {
+    const { count, wait, migrations, shared } = config
     const cluster = new TestCluster(shared)
     const untilMs = performance.now() + wait.timeoutMs
     const left = (): Wait => ({
@@ -58,16 +50,17 @@ export class TestCluster implements AsyncDisposable {
       timeoutMs: Math.max(1, Math.ceil(untilMs - performance.now())),
     })
     try {
-      await cluster.#add('voter', left())
+      const first = await cluster.#add('voter', left())
       const others = Array.from({ length: count - 1 }, () => cluster.#add('voter', left()))
       await Promise.all(others)
       // Of an even number of nodes one waits for one more.
       await cluster.#untilVoters(count - ((count + 1) % 2), left())
+      await runMigrations(first, migrations, left())
       await cluster.#untilConvergence(left())
       return cluster
     } catch (error) {
       await cluster.close()
-      throw withOwnOptions(error)
+      throw withOwnOptions(error, 'createTestCluster itself has nodes, timeoutMs and migrations')
     }
   }
 
@@ -92,17 +85,37 @@ export class TestCluster implements AsyncDisposable {
    * @throws ColmenaError ERR_TIMEOUT, with how each node was; ERR_ABORTED, ERR_CLOSED
    */
   async leader(options: WaitOptions = {}): Promise<ColmenaNode> {
-    const wait = toWait(options, 'leader')
-    this.#checkOpen()
-    return this.#waitFor(wait, 'no node came to lead', async (signal) => {
-      return (await this.#findLeader(await this.#look(signal), signal))?.node ?? null
-    })
+    const { leader } = await this.#untilLed(toWait(options, 'leader'), 'no node came to lead')
+    return leader.node
   }
 
-  /** All that run beside the {@link leader}, whether or not they hear it. */
+  /**
+   * All that run and can hear the {@link leader}, once they all follow it, in the order of their
+   * numbers. One that is cut off from it is none.
+   *
+   * @throws ColmenaError ERR_TIMEOUT, with how each node was; ERR_ABORTED, ERR_CLOSED
+   */
   async followers(options: WaitOptions = {}): Promise<readonly ColmenaNode[]> {
-    const leader = await this.leader(options)
-    return this.nodes.filter((node) => node !== leader)
+    const wait = toWait(options, 'followers')
+    const what = 'not all nodes came to follow one that they hear'
+    const { followers } = await this.#untilLed(wait, what, ({ leader, followers: { length } }) => {
+      const hears = ({ id, node }: Member): boolean =>
+        node !== null && id !== leader.id && !this.#partition.isCut(id, leader.id)
+      return length === this.#members.filter(hears).length
+    })
+    return followers.map(({ node }) => node)
+  }
+
+  /** The first one that follows the {@link leader}, once one does. @throws ColmenaError as that */
+  async follower(options: WaitOptions = {}): Promise<ColmenaNode> {
+    const wait = toWait(options, 'follower')
+    const what = 'no node came to follow another one'
+    const { followers } = await this.#untilLed(
+      wait,
+      what,
+      ({ followers: { length } }) => length > 0,
+    )
+    return (followers[0] as Seen).node
   }
 
   /**
@@ -122,18 +135,19 @@ export class TestCluster implements AsyncDisposable {
 
   /**
    * Cuts the links between nodes of different groups, both ways: what is sent gets lost, and
-   * neither side hears that it does. Nodes that are in no group are one group more. It takes the
-   * place of an earlier partition.
+   * neither side hears that it does. A node alone is a group too, and nodes that are in no group
+   * are one group more. It takes the place of an earlier partition.
    *
    * @throws ColmenaError ERR_INVALID_ARGUMENT where that would cut nothing; ERR_CLOSED
    * @example
+   * await cluster.partition('node-3')
    * await cluster.partition(['node-1'], ['node-2', 'node-3'])
    */
-  async partition(...groups: readonly (readonly NodeReference[])[]): Promise<void> {
+  async partition(...groups: readonly (NodeReference | readonly NodeReference[])[]): Promise<void> {
     this.#checkOpen()
     const ids = groups.map((group) => {
-      if (!Array.isArray(group)) throw invalidArgument('partition takes lists of nodes')
-      return group.map((node: NodeReference) => this.#member(node).id)
+      const references: readonly NodeReference[] = isList(group) ? group : [group]
+      return references.map((reference) => this.#member(reference).id)
     })
     const partition = new Partition(ids)
     if (partition.describe(this.#ids) === '') {
@@ -148,7 +162,7 @@ export class TestCluster implements AsyncDisposable {
   /** Cuts the leader off from all others, and says who it was: they elect another one. */
   async isolateLeader(options: WaitOptions = {}): Promise<ColmenaNode> {
     const leader = await this.leader(options)
-    await this.partition([leader])
+    await this.partition(leader)
     return leader
   }
 
@@ -160,8 +174,11 @@ export class TestCluster implements AsyncDisposable {
   }
 
   /**
-   * Ends a node as a crash does: its connections break, nothing more gets out, its threads end
-   * where they are. It keeps its data for {@link restart}.
+   * Ends a node as `kill -9` ends its process, as near as that goes within one that lives on: its
+   * connections break first, so that nothing more gets out, no handover and no release of a lock;
+   * then its threads end where they are. It keeps what it had written for {@link restart}, also
+   * what was not synced: like `kill -9`, and unlike a machine that loses power. Calls of its handle
+   * reject with ERR_CLOSED.
    *
    * @throws ColmenaError ERR_INVALID_ARGUMENT where there is no such node; ERR_CLOSED where it does
    * not run
@@ -183,15 +200,15 @@ export class TestCluster implements AsyncDisposable {
     const wait = toWait(options, 'restart')
     this.#checkOpen()
     const member = this.#member(node)
-    await member.node?.close()
-    return this.#open(member, wait)
+    return this.#open(member, wait, (signal) => member.node?.close({ signal }))
   }
 
   /**
    * Resolves once every node that runs has applied all that was in the leader's log, and none is
-   * known to differ from the others.
+   * known to differ from the others. One that failed by itself counts as one that lags.
    *
-   * @throws ColmenaError ERR_TIMEOUT, with how each node was; ERR_ABORTED, ERR_CLOSED
+   * @throws ConvergenceError (ERR_TIMEOUT) which says who lags, and where; ColmenaError
+   * ERR_ABORTED, ERR_CLOSED
    */
   async waitForConvergence(options: WaitOptions = {}): Promise<void> {
     const wait = toWait(options, 'waitForConvergence')
@@ -262,12 +279,18 @@ export class TestCluster implements AsyncDisposable {
     }
   }
 
-  async #open(member: Member, wait: Wait): Promise<ColmenaNode> {
-    const { signal, timeoutMs } = wait
+  /** `before` ends what may still be of the node's last life. */
+  async #open(
+    member: Member,
+    { timeoutMs, signal }: Wait,
+    before?: (signal: AbortSignal) => Promise<void> | undefined,
+  ): Promise<ColmenaNode> {
     const deadline = AbortSignal.timeout(timeoutMs)
-    const ends = [deadline, this.#closing.signal, ...(signal === undefined ? [] : [signal])]
+    const given = [deadline, this.#closing.signal, ...(signal === undefined ? [] : [signal])]
+    const ends = AbortSignal.any(given)
     try {
-      return await member.open(AbortSignal.any(ends), () => this.#cutLinks())
+      await before?.(ends)
+      return await member.open(ends, () => this.#cutLinks())
     } catch (error) {
       this.#checkOpen()
       if (signal?.aborted || !deadline.aborted) throw error
@@ -286,61 +309,55 @@ export class TestCluster implements AsyncDisposable {
   }
 
   async #untilVoters(count: number, wait: Wait): Promise<void> {
-    await this.#waitFor(wait, 'not all nodes that should have come to vote', async (signal) => {
-      const seen = await this.#look(signal)
-      return seen.filter(({ status }) => !status.isLearner).length >= count || null
+    const what = (): string => 'not all nodes that should have come to vote'
+    await this.#waitFor(wait, {
+      what,
+      look: async (signal) => {
+        const seen = await callRoll(this.#members, signal)
+        return seen.filter(({ status }) => !status.isLearner).length >= count || null
+      },
+    })
+  }
+
+  /** Who leads, once somebody does and it is as it `should` be. */
+  async #untilLed(
+    wait: Wait,
+    what: string,
+    should: (led: Led) => boolean = () => true,
+  ): Promise<Led> {
+    this.#checkOpen()
+    return this.#waitFor(wait, {
+      what: () => what,
+      look: async (signal) => {
+        const seen = await callRoll(this.#members, signal)
+        const led = await findLeader(seen, this.#partition, signal)
+        return led !== null && should(led) ? led : null
+      },
     })
   }
 
   async #untilConvergence(wait: Wait): Promise<void> {
-    let goal: { readonly term: number; readonly index: number } | null = null
-    await this.#waitFor(wait, 'not all nodes came to have applied the same', async (signal) => {
-      const seen = await this.#look(signal)
-      const leader = await this.#findLeader(seen, signal)
-      if (leader === null) return null
-      // What an earlier leader had alone may never be committed.
-      const { term, lastIndex } = leader.status
-      if (goal?.term !== term) goal = { term, index: lastIndex }
-      const { index } = goal
-      const isLevel = ({ status: { appliedIndex, divergence } }: Seen): boolean =>
-        appliedIndex >= index && divergence.reason === null && divergence.undecided === null
-      return (seen.length === this.nodes.length && seen.every(isLevel)) || null
+    const convergence = new Convergence()
+    await this.#waitFor(wait, {
+      what: () => convergence.describe(),
+      look: async (signal) => {
+        const seen = await callRoll(this.#members, signal)
+        const led = await findLeader(seen, this.#partition, signal)
+        return convergence.judge(led, seen, this.#members) || null
+      },
+      toError: (message) => convergence.toError(message),
     })
   }
 
-  async #waitFor<T>(wait: Wait, what: string, look: Goal<T>['look']): Promise<T> {
+  async #waitFor<T>(wait: Wait, goal: Omit<Goal<T>, 'describe'>): Promise<T> {
     const closing = this.#closing.signal
     const signal = wait.signal === undefined ? closing : AbortSignal.any([closing, wait.signal])
     try {
-      return await waitFor({ ...wait, signal }, { what, look, describe: this.#describe })
+      return await waitFor({ ...wait, signal }, { ...goal, describe: this.#describe })
     } catch (error) {
       this.#checkOpen()
       throw error
     }
-  }
-
-  /** Those that run and answer. */
-  async #look(signal: AbortSignal): Promise<readonly Seen[]> {
-    const seen = this.#members.map(async ({ id, node }) => {
-      const status = await node?.status({ signal }).catch(() => null)
-      return node === null || status == null ? [] : [{ id, node, status }]
-    })
-    return (await Promise.all(seen)).flat()
-  }
-
-  /** Who leads: most voters are not cut off from it, and follow it. */
-  async #findLeader(seen: readonly Seen[], signal: AbortSignal): Promise<Seen | null> {
-    for (const leader of seen.filter(({ status }) => status.role === 'leader')) {
-      const members = await leader.node.members({ signal }).catch(() => [])
-      const voters = members.filter(({ role }) => role === 'voter').map(({ nodeId }) => nodeId)
-      const follows = ({ id, status }: Seen): boolean =>
-        voters.includes(id) &&
-        status.term === leader.status.term &&
-        status.leader?.id === leader.id &&
-        !this.#partition.isCut(id, leader.id)
-      if (2 * seen.filter(follows).length > voters.length) return leader
-    }
-    return null
   }
 
   readonly #describe = async (signal: AbortSignal): Promise<string> => {
@@ -350,9 +367,7 @@ export class TestCluster implements AsyncDisposable {
   }
 }
 
-/** `open` knows its own options only, and takes a misspelt one of ours for one of its own. */
-function withOwnOptions(error: unknown): unknown {
-  if (!isColmenaError(error) || !error.message.startsWith('unknown option')) return error
-  const message = `${error.message} (createTestCluster itself has nodes and timeoutMs)`
-  return new ColmenaError(error.code, message, { cause: error })
+/** `Array.isArray` tells nothing of lists that are readonly. */
+function isList<T>(value: T | readonly T[]): value is readonly T[] {
+  return Array.isArray(value)
 }

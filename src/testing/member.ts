@@ -48,6 +48,11 @@ export class Member {
     return this.#condition === 'killed'
   }
 
+  /** Whether it ended by itself, or could not be opened. */
+  get hasFailed(): boolean {
+    return this.#condition === 'failed'
+  }
+
   wasOnce(node: ColmenaNode): boolean {
     return this.#lives.has(node)
   }

@@ -1,4 +1,10 @@
-import { ColmenaError, type OpenOptions, type WaitOptions } from '../index.ts'
+import {
+  ColmenaError,
+  isColmenaError,
+  type Migration,
+  type OpenOptions,
+  type WaitOptions,
+} from '../index.ts'
 
 type Decided =
   | 'dataDir'
@@ -7,9 +13,12 @@ type Decided =
   | 'advertise'
   | 'bootstrap'
   | 'join'
+  | 'expectedVoters'
+  | 'discoveryWindowMs'
   | 'joinAs'
   | 'acceptLoss'
   | 'secret'
+  | 'tls'
   | 'insecure'
 
 /** What these functions decide themselves, and why. */
@@ -20,16 +29,25 @@ const DECIDED: Readonly<Record<Decided, string>> = {
   advertise: 'ports are chosen where there is a network',
   bootstrap: 'the first node begins a new cluster',
   join: 'the other nodes join the first one',
+  expectedVoters: 'the first node begins a new cluster',
+  discoveryWindowMs: 'the first node begins a new cluster',
   joinAs: 'pass it to addNode',
   acceptLoss: 'the data is in a folder of its own, which is removed in the end',
   secret: 'who dials whom is read off what nodes say in plain text, on loopback alone',
+  tls: 'who dials whom is read off what nodes say in plain text, on loopback alone',
   insecure: 'nothing leaves loopback',
 }
 
-/** What {@link createTestNode} takes: of `open`, all that does not say where and with whom. */
-export type TestNodeOptions = Omit<OpenOptions, Decided>
+/** A list is for the database `main`; else each list is for the database that it is called by. */
+export type TestMigrations = readonly Migration[] | Readonly<Record<string, readonly Migration[]>>
 
-/** What {@link createTestCluster} takes: each node is opened with the options of `open`. */
+/** What `createTestNode` takes: of `open`, all that does not say where and with whom. */
+export interface TestNodeOptions extends Omit<OpenOptions, Decided> {
+  /** They have run, as by `node.migrate`, before it resolves. @defaultValue none */
+  readonly migrations?: TestMigrations | undefined
+}
+
+/** What `createTestCluster` takes: each node is opened with the options of `open`. */
 export interface TestClusterOptions extends TestNodeOptions {
   /** How many there are at first, 1 to 15. @defaultValue 3 */
   readonly nodes?: number | undefined
@@ -73,29 +91,43 @@ export interface Wait {
   readonly signal: AbortSignal | undefined
 }
 
+/** What each database has run, by its name. */
+export type MigrationsByName = ReadonlyMap<string, readonly Migration[]>
+
+export interface NodeConfig {
+  readonly migrations: MigrationsByName
+  readonly opened: Omit<OpenOptions, Decided>
+}
+
 /** @throws ColmenaError ERR_INVALID_OPTION; `open` judges its own. */
-export function toNodeOptions(options: TestNodeOptions): TestNodeOptions {
+export function toNodeConfig(options: TestNodeOptions): NodeConfig {
   checkDecided(options, 'createTestNode')
-  return { ...NODE_DEFAULTS, ...withoutUndefined(options) }
+  const { migrations, ...opened } = options
+  return {
+    migrations: toMigrations(migrations),
+    opened: { ...NODE_DEFAULTS, ...withoutUndefined(opened) },
+  }
 }
 
 export interface ClusterConfig {
   readonly count: number
   readonly wait: Wait
+  readonly migrations: MigrationsByName
   /** What every node is opened with; `signal` is that of the creation alone. */
-  readonly shared: Omit<TestNodeOptions, 'signal'>
+  readonly shared: Omit<OpenOptions, Decided | 'signal'>
 }
 
 /** @throws ColmenaError ERR_INVALID_OPTION; `open` judges its own. */
 export function toClusterConfig(options: TestClusterOptions): ClusterConfig {
   checkDecided(options, 'createTestCluster')
-  const { nodes = 3, timeoutMs = OPEN_TIMEOUT_MS, signal, ...shared } = options
+  const { nodes = 3, timeoutMs = OPEN_TIMEOUT_MS, signal, migrations, ...shared } = options
   return {
     count: checkWhole('nodes', nodes, NODES_MAX, invalidOption),
     wait: {
       timeoutMs: checkWhole('timeoutMs', timeoutMs, TIMER_MS_MAX, invalidOption),
       signal: checkSignal(signal, invalidOption),
     },
+    migrations: toMigrations(migrations),
     shared: { ...CLUSTER_DEFAULTS, ...withoutUndefined(shared) },
   }
 }
@@ -142,6 +174,21 @@ function checkDecided(options: unknown, of: string): void {
   for (const [key, reason] of Object.entries(DECIDED)) {
     if (key in options) throw invalidOption(`${of} has no option '${key}': ${reason}`)
   }
+}
+
+/** `open` knows its own options only, and takes a misspelt one of ours for one of its own. */
+export function withOwnOptions(error: unknown, own: string): unknown {
+  if (!isColmenaError(error) || !error.message.startsWith('unknown option')) return error
+  return new ColmenaError(error.code, `${error.message} (${own})`, { cause: error })
+}
+
+/** `migrate` judges the lists. */
+function toMigrations(given: TestMigrations = []): MigrationsByName {
+  if (Array.isArray(given)) return new Map([['main', given]])
+  if (typeof given === 'object' && given !== null) return new Map(Object.entries(given))
+  throw invalidOption(
+    `migrations is ${show(given)}; it must be a list, or an object with a list for each database`,
+  )
 }
 
 /** What was passed as undefined was not passed: it must not take the place of a default. */

@@ -8,9 +8,15 @@
  *
  * It leaves to the core whatever a node does: nothing is mocked, and no clock but the real one.
  */
-export { type NodeReference, TestCluster } from './cluster.ts'
+export type { NodeReference, TestCluster } from './cluster.ts'
+export { ConvergenceError, type LaggingNode } from './convergence.ts'
 export { createTestNode } from './node.ts'
-export type { AddNodeOptions, TestClusterOptions, TestNodeOptions } from './options.ts'
+export type {
+  AddNodeOptions,
+  TestClusterOptions,
+  TestMigrations,
+  TestNodeOptions,
+} from './options.ts'
 
 import { TestCluster } from './cluster.ts'
 import { type TestClusterOptions, toClusterConfig } from './options.ts'

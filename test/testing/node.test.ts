@@ -2,32 +2,21 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdtempSync, readdirSync, rmSync, statSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { existsSync, readdirSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
-import { after, before, describe, it } from 'node:test'
+import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { createTestNode, type TestNodeOptions } from '../../src/testing/testing.ts'
 import { root } from '../docs/pages.ts'
+import { TemporaryFolder } from './temporary-folder.ts'
 
 const DISK_BYTES_MAX = 512 * 1024
 
-/** Where temporary files go while these tests run: what is left there is ours. */
-let folder = ''
-const given = process.env['TMPDIR']
-before(() => {
-  folder = mkdtempSync(join(tmpdir(), 'colmena-test-nodes-'))
-  process.env['TMPDIR'] = folder
-})
-after(() => {
-  if (given === undefined) delete process.env['TMPDIR']
-  else process.env['TMPDIR'] = given
-  rmSync(folder, { recursive: true, force: true })
-})
+const temporary = new TemporaryFolder()
 
 function measureBytes(): number {
-  const entries = readdirSync(folder, { recursive: true, withFileTypes: true })
+  const entries = readdirSync(temporary.path, { recursive: true, withFileTypes: true })
   const files = entries.filter((entry) => entry.isFile())
   return files.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
 }
@@ -46,6 +35,15 @@ describe('a test node', () => {
     assert.equal((await node.status()).durability.mode, 'relaxed')
     const bytes = measureBytes()
     assert.ok(bytes > 100_000 && bytes <= DISK_BYTES_MAX, `${bytes} bytes`)
+  })
+
+  it('has run the migrations of its databases', async () => {
+    const notes = [{ version: 1, name: 'notes', up: 'CREATE TABLE notes (text TEXT)' }]
+    await using node = await createTestNode({ migrations: notes })
+    await node.database().execute("INSERT INTO notes VALUES ('milk')")
+    await using other = await createTestNode({ migrations: { main: notes, archive: notes } })
+    assert.deepEqual(await other.databases(), ['archive', 'main'])
+    await other.database('archive').execute("INSERT INTO notes VALUES ('bread')")
   })
 
   it('takes a value that is larger than a file of its log', async () => {
@@ -70,16 +68,18 @@ describe('a test node', () => {
   it('leaves nothing behind, however many there are', async () => {
     for (let count = 0; count < 2; count += 1) {
       const nodes = await Promise.all([createTestNode(), createTestNode()])
-      assert.equal(readdirSync(folder).length, 2)
+      assert.equal(temporary.list().length, 2)
       await Promise.all(nodes.map((node) => node.close()))
-      assert.deepEqual(readdirSync(folder), [])
+      assert.deepEqual(temporary.list(), [])
     }
   })
 
   it('leaves nothing behind where it does not open', async () => {
     await assert.rejects(createTestNode({ heartbeatMs: 0 }), { code: 'ERR_INVALID_OPTION' })
     await assert.rejects(createTestNode({ signal: AbortSignal.abort() }), { code: 'ERR_ABORTED' })
-    assert.deepEqual(readdirSync(folder), [])
+    const migrations = [{ version: 1, name: 'wrong', up: 'CREATE TABEL notes (text)' }]
+    await assert.rejects(createTestNode({ migrations }), { code: 'ERR_SQL' })
+    assert.deepEqual(temporary.list(), [])
   })
 
   it('leaves nothing behind where the process exits without closing it', async () => {
@@ -96,8 +96,8 @@ describe('a test node', () => {
     })
     const [printed, [status]] = await Promise.all([text(child.stdout), once(child, 'close')])
     assert.deepEqual([printed, status], ['1\n', 0])
-    assert.deepEqual(readdirSync(folder), [])
-    assert.ok(existsSync(folder))
+    assert.deepEqual(temporary.list(), [])
+    assert.ok(existsSync(temporary.path))
   })
 
   it('takes the options of open, and says why it has not all of them', async () => {
@@ -107,6 +107,9 @@ describe('a test node', () => {
       [{ dataDir: './data' }, /no option 'dataDir': the data is in a folder of its own/],
       [{ bind: '127.0.0.1:0' }, /no option 'bind'/],
       [{ durabilty: 'full' }, /unknown option 'durabilty'; is 'durability' meant/],
+      [{ tls: {} }, /no option 'tls'/],
+      [{ migration: [] }, /unknown option 'migration'.*\(createTestNode itself has migrations\)/],
+      [{ migrations: 7 }, /migrations is 7; it must be a list, or an object with a list for each/],
       [null, /options of createTestNode are an object, not null/],
       ['full', /are an object, not "full"/],
     ]
