@@ -1,5 +1,6 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
 import { runFuzz } from '../fuzz/long-form.ts'
+import { runTestNodes } from '../testing/many.ts'
 import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
@@ -49,6 +50,7 @@ export const soaks: Readonly<Record<string, Soak>> = {
     ...(await runJobs({ jobs: 20_000, killEvery: 400, progress })),
     await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
+  'test-nodes': () => runTestNodes({ nodes: 100 }),
   demo: () =>
     runDemoForm({
       durationMs: 600_000,

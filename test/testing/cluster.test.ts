@@ -145,7 +145,7 @@ describe('a test cluster', () => {
     assert.deepEqual(await readTexts(back), ['bread', 'milk'])
   })
 
-  it('is left by one that is killed as by a crash: what it held it lets go of to nobody', async () => {
+  it('hears nothing of a crash: what the killed one held stays held', async () => {
     const [killed, other] = (await cluster.followers(WAIT)) as [ColmenaNode, ColmenaNode]
     await killed.lock('seat', TAKE_NOW)
     await cluster.kill(killed)

@@ -64,8 +64,9 @@ describe('a wait for convergence', () => {
     assert.ok(!convergence.judge(led, all, [first, second, gone, closed, fifth, sixth]))
     assert.equal(
       convergence.describe(),
-      'node-2 did not answer, node-3 had failed, node-5 was not known to have what the others have' +
-        ', node-6 was not known to have what the others have',
+      'node-2 did not answer, node-3 had failed, ' +
+        'node-5 was not known to have what the others have, ' +
+        'node-6 was not known to have what the others have',
     )
     const error = convergence.toError('so it was')
     assert.deepEqual(

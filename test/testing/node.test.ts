@@ -2,24 +2,17 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, readdirSync, statSync } from 'node:fs'
+import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
 import { pathToFileURL } from 'node:url'
 import { createTestNode, type TestNodeOptions } from '../../src/testing/testing.ts'
 import { root } from '../docs/pages.ts'
+import { measureBytes, NODE_BYTES_MAX, runTestNodes } from './many.ts'
 import { TemporaryFolder } from './temporary-folder.ts'
 
-const DISK_BYTES_MAX = 512 * 1024
-
 const temporary = new TemporaryFolder()
-
-function measureBytes(): number {
-  const entries = readdirSync(temporary.path, { recursive: true, withFileTypes: true })
-  const files = entries.filter((entry) => entry.isFile())
-  return files.reduce((sum, entry) => sum + statSync(join(entry.parentPath, entry.name)).size, 0)
-}
 
 describe('a test node', () => {
   it('takes writes, is relaxed, and takes little of the disk', async () => {
@@ -33,8 +26,8 @@ describe('a test node', () => {
       ['milk'],
     )
     assert.equal((await node.status()).durability.mode, 'relaxed')
-    const bytes = measureBytes()
-    assert.ok(bytes > 100_000 && bytes <= DISK_BYTES_MAX, `${bytes} bytes`)
+    const bytes = measureBytes(temporary.path)
+    assert.ok(bytes > 100_000 && bytes <= NODE_BYTES_MAX, `${bytes} bytes`)
   })
 
   it('has run the migrations of its databases', async () => {
@@ -62,16 +55,26 @@ describe('a test node', () => {
       await db.execute('INSERT OR REPLACE INTO counters VALUES (1, ?)', args)
     }
     const { logBytes } = await node.status()
-    assert.ok(logBytes <= DISK_BYTES_MAX, `${logBytes} bytes`)
+    assert.ok(logBytes <= NODE_BYTES_MAX, `${logBytes} bytes`)
   })
 
-  it('leaves nothing behind, however many there are', async () => {
-    for (let count = 0; count < 2; count += 1) {
-      const nodes = await Promise.all([createTestNode(), createTestNode()])
-      assert.equal(temporary.list().length, 2)
-      await Promise.all(nodes.map((node) => node.close()))
-      assert.deepEqual(temporary.list(), [])
+  it('takes so little that a hundred fill no disk, and leaves nothing behind', async () => {
+    const [line] = await runTestNodes({ nodes: 12 })
+    assert.match(`${line}`, /^12 test nodes in one process took \d+\.\d MB together/)
+  })
+
+  it('is closed once, however often, and gone where a test throws', async () => {
+    const broken = new Error('the test is broken')
+    const failing = async (): Promise<void> => {
+      await using node = await createTestNode()
+      await Promise.all([node.close(), node.close()])
+      await using other = await createTestNode()
+      await other.database().execute('CREATE TABLE notes (text TEXT)')
+      assert.equal(temporary.list().length, 1)
+      throw broken
     }
+    await assert.rejects(failing(), broken)
+    assert.deepEqual(temporary.list(), [])
   })
 
   it('leaves nothing behind where it does not open', async () => {
