@@ -22,7 +22,7 @@ type Decided =
   | 'insecure'
 
 /** What these functions decide themselves, and why. */
-const DECIDED: Readonly<Record<Decided, string>> = {
+export const DECIDED: Readonly<Record<Decided, string>> = {
   dataDir: 'the data is in a folder of its own, which is removed in the end',
   nodeId: 'nodes are called node-1, node-2 and so on',
   bind: 'ports are chosen where there is a network',
@@ -62,23 +62,23 @@ export interface AddNodeOptions extends WaitOptions {
 }
 
 /** The log waits for no disk, and its files are small; nobody else needs what it held. */
-const NODE_DEFAULTS = {
+export const NODE_DEFAULTS: Omit<OpenOptions, Decided> = {
   durability: 'relaxed',
   logSegmentBytes: 65_536,
   logRetainBytes: 0,
-} as const satisfies TestNodeOptions
+}
 
 /**
  * A leader that is cut off is replaced within a second, also on a machine that is busy. As for the
  * rest they are as in earnest: they wait for their disks, so that a kill takes what it would take.
  */
-const CLUSTER_DEFAULTS = {
+export const CLUSTER_DEFAULTS: Omit<OpenOptions, Decided> = {
   heartbeatMs: 50,
   electionTimeoutMs: 300,
   requestTimeoutMs: 3_000,
   logSegmentBytes: 262_144,
   logRetainBytes: 1_048_576,
-} as const satisfies TestNodeOptions
+}
 
 export const NODES_MAX = 15
 const OPEN_TIMEOUT_MS = 30_000

@@ -28,7 +28,7 @@ function adapt(t: TestContext, code: string): string {
   return adapted
 }
 
-for (const page of ['docs/coming-from.md', 'docs/tools.md']) {
+for (const page of ['docs/coming-from.md', 'docs/tools.md', 'docs/testing-your-app.md']) {
   describe(page, () => {
     const programs = readCodeBlocks(readPage(page)).filter(({ info }) => info === 'ts')
 

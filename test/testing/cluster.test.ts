@@ -148,7 +148,12 @@ describe('a test cluster', () => {
   it('hears nothing of a crash: what the killed one held stays held', async () => {
     const [killed, other] = (await cluster.followers(WAIT)) as [ColmenaNode, ColmenaNode]
     await killed.lock('seat', TAKE_NOW)
+    await cluster.partition(killed)
+    const unknown = { code: 'ERR_CLOSED', outcome: 'unknown' }
+    const writing = assert.rejects(write(killed.database(), 'milk'), unknown)
     await cluster.kill(killed)
+    await writing
+    await cluster.heal()
     await assert.rejects(other.lock('seat', TAKE_NOW), { code: 'ERR_BUSY' })
     const closed = await cluster.restart(killed, WAIT)
     await closed.lock('place', TAKE_NOW)
