@@ -18,6 +18,7 @@ import {
 import { runMemberAdd } from './member-add.ts'
 import { runMemberChange, runMembers, runTransfer } from './members.ts'
 import { addServe } from './serve.ts'
+import { variableOf } from './serve-settings.ts'
 import { runShell } from './shell.ts'
 import { runStatus } from './status.ts'
 
@@ -40,6 +41,7 @@ export function addCommands(program: Command): void {
   addJobs(program)
   addMembers(program)
   addCertificates(program)
+  addRecover(program)
 }
 
 function addDemo(program: Command): void {
@@ -258,6 +260,21 @@ function addCertificates(program: Command): void {
     .action(async (nodeId, options) => {
       const { runCaIssue } = await import('./ca.ts')
       await runCaIssue(nodeId, options)
+    })
+}
+
+function addRecover(program: Command): void {
+  const dataDir = new Option('--data-dir <folder>', 'of the node, which must be stopped')
+  program
+    .command('recover')
+    .description('makes one node a cluster of its own, if a majority is gone for good')
+    .addOption(dataDir.env(variableOf('dataDir')).makeOptionMandatory())
+    .option('--yes', 'does it; without it, and without a terminal to ask at, only says what')
+    .addHelpText('after', example('colmena recover --data-dir ./data'))
+    .action(async (options) => {
+      // As `serve`: what opens files takes longer to load than most commands take to answer.
+      const { runRecover } = await import('./recover.ts')
+      await runRecover(options)
     })
 }
 

@@ -43,6 +43,7 @@ export {
 export { Replica, type ReplicaOptions } from './replica.ts'
 export type { AskedDatabase } from './settings.ts'
 export type { PinnedSnapshot } from './snapshot.ts'
+export { readStanding, rehomeDatabases, type Standing } from './standing.ts'
 export { Storage } from './storage.ts'
 export { StorageClient, type StorageHandlers, type StoragePort } from './storage-client.ts'
 export type { ContentHasher, SnapshotMaker, StoragePorts } from './storage-ports.ts'
