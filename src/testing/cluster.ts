@@ -185,7 +185,7 @@ export class TestCluster implements AsyncDisposable {
    */
   async kill(node: NodeReference): Promise<void> {
     const { member } = this.#running(node)
-    await member.kill(() => this.#cutLinks())
+    await member.kill()
   }
 
   /**
@@ -298,12 +298,10 @@ export class TestCluster implements AsyncDisposable {
     }
   }
 
-  /** What is cut goes by the partition, and nothing reaches or leaves a node that was killed. */
   async #cutLinks(): Promise<void> {
-    const cut = (one: Member, other: Member): boolean =>
-      one !== other && (one.isKilled || other.isKilled || this.#partition.isCut(one.id, other.id))
-    const pairs = this.#members.flatMap((from) =>
-      this.#members.filter((to) => cut(from, to)).map((to) => [from.id, to.id] as const),
+    const ids = this.#ids
+    const pairs = ids.flatMap((from) =>
+      ids.filter((to) => this.#partition.isCut(from, to)).map((to) => [from, to] as const),
     )
     await this.#links.cut(pairs)
   }

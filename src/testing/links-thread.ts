@@ -17,7 +17,10 @@ async function answer(request: LinksRequest): Promise<string> {
       return ''
     case 'end':
       proxies.get(request.id)?.direct(null)
-      for (const proxy of proxies.values()) proxy.break(request.id)
+      for (const proxy of proxies.values()) {
+        proxy.break(request.id)
+        proxy.cut(request.id)
+      }
       return ''
     case 'cut':
       cut(new Set(request.pairs.map(([from, to]) => `${from} ${to}`)))

@@ -6,7 +6,7 @@ export type LinksRequest =
   | { readonly kind: 'open'; readonly id: string }
   /** From now on the node listens there. */
   | { readonly kind: 'direct'; readonly id: string; readonly port: number }
-  /** All connections of the node end, as when its process dies, and it gets none. */
+  /** Its connections end, as when a process dies, and nothing passes until links are cut anew. */
   | { readonly kind: 'end'; readonly id: string }
   /** What goes from the first to the second of these gets lost; all else passes. */
   | { readonly kind: 'cut'; readonly pairs: readonly (readonly [from: string, to: string])[] }

@@ -44,10 +44,6 @@ export class Member {
     return this.#address
   }
 
-  get isKilled(): boolean {
-    return this.#condition === 'killed'
-  }
-
   /** Whether it ended by itself, or could not be opened. */
   get hasFailed(): boolean {
     return this.#condition === 'failed'
@@ -75,13 +71,11 @@ export class Member {
   }
 
   /** Its threads end between two instructions; only what the system has by then is kept. */
-  kill(linked: () => Promise<void>): Promise<void> {
+  kill(): Promise<void> {
     const node = this.#node
     this.#node = null
     this.#condition = 'killed'
-    const killing = linked()
-      .then(() => this.#links.end(this.id))
-      .then(() => node?.close(AT_ONCE))
+    const killing = this.#links.end(this.id).then(() => node?.close(AT_ONCE))
     this.#work = killing
     return killing
   }

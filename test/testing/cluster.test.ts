@@ -290,7 +290,7 @@ describe('test clusters', () => {
 
   it('grow, and end at once with all that is under way', async () => {
     const migrations = [{ version: 1, name: 'notes', up: 'CREATE TABLE notes (text TEXT)' }]
-    const cluster = await createTestCluster({ nodes: 1, consistency: 'none', migrations })
+    await using cluster = await createTestCluster({ nodes: 1, consistency: 'none', migrations })
     const added = await cluster.addNode({ joinAs: 'learner', ...WAIT })
     assert.equal(added.nodeId, 'node-2')
     assert.equal(await cluster.follower(WAIT), added)
