@@ -79,6 +79,7 @@ export {
   type RecoveryPlan,
   type Replicated,
   type ResultSet,
+  type Rotation,
   type Row,
   type RowChangeEvent,
   recover,

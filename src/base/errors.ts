@@ -11,6 +11,7 @@ export type ErrorCode =
   | 'ERR_CLOSED'
   | 'ERR_DATA_DIR'
   | 'ERR_DATABASE_DROPPED'
+  | 'ERR_DISCOVERY'
   | 'ERR_EXTENSION_FAILED'
   | 'ERR_FAILED'
   | 'ERR_FELL_BEHIND'

@@ -126,6 +126,8 @@ export type EngineRequest =
   | { readonly method: 'verify'; readonly key: number; readonly timeoutMs: number }
   | { readonly method: 'verified'; readonly key: number }
   | { readonly method: 'reinstall' }
+  /** Of the kind that there was; answered once it holds. */
+  | { readonly method: 'rotate'; readonly security: TransportSecurity }
 
 export type UserToEngine =
   /** An encoded write command of this origin; sequences per database come without gaps. */

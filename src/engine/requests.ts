@@ -64,6 +64,9 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
     case 'forward':
       forwardCall(parts, request, answer)
       break
+    case 'rotate':
+      parts.transport.rotate(request.security, (error) => answer(error, null))
+      break
     case 'transferLeadership':
       transferLeadership(parts, request.to, answer)
       break

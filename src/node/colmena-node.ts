@@ -27,6 +27,7 @@ import {
   type MigrationsOptions,
   runMigrations,
 } from './numbered-migrations.ts'
+import { type Rotation, rotate } from './rotation.ts'
 import { createStatus, type NodeStatus } from './status.ts'
 import { type VerifyAnswer, type VerifyOptions, verify } from './verification.ts'
 
@@ -343,6 +344,21 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    */
   async reinstall(options: SignalOptions = {}): Promise<void> {
     await this.#core.request({ method: 'reinstall' }, checkSignalOptions(options, 'reinstall'))
+  }
+
+  /**
+   * Puts a new secret, or new certificates, in place of those that this node was opened with, and
+   * makes its connections anew; writes and leadership go on. It holds until this node is closed.
+   * Where not all nodes have the new one yet, give a list of both, or a `ca` of both.
+   *
+   * @throws ColmenaError ERR_INVALID_OPTION, ERR_WEAK_SECRET: nothing is changed; ERR_ABORTED,
+   * ERR_TIMEOUT
+   * @example
+   * await node.rotate({ secret: [newSecret, oldSecret] }) // on each node, then on each
+   * await node.rotate({ secret: newSecret })
+   */
+  async rotate(rotation: Rotation, options: SignalOptions = {}): Promise<void> {
+    await rotate(this.#core, rotation, options)
   }
 
   /**

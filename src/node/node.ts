@@ -78,6 +78,7 @@ export {
   recover,
 } from './recovery.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
+export type { Rotation } from './rotation.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'
 export {

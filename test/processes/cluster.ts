@@ -115,7 +115,7 @@ export class Cluster {
   /** A process that has opened nothing yet. */
   startProcess(at: number): NodeHandle {
     const report = this.ledger.add.bind(this.ledger)
-    const node = new NodeHandle(report, this.#options.envs?.[at])
+    const node = new NodeHandle({ report, env: this.#options.envs?.[at] })
     this.nodes[at] = node
     return node
   }

@@ -17,12 +17,12 @@ export const layers: ReadonlyMap<string, number> = new Map([
   ['jobs', 5],
   ['certificates', 5],
   ['cluster', 5],
-  ['lan', 5],
-  ['fly', 5],
   ['backup', 5],
   ['dialects', 5],
-  ['dns', 5],
   ['testing', 5],
+  ['lan', 6],
+  ['fly', 6],
+  ['dns', 6],
   ['server', 6],
   ['demo', 7],
   ['cli', 8],
@@ -35,10 +35,6 @@ const strangersFrom = 5
 const neighbours: ReadonlySet<string> = new Set([
   'sqlite > command',
   'node > engine',
-  'lan > certificates',
-  'lan > cluster',
-  'fly > cluster',
-  'fly > dns',
   'testing > cluster',
 ])
 

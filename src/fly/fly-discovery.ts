@@ -1,0 +1,97 @@
+import {
+  ADDRESSES_MAX,
+  type Discovery,
+  discoveryClosed,
+  type FindOptions,
+  Lookups,
+  toAddress,
+} from '../cluster/cluster.ts'
+
+export interface FlyDiscoveryOptions {
+  readonly app: string
+  readonly region: string
+  readonly port: number
+  readonly servers: readonly string[] | undefined
+  /** An answer is as good as new for so long. */
+  readonly pollMs: number
+  /** A machine that is found no more counts as found for so long: single answers are incomplete. */
+  readonly peerTtlMs: number
+  readonly nowMs: () => number
+}
+
+/** Machines whose addresses one look-up asks for. */
+const MACHINES_MAX = 128
+/** What Fly.io calls its machines and regions; anything else is no label of a name. */
+const MACHINE = /^[0-9a-z]{1,32}$/
+
+/**
+ * The machines of an application in one region, as the private DNS of Fly.io knows them:
+ * `vms.<app>.internal` lists them, `<id>.vm.<app>.internal` has an address each. Where that gives
+ * none, `<region>.<app>.internal` has all addresses at once.
+ */
+export class FlyDiscovery implements Discovery {
+  readonly #options: FlyDiscoveryOptions
+  readonly #end = new AbortController()
+  /** Addresses, and when they were last in an answer. */
+  readonly #seenMs = new Map<string, number>()
+  #answeredMs = Number.NEGATIVE_INFINITY
+
+  constructor(options: FlyDiscoveryOptions) {
+    this.#options = options
+  }
+
+  async announce(): Promise<void> {
+    if (this.#end.signal.aborted) throw discoveryClosed()
+  }
+
+  async find({ signal }: FindOptions): Promise<readonly string[]> {
+    if (this.#end.signal.aborted) throw discoveryClosed()
+    const { servers, pollMs, nowMs } = this.#options
+    const lookups = new Lookups({ servers, signal: AbortSignal.any([signal, this.#end.signal]) })
+    if (nowMs() - this.#answeredMs >= pollMs) {
+      try {
+        this.#keep(await this.#lookUp(lookups))
+      } catch (error) {
+        throw this.#end.signal.aborted && !signal.aborted ? discoveryClosed() : error
+      }
+    }
+    return [...this.#seenMs.keys()]
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort()
+  }
+
+  #keep(hosts: readonly string[]): void {
+    const { port, peerTtlMs, nowMs } = this.#options
+    this.#answeredMs = nowMs()
+    for (const [address, seenMs] of this.#seenMs) {
+      if (this.#answeredMs - seenMs >= peerTtlMs) this.#seenMs.delete(address)
+    }
+    for (const host of hosts) {
+      const address = toAddress(host, port)
+      if (this.#seenMs.size >= ADDRESSES_MAX && !this.#seenMs.has(address)) return
+      this.#seenMs.set(address, this.#answeredMs)
+    }
+  }
+
+  async #lookUp(lookups: Lookups): Promise<readonly string[]> {
+    const { app, region } = this.#options
+    const texts = await lookups.texts(`vms.${app}.internal`).catch(() => [])
+    const machines = readMachines(texts, region)
+    const answers = await Promise.allSettled(
+      machines.slice(0, MACHINES_MAX).map((id) => lookups.hosts6(`${id}.vm.${app}.internal`)),
+    )
+    const hosts = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+    return hosts.length > 0 ? hosts : lookups.hosts6(`${region}.${app}.internal`)
+  }
+}
+
+/** The ids of a list such as `2865550fe3e678 fra,9185957f411dd8 fra`, of one region. */
+export function readMachines(texts: readonly string[], region: string): readonly string[] {
+  return texts
+    .flatMap((text) => text.split(','))
+    .map((entry) => entry.trim().split(/\s+/))
+    .filter(([id = '', at]) => at === region && MACHINE.test(id))
+    .map(([id = '']) => id)
+}

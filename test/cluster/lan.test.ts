@@ -1,0 +1,164 @@
+/** Nodes on loopback that find each other by multicast DNS at a port of this test's own. */
+import assert from 'node:assert/strict'
+import { scryptSync, X509Certificate } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, it } from 'node:test'
+import { type Authority, createAuthority } from '../../src/certificates/certificates.ts'
+import type { ClusterNode, LanOptions } from '../../src/lan/lan.ts'
+import { keptNodeId } from '../../src/lan/node-id.ts'
+import { startLanWith } from '../../src/lan/start-lan.ts'
+import { toTrust } from '../../src/lan/trust.ts'
+import { until } from '../processes/wait.ts'
+import { freeUdpPort } from './free-udp-port.ts'
+
+const LOOPBACK = '127.0.0.1'
+
+let folder = ''
+let mdnsPort = 0
+let ours: Authority
+const running = new Map<string, ClusterNode>()
+
+async function start(
+  name: string,
+  more: Partial<LanOptions> = {},
+  port = mdnsPort,
+): Promise<ClusterNode> {
+  const { cert: ca, key: caKey } = ours
+  const options = {
+    dataDir: join(folder, name),
+    bind: `${LOOPBACK}:0`,
+    interface: LOOPBACK,
+    ca,
+    caKey,
+    expectedVoters: 3,
+    discoveryWindowMs: 300,
+    stewardMs: 50,
+    electionTimeoutMs: 500,
+    heartbeatMs: 50,
+    ...more,
+  }
+  const cluster = await startLanWith(options, { mdnsPort: port, mdnsGapMs: 20 })
+  running.set(name, cluster)
+  return cluster
+}
+
+function nodeOf(name: string): ClusterNode {
+  const cluster = running.get(name)
+  assert.ok(cluster !== undefined, `${name} runs`)
+  return cluster
+}
+
+async function count(cluster: ClusterNode, role: 'voter' | 'learner'): Promise<number> {
+  const members = await cluster.node.members()
+  return members.filter((member) => member.role === role).length
+}
+
+describe('a cluster on a LAN', () => {
+  before(async () => {
+    folder = mkdtempSync(join(tmpdir(), 'colmena-lan-'))
+    mdnsPort = await freeUdpPort()
+    ours = await createAuthority()
+  })
+  after(async () => {
+    await Promise.all([...running.values()].map((cluster) => cluster.close()))
+    rmSync(folder, { recursive: true, force: true })
+  })
+
+  it('is made of the nodes that have one CA, beside another one on the same network', async () => {
+    const { cert: ca, key: caKey } = await createAuthority()
+    const [theirs, ...nodes] = await Promise.all([
+      start('other', { ca, caKey, expectedVoters: 1 }),
+      ...['a', 'b', 'c'].map((name) => start(name)),
+    ])
+    const [first] = nodes as [ClusterNode]
+    await until('three vote', async () => (await count(first, 'voter')) === 3)
+    const ids = await Promise.all(nodes.map(async ({ node }) => (await node.status()).clusterId))
+    assert.equal(new Set(ids).size, 1)
+    assert.equal((await theirs.node.members()).length, 1)
+    await first.node.database().execute('CREATE TABLE kv (key TEXT PRIMARY KEY, value TEXT)')
+  })
+
+  it('takes a machine in at once that has lost its disk, in place of what it was', async () => {
+    const [staying, lost] = [nodeOf('a'), nodeOf('c')]
+    const { address: bind, nodeId } = lost.node
+    await lost.node.close()
+    rmSync(join(folder, 'c'), { recursive: true })
+    const back = await start('c', { bind })
+    assert.notEqual(back.node.nodeId, nodeId, 'it knows nothing of itself')
+    await until('three vote', async () => (await count(staying, 'voter')) === 3)
+    const members = await staying.node.members()
+    assert.equal(members.length, 3)
+    assert.ok(!members.some((member) => member.nodeId === nodeId))
+    await until('it is healthy', () => back.healthy())
+  })
+
+  it('tells of another one, of the same CA, and never merges with it', async () => {
+    const split = { expectedVoters: 1, voterTarget: 1 }
+    const elsewhere = await freeUdpPort()
+    const half = await start('half', split, elsewhere)
+    const { clusterId } = await half.node.status()
+    await half.close()
+    const healed = await start('half', split)
+    await new Promise<void>((resolve) => {
+      healed.node.on('warning', ({ code, message }) => {
+        const isIt = /another cluster answers at 127\.0\.0\.1:\d+.*never merged/.test(message)
+        if (code === 'ERR_OTHER_CLUSTER' && isIt) resolve()
+      })
+    })
+    assert.equal((await healed.node.status()).clusterId, clusterId)
+    assert.equal((await healed.node.members()).length, 1)
+    await healed.close()
+  })
+
+  it('has each start of a node under the id that its machine keeps', async () => {
+    const { node } = nodeOf('a')
+    assert.match(node.nodeId, /^node-[0-9a-f]{16}$/)
+    assert.equal(readFileSync(join(folder, 'a', 'node-id'), 'utf8').trim(), node.nodeId)
+  })
+})
+
+describe('what nodes on a LAN have in common', () => {
+  it('is named by the CA, and by nothing that gives a secret away', async () => {
+    const { cert: ca, key: caKey } = await createAuthority()
+    const { cluster, issue } = toTrust({ ca, caKey }, {})
+    const fingerprint = new X509Certificate(ca).fingerprint256.replaceAll(':', '').toLowerCase()
+    assert.equal(cluster, fingerprint.slice(0, 16))
+    const tls = await issue?.('node-1')
+    const leaf = new X509Certificate(String(tls?.cert))
+    assert.ok(leaf.verify(new X509Certificate(ca).publicKey))
+    for (const host of [LOOPBACK, '::1']) assert.equal(leaf.checkIP(host), host)
+    assert.equal(leaf.checkHost('node-1'), 'node-1')
+    assert.equal(leaf.publicKey.asymmetricKeyDetails?.namedCurve, 'prime256v1')
+
+    const secret = 'x'.repeat(32)
+    const named = toTrust({}, { secret })
+    assert.equal(named.cluster, scryptSync(secret, 'colmena lan', 8).toString('hex'))
+    assert.equal(named.cluster, toTrust({}, { secret: [secret, 'y'.repeat(32)] }).cluster)
+    assert.equal(named.issue, null)
+    assert.equal(toTrust({}, { tls: { ca, cert: '', key: '' } }).cluster, cluster)
+  })
+
+  it('is both of ca and caKey, or none, and nothing only where that is asked for', async () => {
+    const { cert: ca, key: caKey } = await createAuthority()
+    const refused = (message: RegExp) => ({ code: 'ERR_INVALID_OPTION', message })
+    assert.throws(() => toTrust({ ca }, {}), refused(/caKey is missing/))
+    assert.throws(() => toTrust({ caKey }, {}), refused(/ca is missing/))
+    assert.throws(() => toTrust({}, {}), refused(/insecure: true/))
+    const tls = { ca, cert: '', key: '' }
+    assert.throws(() => toTrust({ ca, caKey }, { tls }), refused(/exclude each other/))
+    assert.equal(toTrust({}, { insecure: true }).cluster, '0000000000000000')
+  })
+
+  it('leaves no id behind that nobody can use', (t) => {
+    const dataDir = mkdtempSync(join(tmpdir(), 'colmena-id-'))
+    t.after(() => rmSync(dataDir, { recursive: true, force: true }))
+    const path = join(dataDir, 'node-id')
+    writeFileSync(path, '')
+    const made = keptNodeId(dataDir)
+    assert.equal(keptNodeId(dataDir), made)
+    writeFileSync(path, 'not an id\n')
+    assert.throws(() => keptNodeId(dataDir), { code: 'ERR_DATA_DIR', message: /not an id/ })
+  })
+})
