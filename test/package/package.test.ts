@@ -247,6 +247,28 @@ describe('the package is loaded', () => {
     assert.equal(stdout, `${expected.join('\n')}\n`)
   })
 
+  it('with nodes for tests, which bring no package and come only when asked for', async () => {
+    const program = `
+      const { registerHooks } = require('node:module')
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const count = (part) => loaded.filter((url) => url.includes(part)).length
+      require('colmena')
+      const before = count('dist/testing')
+      const { createTestNode, ...others } = require('colmena/testing')
+      createTestNode().then(async (node) => {
+        await node.database().execute('CREATE TABLE notes (text)')
+        await node.close()
+        const isAlone = count('node_modules/') === count('/colmena/')
+        console.log(before, count('dist/testing') > 0, isAlone)
+        console.log(Object.keys(others).sort().join(' '))
+      })`
+    write(consumer, { 'testing.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['testing.cjs'])
+    assert.equal(stderr, '')
+    assert.equal(stdout, '0 true true\nConvergenceError createTestCluster\n')
+  })
+
   it('with its dialects, which want their tools only when they are used', async () => {
     const program = `
       const { ColmenaDialect } = require('colmena/kysely')
@@ -441,7 +463,7 @@ describe('the example for Vitest', () => {
     const { status, stdout, stderr } = await runNode(process.execPath, folder(), args)
     assert.equal(status, 0, stdout + stderr)
     const report = JSON.parse(readFileSync(join(folder(), 'report.json'), 'utf8'))
-    assert.equal(report.numPassedTests, 3)
+    assert.equal(report.numPassedTests, 4)
   })
 })
 
