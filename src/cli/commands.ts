@@ -20,6 +20,7 @@ import { runMemberChange, runMembers, runTransfer } from './members.ts'
 import { addServe } from './serve.ts'
 import { variableOf } from './serve-settings.ts'
 import { runShell } from './shell.ts'
+import { runSkip } from './skip.ts'
 import { runStatus } from './status.ts'
 
 const URL_DEFAULT = 'http://127.0.0.1:8080'
@@ -40,7 +41,7 @@ export function addCommands(program: Command): void {
   addData(program)
   addJobs(program)
   addMembers(program)
-  addRecover(program)
+  addRepairs(program)
 }
 
 function addDemo(program: Command): void {
@@ -233,7 +234,13 @@ function addMembers(program: Command): void {
     .action((nodeId, options) => runTransfer(clientOf(options), nodeId))
 }
 
-function addRecover(program: Command): void {
+function addRepairs(program: Command): void {
+  remote(program.command('skip'))
+    .argument('<index>', 'of the entry, as status().haltedReason has it')
+    .description('skips an entry of the log that every member has died of twice')
+    .option('--without <node...>', 'members that are gone for good, and come back with no files')
+    .addHelpText('after', example('colmena skip 4711'))
+    .action((index, options) => runSkip(clientOf(options), index, options.without))
   const dataDir = new Option('--data-dir <folder>', 'of the node, which must be stopped')
   program
     .command('recover')

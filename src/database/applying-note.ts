@@ -1,4 +1,6 @@
 import * as fs from 'node:fs'
+import { dirname } from 'node:path'
+import { noteVoided, readVoided } from './generation.ts'
 import { MachineTrouble } from './trouble.ts'
 
 /** The group that a process died in, and how often in a row. */
@@ -14,9 +16,12 @@ export interface NotedFile {
   /** The index that it was made at: no other one's. */
   readonly created: number
   readonly applied: number
+  /** The command of which some units are committed, and how many. */
+  readonly part?: { readonly index: number; readonly unitsDone: number } | null | undefined
 }
 
 const FIELDS = 6
+const QUARANTINE_DEATHS = 2
 
 /**
  * A few bytes beside the databases that say which entries are being applied: a statement that
@@ -28,6 +33,9 @@ export class ApplyingNote {
   readonly #file: number
   readonly #fields = new Float64Array(FIELDS)
   readonly died: NotedDeath
+  readonly #directory: string
+  readonly #voided: Set<number>
+  readonly #unitsDone: number
 
   /**
    * Counts a death for the group that was being applied when the last process ended, unless its
@@ -41,7 +49,26 @@ export class ApplyingNote {
     if (first === 0) this.died = { first: diedFirst, last: diedLast, deaths }
     else if (last <= applied) this.died = { first: 0, last: 0, deaths: 0 }
     else this.died = { first, last, deaths: first === diedFirst ? deaths + 1 : 1 }
+    this.#directory = dirname(path)
+    this.#voided = new Set(readVoided(this.#directory))
+    const begun = [...files].find(({ part }) => part?.index === this.died.first)
+    this.#unitsDone = begun?.part?.unitsDone ?? 0
     this.#write(0, 0)
+    // Whether the entry may be void is decided by that this node does not try it: a loss of power
+    // must not bring it to.
+    if (this.died.deaths >= QUARANTINE_DEATHS) fs.fsyncSync(this.#file)
+  }
+
+  /** Whether the entry's command fails here as on all members, without a try. */
+  isVoid(index: number): boolean {
+    return this.#voided.has(index)
+  }
+
+  /** The cluster has agreed on it: durable before it returns. */
+  void(index: number): void {
+    if (this.#voided.has(index)) return
+    noteVoided(this.#directory, [...this.#voided, index])
+    this.#voided.add(index)
   }
 
   /** Whether the entry was among those that ran when a process died. */
@@ -53,10 +80,12 @@ export class ApplyingNote {
   /** @throws MachineTrouble if an entry killed the process twice: it is not tried a third time. */
   refuseQuarantined(): void {
     const { first, deaths } = this.died
-    if (deaths < 2) return
+    if (deaths < QUARANTINE_DEATHS || this.#voided.has(first)) return
     throw new MachineTrouble(
-      `this node's process died twice while it applied entry ${first}, so it does not try again`,
-      {},
+      `this node's process died twice while it applied entry ${first}, so it does not try again. ` +
+        'Where that is so on all members, the entry can be skipped: colmena skip ' +
+        first,
+      { quarantine: { index: first, unitsDone: this.#unitsDone } },
     )
   }
 

@@ -61,3 +61,4 @@ export {
 } from './storage-protocol.ts'
 export type { Genesis, OriginRecord } from './system-file.ts'
 export type { TrialRequest } from './trials.ts'
+export type { Quarantine } from './trouble.ts'

@@ -16,6 +16,7 @@ export const SYSTEM = 'system'
 const NAME = /^[a-z0-9_-]{1,64}$/
 const NOTE = 'applying'
 const DIVERGED = 'diverged'
+const VOIDED = 'voided'
 const ASIDE = 'diverged-'
 const ASIDE_MAX = 2
 
@@ -55,6 +56,21 @@ export function readDivergence(generationDirectory: string): DivergenceNote | nu
 export function noteDivergence(generationDirectory: string, index: number, reason: string): void {
   const note = `${index}\n${reason}`
   fs.writeFileSync(join(generationDirectory, DIVERGED), note, { flush: true, mode: 0o600 })
+  syncDirectoryNow(generationDirectory)
+}
+
+/** The entries of a generation that are void: none of their statements run there. */
+export function readVoided(generationDirectory: string): ReadonlySet<number> {
+  const path = join(generationDirectory, VOIDED)
+  if (!hasFile(path)) return new Set()
+  return new Set(fs.readFileSync(path, 'utf8').trim().split('\n').map(Number))
+}
+
+/** Whole or not at all, and there before any of them is passed over. */
+export function noteVoided(generationDirectory: string, indexes: Iterable<number>): void {
+  const path = join(generationDirectory, VOIDED)
+  fs.writeFileSync(`${path}.tmp`, [...indexes].join('\n'), { flush: true, mode: 0o600 })
+  fs.renameSync(`${path}.tmp`, path)
   syncDirectoryNow(generationDirectory)
 }
 

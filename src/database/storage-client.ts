@@ -12,14 +12,14 @@ import {
   type StorageToEngine,
 } from './storage-protocol.ts'
 import type { TrialRequest } from './trials.ts'
-import type { Failure } from './trouble.ts'
+import type { Failure, Quarantine } from './trouble.ts'
 
 /** What the storage thread tells by itself. */
 export interface StorageHandlers {
   opened(state: ReplicaState): void
   applied(report: AppliedReport): void
   /** Apply stands still on this machine's trouble and is tried again; null: it goes on. */
-  halted(reason: string | null, isDivergent: boolean): void
+  halted(reason: string | null, isDivergent: boolean, quarantine: Quarantine | null): void
   hashed(hashed: HashedContent): void
 }
 
@@ -110,6 +110,11 @@ export class StorageClient {
     this.#post({ kind: 'expectHash', key })
   }
 
+  /** The cluster has agreed that the write at that index does nothing. */
+  voidEntry(index: number): void {
+    this.#post({ kind: 'void', index })
+  }
+
   /** Ends the storage thread once what it has is applied. */
   close(done: Done): void {
     const id = this.#await((error) => {
@@ -138,7 +143,7 @@ export class StorageClient {
         handlers.applied(message.report)
         break
       case 'halted':
-        handlers.halted(message.reason, message.isDivergent)
+        handlers.halted(message.reason, message.isDivergent, message.quarantine)
         break
       case 'hashed':
         handlers.hashed(message.hashed)

@@ -9,7 +9,7 @@ import type { DropAnswer, OwnSequence } from './outcome.ts'
 import type { SlowWrite } from './statement-watch.ts'
 import type { Genesis } from './system-file.ts'
 import type { TrialRequest } from './trials.ts'
-import type { Failure } from './trouble.ts'
+import type { Failure, Quarantine } from './trouble.ts'
 import type { WalBounds } from './wal-bounds.ts'
 
 /**
@@ -118,13 +118,20 @@ export type EngineToStorage =
   | { readonly kind: 'diverge'; readonly reason: string }
   /** The entry that names `key` is to be followed by a hash of all content, told as `hashed`. */
   | { readonly kind: 'expectHash'; readonly key: string }
+  /** The cluster has agreed that the write at that index does nothing. */
+  | { readonly kind: 'void'; readonly index: number }
   | { readonly kind: 'close'; readonly id: number }
 
 export type StorageToEngine =
   | { readonly kind: 'opened'; readonly state: ReplicaState }
   | { readonly kind: 'applied'; readonly report: AppliedReport }
   /** Apply stands still and is tried again; null: it goes on. */
-  | { readonly kind: 'halted'; readonly reason: string | null; readonly isDivergent: boolean }
+  | {
+      readonly kind: 'halted'
+      readonly reason: string | null
+      readonly isDivergent: boolean
+      readonly quarantine: Quarantine | null
+    }
   | { readonly kind: 'hashed'; readonly hashed: HashedContent }
   | {
       readonly kind: 'reply'

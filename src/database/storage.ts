@@ -123,8 +123,9 @@ export class Storage {
   }
 
   #await(request: Request): void {
-    // Digests at an index that is applied are soon forgotten, and differing files wait for nothing.
-    if (request.kind === 'digests' || request.kind === 'diverge') {
+    // Digests at an index that is applied are soon forgotten, differing files wait for nothing, and
+    // apply itself waits for what is void.
+    if (request.kind === 'digests' || request.kind === 'diverge' || request.kind === 'void') {
       this.#requests.unshift({ request, after: 0 })
     } else {
       this.#requests.push({ request, after: this.#lastReceived() })
@@ -262,7 +263,9 @@ export class Storage {
     this.#publish()
     const reason = this.#halted?.error.message ?? null
     this.#tellUser({ kind: 'halted', reason })
-    this.#tellEngine({ kind: 'halted', reason, isDivergent: this.#replica.divergence.isNoted })
+    const quarantine = this.#halted?.quarantine ?? null
+    const { isNoted: isDivergent } = this.#replica.divergence
+    this.#tellEngine({ kind: 'halted', reason, isDivergent, quarantine })
   }
 
   #serve(request: Request): void {
@@ -295,6 +298,11 @@ export class Storage {
         break
       case 'diverge':
         this.#diverge(request.reason)
+        break
+      case 'void':
+        this.#replica.note.void(request.index)
+        this.#rests?.()
+        this.#rests = null
         break
       case 'expectHash':
         this.#hashes.expect(request.key)

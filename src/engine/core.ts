@@ -25,6 +25,7 @@ import {
   createReads,
   createRemovalWatch,
   createSkew,
+  createSkipping,
   createSnapshots,
   createTerms,
   createVotePromises,
@@ -42,17 +43,21 @@ import type { Freshness } from './freshness.ts'
 import { Handling } from './handling.ts'
 import { transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
-import type { AppliedReport, ReplicaState } from './ports.ts'
+import type { AppliedReport, Quarantine, ReplicaState } from './ports.ts'
 import type { ReadRequests } from './read-requests.ts'
 import type { RemovalWatch } from './removal-watch.ts'
 import { Saving } from './saving.ts'
 import { TICKS_PER_HEARTBEAT } from './settings.ts'
+import type { Skipping } from './skipping.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Terms } from './terms.ts'
 import { View } from './view.ts'
 import type { VotePromises } from './vote-promises.ts'
 import { FRAMES, laneOf } from './wire.ts'
 import { Yielding } from './yielding.ts'
+
+/** A node that stands still at an entry leads for so long at least, if others hand it back. */
+const HAND_OVER_AGAIN_MS = 10_000
 
 /**
  * The running engine: events come in, the core decides, and one turn does it, always in this
@@ -77,6 +82,7 @@ export class Core {
   readonly decisions: Decisions
   readonly handling: Handling
   readonly agreement: Agreement
+  readonly skipping: Skipping
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly applyWatch: ApplyWatch
@@ -89,6 +95,7 @@ export class Core {
   #isClosed = false
   #isHalted = false
   #isFull = false
+  #handedOverMs = Number.NEGATIVE_INFINITY
   #cancelTick: Cancel = () => {}
 
   constructor(parts: CoreParts) {
@@ -135,6 +142,7 @@ export class Core {
     this.amnesia = createAmnesia(parts, this.raft, (id) => nodeId(id) ?? String(id))
     this.mix = createMix(parts, this.membership)
     this.agreement = createAgreement(parts, this)
+    this.skipping = createSkipping(parts, this)
     this.#yielding = new Yielding({
       raft: this.raft,
       clock: ports.clock,
@@ -212,10 +220,11 @@ export class Core {
   }
 
   /** The databases stand still on this machine's trouble, or go on (null). */
-  halted(reason: string | null, isDivergent: boolean): void {
+  halted(reason: string | null, isDivergent: boolean, quarantine: Quarantine | null): void {
     if (reason !== null && !this.#isHalted) this.#warn('ERR_APPLY_HALTED', reason)
     this.decisions.say(reason === null ? 'applyResumed' : 'applyHalted')
     this.#isHalted = reason !== null
+    this.skipping.halted(quarantine)
     if (isDivergent) this.snapshots.discard()
     this.agreement.halted(reason, isDivergent)
   }
@@ -277,9 +286,20 @@ export class Core {
     this.formats.tick()
     this.agreement.tick()
     this.#yielding.tick()
-    // Whoever can't store or apply should not be the one that all wait for.
-    if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
+    this.skipping.tick()
+    this.#handOver()
     this.schedule()
+  }
+
+  /** Whoever can't store or apply should not be the one that all wait for. */
+  #handOver(): void {
+    if (this.raft.role !== 'leader' || !(this.#isHalted || this.#isFull)) return
+    const { clock } = this.#parts.ports
+    // All may stand at one entry that none can apply: then nobody would ever lead for long enough
+    // to have it skipped.
+    const isPatient = this.skipping.stand.quarantine !== null
+    if (isPatient && clock.nowMs() - this.#handedOverMs < HAND_OVER_AGAIN_MS) return
+    if (this.transferAway()) this.#handedOverMs = clock.nowMs()
   }
 
   #publish(): void {

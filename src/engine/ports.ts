@@ -3,6 +3,7 @@ import type { SharedState } from '../base/shared-state.ts'
 import type {
   AppliedReport,
   HashedContent,
+  Quarantine,
   ReplicaState,
   SnapshotCopy,
   TrialRequest,
@@ -12,7 +13,7 @@ import type { Entry } from '../raft/raft.ts'
 import type { Transport, TransportHandlers, TransportOptions } from '../transport/transport.ts'
 import type { EngineToUser, StorageGenesis } from './protocol.ts'
 
-export type { AppliedReport, HashedContent, ReplicaState, SnapshotCopy }
+export type { AppliedReport, HashedContent, Quarantine, ReplicaState, SnapshotCopy }
 
 /** Where committed entries go; calls are done in the order they are made. */
 export interface Applier {
@@ -46,6 +47,8 @@ export interface Applier {
   diverge(reason: string): void
   /** The entry that names `key` is to be followed by a hash of all content. */
   expectHash(key: string): void
+  /** The cluster has agreed that the write at that index, which is not applied, does nothing. */
+  voidEntry(index: number): void
   close(done: Done): void
 }
 
@@ -54,7 +57,7 @@ export interface ApplierHandlers {
   opened(state: ReplicaState): void
   applied(report: AppliedReport): void
   /** Apply stands still on this machine's trouble and is tried again; null: it goes on. */
-  halted(reason: string | null, isDivergent: boolean): void
+  halted(reason: string | null, isDivergent: boolean, quarantine: Quarantine | null): void
   hashed(hashed: HashedContent): void
 }
 

@@ -44,6 +44,9 @@ export const CALLS = {
   reinstall: 14,
   /** A member that may have forgotten something wants to be another one. */
   rejoin: 15,
+  /** Of the leader: to have an entry skipped. Of any member: where it stands at one. */
+  skip: 16,
+  skipStand: 17,
 } as const
 
 /**

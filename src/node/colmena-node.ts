@@ -33,6 +33,7 @@ import {
   type MigrationsOptions,
   runMigrations,
 } from './numbered-migrations.ts'
+import { type SkipOptions, skip } from './skipping.ts'
 import { createStatus, type NodeStatus } from './status.ts'
 import { type VerifyAnswer, type VerifyOptions, verify } from './verification.ts'
 
@@ -343,6 +344,15 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyAnswer> {
     return verify(this.#core, options)
+  }
+
+  /**
+   * Skips the entry at `index`, which no member can apply: each has died of it twice, and stands
+   * still. It fails everywhere alike, with ERR_VOIDED.
+   * @throws ColmenaError ERR_INVALID_ARGUMENT, saying who could still apply it; ERR_NO_LEADER
+   */
+  async skip(index: number, options: SkipOptions = {}): Promise<void> {
+    await skip(this.#core, index, options)
   }
 
   /**
