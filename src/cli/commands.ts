@@ -41,6 +41,7 @@ export function addCommands(program: Command): void {
   addData(program)
   addJobs(program)
   addMembers(program)
+  addCertificates(program)
   addRepairs(program)
 }
 
@@ -232,6 +233,35 @@ function addMembers(program: Command): void {
     .description('makes another voter the leader')
     .addHelpText('after', example('colmena transfer-leadership node-2'))
     .action((nodeId, options) => runTransfer(clientOf(options), nodeId))
+}
+
+function addCertificates(program: Command): void {
+  const ca = program.command('ca').description('certificates that nodes know each other by')
+  ca.command('init')
+    .description('makes a CA for one cluster: a certificate, and the key that signs')
+    .option('--out <folder>', 'for ca.pem and ca-key.pem', '.')
+    .option('--name <name>', 'of the CA', 'colmena CA')
+    .option('--days <number>', 'how long it is good', '3650')
+    .option('--force', 'replaces what is there')
+    .addHelpText('after', example('colmena ca init --out ./ca --name shop'))
+    .action(async (options) => {
+      // Only now: what makes certificates takes longer to load than help to print.
+      const { runCaInit } = await import('./ca.ts')
+      await runCaInit(options)
+    })
+  ca.command('issue')
+    .argument('<node>', 'its node id')
+    .description('makes the certificate of one node, and its key')
+    .option('--ca <folder>', 'with ca.pem and ca-key.pem', '.')
+    .option('--out <folder>', 'for NODE.pem and NODE-key.pem', '.')
+    .option('--address <host...>', 'more names and IP addresses, for clients over HTTPS')
+    .option('--days <number>', 'how long it is good, within the days of the CA', '365')
+    .option('--force', 'replaces what is there')
+    .addHelpText('after', example('colmena ca issue node-1 --ca ./ca --address 10.0.0.1'))
+    .action(async (nodeId, options) => {
+      const { runCaIssue } = await import('./ca.ts')
+      await runCaIssue(nodeId, options)
+    })
 }
 
 function addRepairs(program: Command): void {

@@ -1,6 +1,7 @@
 import type { Log, SnapshotMark } from '../log/log.ts'
 import { type ConfState, type HardState, type MemberId, Raft, type Snapshot } from '../raft/raft.ts'
 import { readReply, type Transport } from '../transport/transport.ts'
+import { AddressWatch } from './address-watch.ts'
 import { Agreement } from './agreement.ts'
 import { Amnesia } from './amnesia.ts'
 import { ApplyWatch } from './apply-watch.ts'
@@ -19,7 +20,7 @@ import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
 import { ReadRequests } from './read-requests.ts'
 import { RemovalWatch } from './removal-watch.ts'
-import { APPLY_MS_MAX, raftConfig } from './settings.ts'
+import { APPLY_MS_MAX, REMOVAL_CONFIRMATIONS, raftConfig } from './settings.ts'
 import { decodeSkipStand } from './skip-wire.ts'
 import { Skipping } from './skipping.ts'
 import { Snapshots } from './snapshots.ts'
@@ -38,6 +39,8 @@ export interface CoreParts {
   readonly replica: ReplicaState
   readonly applier: Applier
   readonly transport: Transport
+  /** Where nodes of this cluster may be, as known at this moment. */
+  readonly addresses: () => readonly string[]
   /** The configuration changed; perhaps it names this node for the first time. */
   readonly membersChanged: () => void
   /** The others say that this node is none of them. */
@@ -150,6 +153,7 @@ export function createMembership(
   const options = {
     raft,
     clock: ports.clock,
+    ownAddress: config.advertise,
     electionTimeoutMs: config.electionTimeoutMs,
     joinTimeoutMs: config.joinTimeoutMs,
     requestTimeoutMs: config.requestTimeoutMs,
@@ -279,7 +283,27 @@ export function createRemovalWatch(
     electionTimeoutMs: config.electionTimeoutMs,
     leaderContactMs: () => terms.leaderContactMs,
     wasMember: replica.confState.voters.length > 0,
+    confirmations: config.rejoins ? REMOVAL_CONFIRMATIONS : 1,
     removed,
+  })
+}
+
+export function createAddressWatch(
+  { config, ports, transport, addresses }: CoreParts,
+  raft: Raft,
+  membership: Membership,
+): AddressWatch {
+  const { memberId, nodeId, advertise, clusterId, electionTimeoutMs } = config
+  return new AddressWatch({
+    raft,
+    membership,
+    clock: ports.clock,
+    transport,
+    electionTimeoutMs,
+    own: { memberId, nodeId, address: advertise },
+    addresses,
+    clusterId,
+    warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
   })
 }
 

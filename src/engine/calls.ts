@@ -14,8 +14,8 @@ import {
   decodeRejoin,
   decodeTrialName,
   decodeTrialStep,
-  encodeClusterFound,
   encodeLeaderAnswer,
+  encodeMeetAnswer,
 } from './wire.ts'
 
 /** Answers what other processes ask: members, and nodes that want to become one. */
@@ -28,10 +28,11 @@ export function answerCall(
 ): void {
   const { core, config } = parts
   switch (kind) {
-    case CALLS.findCluster: {
+    case CALLS.meet: {
+      const { memberId } = config
       const leaderAddress = core.membership.record(core.raft.leader)?.address ?? ''
       const clusterId = Buffer.from(config.clusterId, 'hex')
-      reply(null, encodeClusterFound({ clusterId, leaderAddress }))
+      reply(null, encodeMeetAnswer({ kind: 'member', clusterId, memberId, leaderAddress }))
       break
     }
     case CALLS.join:

@@ -2,13 +2,15 @@ import { DecodeError } from '../base/bytes.ts'
 import { isColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
 import type { MemberId, Message, Raft, Ready } from '../raft/raft.ts'
-import { encodeMessage } from '../transport/transport.ts'
+import { encodeMessage, type PeerHello, type Refusal } from '../transport/transport.ts'
+import type { AddressWatch } from './address-watch.ts'
 import type { Agreement } from './agreement.ts'
 import type { Amnesia } from './amnesia.ts'
 import type { ApplyWatch } from './apply-watch.ts'
 import type { Applying } from './applying.ts'
 import {
   type CoreParts,
+  createAddressWatch,
   createAgreement,
   createAmnesia,
   createApplying,
@@ -87,6 +89,7 @@ export class Core {
   readonly #compaction: Compaction
   readonly applyWatch: ApplyWatch
   readonly #removalWatch: RemovalWatch
+  readonly #addressWatch: AddressWatch
   readonly #saving: Saving
   readonly #flushing: Flushing | null
   readonly #yielding: Yielding
@@ -149,6 +152,7 @@ export class Core {
       reasons: [() => this.skew.preferredLeaders(), () => this.mix.preferredLeaders()],
     })
     this.#removalWatch = createRemovalWatch(parts, this.raft, this.membership, this.terms)
+    this.#addressWatch = createAddressWatch(parts, this.raft, this.membership)
     this.applyWatch = createApplyWatch(parts, this.raft, this.applying, () => this.transferAway())
     this.#saving = new Saving({
       raft: this.raft,
@@ -195,6 +199,12 @@ export class Core {
       if (!(error instanceof DecodeError) && !isColmenaError(error)) throw error
       this.#warn('ERR_FAILED', `dropped a frame of member ${from}: ${error.message}`)
     }
+  }
+
+  /** Why a process can't be let in; null if it can. */
+  greet(hello: PeerHello): Refusal | null {
+    const { membership, formats, amnesia } = this
+    return membership.refusal(hello) ?? formats.refusal(hello) ?? amnesia.greet(hello)
   }
 
   /** A link to a member was made or lost: what was under way on it may be gone. */
@@ -282,6 +292,7 @@ export class Core {
     this.#compaction.tick()
     this.applyWatch.tick()
     this.#removalWatch.tick()
+    this.#addressWatch.tick()
     this.mix.tick()
     this.formats.tick()
     this.agreement.tick()
@@ -372,9 +383,9 @@ export class Core {
   #membersChanged(): void {
     const { transport, ports } = this.#parts
     const gone = new Set(transport.peers().map(({ id }) => id))
-    for (const { memberId, address } of this.membership.records()) {
+    for (const { memberId, address } of this.membership.places()) {
       gone.delete(memberId)
-      if (memberId !== this.raft.id) transport.setPeer(memberId, address)
+      transport.setPeer(memberId, address)
     }
     for (const id of gone) transport.removePeer(id)
     ports.toUser({ kind: 'membership', members: this.membership.status() })

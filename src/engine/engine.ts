@@ -5,21 +5,21 @@
  * against ports; what users see is `node/`'s.
  */
 import { assert } from '../base/assert.ts'
-import { ColmenaError } from '../base/errors.ts'
 import { createLog, type LogOptions, openLog, type Recovered } from '../log/log.ts'
-import { EMPTY_CONF_STATE, type MemberId } from '../raft/raft.ts'
+import { EMPTY_CONF_STATE, type MemberId, NO_MEMBER } from '../raft/raft.ts'
 import type { PeerHello, Reply, Transport, TransportHandlers } from '../transport/transport.ts'
 import { answerCall } from './calls.ts'
 import { closeInOrder } from './closing.ts'
 import { Core } from './core.ts'
+import { answerStarting, Entering, type EnteringParts } from './entering.ts'
 import { errorMessage } from './error-message.ts'
-import { Joining } from './joining.ts'
 import { createNoNetwork } from './no-network.ts'
+import { newPlace, OwnPlace } from './own-place.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig, UserToEngine } from './protocol.ts'
 import { removedError } from './removed-error.ts'
 import { answerRequest } from './requests.ts'
-import { identityOf, logOptionsOf, recordOf, withBoundPort } from './settings.ts'
+import { identityOf, logOptionsOf, randomClusterId, recordOf, withBoundPort } from './settings.ts'
 import type { StatusParts } from './status.ts'
 import { lostLogError } from './stored-log.ts'
 import { comeBack } from './unclean-stop.ts'
@@ -37,10 +37,11 @@ export class Engine {
   #config: EngineConfig
   readonly #bootNonce: Uint8Array
   #transport: Transport = createNoNetwork()
-  #joining: Joining | null = null
   #recovered: Recovered | null = null
   #applier: Applier | null = null
   #core: Core | null = null
+  readonly #entering = new Entering()
+  readonly #place = new OwnPlace()
   #leaderAddress = ''
   /** Members that linked before there was a core: a joiner meets its leader by that alone. */
   readonly #metEarly = new Map<MemberId, PeerHello>()
@@ -64,7 +65,11 @@ export class Engine {
     const core = this.#core
     const log = this.#recovered?.log
     if (core === null || log === undefined) return null
-    return { core, log, config: this.#config, ports: this.#ports, transport: this.#transport }
+    return { core, log, ...this.#parts }
+  }
+
+  get #parts(): EnteringParts {
+    return { config: this.#config, ports: this.#ports, transport: this.#transport }
   }
 
   start(): void {
@@ -72,11 +77,10 @@ export class Engine {
       this.#connected()
       return
     }
-    const { bind, secrets, snapshotBytesPerSecond } = this.#config
+    const { bind, security, snapshotBytesPerSecond } = this.#config
     const options = {
       bind,
-      security:
-        secrets.length > 0 ? ({ kind: 'psk', secrets } as const) : ({ kind: 'plaintext' } as const),
+      security,
       identity: () =>
         identityOf(this.#config, this.#bootNonce, this.#isInDoubt || this.#config.clusterId === ''),
       clock: this.#ports.clock,
@@ -111,6 +115,9 @@ export class Engine {
       case 'clusterKept':
         this.#startStorage()
         break
+      case 'addresses':
+        this.#entering.setFound(message.addresses)
+        break
       case 'close':
         this.close()
         break
@@ -124,7 +131,8 @@ export class Engine {
   close(): void {
     if (this.#isClosing) return
     this.#isClosing = true
-    this.#joining?.stop()
+    this.#entering.stop()
+    this.#place.stop()
     closeInOrder({
       ports: this.#ports,
       electionTimeoutMs: this.#config.electionTimeoutMs,
@@ -151,29 +159,22 @@ export class Engine {
     }
   }
 
+  /** Finds the cluster, or makes its id up where this node is to begin it. */
   #findCluster(): void {
-    this.#startJoining().findCluster((error, found) => {
-      if (found === null) {
-        this.#fail(error ?? new Error('no cluster found'))
+    this.#entering.search(this.#parts, (error, found) => {
+      if (error !== null) {
+        this.#fail(error)
         return
       }
-      const clusterId = Buffer.from(found.clusterId).toString('hex')
-      this.#leaderAddress = found.leaderAddress
-      this.#config = { ...this.#config, clusterId }
-      this.#ports.toUser({ kind: 'clusterFound', clusterId })
+      const genesis = found === null ? 'bootstrap' : 'join'
+      const clusterId =
+        found === null
+          ? randomClusterId(this.#ports.random)
+          : Buffer.from(found.clusterId).toString('hex')
+      this.#leaderAddress = found?.leaderAddress ?? ''
+      this.#config = { ...this.#config, clusterId, genesis }
+      this.#ports.toUser({ kind: 'clusterFound', clusterId, genesis })
     })
-  }
-
-  #startJoining(): Joining {
-    const { joinAddresses, joinTimeoutMs } = this.#config
-    this.#joining ??= new Joining({
-      transport: this.#transport,
-      clock: this.#ports.clock,
-      addresses: joinAddresses,
-      joinTimeoutMs,
-      warning: (code, message) => this.#ports.toUser({ kind: 'warning', code, message }),
-    })
-    return this.#joining
   }
 
   /** A first start: the databases are made before the log, whose creation makes it final. */
@@ -185,7 +186,7 @@ export class Engine {
       confState: bootstraps
         ? { ...EMPTY_CONF_STATE, voters: [this.#config.memberId] }
         : EMPTY_CONF_STATE,
-      members: bootstraps ? [recordOf(this.#config)] : [],
+      members: bootstraps ? [{ ...recordOf(this.#config), wantedRole: 'voter' as const }] : [],
       clusterId: this.#config.clusterId,
     }
     this.#openApplier(FIRST_GENERATION, genesis, (state) => {
@@ -242,7 +243,7 @@ export class Engine {
       asAnother: (change) => {
         this.#config = { ...this.#config, ...change }
         this.#isInDoubt = false
-        return this.#startJoining()
+        return this.#entering.joining(this.#parts)
       },
       replaced: () => this.close(),
       fail: (error) => this.#fail(error),
@@ -280,52 +281,49 @@ export class Engine {
       replica,
       applier,
       transport: this.#transport,
+      addresses: () => this.#entering.addresses(this.#config),
       membersChanged: () => this.#membersChanged(),
       removed: () => this.#removed(),
     })
     this.#core.start()
     for (const [peer, hello] of this.#metEarly) this.#peerConnected(peer, hello)
     this.#metEarly.clear()
-    const { voters } = replica.confState
-    if (voters.length > 0) this.#membersChanged()
+    if (replica.confState.voters.length > 0) this.#membersChanged()
     else this.#joinCluster()
   }
 
   #removed(): void {
     if (this.#isReady) this.fatal(removedError(this.#config.nodeId))
-    else this.#fail(removedError(this.#config.nodeId))
+    else if (this.#core === null || !this.#config.rejoins) {
+      this.#fail(removedError(this.#config.nodeId))
+    } else {
+      this.#ports.toUser(newPlace(this.#core, this.#ports.random))
+      this.close()
+    }
   }
 
   #joinCluster(): void {
-    if (this.#config.joinAddresses.length === 0) {
-      this.#fail(
-        new ColmenaError(
-          'ERR_JOIN_FAILED',
-          "this node never finished joining its cluster: give `open` the 'join' addresses again",
-        ),
-      )
-      return
-    }
-    const joining = this.#startJoining()
-    const own = recordOf(this.#config)
-    joining.join(own, null, this.#leaderAddress, (error) => {
-      if (error !== null) return this.#fail(error)
-      const isReached = (): boolean => this.#core?.raft.leader !== 0
-      joining.awaitLeader(own.address, isReached, (failure) => this.#fail(failure))
-    })
+    const isReached = (): boolean => this.#core?.raft.leader !== NO_MEMBER
+    const failed = (error: Error): void => this.#fail(error)
+    this.#entering.join(this.#parts, this.#leaderAddress, isReached, failed)
+  }
+
+  get #isMember(): boolean {
+    return this.#core?.membership.record(this.#config.memberId) !== undefined
   }
 
   /** Ready once the configuration names this node, and over once it does no more. */
   #membersChanged(): void {
-    const isMember = this.#core?.membership.record(this.#config.memberId) !== undefined
-    if (this.#isReady === isMember || this.#isClosing) return
-    if (!isMember) {
-      this.#removed()
-    } else {
-      this.#isReady = true
-      this.#joining?.stop()
-      this.#ports.toUser({ kind: 'ready', port: this.#transport.port })
-    }
+    if (this.#core === null || this.#isReady === this.#isMember || this.#isClosing) return
+    if (this.#isReady) this.#removed()
+    else this.#place.await(this.#core.raft, this.#ports.clock, this.#config, () => this.#ready())
+  }
+
+  #ready(): void {
+    this.#isReady = this.#isMember
+    this.#entering.stop()
+    if (!this.#isReady) this.#removed()
+    else this.#ports.toUser({ kind: 'ready', port: this.#transport.port })
   }
 
   #request(id: number, request: Extract<UserToEngine, { kind: 'request' }>['request']): void {
@@ -343,8 +341,7 @@ export class Engine {
 
   #networkHandlers(): TransportHandlers {
     return {
-      peerHello: (hello) =>
-        this.#core?.formats.refusal(hello) ?? this.#core?.amnesia.greet(hello) ?? null,
+      peerHello: (hello) => this.#core?.greet(hello) ?? null,
       frame: (from, _lane, kind, body) => this.#core?.frame(from, kind, body),
       connected: (peer, hello) => this.#peerConnected(peer, hello),
       disconnected: (peer, cause) => {
@@ -375,7 +372,8 @@ export class Engine {
   #call(from: MemberId, kind: number, body: Uint8Array, reply: Reply): void {
     const parts = this.running
     if (parts !== null) answerCall(parts, from, kind, body, reply)
-    else reply(new ColmenaError('ERR_BUSY', 'this node is still starting', { retryable: true }))
+    else if (this.#config.isEstablished) answerStarting(this.#config, kind, reply)
+    else this.#entering.answer(kind, body, reply)
   }
 
   #logOptions(): LogOptions {

@@ -9,6 +9,7 @@ import {
   type MemberId,
   type Raft,
 } from '../raft/raft.ts'
+import type { PeerHello, Refusal } from '../transport/transport.ts'
 import { MemberChanges } from './member-changes.ts'
 import type { MemberChange, MemberStatus } from './protocol.ts'
 import { removedError } from './removed-error.ts'
@@ -17,6 +18,8 @@ import type { LeaderAnswer } from './wire.ts'
 export interface MembershipOptions {
   readonly raft: Raft
   readonly clock: Clock
+  /** Where this node is now, which its record may not say yet; '' without network. */
+  readonly ownAddress: string
   readonly electionTimeoutMs: number
   readonly joinTimeoutMs: number
   readonly requestTimeoutMs: number
@@ -99,6 +102,14 @@ export class Membership {
     return this.#records.get(id)?.nodeId ?? null
   }
 
+  /** Why a process is not the member that it says it is; null if it may be. */
+  refusal({ memberId, nodeId }: Pick<PeerHello, 'memberId' | 'nodeId'>): Refusal | null {
+    const known = this.nodeId(memberId)
+    if (known === null || known === nodeId) return null
+    const message = `node '${nodeId}' says that it is member ${memberId}, which is node '${known}'`
+    return { code: 'ERR_HANDSHAKE', message }
+  }
+
   /** What a member runs SQL with, null before it has told the cluster. */
   fingerprint(id: MemberId): string | null {
     return this.#fingerprints.get(id) ?? null
@@ -147,6 +158,17 @@ export class Membership {
     if (record === undefined || address === '') return
     if (record.address === address) this.#moved.delete(id)
     else this.#moved.set(id, address)
+  }
+
+  /**
+   * Where the other members are dialed. What one said of itself is newer than its record, which may
+   * name a place that it left long ago: a change of any other record must not lead back there.
+   */
+  *places(): Iterable<{ readonly memberId: MemberId; readonly address: string }> {
+    for (const { memberId, address } of this.#records.values()) {
+      if (memberId === this.#options.raft.id) continue
+      yield { memberId, address: this.#moved.get(memberId) ?? address }
+    }
   }
 
   /**
@@ -263,9 +285,10 @@ export class Membership {
   }
 
   #nextMove(): ConfChange | null {
-    for (const [id, address] of this.#moved) {
+    const { raft, ownAddress } = this.#options
+    for (const [id, address] of [[raft.id, ownAddress] as const, ...this.#moved]) {
       const record = this.#records.get(id)
-      if (record === undefined) continue
+      if (record === undefined || record.address === address || address === '') continue
       const context = encodeMemberRecords([{ ...record, address }])
       return { transition: 'auto', changes: [{ type: 'updateNode', id }], context }
     }

@@ -2,6 +2,7 @@ import type { MessagePort } from 'node:worker_threads'
 import type { WantedRole } from '../command/command.ts'
 import type { Genesis as StorageGenesis } from '../database/database.ts'
 import type { Durability } from '../log/log.ts'
+import type { TransportSecurity } from '../transport/transport.ts'
 
 export type { Durability, StorageGenesis }
 
@@ -40,10 +41,18 @@ export interface EngineConfig {
   /** '' without network. */
   readonly advertise: string
   readonly joinAddresses: readonly string[]
+  /** Whether more addresses come while it runs, as `addresses`. */
+  readonly hasJoinSource: boolean
+  /** Null for a node that never begins a cluster with others. */
+  readonly forming: {
+    readonly expectedVoters: number
+    readonly windowMs: number
+  } | null
+  /** Whether to join anew where the cluster has removed this node while it was away. */
+  readonly rejoins: boolean
   readonly joinAs: WantedRole
   readonly joinTimeoutMs: number
-  /** Newest first; empty for plaintext. */
-  readonly secrets: readonly string[]
+  readonly security: TransportSecurity
   readonly heartbeatMs: number
   readonly electionTimeoutMs: number
   /** For how long this member keeps its vote for a leader that asks, 0 for not at all. */
@@ -133,6 +142,8 @@ export type UserToEngine =
   | { readonly kind: 'request'; readonly id: number; readonly request: EngineRequest }
   /** The answer to `clusterFound`: identity.json holds the cluster id. */
   | { readonly kind: 'clusterKept' }
+  /** Where nodes of this cluster may be, in place of what was said before. */
+  | { readonly kind: 'addresses'; readonly addresses: readonly string[] }
   /** Hands leadership over if it can, finishes what is proposed, and ends the thread. */
   | { readonly kind: 'close' }
   /** The answer to `handle`: an encoded one, or why no handler was run. */
@@ -144,8 +155,11 @@ export type UserToEngine =
     }
 
 export type EngineToUser =
-  /** A joiner found its cluster: keep the id in identity.json, then answer `clusterKept`. */
-  | { readonly kind: 'clusterFound'; readonly clusterId: string }
+  /**
+   * A joiner found its cluster, or is the one that begins it: keep that in identity.json, then
+   * answer `clusterKept`.
+   */
+  | { readonly kind: 'clusterFound'; readonly clusterId: string; readonly genesis: Genesis }
   /** Start the storage thread on this generation; `genesis` makes it first. */
   | {
       readonly kind: 'startStorage'

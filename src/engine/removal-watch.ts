@@ -17,6 +17,8 @@ export interface RemovalWatchOptions {
   readonly leaderContactMs: () => number | null
   /** False for a joiner that no configuration has named yet. */
   readonly wasMember: boolean
+  /** How many times it must be said, by members in turn. */
+  readonly confirmations: number
   /** It is certain: the cluster goes on without this node. */
   readonly removed: () => void
 }
@@ -26,12 +28,13 @@ export interface RemovalWatchOptions {
  * so: it would ask for votes for ever, and nobody would answer; or, as a learner, take the last one
  * that it heard for its leader for ever. Without hearing one for a while it therefore asks the
  * others, in turn, whether it is still one of them. Member ids are never used again, so the word of
- * a node that has applied more and does not know it is final.
+ * a node that has applied more, has a leader and does not know it is final.
  */
 export class RemovalWatch {
   readonly #options: RemovalWatchOptions
   #nextMs = 0
   #asked = 0
+  #confirmed = 0
 
   constructor(options: RemovalWatchOptions) {
     this.#options = options
@@ -42,6 +45,7 @@ export class RemovalWatch {
     const { raft, membership, clock, wasMember } = this.#options
     const isJoiner = !wasMember && membership.record(raft.id) === undefined
     if (this.#hearsLeader() || isJoiner) {
+      this.#confirmed = 0
       this.#rest()
       return
     }
@@ -51,6 +55,14 @@ export class RemovalWatch {
     const other = others[this.#asked % Math.max(1, others.length)]
     this.#asked += 1
     if (other !== undefined) this.#ask(other.memberId)
+  }
+
+  /** Whoever is asked once more is asked soon. */
+  #confirm(): void {
+    const { clock, electionTimeoutMs, confirmations, removed } = this.#options
+    this.#confirmed += 1
+    if (this.#confirmed >= confirmations) removed()
+    else this.#nextMs = clock.nowMs() + electionTimeoutMs / 2
   }
 
   #hearsLeader(): boolean {
@@ -66,12 +78,12 @@ export class RemovalWatch {
   }
 
   #ask(to: MemberId): void {
-    const { raft, transport, removed } = this.#options
+    const { raft, transport } = this.#options
     const body = new ByteWriter().u53(raft.id).finish()
     // Without an answer the next member is asked.
     const answered = readReply(decodeMembershipAnswer, (_error, answer) => {
       if (answer === null) return
-      if (!answer.isMember && answer.appliedIndex >= raft.applied) removed()
+      if (!answer.isMember && answer.isLed && answer.appliedIndex >= raft.applied) this.#confirm()
     })
     transport.call(to, CALLS.isMember, body, CALL_TIMEOUT_MS, answered)
   }
@@ -80,16 +92,19 @@ export class RemovalWatch {
 /** A member's answer to whether another one is a member. */
 export function answerIsMember(raft: Raft, membership: Membership, body: Uint8Array): Uint8Array {
   const isMember = membership.record(new ByteReader(body).u53()) !== undefined
-  return new ByteWriter().flag(isMember).u53(raft.applied).finish()
+  const isLed = raft.leader !== NO_MEMBER
+  return new ByteWriter().flag(isMember).flag(isLed).u53(raft.applied).finish()
 }
 
 function decodeMembershipAnswer(bytes: Uint8Array): {
   readonly isMember: boolean
+  readonly isLed: boolean
   readonly appliedIndex: number
 } {
   const reader = new ByteReader(bytes)
   const isMember = reader.flag()
+  const isLed = reader.flag()
   const appliedIndex = reader.u53()
   reader.end()
-  return { isMember, appliedIndex }
+  return { isMember, isLed, appliedIndex }
 }

@@ -20,6 +20,9 @@ export const TICKS_PER_HEARTBEAT = 2
 /** An entry that takes longer to apply is reported, in milliseconds. */
 export const APPLY_MS_MAX = 5_000
 
+/** So many members must say so before a removed node deletes what it holds. */
+export const REMOVAL_CONFIRMATIONS = 3
+
 /** The consensus core's settings, out of the node's. */
 export function raftConfig(
   config: EngineConfig,
@@ -91,4 +94,15 @@ export function withBoundPort(config: EngineConfig, port: number): EngineConfig 
   const { advertise } = config
   if (!advertise.endsWith(':0')) return config
   return { ...config, advertise: `${advertise.slice(0, -1)}${port}` }
+}
+
+/** 16 random bytes, in hexadecimal digits. */
+export function randomClusterId(random: Random): string {
+  const words = Array.from({ length: 4 }, () => random.u32().toString(16).padStart(8, '0'))
+  return words.join('')
+}
+
+/** 48 random bits, never 0, which stands for no member. */
+export function randomMemberId(random: Random): number {
+  return (random.u32() % 0x1_0000) * 0x1_0000_0000 + Math.max(1, random.u32())
 }

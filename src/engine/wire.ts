@@ -3,6 +3,7 @@ import { ColmenaError } from '../base/errors.ts'
 import { decodeMemberRecords, encodeMemberRecords, type MemberRecord } from '../command/command.ts'
 import type { MemberId, MessageType } from '../raft/raft.ts'
 import { type Lane, readError, writeError } from '../transport/transport.ts'
+import type { Seeker, Stance } from './forming.ts'
 import type { MemberChange, TrialStep } from './protocol.ts'
 
 /** Kinds of frames between engines. Numbers are on the wire: never reuse one. */
@@ -30,7 +31,6 @@ export const FRAMES = {
 
 /** Kinds of calls, which processes that are no members yet make too. */
 export const CALLS = {
-  findCluster: 1,
   join: 2,
   transfer: 3,
   changeMember: 4,
@@ -44,9 +44,11 @@ export const CALLS = {
   reinstall: 14,
   /** A member that may have forgotten something wants to be another one. */
   rejoin: 15,
+  /** Who is there: a member of a cluster, or a node that looks for one too. */
+  meet: 16,
   /** Of the leader: to have an entry skipped. Of any member: where it stands at one. */
-  skip: 16,
-  skipStand: 17,
+  skip: 17,
+  skipStand: 18,
 } as const
 
 /**
@@ -107,25 +109,73 @@ export function decodeNumbers(bytes: Uint8Array, count: number): number[] {
   return numbers
 }
 
-/** What a member tells someone who looks for its cluster. */
-export interface ClusterFound {
+const STANCES: readonly Stance[] = ['joining', 'looking', 'asking', 'beginning']
+
+export function encodeSeeker(seeker: Seeker): Uint8Array {
+  return writeSeeker(new ByteWriter(), seeker).finish()
+}
+
+/** @throws DecodeError */
+export function decodeSeeker(bytes: Uint8Array): Seeker {
+  const reader = new ByteReader(bytes)
+  const seeker = readSeeker(reader)
+  reader.end()
+  return seeker
+}
+
+function writeSeeker(writer: ByteWriter, { memberId, nodeId, stance }: Seeker): ByteWriter {
+  return writer.u8(STANCES.indexOf(stance)).u53(memberId).text(nodeId)
+}
+
+function readSeeker(reader: ByteReader): Seeker {
+  const number = reader.u8()
+  const stance = STANCES[number]
+  if (stance === undefined) throw new DecodeError(`unknown stance ${number}`)
+  return { stance, memberId: reader.u53(), nodeId: reader.text() }
+}
+
+/** A member of a cluster, as it answers whoever asks who is there. */
+export interface MemberMet {
+  readonly kind: 'member'
   /** 16 bytes. */
   readonly clusterId: Uint8Array
+  readonly memberId: MemberId
   /** '' where it knows no leader just now. */
   readonly leaderAddress: string
 }
 
-export function encodeClusterFound(found: ClusterFound): Uint8Array {
-  return new ByteWriter().raw(found.clusterId).text(found.leaderAddress).finish()
+export type MeetAnswer =
+  | MemberMet
+  /** No member either. `agrees`: to what the asking seeker is about. */
+  | { readonly kind: 'seeker'; readonly seeker: Seeker; readonly agrees: boolean }
+
+export function encodeMeetAnswer(answer: MeetAnswer): Uint8Array {
+  const writer = new ByteWriter()
+  if (answer.kind === 'seeker') {
+    return writeSeeker(writer.u8(1).flag(answer.agrees), answer.seeker).finish()
+  }
+  const { clusterId, memberId, leaderAddress } = answer
+  return writer.u8(0).raw(clusterId).u53(memberId).text(leaderAddress).finish()
 }
 
 /** @throws DecodeError */
-export function decodeClusterFound(bytes: Uint8Array): ClusterFound {
+export function decodeMeetAnswer(bytes: Uint8Array): MeetAnswer {
   const reader = new ByteReader(bytes)
-  const clusterId = reader.raw(16).slice()
-  const leaderAddress = reader.text()
+  const answer = readMeetAnswer(reader)
   reader.end()
-  return { clusterId, leaderAddress }
+  return answer
+}
+
+function readMeetAnswer(reader: ByteReader): MeetAnswer {
+  const kind = reader.u8()
+  if (kind === 1) {
+    const agrees = reader.flag()
+    return { kind: 'seeker', agrees, seeker: readSeeker(reader) }
+  }
+  if (kind !== 0) throw new DecodeError(`unknown answer ${kind}`)
+  const clusterId = reader.raw(16).slice()
+  const memberId = reader.u53()
+  return { kind: 'member', clusterId, memberId, leaderAddress: reader.text() }
 }
 
 /** The answer to `join`, `transfer` and `changeMember`. */

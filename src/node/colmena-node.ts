@@ -1,7 +1,7 @@
 import { EventEmitter } from 'node:events'
 import type { EngineMetrics, EngineStatus, MemberStatus } from '../engine/engine.ts'
 import { formatHostPort } from './address.ts'
-import { checkNodeId, checkSignalOptions, invalid, type SignalOptions } from './arguments.ts'
+import { checkNodeId, checkSignalOptions, type SignalOptions } from './arguments.ts'
 import { type Compacted, type CompactOptions, compact } from './compaction.ts'
 import { Database } from './database-client.ts'
 import {
@@ -15,14 +15,8 @@ import { checkNotAborted } from './failures.ts'
 import { type ForwardOptions, forward } from './forwarding.ts'
 import type { Handler, HandlerWork } from './handler.ts'
 import { checkWaitOptions, type Leader, type WaitOptions } from './leader-watch.ts'
-import {
-  checkKey,
-  checkLockOptions,
-  checkOnceOptions,
-  type Lease,
-  type LockOptions,
-  type OnceOptions,
-} from './lease-options.ts'
+import { runOnce, takeLock } from './lease-calls.ts'
+import type { Lease, LockOptions, OnceOptions } from './lease-options.ts'
 import type { Lock } from './lock.ts'
 import { createMetrics, type NodeMetrics } from './metrics.ts'
 import type { NodeCore } from './node-core.ts'
@@ -215,11 +209,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * await db.execute('UPDATE reports SET done = 1', [], { fence: lock })
    */
   async lock(key: string, options: LockOptions): Promise<Lock> {
-    this.#core.checkOpen()
-    checkKey(key)
-    const checked = checkLockOptions(options, this.#core.config.requestTimeoutMs)
-    checkNotAborted(checked.signal)
-    return this.#core.outgoing.leases.lock(key, checked)
+    return takeLock(this.#core, key, options)
   }
 
   /** Hears an event the next time that it comes. */
@@ -247,24 +237,9 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
     second: OnceOptions | ((...event: unknown[]) => void),
     work?: (lease: Lease) => unknown,
   ): this | Promise<unknown> {
-    if (typeof second !== 'function') return this.#once(name, second, work)
+    if (typeof second !== 'function') return runOnce(this.#core, name, second, work)
     super.once(name as never, second as never)
     return this
-  }
-
-  async #once(
-    key: string,
-    options: OnceOptions,
-    work: ((lease: Lease) => unknown) | undefined,
-  ): Promise<unknown> {
-    this.#core.checkOpen()
-    checkKey(key)
-    const checked = checkOnceOptions(options, this.#core.config.requestTimeoutMs)
-    checkNotAborted(checked.signal)
-    if (typeof work !== 'function') {
-      throw invalid('once takes a function as its third argument')
-    }
-    return this.#core.outgoing.once.run(key, checked, work)
   }
 
   async #changeMember(

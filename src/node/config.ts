@@ -1,25 +1,27 @@
 import { resolve } from 'node:path'
-import { ColmenaError } from '../base/errors.ts'
 import type { Extension } from '../sqlite/sqlite.ts'
-import { formatHostPort, type HostPort, isLoopback, isWildcard, parseHostPort } from './address.ts'
 import { CONSISTENCY_LEVELS, type Consistency } from './consistency.ts'
 import { checkExtensions } from './extension-options.ts'
 import { toLogger } from './logging.ts'
-import { checkKeys, nearestName } from './nearest.ts'
+import { checkKeys } from './nearest.ts'
+import { checkNetwork, type NetworkConfig } from './network-options.ts'
+import {
+  checkChoice,
+  checkInteger,
+  invalid,
+  isRecord,
+  show,
+  TIMER_MS_MAX,
+} from './option-checks.ts'
 import { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
 
 /** {@link OpenOptions} after checking, complete; no other file reads the raw ones. */
-export interface OpenConfig {
+export interface OpenConfig extends NetworkConfig {
   /** undefined: the one kept in the data directory, or a made-up one. */
   readonly nodeId: string | undefined
   /** Absolute. */
   readonly dataDir: string
-  readonly bind: HostPort | null
-  /** '' without network. */
-  readonly advertise: string
-  /** undefined: neither was asked for, which only does where state exists. */
-  readonly genesis: 'bootstrap' | 'join' | undefined
-  readonly joinAddresses: readonly string[]
+  readonly ifRemoved: 'fail' | 'rejoin'
   readonly joinAs: 'voter' | 'learner'
   readonly consistency: Consistency
   readonly strongReads: 'majority' | 'lease'
@@ -39,8 +41,6 @@ export interface OpenConfig {
   readonly logRetainBytes: number
   readonly logSegmentBytes: number
   readonly snapshotBytesPerSecond: number
-  /** Newest first; empty for plaintext. */
-  readonly secrets: readonly string[]
   /** Absolute paths; in the order of loading. */
   readonly extensions: readonly Extension[]
   readonly logger: Logger
@@ -50,8 +50,6 @@ export interface OpenConfig {
 type Key = keyof OpenOptions
 
 const KEYS = Object.keys(OPTION_DEFAULTS) as readonly Key[]
-const SECRET_BYTES_MIN = 16
-const TIMER_MS_MAX = 0x7fff_ffff
 const LOGGER_METHODS = ['debug', 'info', 'warn', 'error'] as const
 
 /**
@@ -77,6 +75,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     nodeId: checkNodeId(options['nodeId']),
     dataDir: checkDataDir(options['dataDir']),
     ...network,
+    ifRemoved: checkChoice(options, 'ifRemoved', ['fail', 'rejoin'] as const),
     joinAs: checkChoice(options, 'joinAs', ['voter', 'learner'] as const),
     consistency: checkChoice(options, 'consistency', CONSISTENCY_LEVELS),
     strongReads: checkChoice(options, 'strongReads', ['majority', 'lease'] as const),
@@ -128,84 +127,6 @@ function checkDataDir(dataDir: unknown): string {
   )
 }
 
-type Network = Pick<OpenConfig, 'bind' | 'advertise' | 'genesis' | 'joinAddresses' | 'secrets'>
-
-function checkNetwork(options: Record<string, unknown>): Network {
-  const secrets = checkSecrets(options['secret'])
-  const insecure = checkBoolean(options, 'insecure') ?? false
-  const bootstrap = checkBoolean(options, 'bootstrap')
-  const joinAddresses = checkJoin(options['join'])
-  if (bootstrap === true && joinAddresses.length > 0) {
-    throw invalid(
-      'bootstrap begins a new cluster and join enters one that exists: pass one of them, ' +
-        'bootstrap on the first node and join on the others',
-    )
-  }
-  if (options['bind'] === undefined) {
-    checkNoNetwork(options, joinAddresses)
-    return { bind: null, advertise: '', genesis: 'bootstrap', joinAddresses, secrets }
-  }
-  const bind = parseHostPort(options['bind'], 'bind')
-  checkReach(bind, secrets, insecure)
-  const genesis = bootstrap ? 'bootstrap' : joinAddresses.length > 0 ? 'join' : undefined
-  return { bind, advertise: checkAdvertise(options, bind), genesis, joinAddresses, secrets }
-}
-
-function checkNoNetwork(options: Record<string, unknown>, joinAddresses: readonly string[]): void {
-  const needless = options['advertise'] !== undefined ? 'advertise' : 'join'
-  if (needless === 'join' && joinAddresses.length === 0) return
-  throw invalid(`${needless} is of use only with bind: pass bind: 'host:port' to listen on as well`)
-}
-
-function checkReach(bind: HostPort, secrets: readonly string[], insecure: boolean): void {
-  if (secrets.length > 0 || insecure || isLoopback(bind.host)) return
-  throw invalid(
-    `bind '${formatHostPort(bind)}' can be reached from other machines, and there is no secret: ` +
-      'pass secret (at least 16 random bytes, the same on all nodes), or, if everyone who ' +
-      'reaches that port may own the data, insecure: true',
-  )
-}
-
-function checkAdvertise(options: Record<string, unknown>, bind: HostPort): string {
-  if (options['advertise'] !== undefined) {
-    const advertise = parseHostPort(options['advertise'], 'advertise')
-    if (!isWildcard(advertise.host)) return formatHostPort(advertise)
-    throw invalid(`advertise '${formatHostPort(advertise)}' is no address that peers could dial`)
-  }
-  if (!isWildcard(bind.host)) return formatHostPort(bind)
-  throw invalid(
-    `bind '${formatHostPort(bind)}' means every interface, so peers would not know what to dial: ` +
-      "pass advertise: 'host:port' as well",
-  )
-}
-
-function checkJoin(join: unknown): readonly string[] {
-  if (join === undefined) return []
-  const addresses = typeof join === 'string' ? [join] : join
-  if (!Array.isArray(addresses) || addresses.length === 0) {
-    throw invalid(`join is ${show(join)}; it must be an address, or a list of at least one`)
-  }
-  return addresses.map((address) => formatHostPort(parseHostPort(address, 'join')))
-}
-
-function checkSecrets(secret: unknown): readonly string[] {
-  if (secret === undefined) return []
-  const secrets: unknown = typeof secret === 'string' ? [secret] : secret
-  if (!Array.isArray(secrets) || secrets.length === 0 || !secrets.every(isString)) {
-    throw invalid('secret must be a string, or a list of at least one, newest first')
-  }
-  for (const one of secrets) {
-    const sizeBytes = Buffer.byteLength(one)
-    if (sizeBytes >= SECRET_BYTES_MIN) continue
-    throw new ColmenaError(
-      'ERR_WEAK_SECRET',
-      `a secret of ${sizeBytes} bytes can be guessed: pass at least ${SECRET_BYTES_MIN} random ` +
-        "bytes, such as those of crypto.randomBytes(24).toString('base64')",
-    )
-  }
-  return Object.freeze([...secrets])
-}
-
 function checkLogger(logger: unknown): Logger {
   if (logger === undefined) return {}
   if (!isRecord(logger)) throw invalid('logger must be an object with debug, info, warn, error')
@@ -219,58 +140,4 @@ function checkLogger(logger: unknown): Logger {
 function checkSignal(signal: unknown): AbortSignal | undefined {
   if (signal === undefined || signal instanceof AbortSignal) return signal
   throw invalid(`signal is ${show(signal)}; it must be an AbortSignal`)
-}
-
-function checkBoolean(options: Record<string, unknown>, key: Key): boolean | undefined {
-  const value = options[key]
-  if (value === undefined || typeof value === 'boolean') return value
-  throw invalid(`${key} is ${show(value)}; it must be true or false`)
-}
-
-function checkInteger(
-  options: Record<string, unknown>,
-  key: Key,
-  min: number,
-  max: number,
-): number {
-  const value = options[key] ?? OPTION_DEFAULTS[key]
-  if (Number.isSafeInteger(value) && (value as number) >= min && (value as number) <= max) {
-    return value as number
-  }
-  throw invalid(`${key} is ${show(value)}; it must be a whole number from ${min} to ${max}`)
-}
-
-function checkChoice<Choice extends string>(
-  options: Record<string, unknown>,
-  key: Key,
-  choices: readonly Choice[],
-): Choice {
-  const value = options[key] ?? OPTION_DEFAULTS[key]
-  if (choices.includes(value as Choice)) return value as Choice
-  const list = choices.map((choice) => `'${choice}'`).join(', ')
-  const nearest = typeof value === 'string' ? nearestName(value, choices) : undefined
-  const hint = nearest === undefined ? '' : ` (is '${nearest}' meant?)`
-  throw invalid(`${key} is ${show(value)}; it must be one of ${list}${hint}`)
-}
-
-function isRecord(value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
-
-function isString(value: unknown): value is string {
-  return typeof value === 'string'
-}
-
-/** The value as a message can show it: short, and never throwing. */
-function show(value: unknown): string {
-  if (value === undefined) return 'missing'
-  const text =
-    typeof value === 'string'
-      ? `'${value}'`
-      : String(Object(value) === value ? typeof value : value)
-  return text.length > 60 ? `${text.slice(0, 57)}...` : text
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_OPTION', message)
 }

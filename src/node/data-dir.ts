@@ -45,6 +45,11 @@ export class DataDir {
     this.#identity = identity
   }
 
+  /** It knows its cluster now, and whether it is the one that begins it. */
+  found({ clusterId, genesis }: Pick<Identity, 'clusterId' | 'genesis'>): void {
+    this.keep({ clusterId, genesis })
+  }
+
   /** The cluster's configuration names this node: from here on it knows where the others are. */
   joined(): void {
     if (this.#identity.rejoinAddresses !== undefined) this.keep({ rejoinAddresses: undefined })

@@ -11,6 +11,7 @@ export function toEngineConfig(
   origin: string,
 ): EngineConfig {
   const { nodeId, memberId, clusterId, incarnation, state, genesis } = identity
+  const { expectedVoters } = config
   return {
     nodeId,
     memberId,
@@ -23,9 +24,13 @@ export function toEngineConfig(
     bind: config.bind,
     advertise: config.advertise,
     joinAddresses: [...config.joinAddresses, ...(identity.rejoinAddresses ?? [])],
+    hasJoinSource: config.joinSource !== undefined,
+    forming:
+      expectedVoters === undefined ? null : { expectedVoters, windowMs: config.discoveryWindowMs },
+    rejoins: config.ifRemoved === 'rejoin',
     joinAs: config.joinAs,
     joinTimeoutMs: config.joinTimeoutMs,
-    secrets: config.secrets,
+    security: config.security,
     heartbeatMs: config.heartbeatMs,
     electionTimeoutMs: config.electionTimeoutMs,
     promiseMs: promiseMs(config),

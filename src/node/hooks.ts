@@ -1,7 +1,8 @@
 import type { ColmenaError } from '../base/errors.ts'
-import type { AskedHooks, HookNews, TouchedDatabase } from '../database/database.ts'
+import type { AskedHooks, HookNews, TouchedDatabase, UserToStorage } from '../database/database.ts'
 import { toAppliedEvents } from './applied-events.ts'
 import type { Emit } from './events.ts'
+import type { Requests } from './requests.ts'
 
 export interface HooksOptions {
   /** Tells the storage thread what is wanted; resolves once that counts. */
@@ -123,4 +124,18 @@ export class Hooks {
       kept: [...new Set(kept.map(({ database }) => database))],
     })
   }
+}
+
+/** Hooks by way of the storage thread. */
+export function createHooks(
+  requests: Requests,
+  emit: Emit,
+  post: (message: UserToStorage) => void,
+): Hooks {
+  return new Hooks({
+    ask: (asked) =>
+      requests.ask({ what: 'listening', post: (id) => post({ kind: 'listen', id, asked }) }),
+    taken: () => post({ kind: 'hooksTaken' }),
+    emit,
+  })
 }

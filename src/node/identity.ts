@@ -14,6 +14,7 @@ import { syncDirectoryNow } from '../base/directory-sync.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { UncleanStop } from '../engine/engine.ts'
 import type { OpenConfig } from './config.ts'
+import { checkNodeName } from './tls-options.ts'
 
 /** The newest format of identity.json that this code writes and reads. */
 export const IDENTITY_FORMAT = 3
@@ -75,6 +76,8 @@ export function openIdentity(config: OpenConfig): Identity {
   const { relaxedSince: _, ...rest } = promised
   const since = relaxedSince(opened, config)
   const identity = since === undefined ? rest : { ...rest, relaxedSince: since }
+  const isMadeUp = config.nodeId === undefined && kept === null
+  checkNodeName(config.security, identity.nodeId, isMadeUp)
   writeIdentity(config.dataDir, identity)
   return identity
 }

@@ -24,7 +24,8 @@ import {
   errorFromMessage,
   threadFailure,
 } from './failures.ts'
-import { Hooks } from './hooks.ts'
+import { createHooks, type Hooks } from './hooks.ts'
+import { askForAddresses, type JoinSources } from './join-source.ts'
 import { LeaderWatch } from './leader-watch.ts'
 import { RELAXED_WARNING, storageData, warnSoon } from './opening.ts'
 import { Outgoing } from './outgoing.ts'
@@ -87,6 +88,7 @@ export class NodeCore {
   #isReplaced = false
   #isLogDurable = false
   #ending: Promise<void> | undefined
+  #joinSources: JoinSources | undefined
   #haltedReason: string | null = null
   #undecidedReason: string | null = null
   /** The port that is really bound; 0 without network. */
@@ -142,15 +144,9 @@ export class NodeCore {
     })
     const source = { directory: join(options.dataDir.path, 'db'), extensions: config.extensions }
     this.processes = new ReaderProcesses(source, this.shared, this.#deadlines)
-    this.hooks = new Hooks({
-      ask: (asked) =>
-        this.#requests.ask({
-          what: 'listening',
-          post: (id) => this.#threads.postStorage({ kind: 'listen', id, asked }),
-        }),
-      taken: () => this.#threads.postStorage({ kind: 'hooksTaken' }),
-      emit: options.emit,
-    })
+    this.hooks = createHooks(this.#requests, options.emit, (message) =>
+      this.#threads.postStorage(message),
+    )
     this.slow = new SlowStatements(config.slowMs, (statement) => options.emit('slow', statement))
   }
 
@@ -269,7 +265,7 @@ export class NodeCore {
     const { dataDir, origin } = this.#options
     switch (message.kind) {
       case 'clusterFound':
-        if (!this.#keep(() => dataDir.keep({ clusterId: message.clusterId }))) return
+        if (!this.#keep(() => dataDir.found(message))) return
         this.#threads.postEngine({ kind: 'clusterKept' })
         break
       case 'startStorage':
@@ -318,6 +314,8 @@ export class NodeCore {
     const { config, dataDir, origin } = this.#options
     this.#isLogDurable = false
     this.#threads.startEngine(toEngineConfig(config, dataDir.identity, origin), this.shared)
+    this.#joinSources?.close()
+    this.#joinSources = askForAddresses(config, this.leaders, this.#threads, this.#options.emit)
   }
 
   /** Nobody has the old files open any more. */
@@ -387,6 +385,7 @@ export class NodeCore {
 
   #settleAll(): void {
     const error = closedError(this.#failure)
+    this.#joinSources?.close()
     this.outgoing.failAll(this.#failure)
     this.reads.failAll(error)
     this.#requests.failAll(closedError(this.#failure, 'unknown'))

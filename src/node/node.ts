@@ -60,7 +60,14 @@ export type { NodeMetrics } from './metrics.ts'
 export type { MigrateOptions } from './migration.ts'
 export type { Migration, MigrationDone, MigrationsOptions } from './numbered-migrations.ts'
 export { open, openNode } from './open.ts'
-export { type ExtensionOptions, type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
+export {
+  type ExtensionOptions,
+  type JoinSource,
+  type Logger,
+  OPTION_DEFAULTS,
+  type OpenOptions,
+  type TlsOptions,
+} from './options.ts'
 export {
   type PlanRecoveryOptions,
   planRecovery,

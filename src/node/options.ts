@@ -18,6 +18,26 @@ export interface ExtensionOptions {
   readonly path: string
 }
 
+/**
+ * Says where nodes of this cluster may be, as `host:port`; this node's own address among them does
+ * no harm. It is asked again and again, more often while there is no leader.
+ */
+export type JoinSource = (options: {
+  readonly signal: AbortSignal
+}) => readonly string[] | Promise<readonly string[]>
+
+/** What nodes with certificates are opened with; all of it in PEM, never as a file's name. */
+export interface TlsOptions {
+  /** The certificates of the CAs whose nodes are trusted; several while one is replaced. */
+  readonly ca: string | Uint8Array | readonly (string | Uint8Array)[]
+  /** This node's certificate, which has its node id as a DNS name; behind it those up to the CA. */
+  readonly cert: string | Uint8Array
+  /** The certificate's private key. */
+  readonly key: string | Uint8Array
+  /** Of the key, where it is encrypted. */
+  readonly passphrase?: string | undefined
+}
+
 /** What `open` takes. `docs/options.md` says what raising and lowering each one costs. */
 export interface OpenOptions {
   /**
@@ -31,7 +51,7 @@ export interface OpenOptions {
   readonly dataDir: string
   /**
    * `host:port` to listen on. Without it the node is alone and opens no socket. Beyond loopback it
-   * needs `secret` (or `insecure`).
+   * needs `secret` or `tls` (or `insecure`).
    */
   readonly bind?: string | undefined
   /**
@@ -46,8 +66,34 @@ export interface OpenOptions {
    * @defaultValue true without `bind`, else false
    */
   readonly bootstrap?: boolean | undefined
-  /** Addresses of members to join through; ignored where the data directory holds a cluster. */
-  readonly join?: string | readonly string[] | undefined
+  /**
+   * Where members may be, to join through; or a function that says so, again and again. Where the
+   * data directory holds a cluster it serves to find members again that have moved.
+   */
+  readonly join?: string | readonly string[] | JoinSource | undefined
+  /**
+   * Nodes without a cluster that find each other through `join` begin one once so many of them are
+   * there; one of them does, and the others join it. The same on all of them, and more than half of
+   * those that may start at once.
+   *
+   * @defaultValue none: they wait for a cluster that was begun by `bootstrap`
+   */
+  readonly expectedVoters?: number | undefined
+  /**
+   * With `expectedVoters`: how long a node looks around before it may begin a cluster, and how long
+   * one that falls silent is waited for, in milliseconds.
+   *
+   * @defaultValue 2000
+   */
+  readonly discoveryWindowMs?: number | undefined
+  /**
+   * What a node does that its cluster removed while it was away: `fail` with ERR_REMOVED, or
+   * `rejoin`, once members have said so three times: it deletes what it holds and joins anew. Then
+   * `open` waits up to ten election timeouts for word of a leader.
+   *
+   * @defaultValue 'fail'
+   */
+  readonly ifRemoved?: 'fail' | 'rejoin' | undefined
   /**
    * What this node wants to be: a voter (once it has caught up), or for ever a learner, which
    * serves reads and takes writes but counts for no majority.
@@ -181,6 +227,12 @@ export interface OpenOptions {
    */
   readonly secret?: string | readonly string[] | undefined
   /**
+   * In place of `secret`: certificates of a CA of yours, one for each node, in PEM. Every
+   * connection is encrypted, and both sides show theirs. `colmena ca` and `colmena/certificates`
+   * make them.
+   */
+  readonly tls?: TlsOptions | undefined
+  /**
    * Allows plaintext beyond loopback. Whoever reaches the port then owns the data.
    *
    * @defaultValue false
@@ -213,6 +265,9 @@ export const OPTION_DEFAULTS: Required<{
   advertise: undefined,
   bootstrap: undefined,
   join: undefined,
+  expectedVoters: undefined,
+  discoveryWindowMs: 2_000,
+  ifRemoved: 'fail',
   joinAs: 'voter',
   consistency: 'weak',
   strongReads: 'majority',
@@ -233,6 +288,7 @@ export const OPTION_DEFAULTS: Required<{
   logSegmentBytes: 16_777_216,
   snapshotBytesPerSecond: 41_943_040,
   secret: undefined,
+  tls: undefined,
   insecure: false,
   extensions: undefined,
   logger: undefined,

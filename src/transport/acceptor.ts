@@ -6,10 +6,12 @@ import type { Cancel } from '../base/ports.ts'
 import { formatAddress } from './address.ts'
 import { Channel, type ChannelListener } from './channel.ts'
 import { adoptSocket, type TransportContext } from './config.ts'
-import { FrameError } from './frame.ts'
+import { type Frame, FrameError } from './frame.ts'
+import { describeStranger } from './handshake-failures.ts'
 import { decodeHello, encodeHello, encodeRefusal, HANDSHAKE_BYTES_MAX } from './hello.ts'
+import type { Credential } from './peer-certificate.ts'
 import type { PeerHello, Refusal } from './port.ts'
-import { isSecretMismatch, type Security } from './security.ts'
+import type { Security } from './security.ts'
 import { WIRE_KIND } from './wire-kind.ts'
 
 /** Far more than a large cluster needs; the rest is refused by the kernel's side of Node.js. */
@@ -40,12 +42,12 @@ export interface AcceptorOwner {
  */
 export class Acceptor {
   readonly #context: TransportContext
-  readonly #security: Security
   readonly #owner: AcceptorOwner
   readonly #server: net.Server
-  readonly #tlsServer: tls.Server | null
   /** By remote address and port; in order of age. */
   readonly #strangers = new Map<string, Stranger>()
+  #security: Security
+  #tlsServer: tls.Server | null
 
   constructor(context: TransportContext, security: Security, owner: AcceptorOwner) {
     this.#context = context
@@ -53,7 +55,14 @@ export class Acceptor {
     this.#owner = owner
     this.#server = net.createServer((raw) => this.#accept(raw))
     this.#server.maxConnections = SOCKETS_MAX
-    this.#tlsServer = security.isPlaintext ? null : this.#createTlsServer()
+    this.#tlsServer = this.#createTlsServer()
+  }
+
+  /** From now on; who has not finished a handshake by then has to begin again. */
+  secure(security: Security): void {
+    this.#security = security
+    this.#tlsServer = this.#createTlsServer()
+    this.#dropStrangers()
   }
 
   get port(): number {
@@ -81,10 +90,15 @@ export class Acceptor {
 
   close(done: () => void): void {
     this.#server.close(() => done())
+    this.#dropStrangers()
+  }
+
+  #dropStrangers(): void {
     for (const key of [...this.#strangers.keys()]) this.#drop(key)
   }
 
-  #createTlsServer(): tls.Server {
+  #createTlsServer(): tls.Server | null {
+    if (this.#security.kind === 'plaintext') return null
     const server = this.#security.createServer(this.#context.config.handshakeTimeoutMs)
     server.on('secureConnection', (socket) => this.#greet(socket, keyOf(socket)))
     server.on('tlsClientError', (error: NodeJS.ErrnoException, socket) => {
@@ -96,11 +110,8 @@ export class Acceptor {
   }
 
   #warnTls(host: string, error: NodeJS.ErrnoException): void {
-    if (error.code === 'ECONNRESET' || error.code === 'ERR_TLS_HANDSHAKE_TIMEOUT') return
-    const message = isSecretMismatch(error)
-      ? `${host} connected with another secret than this node's`
-      : `${host} connected without the secret: what it sent is not our TLS`
-    this.#context.warnings.warn('ERR_HANDSHAKE', host, message, error)
+    const message = describeStranger(host, error, this.#security.kind)
+    if (message !== null) this.#context.warnings.warn('ERR_HANDSHAKE', host, message, error)
   }
 
   #accept(raw: Socket): void {
@@ -150,10 +161,11 @@ export class Acceptor {
       socket.destroy()
       return
     }
+    const credential = this.#security.readCredential(socket)
     const limits = { frameBytesMax: HANDSHAKE_BYTES_MAX, queueBytesMax: 4 * HANDSHAKE_BYTES_MAX }
     const listener: ChannelListener = {
       frame: (kind, body) => {
-        const hello = this.#readHello(channel, stranger.host, kind, body)
+        const hello = this.#readHello(channel, stranger.host, credential, { kind, body })
         if (hello === null) return
         this.#release(key, stranger.raw)
         this.#owner.admit(channel, hello)
@@ -163,9 +175,16 @@ export class Acceptor {
       },
     }
     const channel = new Channel(socket, limits, listener, this.#context.traffic)
+    const refusal = credential.check(null)
+    if (refusal !== null) this.#refuse(channel, stranger.host, refusal)
   }
 
-  #readHello(channel: Channel, host: string, kind: number, body: Uint8Array): PeerHello | null {
+  #readHello(
+    channel: Channel,
+    host: string,
+    credential: Credential,
+    { kind, body }: Frame,
+  ): PeerHello | null {
     const decoded = kind === WIRE_KIND.hello ? tryDecode(body) : null
     if (decoded === null) {
       channel.fail(new FrameError('not a Colmena handshake'))
@@ -177,7 +196,7 @@ export class Acceptor {
     }
     const { identity, purpose, expects } = decoded
     const hello: PeerHello = { ...identity, purpose, isIncoming: true, remoteAddress: host }
-    const refusal = this.#owner.check(hello, expects)
+    const refusal = credential.check(hello.nodeId) ?? this.#owner.check(hello, expects)
     if (refusal !== null) {
       this.#refuse(channel, `${host} member ${hello.memberId}`, refusal)
       return null
@@ -191,7 +210,9 @@ export class Acceptor {
   #refuse(channel: Channel, subject: string, refusal: Refusal): void {
     const { code, message } = refusal
     this.#context.traffic.refused(code)
-    this.#context.warnings.warn(code, subject, `refused a connection from ${subject}: ${message}`)
+    if (code !== 'ERR_OWN_ADDRESS') {
+      this.#context.warnings.warn(code, subject, `refused a connection from ${subject}: ${message}`)
+    }
     channel.send(WIRE_KIND.refusal, [encodeRefusal(refusal)])
     channel.finish()
   }

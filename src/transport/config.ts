@@ -37,7 +37,7 @@ export interface TransportContext {
 }
 
 /** @throws ColmenaError `ERR_INVALID_OPTION` */
-export function checkOptions(options: TransportOptions): TransportConfig {
+export function checkOptions(options: Omit<TransportOptions, 'security'>): TransportConfig {
   const unauthenticatedMax = options.unauthenticatedMax ?? 64
   const pingMs = options.pingMs ?? 1000
   const frameBytesMax = options.frameBytesMax ?? 8 * MIB

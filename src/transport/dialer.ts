@@ -3,13 +3,20 @@ import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Cancel } from '../base/ports.ts'
 import { parseAddress } from './address.ts'
-import { Channel, type ChannelEnd, type ChannelListener } from './channel.ts'
+import { Channel, type ChannelListener } from './channel.ts'
 import { adoptSocket, type TransportContext } from './config.ts'
-import { toErrorCode } from './error-wire.ts'
-import { FrameError } from './frame.ts'
+import type { Frame } from './frame.ts'
+import {
+  isSecretMismatch,
+  toDialError,
+  toEndError,
+  toOwnRefusal,
+  toRefusalError,
+} from './handshake-failures.ts'
 import { decodeHello, decodeRefusal, encodeHello, HANDSHAKE_BYTES_MAX } from './hello.ts'
+import type { Credential } from './peer-certificate.ts'
 import type { PeerHello, Purpose, Refusal } from './port.ts'
-import { isSecretMismatch, type Security } from './security.ts'
+import type { Security } from './security.ts'
 import { WIRE_KIND } from './wire-kind.ts'
 
 const REMEMBERED_ADDRESSES_MAX = 1024
@@ -22,6 +29,12 @@ export interface DialTarget {
   readonly purpose: Purpose
 }
 
+/** What one try is made with: a rotation may come while it is under way. */
+interface Keys {
+  readonly security: Security
+  readonly keyIndex: number
+}
+
 /** With a channel: `channel.admit` must be called before this returns. */
 export type Dialed = (
   error: ColmenaError | null,
@@ -32,10 +45,10 @@ export type Dialed = (
 /** Dials, secures and introduces. One call is one try, with every secret that may fit. */
 export class Dialer {
   readonly #context: TransportContext
-  readonly #security: Security
   readonly #check: (hello: PeerHello, expects: number) => Refusal | null
   /** Which secret an address took last: in a rotation not all nodes have the newest. */
   readonly #keyIndexes = new Map<string, number>()
+  #security: Security
 
   constructor(
     context: TransportContext,
@@ -47,27 +60,37 @@ export class Dialer {
     this.#check = check
   }
 
+  /** From now on; what is being dialed under what was before begins again. */
+  secure(security: Security): void {
+    this.#security = security
+    this.#keyIndexes.clear()
+  }
+
   /** `done` is called once, never within this call, and not at all after cancelling. */
   dial(target: DialTarget, done: Dialed): Cancel {
     let cancelAttempt: Cancel = () => {}
     let isOver = false
-    let triesLeft = this.#security.keyCount
-    let keyIndex = this.#keyIndexes.get(target.address) ?? 0
-    const attempt = (): void => {
-      triesLeft -= 1
-      cancelAttempt = this.#attempt(target, keyIndex, (error, channel, hello) => {
+    const begin = (): void => {
+      const security = this.#security
+      attempt({ security, keyIndex: this.#keyIndexes.get(target.address) ?? 0 }, security.keyCount)
+    }
+    const attempt = (keys: Keys, triesLeft: number): void => {
+      const { security, keyIndex } = keys
+      cancelAttempt = this.#attempt(target, keys, (error, channel, hello) => {
         if (isOver) return
-        if (error !== null && isMismatch(error) && triesLeft > 0) {
-          keyIndex = (keyIndex + 1) % this.#security.keyCount
-          attempt()
-          return
+        if (security !== this.#security) {
+          channel?.destroy()
+          begin()
+        } else if (error !== null && isMismatch(error) && triesLeft > 1) {
+          attempt({ security, keyIndex: (keyIndex + 1) % security.keyCount }, triesLeft - 1)
+        } else {
+          isOver = true
+          if (error === null) this.#remember(target.address, keyIndex)
+          done(error, channel, hello)
         }
-        isOver = true
-        if (error === null) this.#remember(target.address, keyIndex)
-        done(error, channel, hello)
       })
     }
-    attempt()
+    begin()
     return () => {
       if (isOver) return
       isOver = true
@@ -82,12 +105,14 @@ export class Dialer {
     }
   }
 
-  #attempt(target: DialTarget, keyIndex: number, done: Dialed): Cancel {
+  #attempt(target: DialTarget, { security, keyIndex }: Keys, done: Dialed): Cancel {
+    const toError = (error: Error): ColmenaError =>
+      toDialError(target.address, error, security.kind)
     let raw: Socket
     try {
       raw = net.connect({ ...parseAddress(target.address), autoSelectFamily: true })
     } catch (error) {
-      process.nextTick(done, toColmenaError(target, error as Error), null, null)
+      process.nextTick(done, toError(error as Error), null, null)
       return () => {}
     }
     adoptSocket(this.#context, raw)
@@ -104,13 +129,13 @@ export class Dialer {
       const message = `${target.address} did not finish the handshake in ${handshakeTimeoutMs} ms`
       settle(new ColmenaError('ERR_TIMEOUT', message, { retryable: true }), null, null)
     })
-    raw.on('error', (error) => settle(toColmenaError(target, error), null, null))
-    if (this.#security.isPlaintext) {
-      raw.once('connect', () => this.#introduce(raw, target, settle))
+    raw.on('error', (error) => settle(toError(error), null, null))
+    if (security.kind === 'plaintext') {
+      raw.once('connect', () => this.#introduce(raw, target, security, settle))
     } else {
-      const secure = this.#security.wrap(raw, keyIndex)
-      secure.on('error', (error) => settle(toColmenaError(target, error), null, null))
-      secure.once('secureConnect', () => this.#introduce(secure, target, settle))
+      const secure = security.wrap(raw, keyIndex)
+      secure.on('error', (error) => settle(toError(error), null, null))
+      secure.once('secureConnect', () => this.#introduce(secure, target, security, settle))
     }
     return () => {
       isSettled = true
@@ -119,11 +144,18 @@ export class Dialer {
     }
   }
 
-  #introduce(socket: Socket, target: DialTarget, settle: Dialed): void {
+  #introduce(socket: Socket, target: DialTarget, security: Security, settle: Dialed): void {
+    const credential = security.readCredential(socket)
+    const stranger = credential.check(null)
+    if (stranger !== null) {
+      this.#context.traffic.refused(stranger.code)
+      settle(toOwnRefusal(target.address, stranger), null, null)
+      return
+    }
     const limits = { frameBytesMax: HANDSHAKE_BYTES_MAX, queueBytesMax: 4 * HANDSHAKE_BYTES_MAX }
     const listener: ChannelListener = {
       frame: (kind, body) => {
-        const answer = this.#readAnswer(socket, target, kind, body)
+        const answer = this.#readAnswer(socket, target, credential, { kind, body })
         if (answer instanceof ColmenaError) {
           channel.destroy()
           this.#context.traffic.refused(answer.code)
@@ -132,7 +164,7 @@ export class Dialer {
           settle(null, channel, answer)
         }
       },
-      closed: (end, fault) => settle(describeEnd(target, end, fault), null, null),
+      closed: (end, fault) => settle(toEndError(target.address, end, fault), null, null),
     }
     const channel = new Channel(socket, limits, listener, this.#context.traffic)
     const { address: _address, ...rest } = target
@@ -143,8 +175,8 @@ export class Dialer {
   #readAnswer(
     socket: Socket,
     target: DialTarget,
-    kind: number,
-    body: Uint8Array,
+    credential: Credential,
+    { kind, body }: Frame,
   ): PeerHello | ColmenaError {
     const where = target.address
     try {
@@ -158,6 +190,8 @@ export class Dialer {
         isIncoming: false,
         remoteAddress: socket.remoteAddress ?? where,
       }
+      const stranger = credential.check(hello.nodeId)
+      if (stranger !== null) return toOwnRefusal(where, stranger)
       const refusal = this.#check(hello, target.expects)
       return refusal === null ? hello : toRefusalError(where, refusal)
     } catch (cause) {
@@ -167,43 +201,6 @@ export class Dialer {
   }
 }
 
-function toRefusalError(where: string, refusal: Refusal): ColmenaError {
-  const code = toErrorCode(refusal.code)
-  // Both end by themselves: the other process dies, or the closing one is started again.
-  const retryable = code === 'ERR_ALREADY_OPEN' || code === 'ERR_CLOSED'
-  return new ColmenaError(code, `${where} refused: ${refusal.message}`, { retryable })
-}
-
 function isMismatch(error: ColmenaError): boolean {
   return error.cause instanceof Error && isSecretMismatch(error.cause)
-}
-
-function toColmenaError(target: DialTarget, cause: NodeJS.ErrnoException): ColmenaError {
-  if (cause instanceof ColmenaError) return cause
-  const where = target.address
-  if (isSecretMismatch(cause)) {
-    return new ColmenaError('ERR_HANDSHAKE', `${where} has another secret than this node`, {
-      cause,
-    })
-  }
-  // Node.js reports a TLS server that hangs up early with this code and a message of its own.
-  const isEarlyEnd = cause.code === 'ECONNRESET' && cause.message.includes('before secure TLS')
-  if (isEarlyEnd || cause.code?.startsWith('ERR_SSL') === true) {
-    const message = `${where} ended the TLS handshake; perhaps it runs without a secret`
-    return new ColmenaError('ERR_HANDSHAKE', message, { cause, retryable: true })
-  }
-  const message = `cannot reach ${where}: ${cause.message}`
-  return new ColmenaError('ERR_FAILED', message, { cause, retryable: true })
-}
-
-function describeEnd(target: DialTarget, end: ChannelEnd, fault: Error | null): ColmenaError {
-  const where = target.address
-  if (fault instanceof FrameError) {
-    return new ColmenaError('ERR_HANDSHAKE', `${where}: ${fault.message}`, { cause: fault })
-  }
-  const message =
-    end === 'peer'
-      ? `${where} hung up during the handshake; perhaps it has a secret and this node none`
-      : `the connection to ${where} was lost during the handshake`
-  return new ColmenaError('ERR_HANDSHAKE', message, { retryable: true })
 }

@@ -83,7 +83,9 @@ export class FrameReader {
     // A TLS record begins with its type (handshake 22, alert 21) and the version 3.x. Frames begin
     // like that as well, so this explains a length that is refused, and refuses none.
     if ((prefix[0] === 22 || prefix[0] === 21) && prefix[1] === 3) {
-      throw new FrameError('the other side speaks TLS: it has a secret and this side has none')
+      throw new FrameError(
+        'the other side speaks TLS: it has a secret or certificates, and this side has neither',
+      )
     }
     throw new FrameError(
       `a frame announces ${lengthBytes} bytes, allowed are 1 to ${this.#bodyBytesMax + 1}`,

@@ -108,16 +108,17 @@ export function decodeRefusal(bytes: Uint8Array): Refusal {
 /** The checks that every socket passes first, whoever owns the transport. */
 export function checkHello(own: Identity, hello: PeerHello, expects: number): Refusal | null {
   if (equalBytes(own.bootNonce, hello.bootNonce)) {
-    return { code: 'ERR_HANDSHAKE', message: `${hello.remoteAddress} is this very node` }
+    return { code: 'ERR_OWN_ADDRESS', message: `${hello.remoteAddress} is this very node` }
   }
   const bothKnown = own.clusterId.some(isSet) && hello.clusterId.some(isSet)
   if (bothKnown && !equalBytes(own.clusterId, hello.clusterId)) {
     return {
       code: 'ERR_OTHER_CLUSTER',
       message:
-        `node '${own.nodeId}' and node '${hello.nodeId}' belong to different clusters. If one of ` +
-        'them was recovered from a lost quorum, the other one is left of the cluster that was: ' +
-        'stop it, move its data directory away, and let it join anew with an empty one',
+        `node '${own.nodeId}' belongs to cluster ${shortId(own)}, node '${hello.nodeId}' to ` +
+        `cluster ${shortId(hello)}. If one of them was recovered from a lost quorum, the other ` +
+        'one is left of the cluster that was: stop it, move its data directory away, and let it ' +
+        'join anew with an empty one',
     }
   }
   if (bothKnown && own.memberId !== 0 && own.memberId === hello.memberId) {
@@ -135,6 +136,10 @@ export function checkHello(own: Identity, hello: PeerHello, expects: number): Re
     }
   }
   return checkExtensions(own, hello) ?? checkRoles(own, hello, expects)
+}
+
+function shortId({ clusterId }: Identity): string {
+  return Buffer.from(clusterId.subarray(0, 4)).toString('hex')
 }
 
 /** What extensions add is in what entries say and in the files: all nodes must have the same. */

@@ -28,7 +28,10 @@ export interface Identity {
   readonly fingerprint: string
 }
 
-/** The other side of a socket, by its own words (proved by the secret alone, if there is one). */
+/**
+ * The other side of a socket, by its own words. A certificate proves its node id, a secret that it
+ * is one of us; without both nothing is proved.
+ */
 export interface PeerHello extends Identity {
   readonly purpose: Purpose
   /** True if it dialed us. */
@@ -55,13 +58,15 @@ export interface SnapshotManifest {
 }
 
 /**
- * How sockets are protected. `psk`: TLS 1.2 with a pre-shared key, encrypted, forward secret and
- * mutually authenticated. Secrets come newest first, each of at least 16 bytes; a rotation gives
- * every node `[new, old]` first and `[new]` later.
+ * How sockets are protected: encrypted, forward secret and mutually authenticated, or not at all.
+ * `psk`: TLS 1.2 with a pre-shared key. Secrets come newest first, each of at least 16 bytes.
+ * `tls`: TLS 1.3 with certificates in PEM, that of each node for its node id. `ca` may hold
+ * several; `cert` is the node's own, before any that lead from it to a CA.
  */
 export type TransportSecurity =
   | { readonly kind: 'plaintext' }
   | { readonly kind: 'psk'; readonly secrets: readonly string[] }
+  | { readonly kind: 'tls'; readonly ca: string; readonly cert: string; readonly key: string }
 
 export interface TransportOptions {
   /** Port 0 takes any free one; {@link Transport.port} says which. */
@@ -164,8 +169,9 @@ export interface Transport {
   /**
    * One request and its answer, from a member or from any address. `done` is called once, never
    * within this call. Errors: what the other side replied, or `ERR_FAILED` (cannot reach it),
-   * `ERR_HANDSHAKE` (wrong secret, no Colmena there), a refusal's code, `ERR_TIMEOUT`, `ERR_BUSY`,
-   * `ERR_CLOSED`. `outcome` is 'unknown' once the request may have arrived.
+   * `ERR_HANDSHAKE` (wrong secret or certificate, no Colmena there), a refusal's code,
+   * `ERR_TIMEOUT`, `ERR_BUSY`, `ERR_CLOSED`. `outcome` is 'unknown' once the request may have
+   * arrived.
    */
   call(to: MemberId | string, kind: number, body: Uint8Array, timeoutMs: number, done: Reply): void
   /**

@@ -22,7 +22,7 @@ import type {
   TransportHandlers,
   TransportOptions,
 } from './port.ts'
-import { Security } from './security.ts'
+import type { Security } from './security.ts'
 import { SnapshotStreams } from './snapshot-streams.ts'
 import type { TrafficValue } from './traffic.ts'
 import { OWNER_KIND_MAX } from './wire-kind.ts'
@@ -44,11 +44,14 @@ export class TcpTransport implements Transport {
   #closing: (() => void)[] | null = null
   #isClosed = false
 
-  /** @throws ColmenaError `ERR_INVALID_OPTION`, `ERR_INVALID_ARGUMENT`, `ERR_WEAK_SECRET` */
-  constructor(options: TransportOptions, handlers: TransportHandlers) {
+  /** @throws ColmenaError `ERR_INVALID_OPTION`, `ERR_INVALID_ARGUMENT` */
+  constructor(
+    options: Omit<TransportOptions, 'security'>,
+    security: Security,
+    handlers: TransportHandlers,
+  ) {
     const config = checkOptions(options)
     checkIdentity(config.identity())
-    const security = new Security(options.security)
     const context = createContext(config, handlers)
     const check = (hello: PeerHello, expects: number): Refusal | null => this.#check(hello, expects)
     const admit = (channel: Channel, hello: PeerHello): void => this.#admit(channel, hello)

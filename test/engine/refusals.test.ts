@@ -10,26 +10,29 @@ import {
   encodeTable,
 } from '../../src/engine/comparing-wire.ts'
 import {
-  decodeClusterFound,
   decodeJoin,
   decodeLeaderAnswer,
+  decodeMeetAnswer,
   decodeMemberChange,
   decodeNumbers,
   decodeRefusal,
+  decodeSeeker,
   decodeTrialName,
   decodeTrialStep,
-  encodeClusterFound,
   encodeJoin,
   encodeLeaderAnswer,
+  encodeMeetAnswer,
   encodeMemberChange,
   encodeNumbers,
   encodeRefusal,
+  encodeSeeker,
   encodeTrialName,
   encodeTrialStep,
 } from '../../src/engine/wire.ts'
 import { join } from '../fuzz/mutations.ts'
 import { testRefusals } from '../fuzz/refusals.ts'
 
+const SEEKER = { memberId: 1, nodeId: 'a', stance: 'asking' } as const
 const UNSAFE = [0, 0, 0, 0, 0, 0, 0x20, 0]
 const HELD = new Map([['main', 'ff']])
 const REFUSED = encodeLeaderAnswer({ kind: 'refused', error: new ColmenaError('ERR_BUSY', 'x') })
@@ -72,10 +75,37 @@ testRefusals([
     wrong: [],
   },
   {
-    name: 'a cluster that was found',
-    bytes: encodeClusterFound({ clusterId: new Uint8Array(16), leaderAddress: 'a:1' }),
-    decode: decodeClusterFound,
-    wrong: [['an address that is longer than it', 16, 200]],
+    name: 'a member that was met',
+    bytes: encodeMeetAnswer({
+      kind: 'member',
+      clusterId: new Uint8Array(16),
+      memberId: 1,
+      leaderAddress: 'a:1',
+    }),
+    decode: decodeMeetAnswer,
+    wrong: [
+      ['neither a member nor a seeker', 0, 2],
+      ['a member that is no safe number', 17, ...UNSAFE],
+      ['an address that is longer than it', 25, 200],
+    ],
+  },
+  {
+    name: 'a seeker that was met',
+    bytes: encodeMeetAnswer({ kind: 'seeker', agrees: true, seeker: SEEKER }),
+    decode: decodeMeetAnswer,
+    wrong: [
+      ['what neither agrees nor not', 1, 2],
+      ['a stance that there is not', 2, 4],
+    ],
+  },
+  {
+    name: 'a seeker that asks',
+    bytes: encodeSeeker(SEEKER),
+    decode: decodeSeeker,
+    wrong: [
+      ['a stance that there is not', 0, 4],
+      ['a member that is no safe number', 1, ...UNSAFE],
+    ],
   },
   {
     name: 'a refusal of a command',

@@ -10,17 +10,21 @@ const ELECTION_TIMEOUT_MS = 1_000
 
 /** Member 1 of three, which hears no leader; the others answer from `theirs`. */
 function startWatch(
-  options: { readonly wasMember?: boolean; readonly knowsItself?: boolean } = {},
+  options: {
+    readonly wasMember?: boolean
+    readonly knowsItself?: boolean
+    readonly confirmations?: number
+  } = {},
 ): {
   readonly raft: { leader: number; applied: number; heardMs: number }
-  readonly theirs: { members: number[]; applied: number }
+  readonly theirs: { members: number[]; applied: number; leader: number }
   readonly asked: number[]
   readonly removals: () => number
   readonly pass: (ms: number) => void
 } {
   const clock = { atMs: 0 }
   const raft = { id: 1, leader: 0, applied: 50, heardMs: 0 }
-  const theirs = { members: [1, 2, 3], applied: 50 }
+  const theirs = { members: [1, 2, 3], applied: 50, leader: 2 }
   const asked: number[] = []
   let removals = 0
   const membershipOf = (ids: readonly number[]): Membership =>
@@ -35,7 +39,8 @@ function startWatch(
     transport: {
       call: (to: number, _kind, body, _timeoutMs, done) => {
         asked.push(to)
-        const answerer = { applied: theirs.applied } as unknown as Raft
+        const { applied, leader } = theirs
+        const answerer = { applied, leader } as unknown as Raft
         assert.equal(new ByteReader(body).u53(), 1)
         done(null, answerIsMember(answerer, membershipOf(theirs.members), body))
       },
@@ -43,6 +48,7 @@ function startWatch(
     electionTimeoutMs: ELECTION_TIMEOUT_MS,
     leaderContactMs: () => clock.atMs - raft.heardMs,
     wasMember: options.wasMember ?? true,
+    confirmations: options.confirmations ?? 1,
     removed: () => {
       removals += 1
     },
@@ -104,4 +110,32 @@ it('a joiner that no configuration has named waits; a member that opens again as
   again.theirs.members = [2, 3]
   again.pass(2 * ELECTION_TIMEOUT_MS)
   assert.equal(again.removals(), 1)
+})
+
+it('members without a leader, as when all of them start, have no word in it', () => {
+  const { theirs, asked, removals, pass } = startWatch()
+  theirs.members = [2, 3]
+  theirs.leader = 0
+  for (let times = 0; times < 4; times += 1) pass(2 * ELECTION_TIMEOUT_MS)
+  assert.equal(asked.length, 4)
+  assert.equal(removals(), 0)
+  theirs.leader = 3
+  pass(2 * ELECTION_TIMEOUT_MS)
+  assert.equal(removals(), 1)
+})
+
+it('who loses all by it hears it three times in a row, from members in turn', () => {
+  const { raft, theirs, asked, removals, pass } = startWatch({ confirmations: 3 })
+  theirs.members = [2, 3]
+  pass(2 * ELECTION_TIMEOUT_MS)
+  pass(ELECTION_TIMEOUT_MS)
+  assert.deepEqual([asked, removals()], [[2, 3], 0])
+  raft.leader = 2
+  raft.heardMs = 3 * ELECTION_TIMEOUT_MS
+  pass(0)
+  raft.leader = 0
+  for (let times = 1; times < 3; times += 1) pass(2 * ELECTION_TIMEOUT_MS)
+  assert.equal(removals(), 0, 'it heard a leader in between')
+  pass(2 * ELECTION_TIMEOUT_MS)
+  assert.equal(removals(), 1)
 })

@@ -2,16 +2,23 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
 import type { ColmenaError } from '../../src/base/errors.ts'
+import { JoinDeadline } from '../../src/engine/join-deadline.ts'
 import { Joining } from '../../src/engine/joining.ts'
 import { changeMember } from '../../src/engine/member-requests.ts'
 import { RemovalWatch } from '../../src/engine/removal-watch.ts'
 import { answerRequest } from '../../src/engine/requests.ts'
+import { Search } from '../../src/engine/search.ts'
 import type { StatusParts } from '../../src/engine/status.ts'
-import { encodeClusterFound, encodeLeaderAnswer } from '../../src/engine/wire.ts'
+import { encodeLeaderAnswer, encodeMeetAnswer } from '../../src/engine/wire.ts'
 import type { Reply, Transport } from '../../src/transport/transport.ts'
 
 const UNREADABLE = new Uint8Array([9, 9, 9])
-const CLUSTER = { clusterId: new Uint8Array(16).fill(7), leaderAddress: '' }
+const CLUSTER = encodeMeetAnswer({
+  kind: 'member',
+  clusterId: new Uint8Array(16).fill(7),
+  memberId: 2,
+  leaderAddress: '',
+})
 const RECORD = { memberId: 1, nodeId: 'a', address: 'b:1', wantedRole: 'voter' } as const
 
 /** Waiting takes no time but its own. */
@@ -33,21 +40,31 @@ function transportOf(answers: (to: string | number) => Uint8Array): Transport {
   return { call } as Partial<Transport> as Transport
 }
 
-function joining(answers: (to: string | number) => Uint8Array): {
-  readonly joining: Joining
-  readonly warnings: string[]
-} {
-  const warnings: string[] = []
+function optionsOf(answers: (to: string | number) => Uint8Array, warnings: string[] = []) {
+  const clock = new SteppedClock()
+  const warning = (_code: string, message: string): unknown => warnings.push(message)
   return {
-    joining: new Joining({
-      transport: transportOf(answers),
-      clock: new SteppedClock(),
-      addresses: ['first:1', 'second:2'],
-      joinTimeoutMs: 1_000,
-      warning: (_code, message) => warnings.push(message),
-    }),
-    warnings,
+    transport: transportOf(answers),
+    clock,
+    deadline: new JoinDeadline({ clock, joinTimeoutMs: 1_000, warning }),
+    addresses: () => ['first:1', 'second:2'],
+    warning,
   }
+}
+
+function search(
+  answers: (to: string | number) => Uint8Array,
+  warnings: string[],
+  done: (error: ColmenaError | null, clusterId: Uint8Array | undefined) => void,
+): void {
+  const own = { memberId: 1, nodeId: 'a' }
+  const rest = { ownAddress: 'b:1', own, forming: null, pauseMs: 100 }
+  const options = { ...optionsOf(answers, warnings), ...rest }
+  new Search(options, (error, found) => done(error, found?.clusterId))
+}
+
+function joining(answers: (to: string | number) => Uint8Array): Joining {
+  return new Joining(optionsOf(answers))
 }
 
 function partsOf(answer: Uint8Array): StatusParts {
@@ -64,26 +81,28 @@ function partsOf(answer: Uint8Array): StatusParts {
 
 describe('an answer that can not be read', () => {
   it('is one more address that a joiner failed at', () => {
-    const one = joining((to) => (to === 'first:1' ? UNREADABLE : encodeClusterFound(CLUSTER)))
+    const warnings: string[] = []
     const found: unknown[] = []
-    one.joining.findCluster((error, cluster) => found.push(error, cluster?.clusterId[0]))
+    const first = (to: string | number): Uint8Array => (to === 'first:1' ? UNREADABLE : CLUSTER)
+    search(first, warnings, (error, clusterId) => found.push(error, clusterId?.[0]))
     assert.deepEqual(found, [null, 7])
-    assert.match(String(one.warnings), /through first:1: its answer can't be read: needs 16 bytes/)
+    assert.match(String(warnings), /through first:1: its answer can't be read: unknown answer 9/)
     const done = encodeLeaderAnswer({ kind: 'done' })
     const taken: unknown[] = []
-    joining((to) => (to === 'first:1' ? UNREADABLE : done)).joining.join(
-      RECORD,
-      null,
-      '',
-      (error) => taken.push(error),
+    joining((to) => (to === 'first:1' ? UNREADABLE : done)).join(RECORD, null, '', (error) =>
+      taken.push(error),
     )
     assert.deepEqual(taken, [null])
   })
 
   it('ends a join where there is no other, with the addresses', () => {
     const errors: (ColmenaError | null)[] = []
-    joining(() => UNREADABLE).joining.findCluster((error) => errors.push(error))
-    joining(() => UNREADABLE).joining.join(RECORD, null, '', (error) => errors.push(error))
+    search(
+      () => UNREADABLE,
+      [],
+      (error) => errors.push(error),
+    )
+    joining(() => UNREADABLE).join(RECORD, null, '', (error) => errors.push(error))
     for (const error of errors) {
       assert.equal(error?.code, 'ERR_JOIN_FAILED')
       assert.match(error.message, /first:1: its answer can't be read: .*; second:2: its answer/)
@@ -121,6 +140,7 @@ describe('an answer that can not be read', () => {
       electionTimeoutMs: 100,
       leaderContactMs: () => null,
       wasMember: true,
+      confirmations: 1,
       removed: () => assert.fail('it was not'),
     })
     for (clock.atMs = 300; clock.atMs < 1_000; clock.atMs += 300) watch.tick()

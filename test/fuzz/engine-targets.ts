@@ -16,23 +16,26 @@ import {
   type HashResult,
   type Table,
 } from '../../src/engine/comparing-wire.ts'
+import type { Seeker, Stance } from '../../src/engine/forming.ts'
 import {
-  type ClusterFound,
-  decodeClusterFound,
   decodeLeaderAnswer,
+  decodeMeetAnswer,
   decodeMemberChange,
   decodeNumbers,
   decodeRefusal,
+  decodeSeeker,
   decodeTrialName,
   decodeTrialStep,
-  encodeClusterFound,
   encodeLeaderAnswer,
+  encodeMeetAnswer,
   encodeMemberChange,
   encodeNumbers,
   encodeRefusal,
+  encodeSeeker,
   encodeTrialName,
   encodeTrialStep,
   type LeaderAnswer,
+  type MeetAnswer,
 } from '../../src/engine/wire.ts'
 import {
   decodeAnswer,
@@ -122,6 +125,12 @@ const thrown = fc
     return Object.assign(new Error(message, { cause: new RangeError(cause) }), fields)
   })
 
+const seeker = record({
+  stance: fc.constantFrom<Stance>('joining', 'looking', 'asking', 'beginning'),
+  memberId: u53,
+  nodeId: text,
+})
+
 export const engineTargets: readonly AnyTarget[] = [
   codecTarget({
     name: 'engine.refusal',
@@ -137,15 +146,27 @@ export const engineTargets: readonly AnyTarget[] = [
     encode: (numbers) => encodeNumbers(...numbers),
     decode: (bytes) => decodeNumbers(bytes, 4),
   }),
-  codecTarget<ClusterFound>({
-    name: 'engine.clusterFound',
+  codecTarget<Seeker>({
+    name: 'engine.seeker',
     runs: 300,
-    value: record({
-      clusterId: fc.uint8Array({ minLength: 16, maxLength: 16 }),
-      leaderAddress: text,
-    }),
-    encode: encodeClusterFound,
-    decode: decodeClusterFound,
+    value: seeker,
+    encode: encodeSeeker,
+    decode: decodeSeeker,
+  }),
+  codecTarget<MeetAnswer>({
+    name: 'engine.meetAnswer',
+    runs: 300,
+    value: fc.oneof(
+      record({
+        kind: fc.constant('member' as const),
+        clusterId: fc.uint8Array({ minLength: 16, maxLength: 16 }),
+        memberId: u53,
+        leaderAddress: text,
+      }),
+      record({ kind: fc.constant('seeker' as const), agrees: fc.boolean(), seeker }),
+    ),
+    encode: encodeMeetAnswer,
+    decode: decodeMeetAnswer,
   }),
   codecTarget({
     name: 'engine.leaderAnswer',

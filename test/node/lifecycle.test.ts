@@ -54,7 +54,7 @@ suite('opening', () => {
     engine.answers.set('clusterKept', () => {
       keptId = readIdentity(rig.dataDir)?.clusterId ?? ''
     })
-    engine.say({ kind: 'clusterFound', clusterId: 'cd'.repeat(16) })
+    engine.say({ kind: 'clusterFound', clusterId: 'cd'.repeat(16), genesis: 'join' })
     assert.equal(keptId, 'cd'.repeat(16))
     engine.say({ kind: 'openFailed', error: errorMessage('ERR_JOIN_FAILED', 'enough') })
     engine.exit()

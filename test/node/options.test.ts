@@ -30,7 +30,11 @@ suite('options of open', () => {
       advertise: '',
       genesis: 'bootstrap',
       joinAddresses: [],
-      secrets: [],
+      joinSource: undefined,
+      expectedVoters: undefined,
+      discoveryWindowMs: 2_000,
+      ifRemoved: 'fail',
+      security: { kind: 'plaintext' },
       joinAs: 'voter',
       consistency: 'weak',
       strongReads: 'majority',
@@ -130,11 +134,13 @@ suite('options of open', () => {
   test('beyond loopback a secret is needed, or insecure', () => {
     for (const bind of ['10.0.0.7:9000', 'db.example:9000']) {
       refused({ dataDir: '.', bind }, /pass secret .*insecure: true/s)
-      assert.deepEqual(checkOpenOptions({ dataDir: '.', bind, insecure: true }).secrets, [])
-      assert.deepEqual(checkOpenOptions({ dataDir: '.', bind, secret: SECRET }).secrets, [SECRET])
+      const { security: plain } = checkOpenOptions({ dataDir: '.', bind, insecure: true })
+      assert.deepEqual(plain, { kind: 'plaintext' })
+      const { security } = checkOpenOptions({ dataDir: '.', bind, secret: SECRET })
+      assert.deepEqual(security, { kind: 'psk', secrets: [SECRET] })
     }
     for (const bind of ['127.0.0.1:1', '127.9.9.9:1', 'localhost:1', '[::1]:1']) {
-      assert.deepEqual(checkOpenOptions({ dataDir: '.', bind }).secrets, [])
+      assert.equal(checkOpenOptions({ dataDir: '.', bind }).security.kind, 'plaintext')
     }
   })
 
@@ -148,7 +154,7 @@ suite('options of open', () => {
     refused({ dataDir: '.', secret: [] }, /secret must be a string, or a list/)
     refused({ dataDir: '.', secret: 12 }, /secret must be a string/)
     // Sixteen bytes are counted, not sixteen characters.
-    assert.deepEqual(checkOpenOptions({ dataDir: '.', secret: 'ééééeééé' + 'e' }).secrets.length, 1)
+    assert.equal(checkOpenOptions({ dataDir: '.', secret: 'ééééeééé' + 'e' }).security.kind, 'psk')
   })
 
   test('a secret is never shown', () => {
@@ -182,6 +188,15 @@ suite('options of open', () => {
     const joining = checkOpenOptions({ dataDir: '.', bind, join: ['127.0.0.1:1', '[::1]:2'] })
     assert.equal(joining.genesis, 'join')
     assert.deepEqual(joining.joinAddresses, ['127.0.0.1:1', '[::1]:2'])
+    const join = async (): Promise<string[]> => []
+    const forming = checkOpenOptions({ dataDir: '.', bind, join, expectedVoters: 3 })
+    assert.deepEqual([forming.genesis, forming.joinSource], ['join', join])
+    refused({ dataDir: '.', bind, expectedVoters: 3 }, /pass join as well/)
+    refused({ dataDir: '.', bind, bootstrap: true, expectedVoters: 3 }, /and no bootstrap/)
+    refused({ dataDir: '.', bind, join, expectedVoters: 0 }, /expectedVoters is 0/)
+    refused({ dataDir: '.', bind, join, discoveryWindowMs: 10 }, /discoveryWindowMs is 10/)
+    refused({ dataDir: '.', bind, join, ifRemoved: 'rejoins' }, /is 'rejoin' meant/)
+    refused({ dataDir: '.', bind, join: 7 }, /a function that resolves to one/)
   })
 })
 

@@ -209,6 +209,22 @@ describe('the package is loaded', () => {
     assert.equal(stdout, 'true 0\ncreateHandler createServer true\n')
   })
 
+  it('with what makes certificates, which only that loads', async () => {
+    const program = `
+      const { registerHooks } = require('node:module')
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      require('colmena')
+      require('colmena/server')
+      const before = loaded.filter((url) => /peculiar|reflect-metadata/.test(url)).length
+      const { createAuthority } = require('colmena/certificates')
+      createAuthority().then(({ cert }) => console.log(before, cert.split('\\n')[0]))`
+    write(consumer, { 'certificates.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['certificates.cjs'])
+    assert.equal(stderr, '')
+    assert.equal(stdout, '0 -----BEGIN CERTIFICATE-----\n')
+  })
+
   it('with its dialects, which want their tools only when they are used', async () => {
     const program = `
       const { ColmenaDialect } = require('colmena/kysely')
@@ -242,7 +258,8 @@ describe('the package is loaded', () => {
       const { registerHooks } = require('node:module')
       const loaded = []
       registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
-      const isNeeded = (url) => !/hono|prom-client|dist\\/(index|node|server|demo)/.test(url)
+      const rest = /hono|prom-client|peculiar|dist\\/(index|node|server|demo|certificates)/
+      const isNeeded = (url) => !rest.test(url)
       process.on('exit', () => console.log(loaded.length > 10, loaded.every(isNeeded)))
       process.argv.push('exec', 'SELECT 1', '--url', 'http://127.0.0.1:1')
       import('./node_modules/colmena/dist/cli/colmena.js')`

@@ -15,6 +15,7 @@ export const layers: ReadonlyMap<string, number> = new Map([
   ['node', 3],
   ['index.ts', 4],
   ['jobs', 5],
+  ['certificates', 5],
   ['cluster', 5],
   ['lan', 5],
   ['fly', 5],
@@ -34,6 +35,7 @@ const strangersFrom = 5
 const neighbours: ReadonlySet<string> = new Set([
   'sqlite > command',
   'node > engine',
+  'lan > certificates',
   'lan > cluster',
   'fly > cluster',
   'fly > dns',

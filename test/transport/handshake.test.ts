@@ -102,7 +102,7 @@ test('a process that says nothing any more does not keep its successor out', asy
 test('a node does not talk to itself, nor to another process of its own member', async (t) => {
   const a = await openNode(t, { memberId: 1 })
   const itself = await a.call(a.address, 1, '')
-  assert.equal(codeOf(itself.error), 'ERR_HANDSHAKE')
+  assert.equal(codeOf(itself.error), 'ERR_OWN_ADDRESS')
   assert.match(itself.error?.message ?? '', /this very node/)
   const twin = await openNode(t, { memberId: 1 })
   assert.equal(codeOf((await twin.call(a.address, 1, '')).error), 'ERR_ALREADY_OPEN')
