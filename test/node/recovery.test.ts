@@ -4,7 +4,9 @@ import { createHash } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
+import { DatabaseSync } from 'node:sqlite'
 import { after, before, type TestContext, test } from 'node:test'
+import { noteDivergence } from '../../src/database/generation.ts'
 import { type ColmenaNode, type NodeEvents, open, planRecovery, recover } from '../../src/index.ts'
 import { findFreePorts } from '../processes/free-port.ts'
 import { DEADLINE_MS, until } from '../processes/wait.ts'
@@ -222,6 +224,39 @@ test('it refuses what it can not or need not do, and changes nothing', async (t)
     message: /Recover another member, if one is left.*colmena import/,
   })
 })
+
+/** What makes a directory one that no cluster should go on from. */
+const UNFIT: Readonly<Record<string, readonly [(generation: string) => void, object]>> = {
+  'its databases differ from the others': [
+    (generation) => noteDivergence(generation, 3, 'they differ, for this test'),
+    { code: 'ERR_DATA_DIR', message: /differ, for this test.*Recover another member/ },
+  ],
+  'its databases are ahead of its log': [
+    (generation) => change(generation, 'UPDATE _colmena_state SET applied = applied + 100'),
+    { code: 'ERR_LOG_CORRUPT', message: /but the log has .*Recover another member/ },
+  ],
+  'it is no member': [
+    (generation) => change(generation, 'DELETE FROM _colmena_members'),
+    { code: 'ERR_INVALID_ARGUMENT', message: /no member of its cluster/ },
+  ],
+}
+
+function change(generation: string, sql: string): void {
+  const system = new DatabaseSync(join(generation, 'system.db'))
+  system.exec(sql)
+  system.close()
+}
+
+for (const [name, [spoil, error]] of Object.entries(UNFIT)) {
+  test(`it refuses a node where ${name}`, async (t) => {
+    const dataDir = leftBy(t, 0)
+    spoil(join(dataDir, 'db', '1'))
+    const before = filesIn(dataDir)
+    await assert.rejects(recover({ dataDir, nodeId: 'n0' }), error)
+    assert.deepEqual([...filesIn(dataDir).keys()], [...before.keys()])
+    assert.equal(filesIn(dataDir).get('identity.json'), before.get('identity.json'))
+  })
+}
 
 test('a relaxed member that was killed passes over what it may have given away', async (t) => {
   const dataDir = leftBy(t, 0)
