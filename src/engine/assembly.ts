@@ -1,8 +1,7 @@
 import type { Log, SnapshotMark } from '../log/log.ts'
 import { type ConfState, type HardState, type MemberId, Raft, type Snapshot } from '../raft/raft.ts'
-import { readReply, type Transport } from '../transport/transport.ts'
+import type { Transport } from '../transport/transport.ts'
 import { AddressWatch } from './address-watch.ts'
-import { Agreement } from './agreement.ts'
 import { Amnesia } from './amnesia.ts'
 import { ApplyWatch } from './apply-watch.ts'
 import { Applying } from './applying.ts'
@@ -21,13 +20,10 @@ import type { EngineConfig } from './protocol.ts'
 import { ReadRequests } from './read-requests.ts'
 import { RemovalWatch } from './removal-watch.ts'
 import { APPLY_MS_MAX, REMOVAL_CONFIRMATIONS, raftConfig } from './settings.ts'
-import { decodeSkipStand } from './skip-wire.ts'
-import { Skipping } from './skipping.ts'
 import { Snapshots } from './snapshots.ts'
 import { StoredLog } from './stored-log.ts'
 import { Terms } from './terms.ts'
 import { VotePromises } from './vote-promises.ts'
-import { CALLS } from './wire.ts'
 
 /** Everything that exists before the loop can run. */
 export interface CoreParts {
@@ -336,61 +332,6 @@ export function createMix(
     },
     nodeId: (id) => membership.nodeId(id) ?? String(id),
     warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
-  })
-}
-
-export function createAgreement(
-  { config, ports, applier, transport, log }: CoreParts,
-  core: {
-    readonly raft: Raft
-    readonly membership: Membership
-    readonly mix: EngineMix
-    readonly commands: Commands
-    reinstalled(state: ReplicaState): void
-    schedule(): void
-  },
-): Agreement {
-  const { raft, membership, mix } = core
-  return new Agreement({
-    raft,
-    membership,
-    mix,
-    config,
-    ports,
-    applier,
-    transport,
-    log,
-    propose: (bytes) => {
-      core.commands.propose(bytes)
-      core.schedule()
-    },
-    installed: (state) => core.reinstalled(state),
-    changed: () => core.schedule(),
-  })
-}
-
-export function createSkipping(
-  { config, ports, applier, transport, log }: CoreParts,
-  core: { readonly raft: Raft; readonly membership: Membership; schedule(): void },
-): Skipping {
-  const { raft, membership } = core
-  return new Skipping({
-    raft,
-    log,
-    applier,
-    clock: ports.clock,
-    waitMs: config.requestTimeoutMs / 2,
-    applied: () => ports.shared.applied(),
-    others: () => {
-      const others = [...membership.records()].filter(({ memberId }) => memberId !== raft.id)
-      return new Map(others.map(({ memberId, nodeId }) => [memberId, nodeId]))
-    },
-    ownNodeId: config.nodeId,
-    ask: (id, done) => {
-      const answered = readReply(decodeSkipStand, done)
-      transport.call(id, CALLS.skipStand, new Uint8Array(), config.electionTimeoutMs * 2, answered)
-    },
-    schedule: () => core.schedule(),
   })
 }
 

@@ -11,7 +11,6 @@ import type { Applying } from './applying.ts'
 import {
   type CoreParts,
   createAddressWatch,
-  createAgreement,
   createAmnesia,
   createApplying,
   createApplyWatch,
@@ -27,7 +26,6 @@ import {
   createReads,
   createRemovalWatch,
   createSkew,
-  createSkipping,
   createSnapshots,
   createTerms,
   createVotePromises,
@@ -43,11 +41,12 @@ import type { Formats } from './formats.ts'
 import { takeFrame } from './frames.ts'
 import type { Freshness } from './freshness.ts'
 import { Handling } from './handling.ts'
-import { transferAway } from './leadership.ts'
+import { HandingOver, transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
 import type { AppliedReport, Quarantine, ReplicaState } from './ports.ts'
 import type { ReadRequests } from './read-requests.ts'
 import type { RemovalWatch } from './removal-watch.ts'
+import { createAgreement, createSkipping } from './repairs-assembly.ts'
 import { Saving } from './saving.ts'
 import { TICKS_PER_HEARTBEAT } from './settings.ts'
 import type { Skipping } from './skipping.ts'
@@ -57,9 +56,6 @@ import { View } from './view.ts'
 import type { VotePromises } from './vote-promises.ts'
 import { FRAMES, laneOf } from './wire.ts'
 import { Yielding } from './yielding.ts'
-
-/** A node that stands still at an entry leads for so long at least, if others hand it back. */
-const HAND_OVER_AGAIN_MS = 10_000
 
 /**
  * The running engine: events come in, the core decides, and one turn does it, always in this
@@ -93,12 +89,12 @@ export class Core {
   readonly #saving: Saving
   readonly #flushing: Flushing | null
   readonly #yielding: Yielding
+  readonly #handingOver: HandingOver
   readonly #view: View
   #isTurnDue = false
   #isClosed = false
   #isHalted = false
   #isFull = false
-  #handedOverMs = Number.NEGATIVE_INFINITY
   #cancelTick: Cancel = () => {}
 
   constructor(parts: CoreParts) {
@@ -146,6 +142,7 @@ export class Core {
     this.mix = createMix(parts, this.membership)
     this.agreement = createAgreement(parts, this)
     this.skipping = createSkipping(parts, this)
+    this.#handingOver = new HandingOver(this, ports.clock)
     this.#yielding = new Yielding({
       raft: this.raft,
       clock: ports.clock,
@@ -298,19 +295,8 @@ export class Core {
     this.agreement.tick()
     this.#yielding.tick()
     this.skipping.tick()
-    this.#handOver()
+    this.#handingOver.tick(this.#isHalted || this.#isFull)
     this.schedule()
-  }
-
-  /** Whoever can't store or apply should not be the one that all wait for. */
-  #handOver(): void {
-    if (this.raft.role !== 'leader' || !(this.#isHalted || this.#isFull)) return
-    const { clock } = this.#parts.ports
-    // All may stand at one entry that none can apply: then nobody would ever lead for long enough
-    // to have it skipped.
-    const isPatient = this.skipping.stand.quarantine !== null
-    if (isPatient && clock.nowMs() - this.#handedOverMs < HAND_OVER_AGAIN_MS) return
-    if (this.transferAway()) this.#handedOverMs = clock.nowMs()
   }
 
   #publish(): void {
