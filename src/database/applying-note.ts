@@ -64,6 +64,11 @@ export class ApplyingNote {
     return this.#voided.has(index)
   }
 
+  /** The last entry that is void, 0 for none. */
+  get lastVoid(): number {
+    return Math.max(0, ...this.#voided)
+  }
+
   /** The cluster has agreed on it: durable before it returns. */
   void(index: number): void {
     if (this.#voided.has(index)) return

@@ -11,7 +11,7 @@ import type { ApplyingNote } from './applying-note.ts'
 import { compactFile, mixedCompaction } from './compacting.ts'
 import type { DatabaseFile } from './database-file.ts'
 import type { StatementWatch } from './statement-watch.ts'
-import { asTrouble, isSqliteError, MachineTrouble } from './trouble.ts'
+import { asTrouble, haltingTrouble, isSqliteError, MachineTrouble } from './trouble.ts'
 import {
   fencedUnit,
   lastStatement,
@@ -93,12 +93,13 @@ export function applyToFile(
       from = to
     }
     file.bump(end.index, end.term)
+    options.note.end()
   } catch (error) {
     const trouble = asTrouble(error, file.writer, file.writer.path)
     file.rollback()
+    // What ends the thread is a death, as what ends the process: the entry may bring it each time.
+    if (haltingTrouble(trouble) !== null) options.note.end()
     throw trouble
-  } finally {
-    options.note.end()
   }
 }
 

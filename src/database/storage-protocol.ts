@@ -56,6 +56,8 @@ export interface ReplicaState {
   readonly fingerprints: ReadonlyMap<number, string>
   /** The newest format that commands in the log may have. */
   readonly format: number
+  /** The last entry that all members skipped, as none could apply it; 0 for none. */
+  readonly lastVoid: number
   /** What the databases have of this node's own origin. */
   readonly sequences: readonly OwnSequence[]
 }

@@ -20,6 +20,7 @@ import type { EngineConfig } from './protocol.ts'
 import { ReadRequests } from './read-requests.ts'
 import { RemovalWatch } from './removal-watch.ts'
 import { APPLY_MS_MAX, REMOVAL_CONFIRMATIONS, raftConfig } from './settings.ts'
+import type { Skipping } from './skipping.ts'
 import { Snapshots } from './snapshots.ts'
 import { StoredLog } from './stored-log.ts'
 import { Terms } from './terms.ts'
@@ -204,6 +205,7 @@ export function createCompaction(
   { config, ports, log, applier }: CoreParts,
   raft: Raft,
   snapshots: Snapshots,
+  skipping: Skipping,
 ): Compaction {
   return new Compaction({
     log,
@@ -211,6 +213,7 @@ export function createCompaction(
     applier,
     logRetainBytes: config.logRetainBytes,
     applied: () => raft.applied,
+    lastVoid: () => skipping.lastVoid,
     neededIndex: () => snapshots.neededIndex,
     warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
   })

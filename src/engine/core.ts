@@ -162,7 +162,7 @@ export class Core {
     })
     const isRelaxed = parts.config.durability === 'relaxed'
     this.#flushing = isRelaxed ? new Flushing(parts.log, ports.clock) : null
-    this.#compaction = createCompaction(parts, this.raft, this.snapshots)
+    this.#compaction = createCompaction(parts, this.raft, this.snapshots, this.skipping)
   }
 
   start(): void {

@@ -41,7 +41,7 @@ export function createAgreement(
 }
 
 export function createSkipping(
-  { config, ports, applier, transport, log }: CoreParts,
+  { config, ports, applier, transport, log, replica }: CoreParts,
   core: { readonly raft: Raft; readonly membership: Membership; schedule(): void },
 ): Skipping {
   const { raft, membership } = core
@@ -50,6 +50,7 @@ export function createSkipping(
     log,
     applier,
     clock: ports.clock,
+    lastVoid: replica.lastVoid,
     waitMs: config.requestTimeoutMs / 2,
     applied: () => ports.shared.applied(),
     others: () => {

@@ -16,6 +16,8 @@ export interface SkippingOptions {
   readonly log: Pick<Log, 'entries' | 'load'>
   readonly applier: Pick<Applier, 'voidEntry'>
   readonly clock: Clock
+  /** The last entry that was void when this node was opened, 0 for none. */
+  readonly lastVoid: number
   /** How long the leader waits until what was agreed on is applied here. */
   readonly waitMs: number
   readonly applied: () => number
@@ -38,9 +40,16 @@ export class Skipping {
   /** Committed entries up to here don't make it void. */
   #lookedUpTo = 0
   #isLoading = false
+  #lastVoid: number
 
   constructor(options: SkippingOptions) {
     this.#options = options
+    this.#lastVoid = options.lastVoid
+  }
+
+  /** The last entry that the databases pass over, 0 for none. */
+  get lastVoid(): number {
+    return this.#lastVoid
   }
 
   /** Where this node stands. */
@@ -69,8 +78,10 @@ export class Skipping {
       }
       // What is compacted is in the databases: then they don't wait for it.
       if (found === 'compacted' || found.length === 0) return
-      if (found.some(({ type, data }) => type === 'normal' && wanted.equals(data)))
+      if (found.some(({ type, data }) => type === 'normal' && wanted.equals(data))) {
         applier.voidEntry(index)
+        this.#lastVoid = Math.max(this.#lastVoid, index)
+      }
       this.#lookedUpTo = found.at(-1)?.index ?? this.#lookedUpTo
     }
   }

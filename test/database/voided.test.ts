@@ -68,7 +68,7 @@ test('what is committed of its units stays, and the rest does not run', (context
   log.write('app', ["INSERT INTO t (v) VALUES ('begun') /* ANALYZE */", REST])
   log.write('app', ["INSERT INTO t (v) VALUES ('behind')"])
   const { directory, replica } = createReplica(context, { openWriter: openDying })
-  assert.throws(() => applyAll(replica, log), /as if the process died/)
+  assert.throws(() => applyAll(replica, log), /as a bug would/)
   replica.close()
   const again = Replica.open(optionsFor(directory))
   context.after(() => again.close())
@@ -83,10 +83,42 @@ function openDying(...args: ConstructorParameters<typeof Writer>): Writer {
 
 class Dying extends Writer {
   override run(...args: Parameters<Writer['run']>): ReturnType<Writer['run']> {
-    if (args[0] === REST) throw new TypeError('as if the process died')
+    if (args[0] === REST) throw new TypeError('as a bug would')
     return super.run(...args)
   }
 }
+
+test('an entry that ends the thread twice is not tried a third time, until it is void', (context) => {
+  const log = new LogMaker()
+  log.register()
+  log.write('app', ['CREATE TABLE t (id INTEGER PRIMARY KEY, v)'])
+  log.write('app', ["INSERT INTO t (v) VALUES ('before')"])
+  log.write('app', [REST])
+  log.write('app', ["INSERT INTO t (v) VALUES ('behind')"])
+  const { directory, replica } = createReplica(context, { openWriter: openDying })
+  // The first one names the group that it was in.
+  assert.throws(() => applyAll(replica, log), /as a bug would/)
+  replica.close()
+  const again = (): Replica => Replica.open({ ...optionsFor(directory), openWriter: openDying })
+  for (let death = 2; death <= 3; death += 1) {
+    const dying = again()
+    assert.throws(() => dying.apply(log.after(dying.appliedIndex)), /as a bug would/)
+    dying.close()
+  }
+  const halted = again()
+  context.after(() => halted.close())
+  const index = log.entries.length - 1
+  const outcome = halted.apply(log.after(halted.appliedIndex))
+  assert.deepEqual(outcome.halted?.quarantine, { index, unitsDone: 0 })
+  assert.deepEqual(readRows(directory, 'app', 'SELECT v FROM t'), [['before']])
+  halted.note.void(index)
+  const results = resultsOf(halted.apply(log.after(halted.appliedIndex)))
+  assert.deepEqual(
+    results.flatMap(({ units }) => units.map((unit) => (unit.ok ? 'ok' : unit.error.code))),
+    ['ERR_VOIDED', 'ok'],
+  )
+  assert.deepEqual(readRows(directory, 'app', 'SELECT v FROM t'), [['before'], ['behind']])
+})
 
 test('it is not forgotten with the process', (context: TestContext) => {
   const { directory, replica } = createReplica(context)
@@ -100,4 +132,5 @@ test('it is not forgotten with the process', (context: TestContext) => {
     [VOID, 5, 7].map((index) => again.note.isVoid(index)),
     [true, false, true],
   )
+  assert.equal(again.note.lastVoid, 7)
 })

@@ -26,10 +26,17 @@ function createRig(): {
     applier: {} as Applier,
     logRetainBytes: 1,
     applied: () => 50,
+    lastVoid: () => 0,
     neededIndex: () => null,
     warning: (code, message) => assert.fail(`${code} ${message}`),
   })
   return { compaction, log: state, now }
+}
+
+interface Needs {
+  readonly retained?: number
+  readonly lastVoid?: number
+  readonly needed?: number | null
 }
 
 describe('compaction', () => {
@@ -52,16 +59,18 @@ describe('compaction', () => {
     assert.equal(log.tries, 2)
   })
 
-  for (const [what, needed, cutTo] of [
-    ['what the databases do not hold durably', null, 80],
-    ['what a snapshot on its way needs next', 60, 60],
-  ] as const) {
-    it(`keeps ${what}`, () => {
+  for (const [what, { retained = 90, lastVoid = 0, needed = null }, cutTo] of [
+    ['keeps what the databases do not hold durably', {}, 80],
+    ['keeps what a snapshot on its way needs next', { needed: 60 }, 60],
+    ['drops what a new member would try in vain', { retained: 10, lastVoid: 70 }, 70],
+    ['keeps what would be tried in vain until it is passed', { retained: 10, lastVoid: 101 }, 80],
+  ] as readonly (readonly [string, Needs, number])[]) {
+    it(what, () => {
       let compacted = 0
       const compaction = new Compaction({
         log: {
           firstIndex: 1,
-          indexRetaining: () => 90,
+          indexRetaining: () => retained,
           status: () => ({ isFull: false }),
           compact: (index: number) => {
             compacted = index
@@ -74,6 +83,7 @@ describe('compaction', () => {
         } as unknown as Applier,
         logRetainBytes: 1,
         applied: () => 100,
+        lastVoid: () => lastVoid,
         neededIndex: () => needed,
         warning: (code, message) => assert.fail(`${code} ${message}`),
       })

@@ -72,6 +72,7 @@ function createRig() {
         rig.applied = index
       },
     },
+    lastVoid: 0,
     // Time stands still, and timers with it.
     clock: { nowMs: () => 0, wallMs: () => 0, setTimer: () => () => {} },
     waitMs: 0,
@@ -168,4 +169,5 @@ test('the databases are told once it is committed, wherever it stands in the log
   skipping.tick()
   assert.equal(rig.loads, 1)
   assert.deepEqual(told, [INDEX])
+  assert.equal(skipping.lastVoid, INDEX)
 })

@@ -1,6 +1,6 @@
 /** What never ends: the cluster says which statement it is, saves what was there, and skips it. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
@@ -112,6 +112,16 @@ async function skipEntry(cluster: Cluster, index: number): Promise<void> {
   await cluster.startNode(1)
   await cluster.untilEqual()
   assert.match(await refused(index), /the leader has applied it/)
+
+  // Nor does a new member, as it is in no log any more.
+  await until('the logs begin behind it', async () => {
+    return (await cluster.statuses()).every(({ compactedIndex }) => compactedIndex >= index)
+  })
+  await cluster.node(2).kill()
+  await cluster.node(0).call('changeMember', 'remove', nameNode(2))
+  rmSync(cluster.dataDir(2), { recursive: true })
+  await cluster.startNode(2)
+  await cluster.untilEqual()
 }
 
 test('a statement of a transaction that never ends is named, and holds up one node', async (t) => {
