@@ -96,7 +96,7 @@ class Dying extends Writer {
   }
 }
 
-test('an entry that ends the thread twice is not tried a third time, until it is void', (context) => {
+test('an entry that ends the thread twice is not tried again until it is void', (context) => {
   const log = new LogMaker()
   log.register()
   log.write('app', ['CREATE TABLE t (id INTEGER PRIMARY KEY, v)'])
