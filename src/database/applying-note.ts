@@ -1,7 +1,7 @@
 import * as fs from 'node:fs'
 import { dirname } from 'node:path'
-import { noteVoided, readVoided } from './generation.ts'
-import { MachineTrouble } from './trouble.ts'
+import { type Hold, noteHeld, noteVoided, readHeld, readVoided } from './generation.ts'
+import { MachineTrouble, type Quarantine } from './trouble.ts'
 
 /** The group that a process died in, and how often in a row. */
 export interface NotedDeath {
@@ -35,24 +35,25 @@ export class ApplyingNote {
   readonly died: NotedDeath
   readonly #directory: string
   readonly #voided: Set<number>
-  readonly #unitsDone: number
+  readonly #files: () => Iterable<NotedFile>
+  #held: Hold | null
 
   /**
    * Counts a death for the group that was being applied when the last process ended, unless its
    * database, one of `files`, has applied it: what ended that process came after.
    */
-  constructor(path: string, files: Iterable<NotedFile>) {
+  constructor(path: string, files: () => Iterable<NotedFile>) {
     this.#file = fs.openSync(path, fs.constants.O_RDWR | fs.constants.O_CREAT, 0o600)
     fs.readSync(this.#file, this.#bytes(), 0, FIELDS * 8, 0)
     const [first = 0, last = 0, diedFirst = 0, diedLast = 0, deaths = 0, created] = this.#fields
-    const applied = [...files].find((file) => file.created === created)?.applied ?? 0
+    const applied = [...files()].find((file) => file.created === created)?.applied ?? 0
     if (first === 0) this.died = { first: diedFirst, last: diedLast, deaths }
     else if (last <= applied) this.died = { first: 0, last: 0, deaths: 0 }
     else this.died = { first, last, deaths: first === diedFirst ? deaths + 1 : 1 }
     this.#directory = dirname(path)
     this.#voided = new Set(readVoided(this.#directory))
-    const begun = [...files].find(({ part }) => part?.index === this.died.first)
-    this.#unitsDone = begun?.part?.unitsDone ?? 0
+    this.#held = readHeld(this.#directory)
+    this.#files = files
     this.#write(0, 0)
     // Whether the entry may be void is decided by that this node does not try it: a loss of power
     // must not bring it to.
@@ -74,6 +75,27 @@ export class ApplyingNote {
     if (this.#voided.has(index)) return
     noteVoided(this.#directory, [...this.#voided, index])
     this.#voided.add(index)
+    if (this.#held?.index === index) this.#putHeld(null)
+  }
+
+  /** From here on the entry, which this node could not apply yet, waits for what is decided. */
+  hold(hold: Hold): void {
+    const held = this.#held
+    if (held === null && this.quarantine?.index === hold.index) return
+    const isOlder =
+      held !== null &&
+      (hold.term < held.term || (hold.term === held.term && hold.round < held.round))
+    if (!isOlder) this.#putHeld(hold)
+  }
+
+  /** Nothing came of it; whoever asked since then has another word to give. */
+  release({ term, round }: Hold): void {
+    if (this.#held?.term === term && this.#held.round === round) this.#putHeld(null)
+  }
+
+  #putHeld(hold: Hold | null): void {
+    noteHeld(this.#directory, hold)
+    this.#held = hold
   }
 
   /** Whether the entry was among those that ran when a process died. */
@@ -82,16 +104,33 @@ export class ApplyingNote {
     return index >= first && index <= last
   }
 
+  /** The entry that is not tried any more, null if there is none. */
+  get quarantine(): Quarantine | null {
+    const { first, deaths } = this.died
+    const index = this.#held?.index ?? (deaths < QUARANTINE_DEATHS ? 0 : first)
+    if (index === 0 || this.#voided.has(index)) return null
+    const begun = [...this.#files()].find(({ part }) => part?.index === index)
+    return { index, unitsDone: begun?.part?.unitsDone ?? 0 }
+  }
+
+  /** Why that entry is not tried, null if there is none. */
+  get trouble(): MachineTrouble | null {
+    const { quarantine } = this
+    if (quarantine === null) return null
+    const { index } = quarantine
+    const why =
+      this.#held === null
+        ? `this node's process died twice while it applied entry ${index}, so it does not try ` +
+          'again. Where that is so on all members, the entry can be skipped'
+        : `this node could not apply entry ${index}, was asked to skip it, and waits for what ` +
+          'comes of that. If nothing does, ask again'
+    return new MachineTrouble(`${why}: colmena skip ${index}`, { quarantine })
+  }
+
   /** @throws MachineTrouble if an entry killed the process twice: it is not tried a third time. */
   refuseQuarantined(): void {
-    const { first, deaths } = this.died
-    if (deaths < QUARANTINE_DEATHS || this.#voided.has(first)) return
-    throw new MachineTrouble(
-      `this node's process died twice while it applied entry ${first}, so it does not try again. ` +
-        'Where that is so on all members, the entry can be skipped: colmena skip ' +
-        first,
-      { quarantine: { index: first, unitsDone: this.#unitsDone } },
-    )
+    const { trouble } = this
+    if (trouble !== null) throw trouble
   }
 
   begin({ created }: NotedFile, first: number, last: number): void {

@@ -9,7 +9,7 @@
 export { type ApplyMetrics, emptyApplyMetrics } from './apply-metrics.ts'
 export type { EntryChanges } from './feed-reader.ts'
 export type { DatabaseStatus } from './file-status.ts'
-export type { CopiedFile } from './generation.ts'
+export type { CopiedFile, Hold } from './generation.ts'
 export { isDatabaseName, SYSTEM } from './generation.ts'
 export type { ExpectedSnapshot } from './generation-files.ts'
 export type { AppliedWrite, AskedHooks, HookNews, TouchedDatabase } from './hooks.ts'

@@ -82,7 +82,7 @@ export class Replica {
     const { system, files } = openGeneration(this.#path, this.#open)
     this.#system = system
     this.#files = files
-    this.note = new ApplyingNote(notePath(this.#path), files.values())
+    this.note = new ApplyingNote(notePath(this.#path), () => files.values())
     this.#divergence = new Divergence(this.#path)
     const lowest = lowestOf({ system, files })
     this.#applied = lowest.applied
@@ -329,7 +329,7 @@ export class Replica {
     this.#path = path
     this.#system = system
     this.#files = files
-    this.note = new ApplyingNote(notePath(path), files.values())
+    this.note = new ApplyingNote(notePath(path), () => files.values())
     this.#divergence = new Divergence(path)
     this.#applied = system.file.applied
     this.#term = system.file.term

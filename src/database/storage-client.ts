@@ -2,6 +2,7 @@ import { ColmenaError, type ErrorCode } from '../base/errors.ts'
 import type { Done } from '../base/ports.ts'
 import { processNowMs } from '../base/process-clock.ts'
 import type { Entry } from '../raft/types.ts'
+import type { Hold } from './generation.ts'
 import {
   type AppliedReport,
   type EngineToStorage,
@@ -113,6 +114,20 @@ export class StorageClient {
   /** The cluster has agreed that the write at that index does nothing. */
   voidEntry(index: number): void {
     this.#post({ kind: 'void', index })
+  }
+
+  /**
+   * Where apply stands still, null if nowhere for good: an entry that it could not apply so far is
+   * not tried again from then on.
+   */
+  holdEntry(hold: Hold, done: (quarantine: Quarantine | null) => void): void {
+    const id = this.#await((_, value) => done(value as Quarantine | null))
+    this.#post({ kind: 'hold', id, hold })
+  }
+
+  /** Nothing came of it: the entry is tried again. */
+  releaseEntry(hold: Hold): void {
+    this.#post({ kind: 'release', hold })
   }
 
   /** Ends the storage thread once what it has is applied. */

@@ -4,6 +4,7 @@ import type { ConfState, Entry, EntryType } from '../raft/types.ts'
 import type { ConnectionSettings } from '../sqlite/sqlite.ts'
 import type { ApplyMetrics } from './apply-metrics.ts'
 import type { DatabaseStatus } from './file-status.ts'
+import type { Hold } from './generation.ts'
 import type { AskedHooks, HookNews } from './hooks.ts'
 import type { DropAnswer, OwnSequence } from './outcome.ts'
 import type { SlowWrite } from './statement-watch.ts'
@@ -122,6 +123,9 @@ export type EngineToStorage =
   | { readonly kind: 'expectHash'; readonly key: string }
   /** The cluster has agreed that the write at that index does nothing. */
   | { readonly kind: 'void'; readonly index: number }
+  /** If apply stands still at that entry, it is not tried again until void or released. */
+  | { readonly kind: 'hold'; readonly id: number; readonly hold: Hold }
+  | { readonly kind: 'release'; readonly hold: Hold }
   | { readonly kind: 'close'; readonly id: number }
 
 export type StorageToEngine =

@@ -66,6 +66,7 @@ export function answerCall(
       break
     case CALLS.skip:
     case CALLS.skipStand:
+    case CALLS.skipRelease:
       answerSkip(parts, kind, body, reply)
       break
     case CALLS.isMember:

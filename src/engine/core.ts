@@ -231,7 +231,7 @@ export class Core {
     if (reason !== null && !this.#isHalted) this.#warn('ERR_APPLY_HALTED', reason)
     this.decisions.say(reason === null ? 'applyResumed' : 'applyHalted')
     this.#isHalted = reason !== null
-    this.skipping.halted(quarantine)
+    this.skipping.halted(reason !== null, quarantine)
     if (isDivergent) this.snapshots.discard()
     this.agreement.halted(reason, isDivergent)
   }
@@ -295,7 +295,7 @@ export class Core {
     this.agreement.tick()
     this.#yielding.tick()
     this.skipping.tick()
-    this.#handingOver.tick(this.#isHalted || this.#isFull)
+    this.#handingOver.tick(this.#isHalted, this.#isFull)
     this.schedule()
   }
 

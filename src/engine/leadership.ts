@@ -1,6 +1,5 @@
 import type { Clock } from '../base/ports.ts'
 import type { MemberId, Raft } from '../raft/raft.ts'
-import type { Skipping } from './skipping.ts'
 
 const LOOK_MS = 5
 
@@ -36,7 +35,6 @@ const HAND_OVER_AGAIN_MS = 10_000
 
 export interface HandingOverCore {
   readonly raft: Pick<Raft, 'role'>
-  readonly skipping: Pick<Skipping, 'stand'>
   transferAway(): boolean
 }
 
@@ -51,12 +49,11 @@ export class HandingOver {
     this.#clock = clock
   }
 
-  tick(isUnable: boolean): void {
-    const { raft, skipping } = this.#core
-    if (!isUnable || raft.role !== 'leader') return
+  tick(isHalted: boolean, isFull: boolean): void {
+    if (this.#core.raft.role !== 'leader' || !(isHalted || isFull)) return
     // All may stand at one entry that none can apply: then nobody would ever lead for long enough
     // to have it skipped.
-    const isPatient = skipping.stand.quarantine !== null
+    const isPatient = isHalted && !isFull
     if (isPatient && this.#clock.nowMs() - this.#startedMs < HAND_OVER_AGAIN_MS) return
     if (this.#core.transferAway()) this.#startedMs = this.#clock.nowMs()
   }

@@ -3,6 +3,7 @@ import type { SharedState } from '../base/shared-state.ts'
 import type {
   AppliedReport,
   HashedContent,
+  Hold,
   Quarantine,
   ReplicaState,
   SnapshotCopy,
@@ -13,7 +14,7 @@ import type { Entry } from '../raft/raft.ts'
 import type { Transport, TransportHandlers, TransportOptions } from '../transport/transport.ts'
 import type { EngineToUser, StorageGenesis } from './protocol.ts'
 
-export type { AppliedReport, HashedContent, Quarantine, ReplicaState, SnapshotCopy }
+export type { AppliedReport, HashedContent, Hold, Quarantine, ReplicaState, SnapshotCopy }
 
 /** Where committed entries go; calls are done in the order they are made. */
 export interface Applier {
@@ -49,6 +50,12 @@ export interface Applier {
   expectHash(key: string): void
   /** The cluster has agreed that the write at that index, which is not applied, does nothing. */
   voidEntry(index: number): void
+  /**
+   * Where the databases stand still for good, null if nowhere. If they stand at that entry for
+   * trouble that may pass, they don't try it again until it is void or released.
+   */
+  holdEntry(hold: Hold, done: (quarantine: Quarantine | null) => void): void
+  releaseEntry(hold: Hold): void
   close(done: Done): void
 }
 

@@ -6,7 +6,7 @@ import type { Commands } from './commands.ts'
 import type { EngineMix } from './engine-mix.ts'
 import type { Membership } from './membership.ts'
 import type { ReplicaState } from './ports.ts'
-import { decodeSkipStand } from './skip-wire.ts'
+import { decodeSkipStand, encodeHold } from './skip-wire.ts'
 import { Skipping } from './skipping.ts'
 import { CALLS } from './wire.ts'
 
@@ -58,9 +58,15 @@ export function createSkipping(
       return new Map(others.map(({ memberId, nodeId }) => [memberId, nodeId]))
     },
     ownNodeId: config.nodeId,
-    ask: (id, done) => {
+    ask: (id, hold, done) => {
       const answered = readReply(decodeSkipStand, done)
-      transport.call(id, CALLS.skipStand, new Uint8Array(), config.electionTimeoutMs * 2, answered)
+      const timeoutMs = config.electionTimeoutMs * 2
+      transport.call(id, CALLS.skipStand, encodeHold(hold), timeoutMs, answered)
+    },
+    release: (id, hold) => {
+      // Whoever is not reached stays until it is asked again, and says so.
+      const { electionTimeoutMs } = config
+      transport.call(id, CALLS.skipRelease, encodeHold(hold), electionTimeoutMs, () => {})
     },
     schedule: () => core.schedule(),
   })

@@ -1,7 +1,13 @@
 import { ColmenaError } from '../base/errors.ts'
 import { type Reply, readReply } from '../transport/transport.ts'
 import { callLeader } from './leader-calls.ts'
-import { decodeSkipOrder, encodeSkipOrder, encodeSkipStand, type SkipOrder } from './skip-wire.ts'
+import {
+  decodeHold,
+  decodeSkipOrder,
+  encodeSkipOrder,
+  encodeSkipStand,
+  type SkipOrder,
+} from './skip-wire.ts'
 import type { StatusParts } from './status.ts'
 import { CALLS, decodeLeaderAnswer, encodeLeaderAnswer, type LeaderAnswer } from './wire.ts'
 
@@ -43,16 +49,22 @@ function askLeader(
   }
 }
 
-/** What another node asks: where this one stands, or, of a leader, to skip an entry. */
+/** What another node asks: to stay or to go on, or, of a leader, to skip an entry. */
 export function answerSkipCall(
   { core }: StatusParts,
   kind: number,
   body: Uint8Array,
   reply: Reply,
 ): void {
-  if (kind === CALLS.skipStand) reply(null, encodeSkipStand(core.skipping.stand))
-  else
-    core.skipping.skip(decodeSkipOrder(body), (answer) => reply(null, encodeLeaderAnswer(answer)))
+  const { skipping } = core
+  if (kind === CALLS.skipStand) {
+    skipping.stay(decodeHold(body), (stand) => reply(null, encodeSkipStand(stand)))
+  } else if (kind === CALLS.skipRelease) {
+    skipping.release(decodeHold(body))
+    reply(null, new Uint8Array())
+  } else {
+    skipping.skip(decodeSkipOrder(body), (answer) => reply(null, encodeLeaderAnswer(answer)))
+  }
 }
 
 function noLeader(): ColmenaError {

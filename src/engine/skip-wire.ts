@@ -1,5 +1,5 @@
 import { ByteReader, ByteWriter } from '../base/bytes.ts'
-import type { Quarantine } from './ports.ts'
+import type { Hold, Quarantine } from './ports.ts'
 import { decodeNumbers, encodeNumbers } from './wire.ts'
 
 /** Which entry an operator wants skipped, and which members he answers for himself. */
@@ -28,6 +28,16 @@ export function decodeSkipOrder(bytes: Uint8Array): SkipOrder {
   const without = Array.from({ length: reader.count(4) }, () => reader.text())
   reader.end()
   return { index, without }
+}
+
+export function encodeHold({ index, term, round }: Hold): Uint8Array {
+  return encodeNumbers(index, term, round)
+}
+
+/** @throws DecodeError */
+export function decodeHold(bytes: Uint8Array): Hold {
+  const [index = 0, term = 0, round = 0] = decodeNumbers(bytes, 3)
+  return { index, term, round }
 }
 
 export function encodeSkipStand({ applied, quarantine }: SkipStand): Uint8Array {

@@ -3,18 +3,19 @@ import type { Clock } from '../base/ports.ts'
 import { encodeVoid, routedWrite } from '../command/command.ts'
 import type { Log } from '../log/log.ts'
 import type { Entry, MemberId, Raft } from '../raft/raft.ts'
-import type { Applier, Quarantine } from './ports.ts'
+import type { Applier, Hold, Quarantine } from './ports.ts'
 import type { SkipOrder, SkipStand } from './skip-wire.ts'
 import type { LeaderAnswer } from './wire.ts'
 
 /** How much of the log is looked at in one go. */
 const LOOK_BYTES_MAX = 4 * 1024 * 1024
 const LOOK_AGAIN_MS = 20
+const ELSEWHERE: LeaderAnswer = { kind: 'elsewhere', address: '' }
 
 export interface SkippingOptions {
   readonly raft: Pick<Raft, 'role' | 'term' | 'commit' | 'committedInOwnTerm' | 'propose'>
   readonly log: Pick<Log, 'entries' | 'load'>
-  readonly applier: Pick<Applier, 'voidEntry'>
+  readonly applier: Pick<Applier, 'voidEntry' | 'holdEntry' | 'releaseEntry'>
   readonly clock: Clock
   /** The last entry that was void when this node was opened, 0 for none. */
   readonly lastVoid: number
@@ -24,22 +25,35 @@ export interface SkippingOptions {
   /** All members but this one, by id, with the names of their nodes. */
   readonly others: () => ReadonlyMap<MemberId, string>
   readonly ownNodeId: string
-  readonly ask: (id: MemberId, done: (error: Error | null, stand: SkipStand | null) => void) => void
+  /** Has a member stay where it stands at an entry. */
+  readonly ask: (
+    id: MemberId,
+    hold: Hold,
+    done: (error: Error | null, stand: SkipStand | null) => void,
+  ) => void
+  /** Has a member go on as before. */
+  readonly release: (id: MemberId, hold: Hold) => void
   readonly schedule: () => void
 }
 
 /**
- * Entries that no member can apply. A write that killed this process twice is not tried again: it
- * waits for an entry further on in the log which says that the write is void, and of which the
- * databases are told before they go on. The leader proposes one only where every member stands
- * still at that write: none has applied it, and none will.
+ * Entries that no member can apply. A write that killed this process twice is not tried again, and
+ * one that met other trouble is not from when a leader asks: it waits for an entry further on in the
+ * log which says that the write is void, and of which the databases are told before they go on. The
+ * leader proposes one only where every member stands still at that write: none has applied it, and
+ * none will. Where it proposes none, whoever was not quarantined goes on to try it.
  */
 export class Skipping {
   readonly #options: SkippingOptions
+  #isHalted = false
   #quarantine: Quarantine | null = null
   /** Committed entries up to here don't make it void. */
   #lookedUpTo = 0
   #isLoading = false
+  #isDeciding = false
+  #round = 0
+  /** What this node had skipped as a leader, and in which term: it may be agreed on later. */
+  #proposed = { index: 0, term: 0 }
   #lastVoid: number
 
   constructor(options: SkippingOptions) {
@@ -52,13 +66,25 @@ export class Skipping {
     return this.#lastVoid
   }
 
-  /** Where this node stands. */
-  get stand(): SkipStand {
-    return { applied: this.#options.applied(), quarantine: this.#quarantine }
+  /** Where this node stands, and stays until it hears more. */
+  stay(hold: Hold, done: (stand: SkipStand) => void): void {
+    const { applier, applied } = this.#options
+    // Who applies may be at an entry that never ends: then its databases would not answer.
+    if (this.#isHalted) {
+      applier.holdEntry(hold, (quarantine) => done({ applied: applied(), quarantine }))
+    } else {
+      done({ applied: applied(), quarantine: null })
+    }
   }
 
-  /** The storage side says at which entry it stands still for good; null: at none. */
-  halted(quarantine: Quarantine | null): void {
+  /** Nothing came of what this node was asked to stay for. */
+  release(hold: Hold): void {
+    this.#options.applier.releaseEntry(hold)
+  }
+
+  /** The storage side stands still, and for good at that entry; null: at none. */
+  halted(isHalted: boolean, quarantine: Quarantine | null): void {
+    this.#isHalted = isHalted
     if (quarantine?.index !== this.#quarantine?.index) this.#lookedUpTo = quarantine?.index ?? 0
     this.#quarantine = quarantine
   }
@@ -92,58 +118,97 @@ export class Skipping {
     const { index } = order
     const refuse = (reason: string): void =>
       reply({ kind: 'refused', error: refused(index, reason) })
-    if (raft.role !== 'leader' || !raft.committedInOwnTerm) {
-      reply({ kind: 'elsewhere', address: '' })
+    if (raft.role !== 'leader' || !raft.committedInOwnTerm || this.#isDeciding) {
+      reply(ELSEWHERE)
     } else if (index > raft.commit) {
       refuse(`the log is committed up to entry ${raft.commit}, so nobody was to apply it yet`)
     } else if (index <= applied()) {
       refuse('the leader has applied it')
     } else {
+      this.#isDeciding = true
       this.#entryAt(index, (entry) => {
-        if (entry === null) refuse('the leader could not read it')
-        else if (!isWrite(entry)) refuse('it is no write, and only writes can be skipped')
-        else this.#askAll(order, refuse, reply)
+        const answer = (value: LeaderAnswer): void => {
+          this.#isDeciding = false
+          reply(value)
+        }
+        const no = (reason: string): void =>
+          answer({ kind: 'refused', error: refused(index, reason) })
+        if (entry === null) no('the leader could not read it')
+        else if (!isWrite(entry)) no('it is no write, and only writes can be skipped')
+        else this.#decide(order, answer)
       })
     }
   }
 
-  #askAll(
-    order: SkipOrder,
-    refuse: (reason: string) => void,
-    reply: (answer: LeaderAnswer) => void,
-  ): void {
-    const { others, ownNodeId, ask, raft } = this.#options
-    const { term } = raft
+  #decide(order: SkipOrder, reply: (answer: LeaderAnswer) => void): void {
+    const { others, ownNodeId, raft } = this.#options
     const names = others()
     const stranger = order.without.find((name) => ![...names.values()].includes(name))
     if (stranger !== undefined) {
-      refuse(`there is no other member '${stranger}' to do without`)
+      const reason = `there is no other member '${stranger}' to do without`
+      reply({ kind: 'refused', error: refused(order.index, reason) })
       return
     }
-    const asked = [...names].filter(([, name]) => !order.without.includes(name))
+    this.#round += 1
+    const hold: Hold = { index: order.index, term: raft.term, round: this.#round }
+    this.stay(hold, (stand) => {
+      const reason = whyNotThere(order.index, stand)
+      if (reason !== null) {
+        const error = refused(order.index, `${ownNodeId} ${reason}`)
+        reply({ kind: 'refused', error })
+        return
+      }
+      // It may be decided: by an earlier leader, whose entry is to be read yet, or by this one.
+      this.tick()
+      const { index, term } = this.#proposed
+      const isDecided =
+        this.#lastVoid === hold.index || (index === hold.index && term === raft.term)
+      if (isDecided) this.#awaitApplied(hold.index, reply)
+      else if (this.#lookedUpTo < raft.commit) reply(ELSEWHERE)
+      else this.#askOthers(hold, stand, order.without, reply)
+    })
+  }
+
+  /** Nothing is decided yet, and only this leader can, as long as it leads. */
+  #askOthers(
+    hold: Hold,
+    own: SkipStand,
+    without: readonly string[],
+    reply: (answer: LeaderAnswer) => void,
+  ): void {
+    const { others, ownNodeId, raft, ask, release } = this.#options
+    const asked = [...others()].filter(([, name]) => !without.includes(name))
     const stands = new Map<string, SkipStand | Error>()
     const answered = (name: string, stand: SkipStand | Error): void => {
       stands.set(name, stand)
       if (stands.size <= asked.length) return
-      const reason = whyNot(order.index, stands)
-      if (reason !== null) refuse(reason)
-      else if (raft.role !== 'leader' || raft.term !== term)
-        reply({ kind: 'elsewhere', address: '' })
-      else this.#propose(order.index, reply)
+      const reason = whyNot(hold.index, stands)
+      const isLeader = raft.role === 'leader' && raft.term === hold.term
+      if (reason === null && isLeader && this.#propose(hold)) {
+        this.#awaitApplied(hold.index, reply)
+        return
+      }
+      this.release(hold)
+      for (const [id] of asked) release(id, hold)
+      if (reason === null) reply(ELSEWHERE)
+      else reply({ kind: 'refused', error: refused(hold.index, reason) })
     }
     for (const [id, name] of asked) {
-      ask(id, (error, stand) => answered(name, stand ?? error ?? new Error('no answer')))
+      ask(id, hold, (error, stand) => answered(name, stand ?? error ?? new Error('no answer')))
     }
-    answered(ownNodeId, this.stand)
+    answered(ownNodeId, own)
   }
 
-  #propose(index: number, reply: (answer: LeaderAnswer) => void): void {
-    const { raft, clock, applied, waitMs, schedule } = this.#options
-    if (raft.propose([encodeVoid(index)]) !== 'ok') {
-      reply({ kind: 'elsewhere', address: '' })
-      return
-    }
+  #propose({ index, term }: Hold): boolean {
+    const { raft, schedule } = this.#options
+    if (raft.propose([encodeVoid(index)]) !== 'ok') return false
+    this.#proposed = { index, term }
     schedule()
+    return true
+  }
+
+  #awaitApplied(index: number, reply: (answer: LeaderAnswer) => void): void {
+    const { clock, applied, waitMs } = this.#options
     const deadlineMs = clock.nowMs() + waitMs
     const look = (): void => {
       if (applied() >= index) reply({ kind: 'done' })
@@ -206,8 +271,9 @@ function whyNotThere(index: number, stand: SkipStand | Error): string | null {
   if (applied >= index) return 'has applied it'
   if (quarantine !== null) return `stands still at entry ${quarantine.index}`
   return (
-    `has applied up to entry ${applied} and may be at it: end its process and start it again, ` +
-    'until it has died of it twice and its status().haltedReason says so'
+    `has applied up to entry ${applied} and may be at it: wait until its status().haltedReason ` +
+    'names the entry, or, if a statement there never ends, end its process and start it again, ' +
+    'until it has died of it twice and says so'
   )
 }
 

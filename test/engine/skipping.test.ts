@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeHashContent, encodeVoid, WriteEncoder } from '../../src/command/command.ts'
+import type { Hold } from '../../src/engine/ports.ts'
 import type { SkipOrder, SkipStand } from '../../src/engine/skip-wire.ts'
 import { Skipping } from '../../src/engine/skipping.ts'
 import type { LeaderAnswer } from '../../src/engine/wire.ts'
@@ -44,6 +45,10 @@ function createRig() {
     applied: INDEX - 1,
     isInMemory: true,
     loads: 0,
+    /** Where the databases of this node stand. */
+    own: AT_IT.quarantine,
+    holds: [] as Hold[],
+    released: [] as (readonly [string, Hold])[],
     asked: () => {},
     skipping: null as unknown as Skipping,
     skip: (order: Partial<SkipOrder> = {}): string => {
@@ -71,6 +76,13 @@ function createRig() {
         told.push(index)
         rig.applied = index
       },
+      holdEntry: (hold, done) => {
+        rig.holds.push(hold)
+        done(rig.own)
+      },
+      releaseEntry: (hold) => {
+        rig.released.push(['a', hold])
+      },
     },
     lastVoid: 0,
     // Time stands still, and timers with it.
@@ -79,15 +91,19 @@ function createRig() {
     applied: () => rig.applied,
     others: () => new Map(names.map((name, at) => [at + 2, name])),
     ownNodeId: 'a',
-    ask: (id, done) => {
+    release: (id, hold) => {
+      rig.released.push([names[id - 2] as string, hold])
+    },
+    ask: (id, hold, done) => {
       rig.asked()
+      rig.holds.push(hold)
       const stand = stands.get(names[id - 2] as string)
       if (stand instanceof Error) done(stand, null)
       else done(null, stand ?? null)
     },
     schedule: () => {},
   })
-  rig.skipping.halted(AT_IT.quarantine)
+  rig.skipping.halted(true, AT_IT.quarantine)
   return rig
 }
 
@@ -131,7 +147,7 @@ test('it is refused for what is no write, or not there to be skipped', () => {
   assert.match(rig.skip({ index: 8 }), /committed up to entry 7/)
   assert.match(rig.skip({ index: 4 }), /the leader has applied it/)
   assert.match(rig.skip({ without: ['d'] }), /no other member 'd'/)
-  rig.skipping.halted(null)
+  rig.skipping.halted(false, null)
   assert.match(rig.skip(), /a has applied up to entry 4/)
   assert.equal(rig.proposed(), 0)
 })
