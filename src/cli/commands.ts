@@ -267,7 +267,7 @@ function addCertificates(program: Command): void {
 function addRepairs(program: Command): void {
   remote(program.command('skip'))
     .argument('<index>', 'of the entry, as status().haltedReason has it')
-    .description('skips an entry of the log that every member has died of twice')
+    .description('skips an entry of the log that no member can apply')
     .option('--without <node...>', 'members that are gone for good, and come back with no files')
     .addHelpText('after', example('colmena skip 4711'))
     .action((index, options) => runSkip(clientOf(options), index, options.without))

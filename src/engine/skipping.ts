@@ -38,10 +38,10 @@ export interface SkippingOptions {
 
 /**
  * Entries that no member can apply. A write that killed this process twice is not tried again, and
- * one that met other trouble is not from when a leader asks: it waits for an entry further on in the
- * log which says that the write is void, and of which the databases are told before they go on. The
- * leader proposes one only where every member stands still at that write: none has applied it, and
- * none will. Where it proposes none, whoever was not quarantined goes on to try it.
+ * one that met other trouble is not from when a leader asks: it waits for an entry further on in
+ * the log which says that the write is void, and of which the databases are told before they go on.
+ * The leader proposes one only where every member stands still at that write: none has applied it,
+ * and none will. Where it proposes none, whoever was not quarantined goes on to try it.
  */
 export class Skipping {
   readonly #options: SkippingOptions

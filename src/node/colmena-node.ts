@@ -322,8 +322,8 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   }
 
   /**
-   * Skips the entry at `index`, which no member can apply: each has died of it twice, and stands
-   * still. It fails everywhere alike, with ERR_VOIDED.
+   * Skips the entry at `index`, which no member can apply: each stands still at it, as it failed
+   * there or died of it twice. It fails everywhere alike, with ERR_VOIDED.
    * @throws ColmenaError ERR_INVALID_ARGUMENT, saying who could still apply it; ERR_NO_LEADER
    */
   async skip(index: number, options: SkipOptions = {}): Promise<void> {

@@ -64,10 +64,13 @@ function createRig() {
   rig.skipping = new Skipping({
     raft,
     log: {
-      entries: (lo, hi) => (rig.isInMemory ? entries.slice(lo - 1, hi - 1) : 'unavailable'),
-      load: (_lo, _hi, _bytes, done) => {
-        rig.loads += 1
-        rig.isInMemory = true
+      entries: (lo, hi) => {
+        const isThere = rig.isInMemory || lo <= INDEX
+        return isThere ? entries.slice(lo - 1, hi - 1) : 'unavailable'
+      },
+      load: (lo, _hi, _bytes, done) => {
+        if (lo > INDEX) rig.loads += 1
+        rig.isInMemory ||= lo > INDEX
         done(null)
       },
     },
@@ -78,6 +81,7 @@ function createRig() {
       },
       holdEntry: (hold, done) => {
         rig.holds.push(hold)
+        rig.skipping.halted(true, rig.own)
         done(rig.own)
       },
       releaseEntry: (hold) => {
@@ -186,4 +190,49 @@ test('the databases are told once it is committed, wherever it stands in the log
   assert.equal(rig.loads, 1)
   assert.deepEqual(told, [INDEX])
   assert.equal(skipping.lastVoid, INDEX)
+})
+
+test('whoever applies is not asked to stay, and who stands still is', () => {
+  const rig = createRig()
+  rig.skipping.halted(false, null)
+  rig.skip()
+  assert.deepEqual(rig.holds, [])
+  rig.skipping.halted(true, null)
+  rig.skip()
+  const hold = { index: INDEX, term: 3, round: 2 }
+  assert.deepEqual(rig.holds, [hold, hold, hold])
+})
+
+test('where it comes to nothing, all who stayed go on, and each time is told from the last', () => {
+  const rig = createRig()
+  rig.stands.set('b', new Error('no link'))
+  rig.skip()
+  const first = { index: INDEX, term: 3, round: 1 }
+  // The one that did not answer may have heard all the same.
+  assert.deepEqual(rig.released, [
+    ['a', first],
+    ['b', first],
+    ['c', first],
+  ])
+  rig.skip()
+  assert.deepEqual(rig.released.at(-1), ['c', { ...first, round: 2 }])
+})
+
+test('nobody goes on while it may be decided, and nothing is proposed twice', () => {
+  const rig = createRig()
+  // Agreed on later than anyone waited for it.
+  assert.match(rig.skip(), /was proposed, and nobody has agreed/)
+  rig.stands.set('b', new Error('no link'))
+  assert.match(rig.skip(), /was proposed, and nobody has agreed/)
+  assert.deepEqual([rig.proposed(), rig.released], [1, []])
+
+  // What an earlier leader had skipped may be in the part of the log that is not looked at yet.
+  rig.raft.term = 4
+  rig.raft.commit = 8
+  rig.isInMemory = false
+  assert.equal(rig.skip(), 'elsewhere')
+  assert.deepEqual([rig.told, rig.released], [[], []])
+  assert.equal(rig.skip(), 'done')
+  assert.deepEqual(rig.told, [INDEX])
+  assert.deepEqual([rig.proposed(), rig.released], [1, []])
 })
