@@ -1,12 +1,12 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ColmenaError, type OpenOptions } from '../index.ts'
+import { NodeProxy } from '../testing/node-proxy.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import { Elections } from './elections.ts'
 import type { WriteFate } from './ipc.ts'
 import { LagHistory } from './lag.ts'
 import { Member } from './member.ts'
-import { NodeProxy } from './node-proxy.ts'
 import { neighbourOf, openPair } from './ports.ts'
 import type { NodeCard, Notice } from './protocol.ts'
 import { formatSeconds } from './story.ts'
@@ -204,8 +204,7 @@ export class Cluster {
 
   /** Gives the ports of the proxies: members know each other by them, so they stay as they were. */
   async #openProxies(): Promise<readonly number[]> {
-    const open = (port: number): Promise<NodeProxy> =>
-      NodeProxy.open(neighbourOf(port), port, NAMES)
+    const open = (port: number): Promise<NodeProxy> => NodeProxy.open(neighbourOf(port), port)
     const ports: number[] = []
     for (const at of NAMES.keys()) {
       const known = this.#folder.ports?.[at]

@@ -1,8 +1,8 @@
 import type { OpenOptions } from '../index.ts'
+import type { NodeProxy } from '../testing/node-proxy.ts'
 import type { NodeReport, WriteFate, WriteOrder } from './ipc.ts'
 import type { LagHistory } from './lag.ts'
 import { NodeHandle } from './node-handle.ts'
-import type { NodeProxy } from './node-proxy.ts'
 import type { NodeCard } from './protocol.ts'
 import { type Facts, tellStory } from './story.ts'
 

@@ -49,7 +49,7 @@ interface Locked {
 }
 
 /** What the lock file does not have for development only. */
-function copyDependencies(folder: string): void {
+export function copyDependencies(folder: string): void {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock
   const commands = join(folder, 'node_modules/.bin')
   mkdirSync(commands, { recursive: true })
