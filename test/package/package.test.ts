@@ -491,3 +491,15 @@ describe('the image of the example for Compose', () => {
     assert.match(stderr, /COLMENA_DNS_NAME is missing/)
   })
 })
+
+describe('the image of the example for Fly.io', () => {
+  it('has a command that says what it is not given', async () => {
+    const dockerfile = readFileSync(join(root, 'examples/fly/Dockerfile'), 'utf8')
+    const folder = buildImage(packed, 'fly', dockerfile)
+    const [program, ...args] = commandOf(dockerfile)
+    assert.equal(program, 'node')
+    const { status, stderr } = await runNode(process.execPath, folder, args)
+    assert.equal(status, 1)
+    assert.match(stderr, /FLY_MACHINE_ID, FLY_PRIVATE_IP, FLY_REGION, FLY_APP_NAME are missing/)
+  })
+})

@@ -153,6 +153,7 @@ const handlers: Handlers = {
   verify: () => node().verify(),
   compact: () => node().compact(),
   reinstall: () => node().reinstall(),
+  skip: (index, without) => node().skip(index, { without }),
   close: async () => {
     await jobsHere?.jobs.close()
     await node().close()

@@ -92,6 +92,7 @@ export interface NodeCalls {
   verify(): VerifyAnswer
   compact(): Compacted
   reinstall(): void
+  skip(index: number, without?: readonly string[]): void
   close(): void
   /** Ends the process without closing anything. */
   exit(): void

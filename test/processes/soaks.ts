@@ -57,7 +57,7 @@ export const soaks: Readonly<Record<string, Soak>> = {
     ...(await runJobs({ jobs: 20_000, killEvery: 400, progress })),
     await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
-  security: () => runSecurity({ each: 1_000 }),
+  security: () => runSecurity({ each: 1_000, isInTurn: true }),
   'test-nodes': () => runTestNodes({ nodes: 100 }),
   demo: () =>
     runDemoForm({
