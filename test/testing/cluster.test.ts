@@ -3,7 +3,12 @@ import assert from 'node:assert/strict'
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, beforeEach, describe, it } from 'node:test'
-import { type ColmenaNode, type Database, isColmenaError } from '../../src/index.ts'
+import {
+  type ColmenaNode,
+  type Database,
+  isColmenaError,
+  type NodeStatus,
+} from '../../src/index.ts'
 import {
   ConvergenceError,
   createTestCluster,
@@ -40,8 +45,10 @@ function dataDirOf(id: string): string {
 
 describe('a test cluster', () => {
   let cluster: TestCluster
+  let atFirst: readonly NodeStatus[] = []
   before(async () => {
     cluster = await createTestCluster()
+    atFirst = await Promise.all(cluster.nodes.map((node) => node.status()))
   })
   after(() => cluster?.close())
 
@@ -61,10 +68,8 @@ describe('a test cluster', () => {
       cluster.nodes.map(({ nodeId }) => nodeId),
       ['node-1', 'node-2', 'node-3'],
     )
-    const statuses = await Promise.all(cluster.nodes.map((node) => node.status()))
-    assert.ok(
-      statuses.every(({ isLearner, durability }) => !isLearner && durability.mode === 'full'),
-    )
+    const roles = atFirst.map(({ isLearner, durability: { mode } }) => [isLearner, mode])
+    assert.deepEqual(roles, Array(3).fill([false, 'full']))
     const leader = await cluster.leader(WAIT)
     const followers = await cluster.followers(WAIT)
     assert.equal(await cluster.follower(WAIT), followers[0])
