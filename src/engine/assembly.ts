@@ -150,6 +150,7 @@ export function createMembership(
   const options = {
     raft,
     clock: ports.clock,
+    ownAddress: config.advertise,
     electionTimeoutMs: config.electionTimeoutMs,
     joinTimeoutMs: config.joinTimeoutMs,
     requestTimeoutMs: config.requestTimeoutMs,

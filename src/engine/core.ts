@@ -363,9 +363,9 @@ export class Core {
   #membersChanged(): void {
     const { transport, ports } = this.#parts
     const gone = new Set(transport.peers().map(({ id }) => id))
-    for (const { memberId, address } of this.membership.records()) {
+    for (const { memberId, address } of this.membership.places()) {
       gone.delete(memberId)
-      if (memberId !== this.raft.id) transport.setPeer(memberId, address)
+      transport.setPeer(memberId, address)
     }
     for (const id of gone) transport.removePeer(id)
     ports.toUser({ kind: 'membership', members: this.membership.status() })

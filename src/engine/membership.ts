@@ -18,6 +18,8 @@ import type { LeaderAnswer } from './wire.ts'
 export interface MembershipOptions {
   readonly raft: Raft
   readonly clock: Clock
+  /** Where this node is now, which its record may not say yet; '' without network. */
+  readonly ownAddress: string
   readonly electionTimeoutMs: number
   readonly joinTimeoutMs: number
   readonly requestTimeoutMs: number
@@ -159,6 +161,17 @@ export class Membership {
   }
 
   /**
+   * Where the other members are dialed. What one said of itself is newer than its record, which may
+   * name a place that it left long ago: a change of any other record must not lead back there.
+   */
+  *places(): Iterable<{ readonly memberId: MemberId; readonly address: string }> {
+    for (const { memberId, address } of this.#records.values()) {
+      if (memberId === this.#options.raft.id) continue
+      yield { memberId, address: this.#moved.get(memberId) ?? address }
+    }
+  }
+
+  /**
    * A node asks to be taken in, perhaps in place of the member that it was; `reply` is called once,
    * within the join time-out, and says `done` only once a majority has agreed.
    */
@@ -272,9 +285,10 @@ export class Membership {
   }
 
   #nextMove(): ConfChange | null {
-    for (const [id, address] of this.#moved) {
+    const { raft, ownAddress } = this.#options
+    for (const [id, address] of [[raft.id, ownAddress] as const, ...this.#moved]) {
       const record = this.#records.get(id)
-      if (record === undefined) continue
+      if (record === undefined || record.address === address || address === '') continue
       const context = encodeMemberRecords([{ ...record, address }])
       return { transition: 'auto', changes: [{ type: 'updateNode', id }], context }
     }

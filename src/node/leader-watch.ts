@@ -3,6 +3,7 @@ import type { MemberStatus } from '../engine/engine.ts'
 import { checkSignal, invalid, show } from './arguments.ts'
 import { abortedError, checkNotAborted } from './failures.ts'
 import { checkKeys } from './nearest.ts'
+import { TIMER_MS_MAX } from './option-checks.ts'
 
 /** Who leads. */
 export interface Leader {
@@ -29,9 +30,6 @@ interface Waiter {
   readonly resolve: (leader: Leader) => void
   readonly fail: (error: ColmenaError) => void
 }
-
-/** Beyond it a timer fires at once. */
-const TIMER_MS_MAX = 0x7fff_ffff
 
 /** What this node was last told of leader and members, and who waits for a leader. */
 export class LeaderWatch {

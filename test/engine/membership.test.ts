@@ -31,7 +31,7 @@ class Fixture {
   atMs = 0
   #confState: ConfState
 
-  constructor(voters: number[], learners: MemberRecord[]) {
+  constructor(voters: number[], learners: MemberRecord[], ownAddress = 'host1:9000') {
     const ids = learners.map(({ memberId }) => memberId)
     this.#confState = { ...EMPTY_CONF_STATE, voters, learners: ids }
     const fixture = this
@@ -52,6 +52,7 @@ class Fixture {
     const options = {
       raft: raft as unknown as Raft,
       clock: { nowMs: () => this.atMs, wallMs: () => 0, setTimer: () => () => {} },
+      ownAddress,
       electionTimeoutMs: 1_000,
       joinTimeoutMs: 60_000,
       requestTimeoutMs: 10_000,
@@ -236,6 +237,33 @@ describe('membership', () => {
     fixture.apply()
     fixture.tick()
     assert.equal(fixture.proposed.length, 1)
+  })
+
+  it('records the new address of the leader itself', () => {
+    const fixture = new Fixture([1, 2, 3], [], 'elsewhere:9000')
+    fixture.tick()
+    const [moved] = decodeMemberRecords(fixture.proposed[0]?.context ?? new Uint8Array(0))
+    assert.deepEqual([moved?.memberId, moved?.address], [1, 'elsewhere:9000'])
+    fixture.apply()
+    fixture.tick()
+    assert.equal(fixture.proposed.length, 1)
+  })
+
+  it('are dialed where they say they are, whatever else of the members changes meanwhile', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    const { membership } = fixture
+    const places = (): string[] => [...membership.places()].map(({ address }) => address)
+    membership.heardFrom(2, 'new2:9000')
+    membership.heardFrom(3, 'new3:9000')
+    fixture.tick()
+    fixture.apply()
+    // The record of the one that is not agreed on yet names the place that it left.
+    assert.deepEqual(places(), ['new2:9000', 'new3:9000'])
+    fixture.tick()
+    fixture.apply()
+    assert.deepEqual(places(), ['new2:9000', 'new3:9000'])
+    membership.heardFrom(3, 'host3:9000')
+    assert.deepEqual(places(), ['new2:9000', 'host3:9000'])
   })
 
   it('sends joiners to the leader, and to the next one when leadership is lost', () => {

@@ -20,7 +20,7 @@ const sleepMsMax = 100
 /** Pages that are read whole, and how long they may get. */
 const pageLinesMax: ReadonlyMap<string, number> = new Map([
   ['README.md', 149],
-  ['ARCHITECTURE.md', 120],
+  ['ARCHITECTURE.md', 130],
 ])
 
 export function checkFileLengths(files: readonly ProjectFile[]): Violation[] {
