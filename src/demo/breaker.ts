@@ -26,7 +26,7 @@ export class Breaker {
     if (isRestarting || whole.length < members.length) return
     this.#brokeAt = now
     const member = members[Math.floor(Math.random() * members.length)] as Member
-    if (Math.random() < 0.5) {
+    if (!this.#cluster.canCut || Math.random() < 0.5) {
       this.#cluster.restart(member.id)
       return
     }

@@ -11,6 +11,7 @@ import { createAdaptorServer, type ServerType } from '@hono/node-server'
 import { ColmenaError } from '../index.ts'
 import { Audience } from './audience.ts'
 import { type App, createApp } from './http.ts'
+import { inProcesses } from './processes.ts'
 import { Supervisor } from './supervisor.ts'
 
 export interface DemoOptions {
@@ -56,15 +57,14 @@ export async function runDemo(options: DemoOptions = {}): Promise<RunningDemo> {
   let supervisor: Supervisor
   try {
     supervisor = await Supervisor.start({
-      dataDir,
-      progress,
+      open: inProcesses({ dataDir, progress }),
       publish: (name, data) => audience.send(name, data),
     })
   } catch (error) {
     await end(server)
     throw error
   }
-  app = createApp({ supervisor, audience, host })
+  app = createApp({ supervisor, audience, names: [host] })
   let closing: Promise<void> | null = null
   const close = async (): Promise<void> => {
     audience.close()

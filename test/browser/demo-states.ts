@@ -44,6 +44,7 @@ const learner: NodeCard = makeNode('node-4', {
 })
 
 export const whole: DemoState = {
+  site: 'processes',
   nodes: [leader, makeNode('node-2'), makeNode('node-3'), learner],
   tally: { acknowledged: 12_480, everywhere: 12_480, lost: 0, duplicated: 0, longestPauseMs: 212 },
   controls: { ratePerSecond: 50, breakEverySeconds: 0, isPaused: false },
