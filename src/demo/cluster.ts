@@ -35,7 +35,6 @@ export class Cluster {
   readonly #members: Member[] = []
   #listener: ClusterListener = NOBODY
   #restarting: Member | null = null
-  #isClosed = false
 
   constructor(site: Site) {
     this.#site = site
@@ -182,7 +181,7 @@ export class Cluster {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.listen(null)
     await this.#site.close()
   }
 
@@ -204,7 +203,7 @@ export class Cluster {
         this.elections.lost(member.id, Date.now())
         this.#listener.exited(member)
         const isExpected = this.#restarting === member || !this.#members.includes(member)
-        if (this.#isClosed || isExpected) return
+        if (isExpected) return
         this.#listener.happened(`${member.id} ended by itself: ${this.#site.advice}`, true)
       },
       levelAgain: ({ id }, afterMs) => {
@@ -220,7 +219,6 @@ export class Cluster {
     try {
       await this.#site.revive(member)
     } catch (error) {
-      if (this.#isClosed) return
       const why = error instanceof Error ? error.message : String(error)
       this.#listener.happened(`${member.id} did not start: ${why}`, true)
     }

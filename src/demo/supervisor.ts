@@ -122,6 +122,11 @@ export class Supervisor {
     this.#publish('hello', this.hello())
   }
 
+  /** Adds a row of words to the log. */
+  tell(text: string): void {
+    this.#rows.add(Date.now(), { kind: 'event', text })
+  }
+
   async close(): Promise<void> {
     for (const timer of this.#timers) clearInterval(timer)
     await this.cluster.close()
