@@ -46,7 +46,7 @@ export class FlyCloud {
 
   /** Begins a machine; a later one has a later id. */
   add(): void {
-    const id = `e784${this.ids.length + 1}`
+    const id = `e784079b4494${this.ids.length + 1}8`
     this.ids.push(id)
     const list = this.ids.map((known) => `${known} fra`).join(',')
     this.#dns.zone.set('vms.app.internal', [{ type: 'TXT', value: list }])
