@@ -53,6 +53,11 @@ export class Cluster {
     return this.#site.links !== null
   }
 
+  /** Those whose end leaves the page and its tally as they are. */
+  get breakable(): readonly Member[] {
+    return this.#members.filter(({ id }) => id !== this.#site.pageId)
+  }
+
   get leader(): Member | null {
     const { leaderId } = this.elections
     return this.members.find(({ id }) => id === leaderId) ?? null

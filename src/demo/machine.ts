@@ -51,6 +51,8 @@ export interface RunningMachine {
 
 /** `GET`: 200 while the node is a member that could write now, 503 else. */
 const HEALTH_PATH = '/health'
+/** Fly.io hands it on, in `fly-replay-src`. */
+const SENT_TO_HOST = 'state=host'
 /** Who writes does not wait for long. */
 const REQUEST_TIMEOUT_MS = 5_000
 
@@ -66,7 +68,7 @@ export async function runMachine(options: MachineOptions): Promise<RunningMachin
   const key = await deriveKey(fly.secret)
   let page: PageOfMachines | null = null
   const pageSince = (): number | null => page?.since ?? null
-  const fetch: Fetch = (request, env) => page?.fetch(request, env) ?? startingResponse()
+  const fetch: Fetch = (request, env) => page?.fetch(request, env) ?? sendOn(request, null)
   const server = await PageServer.open(port, host, fetch)
   const open: { close(): unknown }[] = [server]
   try {
@@ -138,11 +140,7 @@ class PageOfMachines {
     if (new URL(request.url).pathname === HEALTH_PATH) return this.#health()
     if (this.#hosting !== null) return this.#hosting.app?.fetch(request, env) ?? startingResponse()
     const { hostId } = this.#parts.machines
-    // Two machines that take each other for the host would send it to and fro.
-    const isReplayed = request.headers.has('fly-replay-src')
-    if (hostId === null || hostId === this.#id || isReplayed) return startingResponse()
-    const headers = { 'fly-replay': `instance=${hostId}` }
-    return new Response(`Machine ${hostId} has the page.\n`, { status: 409, headers })
+    return hostId === this.#id ? startingResponse() : sendOn(request, hostId)
   }
 
   async close(): Promise<void> {
@@ -174,7 +172,7 @@ class PageOfMachines {
   async #begin(hosting: Hosting): Promise<void> {
     const { machines, names, progress } = this.#parts
     const { audience, end } = hosting
-    machines.pageSince = Date.now()
+    machines.takePage()
     try {
       const supervisor = await Supervisor.start({
         open: (listener) => machines.open(listener, end.signal),
@@ -197,11 +195,22 @@ class PageOfMachines {
     const hosting = this.#hosting
     if (hosting === null) return
     this.#hosting = null
-    this.#parts.machines.pageSince = null
+    this.#parts.machines.leavePage()
     hosting.end.abort()
     hosting.audience.close()
     await hosting.supervisor?.close()
   }
+}
+
+/** Has Fly.io ask the machine that has the page, or any other one where it is not known. */
+function sendOn(request: Request, hostId: string | null): Response {
+  // Two machines that take each other for the host would send it to and fro.
+  const from = request.headers.get('fly-replay-src')
+  const isSentTooOften = hostId === null ? from !== null : from?.includes(SENT_TO_HOST)
+  if (isSentTooOften || new URL(request.url).pathname === HEALTH_PATH) return startingResponse()
+  const where = hostId === null ? 'elsewhere=true' : `instance=${hostId};${SENT_TO_HOST}`
+  const headers = { 'fly-replay': where }
+  return new Response('Another machine has the page.\n', { status: 409, headers })
 }
 
 const NOT_YET = { supervisor: null, app: null } as const

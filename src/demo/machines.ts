@@ -37,12 +37,11 @@ export class Machines implements Site {
   readonly kind = 'machines'
   readonly advice = 'Fly.io starts it again'
   readonly links = null
-  /** Since when this machine has the page; null while another has it. */
-  pageSince: number | null = null
   readonly #cluster: Cluster = new Cluster(this)
   readonly #options: MachinesOptions
   readonly #peers = new Map<string, Peer>()
   readonly #looks: NodeJS.Timeout
+  #pageSince: number | null = null
   #isLooking = false
   #isClosed = false
 
@@ -51,9 +50,18 @@ export class Machines implements Site {
     this.#looks = setInterval(() => void this.#look(), BEAT_MS)
   }
 
+  get pageId(): string {
+    return this.#options.node.nodeId
+  }
+
+  /** Since when this machine has the page; null while another has it. */
+  get pageSince(): number | null {
+    return this.#pageSince
+  }
+
   /**
-   * The machine that has the page: of those that answer the one that has had it for longest, or else
-   * the first by its id. Null until every member was tried.
+   * The machine that has the page: of those that answer the one that took it last, or else the first
+   * by its id. Null until every member was tried.
    */
   get hostId(): string | null {
     const peers = [...this.#peers.values()]
@@ -61,11 +69,20 @@ export class Machines implements Site {
     const [host] = peers
       .filter(({ member }) => member.running !== null)
       .map(({ member: { id }, pageSince }) => {
-        const since = id === this.#options.node.nodeId ? this.pageSince : pageSince
-        return { id, since: since ?? Infinity }
+        return { id, since: (id === this.pageId ? this.#pageSince : pageSince) ?? 0 }
       })
-      .sort((one, other) => one.since - other.since || (one.id < other.id ? -1 : 1))
+      .sort((one, other) => other.since - one.since || (one.id < other.id ? -1 : 1))
     return host?.id ?? null
+  }
+
+  /** From now on this machine has the page, whatever the clocks of those say that had it before. */
+  takePage(): void {
+    const earlier = [...this.#peers.values()].map(({ pageSince }) => pageSince ?? 0)
+    this.#pageSince = Math.max(Date.now(), ...earlier.map((since) => since + 1))
+  }
+
+  leavePage(): void {
+    this.#pageSince = null
   }
 
   /** Resolves once there is the table, which without a leader can't be made. */
@@ -145,7 +162,7 @@ export class Machines implements Site {
   }
 
   async #dial(peer: Peer): Promise<void> {
-    const { node, key, agentPort: port, silenceMsMax } = this.#options
+    const { key, agentPort: port, silenceMsMax } = this.#options
     peer.isDialing = true
     // What it said in an earlier life.
     peer.pageSince = null
@@ -154,7 +171,7 @@ export class Machines implements Site {
         host: peer.host,
         port,
         key,
-        name: node.nodeId,
+        name: this.pageId,
         silenceMsMax,
         signal: peer.end.signal,
         page: (since) => {
@@ -172,7 +189,7 @@ export class Machines implements Site {
   }
 
   async #hasTable(): Promise<boolean> {
-    const own = this.#peers.get(this.#options.node.nodeId)?.member.running
+    const own = this.#peers.get(this.pageId)?.member.running
     try {
       if ((await own?.call('lastId')) != null) return true
       await own?.call('makeTable')

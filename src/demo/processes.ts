@@ -46,6 +46,7 @@ export function inProcesses({ dataDir, progress }: ProcessesOptions): OpenCluste
 class Processes implements Site {
   readonly kind = 'processes'
   readonly advice = 'restart it'
+  readonly pageId = null
   readonly links: Links = {
     cut: (one, other) => {
       this.#proxyOf(other).cut(one.id)

@@ -6,6 +6,8 @@ export interface Site {
   readonly kind: DemoState['site']
   /** What to do where a node ended by itself. */
   readonly advice: string
+  /** The node in whose process the page is: with it the tally would end. Null if there is none. */
+  readonly pageId: string | null
   /** What passes between nodes; null where it can't be cut. */
   readonly links: Links | null
   /** Has the node that was killed start again. @throws where it is not open in time. */

@@ -15,6 +15,12 @@ const PAGE_PORT = 9418
 export const AGENT_PORT = 9417
 export const SECRET = 'a secret of these machines alone'
 
+export interface Answer {
+  readonly status: number
+  /** What Fly.io's proxy is told to do with the request. */
+  readonly replay: string | null
+}
+
 export class FlyCloud {
   /** Machine ids, in the order in which they were started. */
   readonly ids: string[] = []
@@ -69,9 +75,17 @@ export class FlyCloud {
   }
 
   /** Asks one machine, past the proxy; null while it is not there. */
-  ask(id: string, path: string, headers: Record<string, string> = {}): Promise<Response | null> {
-    const url = `http://${this.hostOf(id)}:${PAGE_PORT}${path}`
-    return fetch(url, { headers }).catch(() => null)
+  ask(id: string, path: string, headers: Record<string, string> = {}): Promise<Answer | null> {
+    return new Promise((resolve) => {
+      const asked = request({ host: this.hostOf(id), port: PAGE_PORT, path, headers })
+      asked.on('error', () => resolve(null))
+      asked.on('response', (response) => {
+        response.resume()
+        const { 'fly-replay': replay } = response.headers
+        resolve({ status: response.statusCode ?? 0, replay: replay?.toString() ?? null })
+      })
+      asked.end()
+    })
   }
 
   async close(): Promise<void> {
@@ -120,11 +134,11 @@ export class FlyCloud {
     const passed = request(
       { host: this.hostOf(id), port: PAGE_PORT, method, path, headers },
       (response) => {
-        const [, named] = /^instance=(\w+)$/.exec(String(response.headers['fly-replay'])) ?? []
-        if (named !== undefined) {
+        const next = this.#replayTo(id, response.headers['fly-replay'])
+        if (next !== null) {
           response.resume()
-          headers['fly-replay-src'] = `instance=${id}`
-          this.#send(named, incoming, body, outgoing)
+          headers['fly-replay-src'] = `instance=${id};${response.headers['fly-replay']}`
+          this.#send(next, incoming, body, outgoing)
           return
         }
         outgoing.writeHead(response.statusCode ?? 500, response.headers)
@@ -138,5 +152,11 @@ export class FlyCloud {
       outgoing.end()
     })
     passed.end(body)
+  }
+
+  #replayTo(id: string, header: string | string[] | undefined): string | null {
+    if (header === undefined) return null
+    const next = this.ids[(this.ids.indexOf(id) + 1) % this.ids.length] as string
+    return /^instance=(\w+)/.exec(String(header))?.[1] ?? next
   }
 }

@@ -34,9 +34,9 @@ async function untilOneHost(): Promise<string> {
   return until('one machine has the page, and the others say so', async () => {
     const answers = await Promise.all(cloud.ids.map((id) => cloud.ask(id, '/README.md')))
     const hosts = cloud.ids.filter((_, at) => answers[at]?.status === 200)
-    const named = answers.flatMap((answer) => answer?.headers.get('fly-replay') ?? [])
+    const named = answers.flatMap((answer) => answer?.replay ?? [])
     const [first] = hosts
-    const isAgreed = named.every((header) => header === `instance=${first}`)
+    const isAgreed = named.every((header) => header.startsWith(`instance=${first};`))
     return hosts.length === 1 && named.length === cloud.ids.length - 1 && isAgreed && first
   })
 }
@@ -73,7 +73,7 @@ describe('the demo on machines', () => {
     )
   })
 
-  it('loses and doubles nothing where the leader is killed and another restarted', async () => {
+  it('loses and doubles nothing where the leader is killed', async () => {
     await page.do(`/api/nodes/${await untilLeader()}/step-down`)
     const leader = await until('another machine than the host leads', () => {
       return page.leader !== undefined && page.leader.id !== host && page.leader.id
@@ -85,29 +85,25 @@ describe('the demo on machines', () => {
     await until('it is told', () =>
       page.events.includes(`${leader} ended by itself: Fly.io starts it again`),
     )
-    await page.untilState('it is back', () => page.card(leader).isRunning)
-    const other = cloud.ids.find((id) => ![host, leader].includes(id)) as string
-    const pid = cloud.pidOf(other)
-    await page.do(`/api/nodes/${other}/restart`)
-    await until('its process was ended', () => cloud.pidOf(other) !== pid)
-    await until('and it is level again', () =>
-      page.events.some((text) => text.startsWith(`${other} level again after`)),
+    await until('it is level again', () =>
+      page.events.some((text) => text.startsWith(`${leader} level again after`)),
     )
-    assert.ok(page.events.includes(`${other} killed`))
     await page.do('/api/controls', { isPaused: true })
     await page.untilState('all are found everywhere', ({ tally, nodes }) => {
       const isBack = nodes.every(({ isRunning }) => isRunning)
-      return isBack && tally.acknowledged > 150 && tally.everywhere === tally.acknowledged
+      return isBack && tally.acknowledged > 100 && tally.everywhere === tally.acknowledged
     })
     const { lost, duplicated } = page.state.tally
     assert.deepEqual({ lost, duplicated }, { lost: 0, duplicated: 0 })
   })
 
-  it('goes on at another machine where its host is killed, and stays there', async () => {
+  it('goes on at another machine where its host is restarted, and stays there', async () => {
     const former = host
     const { acknowledged } = page.state.tally
+    const pid = cloud.pidOf(former)
+    await page.do(`/api/nodes/${former}/restart`)
+    await until('its process was ended', () => cloud.pidOf(former) !== pid)
     page.close()
-    cloud.kill(former)
     host = await until('another has it', async () => {
       const next = await untilOneHost()
       return next !== former && next
@@ -126,14 +122,20 @@ describe('the demo on machines', () => {
 
   it('answers by the name of the application, and tells of its health', async () => {
     const byName = await cloud.ask(host, '/README.md', { host: 'app.fly.dev' })
-    assert.equal(byName?.status, 200)
+    const byForeignName = await cloud.ask(host, '/README.md', { host: 'evil.example' })
+    assert.deepEqual([byName?.status, byForeignName?.status], [200, 403])
     await until('all are healthy', async () => {
       const answers = await Promise.all(cloud.ids.map((id) => cloud.ask(id, '/health')))
       return answers.every((answer) => answer?.status === 200)
     })
+  })
+
+  it('sends no request to and fro', async () => {
     const other = cloud.ids.find((id) => id !== host) as string
-    const replayed = await cloud.ask(other, '/', { 'fly-replay-src': `instance=${host}` })
-    assert.deepEqual([replayed?.status, replayed?.headers.get('fly-replay')], [503, null])
+    const elsewhere = await cloud.ask(other, '/', { 'fly-replay-src': `instance=x` })
+    assert.deepEqual(elsewhere, { status: 409, replay: `instance=${host};state=host` })
+    const toHost = await cloud.ask(other, '/', { 'fly-replay-src': 'instance=x;state=host' })
+    assert.deepEqual(toHost, { status: 503, replay: null })
   })
 })
 
