@@ -56,7 +56,8 @@ export class FrameReader {
     const messages: unknown[] = []
     while (this.#bytes.length >= HEAD_BYTES) {
       const end = HEAD_BYTES + this.#bytes.readUInt32LE()
-      if (end > FRAME_BYTES_MAX) throw new Error(`a frame of ${end} bytes, at most are sent`)
+      if (end > FRAME_BYTES_MAX)
+        throw new Error(`a frame of ${end} bytes, beyond ${FRAME_BYTES_MAX}`)
       if (this.#bytes.length < end) break
       messages.push(deserialize(this.#bytes.subarray(HEAD_BYTES, end)))
       this.#bytes = this.#bytes.subarray(end)

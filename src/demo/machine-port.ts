@@ -24,7 +24,7 @@ export interface MachinePortOptions {
   readonly pageSince: () => number | null
 }
 
-/** Where the other machines reach the agent of this one's node. Who has not the key gets nothing. */
+/** Where other machines reach the agent of this one's node. Who has not the key gets nothing. */
 export class MachinePort {
   readonly #server: Server
   readonly #pageSince: () => number | null

@@ -60,8 +60,8 @@ export class Machines implements Site {
   }
 
   /**
-   * The machine that has the page: of those that answer the one that took it last, or else the first
-   * by its id. Null until every member was tried.
+   * The machine that has the page: of those that answer the one that took it last, or else the
+   * first by its id. Null until every member was tried.
    */
   get hostId(): string | null {
     const peers = [...this.#peers.values()]

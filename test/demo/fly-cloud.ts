@@ -1,6 +1,6 @@
 /**
- * What Fly.io does for an application, on loopback: it starts machines again that end, knows them by
- * its DNS, and its proxy sends a request to any of them, or again to the one that is named.
+ * What Fly.io does for an application, on loopback: it starts machines again that end, knows them
+ * by its DNS, and its proxy sends a request to any of them, or again to the one that is named.
  */
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
