@@ -19,17 +19,21 @@ const root = fileURLToPath(new URL('..', import.meta.url))
 const built = `${root}data/build-${process.pid}`
 process.on('exit', () => rmSync(built, { recursive: true, force: true }))
 const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
-const options = ['-p', 'tsconfig.build.json', '--outDir', built]
-const { status } = spawnSync(process.execPath, [tsc, ...options], {
-  cwd: root,
-  stdio: 'inherit',
-})
-if (status !== 0) process.exit(status ?? 1)
+compile('--emitDeclarationOnly')
+// What users read is in the types; in the code it would be a sixth of what they install.
+compile('--removeComments', '--declaration', 'false', '--isolatedDeclarations', 'false')
 // It says that what is in there are ES modules; the root can't, see ARCHITECTURE.md.
 copyFileSync(`${root}src/package.json`, `${built}/package.json`)
 await buildPages()
 rmSync(`${root}dist`, { recursive: true, force: true })
 renameSync(built, `${root}dist`)
+
+/** @param {readonly string[]} options */
+function compile(...options) {
+  const command = [tsc, '-p', 'tsconfig.build.json', '--outDir', built, ...options]
+  const { status } = spawnSync(process.execPath, command, { cwd: root, stdio: 'inherit' })
+  if (status !== 0) process.exit(status ?? 1)
+}
 
 /** Two pages without inline scripts or styles, and relative links, so that any prefix will do. */
 async function buildPages() {

@@ -16,6 +16,7 @@ const ENTRIES = [
   'src/database/storage-thread.ts',
   'src/demo/node-process.ts',
   'src/engine/engine-thread.ts',
+  'src/testing/links-thread.ts',
   'test/demo/fly-machine.ts',
   'test/processes/node-process.ts',
 ]

@@ -18,7 +18,9 @@ import {
 import { runMemberAdd } from './member-add.ts'
 import { runMemberChange, runMembers, runTransfer } from './members.ts'
 import { addServe } from './serve.ts'
+import { variableOf } from './serve-settings.ts'
 import { runShell } from './shell.ts'
+import { runSkip } from './skip.ts'
 import { runStatus } from './status.ts'
 
 const URL_DEFAULT = 'http://127.0.0.1:8080'
@@ -40,6 +42,7 @@ export function addCommands(program: Command): void {
   addJobs(program)
   addMembers(program)
   addCertificates(program)
+  addRepairs(program)
 }
 
 function addDemo(program: Command): void {
@@ -260,6 +263,27 @@ function addCertificates(program: Command): void {
     .action(async (nodeId, options) => {
       const { runCaIssue } = await import('./ca.ts')
       await runCaIssue(nodeId, options)
+    })
+}
+
+function addRepairs(program: Command): void {
+  remote(program.command('skip'))
+    .argument('<index>', 'of the entry, as status().haltedReason has it')
+    .description('skips an entry of the log that no member can apply')
+    .option('--without <node...>', 'members that are gone for good, and come back with no files')
+    .addHelpText('after', example('colmena skip 4711'))
+    .action((index, options) => runSkip(clientOf(options), index, options.without))
+  const dataDir = new Option('--data-dir <folder>', 'of the node, which must be stopped')
+  program
+    .command('recover')
+    .description('makes one node a cluster of its own, if a majority is gone for good')
+    .addOption(dataDir.env(variableOf('dataDir')).makeOptionMandatory())
+    .option('--yes', 'does it; without it, and without a terminal to ask at, only says what')
+    .addHelpText('after', example('colmena recover --data-dir ./data'))
+    .action(async (options) => {
+      // As `serve`: what opens files takes longer to load than most commands take to answer.
+      const { runRecover } = await import('./recover.ts')
+      await runRecover(options)
     })
 }
 

@@ -73,6 +73,7 @@ async function runMachineCommand(options: DemoFlags): Promise<void> {
   endAtOnce(1)
 }
 
-function print(line: string): void {
-  process.stdout.write(`${escapeControls(line)}\n`)
+function print(line: string, details?: unknown): void {
+  const more = details === undefined ? '' : ` ${JSON.stringify(details)}`
+  process.stdout.write(`${escapeControls(line + more)}\n`)
 }

@@ -2,6 +2,7 @@ import { ColmenaError, type ColmenaNode, open } from '../index.ts'
 import { createJobs, type Jobs } from '../jobs/jobs.ts'
 import { createServer, type Server } from '../server/server.ts'
 import { CliError, sentenceOf } from './failure.ts'
+import { Reloads } from './reload.ts'
 import { readServeConfig, withFlags } from './serve-settings.ts'
 import { endAtOnce, untilSignal } from './signals.ts'
 
@@ -16,6 +17,7 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
   // From here on, so that a signal amid a long start is heard.
   const signal = new AbortController()
   const told = untilSignal().then(() => signal.abort())
+  const reloads = new Reloads(flags)
   const opening = open({ ...config.open, signal: signal.signal, logger: { warn } })
   let node: ColmenaNode
   try {
@@ -34,6 +36,7 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
     throw failure(error)
   }
   process.stdout.write(`${describe(node, server, config.open.dataDir)}\n`)
+  reloads.begin(node, server)
   node.on('slow', ({ database, sql, durationMs }) => {
     process.stderr.write(`slow: ${Math.round(durationMs)} ms on ${database}: ${sql}\n`)
   })

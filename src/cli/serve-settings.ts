@@ -33,7 +33,10 @@ export const SETTINGS: readonly Setting[] = [
   { key: 'joinTimeoutMs', kind: 'number', help: 'for how long a start looks for its cluster' },
   { key: 'joinAs', kind: 'text', help: 'voter (the default) or learner' },
   { key: 'secret', kind: 'text', help: 'what all nodes know: better by COLMENA_SECRET or a file' },
-  { key: 'secretFile', kind: 'text', help: 'a file that holds the secret' },
+  { key: 'secretFile', kind: 'text', help: 'a file that holds the secret; several, newest first' },
+  { key: 'tlsCa', kind: 'text', help: 'in place of a secret: a file with the CA of all nodes' },
+  { key: 'tlsCert', kind: 'text', help: "with it: a file with this node's certificate" },
+  { key: 'tlsKey', kind: 'text', help: 'with it: a file with the key of that certificate' },
   { key: 'insecure', kind: 'switch', help: 'allows plaintext between machines' },
   {
     key: 'durability',
@@ -54,8 +57,19 @@ export const SETTINGS: readonly Setting[] = [
   { key: 'readToken', kind: 'list', help: 'who has it may read' },
   { key: 'writeToken', kind: 'list', help: 'who has it may write too' },
   { key: 'adminToken', kind: 'list', help: 'who has it may change the members too' },
-  { key: 'tlsKey', kind: 'text', help: 'a file with the key for HTTPS, in PEM' },
-  { key: 'tlsCert', kind: 'text', help: 'a file with the certificate for HTTPS, in PEM' },
+  { key: 'httpCert', kind: 'text', help: 'a file with the certificate for HTTPS, in PEM' },
+  { key: 'httpKey', kind: 'text', help: 'a file with its key, in PEM' },
+]
+
+/** Files that are of use only together, by what they are called in options of `tls`. */
+const TLS_FILES = { ca: 'tlsCa', cert: 'tlsCert', key: 'tlsKey' } as const
+const HTTP_FILES = { cert: 'httpCert', key: 'httpKey' } as const
+
+/** Settings that are no options of `open` as they stand. */
+const NOT_OF_OPEN: readonly string[] = [
+  ...['secretFile', 'httpHost', 'httpPort', 'readToken', 'writeToken', 'adminToken'],
+  ...Object.values(TLS_FILES),
+  ...Object.values(HTTP_FILES),
 ]
 
 type Value = string | number | boolean | readonly string[]
@@ -67,9 +81,13 @@ export interface ServeConfig {
 }
 
 export function flagOf({ key, kind }: Setting): string {
-  const flag = `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
+  const flag = nameOf(key)
   if (kind === 'switch') return flag
   return kind === 'list' ? `${flag} <value...>` : `${flag} <value>`
+}
+
+function nameOf(key: string): string {
+  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
 export function variableOf(key: string): string {
@@ -143,13 +161,34 @@ function convert({ kind }: Setting, value: unknown, from = ''): Value {
 }
 
 function toOpenOptions(values: Values): OpenOptions {
-  const { secretFile, httpHost: _, httpPort: __, dataDir = './data', ...rest } = values
-  const secret =
-    typeof secretFile === 'string' ? readText('the secret file', secretFile).trim() : rest['secret']
-  const serverKeys = ['readToken', 'writeToken', 'adminToken', 'tlsKey', 'tlsCert']
-  const own = Object.entries(rest).filter(([key]) => !serverKeys.includes(key))
+  const own = Object.entries(values).filter(([key]) => !NOT_OF_OPEN.includes(key))
+  const { dataDir = './data', secretFile } = values
+  const secret = typeof secretFile === 'string' ? readSecrets(secretFile) : values['secret']
   const extensions = (values['extensions'] as readonly string[] | undefined)?.map(toExtension)
-  return { ...Object.fromEntries(own), dataDir, secret, extensions } as unknown as OpenOptions
+  const checked = { dataDir, secret, extensions, tls: readFiles(values, TLS_FILES) }
+  return { ...Object.fromEntries(own), ...checked } as unknown as OpenOptions
+}
+
+/** One on each line, newest first. */
+function readSecrets(path: string): string | readonly string[] {
+  const lines = readText('the secret file', path).split('\n')
+  const secrets = lines.map((line) => line.trim()).filter((line) => line !== '')
+  return secrets.length === 1 ? (secrets[0] as string) : secrets
+}
+
+/** What the files hold that belong together, by the names of options; undefined without them. */
+function readFiles<Name extends string>(
+  values: Values,
+  keys: Readonly<Record<Name, string>>,
+): Readonly<Record<Name, string>> | undefined {
+  const files = Object.entries<string>(keys)
+  const flags = files.map(([, key]) => nameOf(key))
+  const missing = files.filter(([, key]) => values[key] === undefined)
+  if (missing.length === files.length) return undefined
+  if (missing.length > 0) throw usageError(`${flags.join(', ')} go together: give all or none`)
+  return Object.fromEntries(
+    files.map(([name, key]) => [name, readText(nameOf(key), String(values[key]))]),
+  ) as Record<Name, string>
 }
 
 function toExtension(text: string): ExtensionOptions {
@@ -165,22 +204,11 @@ function toServerOptions(values: Values): ServerOptions {
   for (const right of ['read', 'write', 'admin'] as const) {
     for (const token of (values[`${right}Token`] ?? []) as readonly string[]) tokens[token] = right
   }
-  const { tlsKey, tlsCert } = values
-  if ((tlsKey === undefined) !== (tlsCert === undefined)) {
-    throw usageError('--tls-key and --tls-cert go together: give both or none')
-  }
-  const tls =
-    tlsKey === undefined
-      ? undefined
-      : {
-          key: readText('--tls-key', String(tlsKey)),
-          cert: readText('--tls-cert', String(tlsCert)),
-        }
   return {
     host: values['httpHost'] as string | undefined,
     port: values['httpPort'] as number | undefined,
     tokens: Object.keys(tokens).length === 0 ? undefined : tokens,
-    tls,
+    tls: readFiles(values, HTTP_FILES),
   }
 }
 
@@ -199,6 +227,9 @@ export function withFlags(sentence: string): string {
     .replace("join: ['host:port']", '--join host:port')
     .replace(/acceptLoss: '([^']*)'/, '--accept-loss $1')
     .replace('its own acceptLoss', 'its own --accept-loss')
+    .replace(/^tls has no key and certificate/, '--http-cert and --http-key hold none')
+    .replace(/(is no PEM); pass what the file holds, not its name.*/, '$1')
+    .replace(/\btls\.(ca|cert|key)\b/g, 'the file of --tls-$1')
   const named = SETTINGS.find(({ key }) => plain.startsWith(`${key} `))
   return named === undefined
     ? plain

@@ -17,6 +17,7 @@ export function addServe(program: Command): void {
 const HELP = `
 A flag wins over the environment (${variableOf('dataDir')} for --data-dir), and that over the file
 of --config (or COLMENA_CONFIG). Several values of one setting: with commas, or the flag again.
+SIGHUP reads the files of secrets and certificates again, and they hold at once.
 
 Examples:
   colmena serve                                         a node of its own, at http://127.0.0.1:8080

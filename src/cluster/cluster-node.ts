@@ -9,7 +9,7 @@ export interface ClusterNodeParts {
 }
 
 /** In all, so that whoever sent a signal need not send a second one. */
-const LEAVE_MS_MAX = 7_500
+export const LEAVE_MS_MAX = 7_500
 /** What of that may go by until another has this node's vote. */
 const REPLACE_MS_MAX = 3_000
 

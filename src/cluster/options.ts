@@ -29,6 +29,13 @@ export interface ClusterOptions {
    * @defaultValue 1000
    */
   readonly stewardMs?: number | undefined
+  /**
+   * Called when the cluster has removed this node while it ran, and it has closed: started anew it
+   * joins anew, by itself.
+   *
+   * @defaultValue nothing is done; on Fly.io the process exits with code 1, to be started again
+   */
+  readonly onSelfHeal?: ((cause: unknown) => void) | undefined
 }
 
 /** Of `open`: all but what a cluster that forms itself decides by itself. */
@@ -41,17 +48,20 @@ export interface ClusterDefaults {
   readonly discoveryWindowMs: number
   readonly consistency: Consistency
   readonly expectedVoters: (voterTarget: number) => number
+  readonly onSelfHeal?: (() => void) | undefined
 }
 
 /** What {@link ClusterOptions} become, apart from what goes on to `open`. */
 export interface ClusterConfig {
   readonly policy: Policy
   readonly stewardMs: number
+  readonly onSelfHeal: ((cause: unknown) => void) | undefined
   readonly open: PassedOptions
 }
 
 /** Of a first start; one that waits for others is no failure. */
 const JOIN_TIMEOUT_MS = 600_000
+const STEWARD_MS = 1_000
 const TIMER_MS_MAX = 0x7fff_ffff
 const DECIDED = ['bootstrap', 'join', 'joinAs'] as const
 
@@ -64,7 +74,8 @@ export function toClusterConfig(
     if ((options as OpenOptions)[name] === undefined) continue
     throw invalidOption(`${name} is not for a cluster that forms itself: leave it out`)
   }
-  const { voterTarget = 3, deadVoterTimeoutMs, deadLearnerTimeoutMs, stewardMs, ...rest } = options
+  const { voterTarget = 3, deadVoterTimeoutMs, deadLearnerTimeoutMs, ...others } = options
+  const { stewardMs = STEWARD_MS, onSelfHeal = defaults.onSelfHeal, ...rest } = others
   const voterMs = deadVoterTimeoutMs ?? defaults.deadVoterTimeoutMs
   const learnerMs = deadLearnerTimeoutMs ?? defaults.deadLearnerTimeoutMs ?? voterMs
   const policy = {
@@ -80,7 +91,11 @@ export function toClusterConfig(
     ifRemoved: rest.ifRemoved ?? 'rejoin',
     consistency: rest.consistency ?? defaults.consistency,
   } as const
-  return { policy, stewardMs: checkWhole('stewardMs', stewardMs ?? 1_000, 10, 60_000), open }
+  checkWhole('stewardMs', stewardMs, 10, 60_000)
+  if (onSelfHeal !== undefined && typeof onSelfHeal !== 'function') {
+    throw invalidOption(`onSelfHeal is ${String(onSelfHeal)}; it must be a function`)
+  }
+  return { policy, stewardMs, onSelfHeal, open }
 }
 
 /** An even number bears no more failures than the odd one below it. */

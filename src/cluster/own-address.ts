@@ -28,8 +28,9 @@ export async function findOwnAddress(
     const [name, announced] = splitAddress('advertise', advertise)
     return { bind: bound, advertise: toAddress(name, announced === 0 ? port : announced) }
   }
-  const isWildcard = host === '0.0.0.0' || /^[0:]+$/.test(host)
-  return { bind: bound, advertise: isWildcard ? toAddress(firstAddress(), port) : bound }
+  if (host === '0.0.0.0') return { bind: bound, advertise: toAddress(firstHost('IPv4'), port) }
+  if (/^[0:]+$/.test(host)) return { bind: bound, advertise: toAddress(firstHost('IPv6'), port) }
+  return { bind: bound, advertise: bound }
 }
 
 /** Every IP address of this machine, loopback among them. */
@@ -51,14 +52,18 @@ export function splitAddress(name: string, address: string): readonly [string, n
   return [match[1] ?? (match[2] || '0.0.0.0'), port]
 }
 
-function firstAddress(): string {
-  for (const addresses of Object.values(networkInterfaces())) {
-    for (const { address, family, internal } of addresses ?? []) {
-      if (family === 'IPv4' && !internal) return address
-    }
-  }
+/** Who listens by IPv6 is reached by IPv4 as well, which fewer networks lack. */
+function firstHost(family: 'IPv4' | 'IPv6'): string {
+  const beyond = Object.values(networkInterfaces())
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, scopeid = 0 }) => !internal && scopeid === 0)
+  const found =
+    beyond.find((one) => one.family === 'IPv4') ??
+    (family === 'IPv6' ? beyond.find((one) => one.family === 'IPv6') : undefined)
+  if (found !== undefined) return found.address
   throw invalidOption(
-    "no network interface has an IPv4 address that others could dial: pass advertise: 'host:port'",
+    `no network interface has an ${family} address that others could dial: ` +
+      "pass advertise: 'host:port'",
   )
 }
 

@@ -12,8 +12,9 @@ export interface Policy {
 /** What a leader sees of its cluster. */
 export interface Sight {
   readonly members: readonly MemberStatus[]
-  /** For how long it has led: nobody was silent towards it for longer. */
   readonly ledMs: number
+  /** For how long it has led and known that member, which was silent towards it for no longer. */
+  readonly knownMs: (memberId: number) => number
   /** Whether discovery finds a node at that address. */
   readonly isFound: (address: string) => boolean
   /** The member ids of learners that offer to vote. */
@@ -145,6 +146,6 @@ function matchOf({ match }: MemberStatus): number {
   return match ?? -1
 }
 
-function silentMs({ isLeader, lastContactMs }: MemberStatus, { ledMs }: Sight): number {
-  return isLeader ? 0 : Math.min(lastContactMs ?? Number.POSITIVE_INFINITY, ledMs)
+function silentMs({ isLeader, lastContactMs, memberId }: MemberStatus, { knownMs }: Sight): number {
+  return isLeader ? 0 : Math.min(lastContactMs ?? Number.POSITIVE_INFINITY, knownMs(memberId))
 }

@@ -16,7 +16,7 @@ import { Steward } from './steward.ts'
 export async function startCluster(
   discovery: Discovery,
   address: OwnAddress,
-  { policy, stewardMs, open: passed }: ClusterConfig,
+  { policy, stewardMs, onSelfHeal, open: passed }: ClusterConfig,
 ): Promise<ClusterNode> {
   const finding = new Finding(discovery, address.advertise)
   try {
@@ -38,6 +38,9 @@ export async function startCluster(
       },
     })
     steward.start()
+    node.once('closed', ({ cause }) => {
+      if (isColmenaError(cause) && cause.code === 'ERR_REMOVED') onSelfHeal?.(cause)
+    })
     return new ClusterNode({ node, discovery, steward })
   } catch (error) {
     await discovery.close()
@@ -48,7 +51,7 @@ export async function startCluster(
 /** `open` knows its own options alone. */
 function named(error: unknown): unknown {
   if (!isColmenaError(error) || !error.message.startsWith('unknown option')) return error
-  const own = 'voterTarget, deadVoterTimeoutMs, deadLearnerTimeoutMs, stewardMs'
+  const own = 'voterTarget, deadVoterTimeoutMs, deadLearnerTimeoutMs, stewardMs, onSelfHeal'
   const message = `${error.message} (those of open; this way to start one adds ${own} and its own)`
   return new ColmenaError('ERR_INVALID_OPTION', message, { cause: error })
 }

@@ -73,6 +73,8 @@ export class Steward {
   readonly #willingness = new Willingness()
   /** By member id, when a learner last offered to vote. */
   readonly #offeredMs = new Map<number, number>()
+  /** By member id, since when this node has led and known the member. */
+  readonly #knownSinceMs = new Map<number, number>()
   #ledSinceMs: number | null = null
   #told = ''
   #running: Promise<void> | null = null
@@ -190,9 +192,19 @@ export class Steward {
       if (offers && node.leader !== null) await this.#offer()
       return null
     }
-    this.#ledSinceMs ??= nowMs()
-    const offering = new Set(this.#offering())
-    return { members, ledMs: nowMs() - this.#ledSinceMs, isFound, offering }
+    const now = nowMs()
+    const ids = new Set(members.map(({ memberId }) => memberId))
+    if (this.#ledSinceMs === null) this.#knownSinceMs.clear()
+    for (const id of this.#knownSinceMs.keys()) if (!ids.has(id)) this.#knownSinceMs.delete(id)
+    for (const id of ids) if (!this.#knownSinceMs.has(id)) this.#knownSinceMs.set(id, now)
+    this.#ledSinceMs ??= now
+    return {
+      members,
+      ledMs: now - this.#ledSinceMs,
+      knownMs: (memberId) => now - (this.#knownSinceMs.get(memberId) ?? now),
+      isFound,
+      offering: new Set(this.#offering()),
+    }
   }
 
   #offering(): readonly number[] {

@@ -1,11 +1,11 @@
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ColmenaError, type OpenOptions } from '../index.ts'
+import { NodeProxy } from '../testing/node-proxy.ts'
 import { forkNode } from './child-wire.ts'
 import { Cluster, type ClusterListener } from './cluster.ts'
 import { type DataFolder, openDataFolder } from './data-folder.ts'
 import type { Member } from './member.ts'
-import { NodeProxy } from './node-proxy.ts'
 import { neighbourOf, openPair } from './ports.ts'
 import type { Links, Site } from './site.ts'
 import type { OpenCluster } from './supervisor.ts'
@@ -97,8 +97,7 @@ class Processes implements Site {
 
   /** Gives the ports of the proxies: members know each other by them, so they stay as they were. */
   async #openProxies(): Promise<readonly number[]> {
-    const open = (port: number): Promise<NodeProxy> =>
-      NodeProxy.open(neighbourOf(port), port, NAMES)
+    const open = (port: number): Promise<NodeProxy> => NodeProxy.open(neighbourOf(port), port)
     const ports: number[] = []
     for (const at of NAMES.keys()) {
       const known = this.#folder.ports?.[at]

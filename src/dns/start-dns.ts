@@ -34,7 +34,7 @@ export interface DnsOptions extends ClusterOptions, PassedOptions {
 }
 
 const BIND = '0.0.0.0:9000'
-const DEFAULTS = {
+export const DNS_DEFAULTS = {
   deadVoterTimeoutMs: 300_000,
   deadLearnerTimeoutMs: 86_400_000,
   discoveryWindowMs: 5_000,
@@ -54,12 +54,12 @@ const NAME = /^[0-9A-Za-z_]([0-9A-Za-z_.-]{0,251}[0-9A-Za-z.])?$/
  */
 export async function startDns(options: DnsOptions): Promise<ClusterNode> {
   const { name, port, servers, ...rest } = options
-  const config = toClusterConfig(rest, DEFAULTS)
+  const config = toClusterConfig(rest, DNS_DEFAULTS)
   checkText('name', name, NAME, "'colmena.default.svc.cluster.local'")
   const bind = rest.bind ?? BIND
   const [, bound] = splitAddress('bind', bind)
   const usual = checkWhole('port', port ?? bound, name.startsWith('_') ? 0 : 1, 65_535)
-  const address = await findOwnAddress(bind, rest.advertise)
   const discovery = new DnsDiscovery({ name, port: usual, servers: checkServers(servers) })
+  const address = await findOwnAddress(bind, rest.advertise)
   return startCluster(discovery, address, config)
 }

@@ -12,7 +12,7 @@ export interface MemberChangesOptions {
   readonly timeoutMs: number
   readonly record: (id: MemberId) => MemberRecord | undefined
   readonly confState: () => ConfState
-  /** Whether a member was heard within an election timeout. */
+  /** Whether a member was heard within an election timeout; of this node it is true. */
   readonly isHeard: (id: MemberId) => boolean
   /** Hands leadership to another voter; false if there is none that is reachable. */
   readonly transferAway: () => boolean
@@ -135,7 +135,7 @@ export class MemberChanges {
   }
 
   #refusal(change: MemberChange, id: MemberId): ColmenaError | null {
-    const { raft, record, confState, isHeard } = this.#options
+    const { record, confState, isHeard } = this.#options
     const member = record(id)
     if (member === undefined) return refused(`there is no member ${id} any more`)
     if (change === 'promote' || !this.#isVoter(id)) return null
@@ -143,12 +143,7 @@ export class MemberChanges {
     if (staying.length === 0) {
       return refused(`'${member.nodeId}' is the last voter: without it nothing can be written`)
     }
-    const active = new Set([raft.id])
-    for (const progress of raft.status().progress) {
-      if (progress.recentActive) active.add(progress.id)
-    }
-    // A leader of this moment has asked nobody yet, but heard those who voted for it.
-    const count = staying.filter((voter) => active.has(voter) || isHeard(voter)).length
+    const count = staying.filter(isHeard).length
     if (count > staying.length / 2) return null
     return refused(
       `of the ${staying.length} voters that would stay without '${member.nodeId}' only ${count} ` +

@@ -16,6 +16,7 @@ export function createNoNetwork(): Transport {
       queueMicrotask(() => done(unreachable()))
       return () => {}
     },
+    rotate: (_security, done) => queueMicrotask(() => done(null)),
     peers: () => [],
     traffic: () => new Traffic().value(),
     close: (done) => done(),

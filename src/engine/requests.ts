@@ -7,6 +7,7 @@ import { awaitDeposition } from './leadership.ts'
 import { changeMember } from './member-requests.ts'
 import { engineMetrics } from './metrics.ts'
 import type { EngineRequest } from './protocol.ts'
+import { skipEntry } from './skip-requests.ts'
 import { engineStatus, type StatusParts } from './status.ts'
 import { endTrial, tryStatements } from './trial-requests.ts'
 import { CALLS, decodeLeaderAnswer } from './wire.ts'
@@ -64,8 +65,14 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
     case 'forward':
       forwardCall(parts, request, answer)
       break
+    case 'rotate':
+      parts.transport.rotate(request.security, (error) => answer(error, null))
+      break
     case 'transferLeadership':
       transferLeadership(parts, request.to, answer)
+      break
+    case 'skip':
+      skipEntry(parts, request, (error) => answer(error, null))
       break
     case 'verify':
     case 'verified':

@@ -11,7 +11,6 @@ import {
   toAddress,
   toClusterConfig,
 } from '../cluster/cluster.ts'
-import { isColmenaError } from '../index.ts'
 import { deleteState } from './clean-start.ts'
 import { leaveAtSignals } from './departure.ts'
 import { FlyDiscovery } from './fly-discovery.ts'
@@ -43,12 +42,6 @@ export interface FlyOptions
    */
   readonly forceCleanStart?: boolean | undefined
   /**
-   * Called when the cluster removes this node while it runs: the next start joins anew.
-   *
-   * @defaultValue exits with code 1, so that Fly.io starts the machine again
-   */
-  readonly onSelfHeal?: ((cause: unknown) => void) | undefined
-  /**
    * Whether SIGTERM and SIGINT let the node leave and end the process with code 0, within 8 s.
    *
    * @defaultValue true
@@ -65,11 +58,13 @@ export interface FlyOptions
 const PORT = 9000
 const POLL_MS = 3_000
 const PEER_TTL_MS = 15_000
-const DEFAULTS = {
+export const FLY_DEFAULTS = {
   deadVoterTimeoutMs: 30_000,
   deadLearnerTimeoutMs: null,
   discoveryWindowMs: 5_000,
   consistency: 'none',
+  // The machine is started again by Fly.io.
+  onSelfHeal: (): void => process.exit(1),
 } as const
 const LABEL = /^[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?$/
 
@@ -83,12 +78,12 @@ const LABEL = /^[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?$/
  */
 export async function startFly(options: FlyOptions): Promise<ClusterNode> {
   const { machineId, privateIp, region, app, port = PORT, bootstrapExpect = 1, ...others } = options
-  const { forceCleanStart = false, onSelfHeal = restart, handleSignals = true, ...more } = others
+  const { forceCleanStart = false, handleSignals = true, ...more } = others
   const { pollMs, peerTtlMs, servers, ...rest } = more
   const expect = checkWhole('bootstrapExpect', bootstrapExpect, 1, 1000)
   const passed = { ...rest, nodeId: machineId, bind: toAddress(checkIp(privateIp), port) }
   const config = toClusterConfig(passed, {
-    ...DEFAULTS,
+    ...FLY_DEFAULTS,
     expectedVoters: (voterTarget) => Math.max(voterTarget, expect),
   })
   const address = await findOwnAddress(passed.bind, undefined)
@@ -107,15 +102,7 @@ export async function startFly(options: FlyOptions): Promise<ClusterNode> {
   const open = { ...config.open, expectedVoters: forceCleanStart ? undefined : expectedVoters }
   const cluster = await startCluster(discovery, address, { ...config, open })
   if (handleSignals) leaveAtSignals(cluster)
-  cluster.node.once('closed', ({ cause }) => {
-    if (isColmenaError(cause) && cause.code === 'ERR_REMOVED') onSelfHeal(cause)
-  })
   return cluster
-}
-
-/** Of the machine, by Fly.io. */
-function restart(): void {
-  process.exit(1)
 }
 
 function cleanStart({ dataDir, logger }: Pick<FlyOptions, 'dataDir' | 'logger'>): void {

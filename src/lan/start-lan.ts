@@ -30,7 +30,7 @@ export interface LanInternals {
 }
 
 const BIND = '0.0.0.0:9000'
-const DEFAULTS = {
+export const LAN_DEFAULTS = {
   deadVoterTimeoutMs: 300_000,
   deadLearnerTimeoutMs: 86_400_000,
   discoveryWindowMs: 8_000,
@@ -62,7 +62,7 @@ export async function startLanWith(
   const [host, port] = splitAddress('bind', bind)
   const isWildcard = host === '0.0.0.0'
   const advertise = own !== undefined && isWildcard ? toAddress(own, port) : undefined
-  const config = toClusterConfig(rest, DEFAULTS)
+  const config = toClusterConfig(rest, LAN_DEFAULTS)
   const { cluster, issue } = toTrust({ ca, caKey }, rest)
   const address = await findOwnAddress(bind, rest.advertise ?? advertise)
   const nodeId = rest.nodeId ?? keptNodeId(rest.dataDir)

@@ -19,7 +19,11 @@ export interface Trust {
 }
 
 const CLUSTER_BYTES = 8
-const LEAF_DAYS = 90
+/**
+ * Never longer than the CA's own. Made at each start, it lives in memory alone, beside the key of
+ * the CA: that it ends sooner would protect nothing, and stop a node that runs for long.
+ */
+const LEAF_DAYS = 36_500
 /** Of those that have nothing in common but their network. */
 const NO_TRUST = '0'.repeat(2 * CLUSTER_BYTES)
 

@@ -40,6 +40,7 @@ export type { Disk, DiskFile, FileMode } from './disk.ts'
 export type { AppendBatch, Durability, LogOptions, LogStatus, SnapshotMark } from './options.ts'
 export { UNSYNCED_ENTRIES_MAX } from './options.ts'
 export { openRealDisk, type RealDiskOptions } from './real-disk.ts'
+export { rehomeLog } from './rehoming.ts'
 
 /** An open log and what the node last made durable beside its entries. */
 export interface Recovered {

@@ -27,6 +27,8 @@ import {
   type MigrationsOptions,
   runMigrations,
 } from './numbered-migrations.ts'
+import { type Rotation, rotate } from './rotation.ts'
+import { type SkipOptions, skip } from './skipping.ts'
 import { createStatus, type NodeStatus } from './status.ts'
 import { type VerifyAnswer, type VerifyOptions, verify } from './verification.ts'
 
@@ -321,6 +323,15 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
   }
 
   /**
+   * Skips the entry at `index`, which no member can apply: each stands still at it, as it failed
+   * there or died of it twice. It fails everywhere alike, with ERR_VOIDED.
+   * @throws ColmenaError ERR_INVALID_ARGUMENT, saying who could still apply it; ERR_NO_LEADER
+   */
+  async skip(index: number, options: SkipOptions = {}): Promise<void> {
+    await skip(this.#core, index, options)
+  }
+
+  /**
    * Gives back the room that a database has and does not use, on all nodes, at one place of the
    * log. Meanwhile nothing else is applied, and a node needs twice what is left over as free disk.
    * Rows of tables with neither an INTEGER PRIMARY KEY nor an index get other rowids.
@@ -343,6 +354,21 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    */
   async reinstall(options: SignalOptions = {}): Promise<void> {
     await this.#core.request({ method: 'reinstall' }, checkSignalOptions(options, 'reinstall'))
+  }
+
+  /**
+   * Puts a new secret, or new certificates, in place of those that this node was opened with, and
+   * makes its connections anew; writes and leadership go on. It holds until this node is closed.
+   * Where not all nodes have the new one yet, give a list of both, or a `ca` of both.
+   *
+   * @throws ColmenaError ERR_INVALID_OPTION, ERR_WEAK_SECRET: nothing is changed; ERR_ABORTED,
+   * ERR_TIMEOUT
+   * @example
+   * await node.rotate({ secret: [newSecret, oldSecret] }) // on each node, then on each
+   * await node.rotate({ secret: newSecret })
+   */
+  async rotate(rotation: Rotation, options: SignalOptions = {}): Promise<void> {
+    await rotate(this.#core, rotation, options)
   }
 
   /**

@@ -4,6 +4,7 @@ import { ColmenaError } from '../base/errors.ts'
 import { acquireFileLock, type FileLock } from '../sqlite/sqlite.ts'
 import type { OpenConfig } from './config.ts'
 import { type Identity, openIdentity, replaceIdentity, writeIdentity } from './identity.ts'
+import { endRecovery } from './recovery-files.ts'
 
 /**
  * What every copy of this package in the process shares: a development server that reloads modules
@@ -24,14 +25,12 @@ function registry(): Registry {
 /** A data directory that this node alone has open. */
 export class DataDir {
   readonly path: string
-  readonly #lock: FileLock
-  readonly #registered: string
+  readonly #hold: Hold
   #identity: Identity
 
-  constructor(path: string, registered: string, lock: FileLock, identity: Identity) {
+  constructor(path: string, hold: Hold, identity: Identity) {
     this.path = path
-    this.#registered = registered
-    this.#lock = lock
+    this.#hold = hold
     this.#identity = identity
   }
 
@@ -80,9 +79,14 @@ export class DataDir {
 
   /** Lets others open it. */
   close(): void {
-    this.#lock.release()
-    registry().dataDirs.delete(this.#registered)
+    this.#hold.release()
   }
+}
+
+/** While it lasts nobody else opens the directory, in this process or in any other. */
+export interface Hold {
+  /** Twice is once. */
+  release(): void
 }
 
 /**
@@ -92,6 +96,18 @@ export class DataDir {
  */
 export function openDataDir(config: OpenConfig): DataDir {
   const path = config.dataDir
+  const hold = holdDataDir(path)
+  try {
+    endRecovery(path)
+    return new DataDir(path, hold, openIdentity(config))
+  } catch (error) {
+    hold.release()
+    throw error
+  }
+}
+
+/** @throws ColmenaError ERR_DATA_DIR, ERR_ALREADY_OPEN, ERR_LOCKED */
+export function holdDataDir(path: string): Hold {
   let real: string
   try {
     makeFolder(resolve(path))
@@ -103,12 +119,11 @@ export function openDataDir(config: OpenConfig): DataDir {
   if (dataDirs.has(real)) throw alreadyOpen(path)
   const lock = lockDataDir(path)
   dataDirs.add(real)
-  try {
-    return new DataDir(path, real, lock, openIdentity(config))
-  } catch (error) {
-    dataDirs.delete(real)
-    lock.release()
-    throw error
+  return {
+    release: () => {
+      lock.release()
+      dataDirs.delete(real)
+    },
   }
 }
 

@@ -17,9 +17,10 @@ import type { OpenConfig } from './config.ts'
 import { checkNodeName } from './tls-options.ts'
 
 /** The newest format of identity.json that this code writes and reads. */
-export const IDENTITY_FORMAT = 2
+export const IDENTITY_FORMAT = 3
 /** What is written where an older version may open it too: it can't know what is left out then. */
 const PLAIN_FORMAT = 1
+const RELAXED_FORMAT = 2
 
 /** Who this data directory is, kept in its `identity.json`. */
 export interface Identity {
@@ -42,10 +43,15 @@ export interface Identity {
   readonly relaxedSince?: number | undefined
   /** Where the others were when this node was taken in again; until it is a member. */
   readonly rejoinAddresses?: readonly string[] | undefined
+  /**
+   * The folder that what was here before a recovery goes to, until it is there and what the
+   * recovery made stands in its place.
+   */
+  readonly recovery?: string | undefined
 }
 
 const FILE = 'identity.json'
-const STATE_FOLDERS = ['log', 'db'] as const
+export const STATE_FOLDERS = ['log', 'db'] as const
 
 /**
  * Reads who this data directory is, or begins a new identity in an empty one, and writes it down
@@ -203,15 +209,18 @@ function randomMemberId(): number {
 
 /** Puts the new file in the old one's place: after a crash either is there, whole. */
 export function writeIdentity(dataDir: string, identity: Identity): void {
-  const { relaxedSince: since, rejoinAddresses } = identity
-  const isPlain = since === undefined && rejoinAddresses === undefined
-  const written = { ...identity, format: isPlain ? PLAIN_FORMAT : IDENTITY_FORMAT }
+  const written = { ...identity, format: formatOf(identity) }
   try {
     replaceFile(dataDir, `${JSON.stringify(written, null, 2)}\n`)
   } catch (cause) {
     const path = join(dataDir, FILE)
     throw new ColmenaError('ERR_DATA_DIR', `${path} can't be written: ${cause}`, { cause })
   }
+}
+
+function formatOf({ relaxedSince: since, rejoinAddresses, recovery }: Identity): number {
+  if (recovery !== undefined) return IDENTITY_FORMAT
+  return since === undefined && rejoinAddresses === undefined ? PLAIN_FORMAT : RELAXED_FORMAT
 }
 
 function replaceFile(dataDir: string, text: string): void {
@@ -256,9 +265,10 @@ function isIdentity(value: unknown): value is Identity {
   if (typeof value !== 'object' || value === null) return false
   const identity = value as Partial<Identity>
   const { format, clusterId, nodeId, memberId, incarnation, state, genesis } = identity
-  const { votePromiseMs, relaxedSince: since, rejoinAddresses } = identity
+  const { votePromiseMs, relaxedSince: since, rejoinAddresses, recovery } = identity
   return (
-    (format === PLAIN_FORMAT || format === IDENTITY_FORMAT) &&
+    isCount(format) &&
+    format >= PLAIN_FORMAT &&
     typeof clusterId === 'string' &&
     /^([0-9a-f]{32})?$/.test(clusterId) &&
     typeof nodeId === 'string' &&
@@ -269,7 +279,8 @@ function isIdentity(value: unknown): value is Identity {
     (genesis === 'bootstrap' || genesis === 'join') &&
     (votePromiseMs === undefined || isCount(votePromiseMs)) &&
     (since === undefined || isCount(since)) &&
-    (rejoinAddresses === undefined || isTexts(rejoinAddresses))
+    (rejoinAddresses === undefined || isTexts(rejoinAddresses)) &&
+    (recovery === undefined || (typeof recovery === 'string' && /^[\w-]+$/.test(recovery)))
   )
 }
 

@@ -68,7 +68,18 @@ export {
   type OpenOptions,
   type TlsOptions,
 } from './options.ts'
+export {
+  type PlanRecoveryOptions,
+  planRecovery,
+  type RecoverOptions,
+  type RecoveryDone,
+  type RecoveryMember,
+  type RecoveryPlan,
+  recover,
+} from './recovery.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
+export type { Rotation } from './rotation.ts'
+export type { SkipOptions } from './skipping.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'
 export {

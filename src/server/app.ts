@@ -78,6 +78,7 @@ async function answer(
     request: req.raw,
     body: env.body ?? readChunks(req.raw),
     right: right ?? 'read',
+    mayRead: async () => (right ?? (await authorize(req.raw))) !== null,
     signal: req.raw.signal,
     param: (name) => req.param(name) ?? '',
     query: (name) => req.query(name),

@@ -192,7 +192,8 @@ function checkOrigins(origins: unknown): ReadonlySet<string> {
   return new Set(origins)
 }
 
-function checkTls(tls: unknown): TlsOptions | null {
+/** @throws ColmenaError ERR_INVALID_OPTION */
+export function checkTls(tls: unknown): TlsOptions | null {
   if (tls === undefined) return null
   const isPem = (value: unknown): boolean =>
     typeof value === 'string' || value instanceof Uint8Array

@@ -36,6 +36,8 @@ export class Connections {
     server.on('clientError', (error: Error, socket: Socket) =>
       this.#refuse(refusalOf(error), socket),
     )
+    // Whoever has not come through TLS can't be answered: an answer would wait there without end.
+    server.on('tlsClientError', (_error: Error, socket: Socket) => socket.destroy())
     server.on('timeout', (socket: Socket) => this.#rested(socket))
     // Node.js by itself says nothing to the first, and not why to the second.
     server.on('connect', (_request, socket) =>

@@ -1,12 +1,12 @@
 import { createServer as createHttpServer, type Server as HttpServer } from 'node:http'
-import { createServer as createHttpsServer } from 'node:https'
+import { createServer as createHttpsServer, Server as HttpsServer } from 'node:https'
 import type { AddressInfo } from 'node:net'
 import { ColmenaError, type ColmenaNode, type SignalOptions } from '../index.ts'
-import { checkServerOptions, type ServerConfig } from './config.ts'
+import { checkServerOptions, checkTls, type ServerConfig } from './config.ts'
 import { Connections } from './connections.ts'
 import { type Handler, handle } from './handler.ts'
 import { formatUrlHost } from './hosts.ts'
-import type { ServerOptions } from './options.ts'
+import type { ServerOptions, TlsOptions } from './options.ts'
 
 /** A server that listens. */
 export interface Server extends AsyncDisposable {
@@ -15,10 +15,22 @@ export interface Server extends AsyncDisposable {
   /** The port that it really listens on. */
   readonly port: number
   /**
+   * Shows another certificate from now on; connections that there are go on.
+   *
+   * @throws ColmenaError ERR_INVALID_OPTION where it can't be used, or the server has no `tls`:
+   * nothing is changed
+   */
+  rotate(tls: TlsOptions): void
+  /**
    * Takes no more requests, ends `/events`, gives those under way `closeTimeoutMs`, and then cuts
    * them off; `signal` does that sooner. The node stays open. Every caller gets the same promise.
    */
   close(options?: SignalOptions): Promise<void>
+}
+
+interface Pem {
+  readonly key: string | Buffer
+  readonly cert: string | Buffer
 }
 
 /** How often connections are looked at for those that send too slowly. */
@@ -56,6 +68,7 @@ export async function createServer(
   return {
     url: `${scheme}://${formatUrlHost(config.host)}:${port}`,
     port,
+    rotate: (tls) => rotate(server, tls),
     close,
     [Symbol.asyncDispose]: close,
   }
@@ -79,16 +92,29 @@ function createListening(config: ServerConfig): HttpServer {
 }
 
 function createSecure(
-  { key, cert }: NonNullable<ServerConfig['tls']>,
+  tls: TlsOptions,
   limits: object,
-  { headersTimeoutMs }: ServerConfig,
+  { headersTimeoutMs: handshakeTimeout }: ServerConfig,
 ): HttpServer {
+  return withPem(tls, (pem) => createHttpsServer({ ...pem, handshakeTimeout, ...limits }))
+}
+
+function rotate(server: HttpServer, tls: TlsOptions): void {
+  const checked = checkTls(tls)
+  if (checked === null || !(server instanceof HttpsServer)) {
+    const why = checked === null ? 'rotate needs a key and cert' : 'it was made without tls'
+    throw new ColmenaError('ERR_INVALID_OPTION', `the server keeps what it has: ${why}`)
+  }
+  withPem(checked, (pem) => server.setSecureContext(pem))
+}
+
+/** @throws ColmenaError ERR_INVALID_OPTION where OpenSSL can't use them. */
+function withPem<T>({ key, cert }: TlsOptions, use: (pem: Pem) => T): T {
   // Anything but bytes or text was refused before; Node.js takes bytes as a Buffer only.
-  const pem = (part: string | Uint8Array): string | Buffer =>
+  const toPem = (part: string | Uint8Array): string | Buffer =>
     typeof part === 'string' ? part : Buffer.from(part)
   try {
-    const handshakeTimeout = headersTimeoutMs
-    return createHttpsServer({ key: pem(key), cert: pem(cert), handshakeTimeout, ...limits })
+    return use({ key: toPem(key), cert: toPem(cert) })
   } catch (cause) {
     const message = `tls has no key and certificate that fit: ${(cause as Error).message}`
     throw new ColmenaError('ERR_INVALID_OPTION', message, { cause })

@@ -2,6 +2,8 @@ import type { ColmenaNode } from '../index.ts'
 import { RETRY_AFTER_SECONDS } from './failures.ts'
 import type { Call, Route } from './routes.ts'
 
+const UNTOLD = 'whoever may read is told why: send authorization: Bearer <token>'
+
 /** How the node is, for machines that probe it and for people. */
 export function createNodeRoutes(node: ColmenaNode): Route[] {
   return [
@@ -35,6 +37,8 @@ async function answerReadiness(node: ColmenaNode, call: Call): Promise<Response>
   const reason = call.query('noleader') === undefined ? notReadyReason : staleReason
   const headers: Record<string, string> = { 'cache-control': 'no-store' }
   if (reason !== null) headers['retry-after'] = RETRY_AFTER_SECONDS
-  const body = { ready: reason === null, reason }
+  // It may name members, files and statements.
+  const isTold = reason === null || (await call.mayRead())
+  const body = { ready: reason === null, reason: isTold ? reason : UNTOLD }
   return Response.json(body, { status: reason === null ? 200 : 503, headers })
 }

@@ -7,6 +7,8 @@ export interface Call {
   readonly body: AsyncIterable<Uint8Array>
   /** Of a route that needs no right, 'read'. */
   readonly right: Right
+  /** Whether its sender may read: to be asked where the route itself needs no right. */
+  mayRead(): Promise<boolean>
   /** Aborts when the client is gone. */
   readonly signal: AbortSignal
   /** A part of the path, such as that of `:database`. */

@@ -37,8 +37,9 @@ export interface AcceptorOwner {
 /**
  * The listening side. Until its hello is accepted a socket is a stranger: strangers are few, in
  * all and per address, they have a few seconds, and their bytes reach nothing but the handshake.
- * A new stranger beyond the limit pushes out the oldest one: honest peers finish within
- * milliseconds, so whoever only holds sockets open loses them first.
+ * A new stranger beyond the limit pushes out the oldest one, of the address that has most of them:
+ * honest peers are few and finish within milliseconds, so whoever holds sockets open, or comes
+ * again and again, loses them first.
  */
 export class Acceptor {
   readonly #context: TransportContext
@@ -134,10 +135,17 @@ export class Acceptor {
 
   #makeRoom(host: string): void {
     const { unauthenticatedMax, unauthenticatedPerAddressMax } = this.#context.config
-    const sameHost = [...this.#strangers].filter(([, stranger]) => stranger.host === host)
-    if (sameHost.length >= unauthenticatedPerAddressMax) this.#drop(sameHost[0]?.[0] as string)
+    const byHost = new Map<string, string[]>()
+    for (const [key, stranger] of this.#strangers) {
+      const keys = byHost.get(stranger.host)
+      if (keys === undefined) byHost.set(stranger.host, [key])
+      else keys.push(key)
+    }
+    const own = byHost.get(host) ?? []
+    if (own.length >= unauthenticatedPerAddressMax) this.#drop(own[0] as string)
     else if (this.#strangers.size >= unauthenticatedMax) {
-      this.#drop(this.#strangers.keys().next().value as string)
+      const most = [...byHost.values()].reduce((a, b) => (b.length > a.length ? b : a))
+      this.#drop(most[0] as string)
     }
   }
 

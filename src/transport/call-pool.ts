@@ -12,6 +12,8 @@ import { WIRE_KIND } from './wire-kind.ts'
 /** Calls of one socket without an answer; past it they fail with `ERR_BUSY`. */
 const PENDING_MAX = 4096
 const IDLE_MS_MAX = 15_000
+/** What calls under way get for their answers when all connections are made anew. */
+export const LEAVING_MS_MAX = 10_000
 
 interface PendingCall {
   readonly kind: number
@@ -21,11 +23,17 @@ interface PendingCall {
   sentMs: number | null
 }
 
+interface CallSocketEvents {
+  /** It takes no further calls. */
+  retired(): void
+  ended(): void
+}
+
 /** One socket for calls to one address, with any number of calls on it at once. */
 class CallSocket {
   readonly #context: TransportContext
   readonly #address: string
-  readonly #closed: () => void
+  readonly #events: CallSocketEvents
   readonly #pending = new Map<number, PendingCall>()
   readonly #cancelDial: Cancel
   #channel: Channel | null = null
@@ -35,16 +43,18 @@ class CallSocket {
   #usedMs: number
   /** Takes no further calls, and closes after the last answer. */
   #isRetired = false
+  /** When it is closed, whatever waits on it; null while it may stay. */
+  leavesByMs: number | null = null
 
   constructor(
     context: TransportContext,
     dialer: Dialer,
     target: { readonly address: string; readonly expects: number },
-    closed: () => void,
+    events: CallSocketEvents,
   ) {
     this.#context = context
     this.#address = target.address
-    this.#closed = closed
+    this.#events = events
     this.#usedMs = context.config.clock.nowMs()
     this.#cancelDial = dialer.dial({ ...target, purpose: 'call' }, (error, channel) => {
       if (channel === null) this.#end(error as ColmenaError)
@@ -123,6 +133,11 @@ class CallSocket {
 
   #receive(channel: Channel, kind: number, body: Uint8Array): void {
     this.#heardMs = this.#context.config.clock.nowMs()
+    if (kind === WIRE_KIND.goodbye) {
+      this.#events.retired()
+      this.retire()
+      return
+    }
     let response: Response
     try {
       if (kind !== WIRE_KIND.reply) throw new DecodeError(`a frame of kind ${kind} is no reply`)
@@ -145,7 +160,7 @@ class CallSocket {
     // next call should not inherit it.
     if (sentMs !== null && this.#heardMs < sentMs) {
       this.#isRetired = true
-      this.#closed()
+      this.#events.retired()
     }
     this.#settle(id, error)
   }
@@ -164,7 +179,8 @@ class CallSocket {
   #end(error: ColmenaError): void {
     if (this.#isOver) return
     this.#isOver = true
-    this.#closed()
+    this.#events.retired()
+    this.#events.ended()
     const unsent = new ColmenaError(error.code, error.message, {
       cause: error.cause,
       retryable: error.retryable,
@@ -179,11 +195,18 @@ function closedError(): ColmenaError {
   return new ColmenaError('ERR_CLOSED', 'the transport is closed', { outcome: 'unknown' })
 }
 
+function rotatedError(): ColmenaError {
+  const message = `no answer in ${LEAVING_MS_MAX} ms after the secret or certificate was changed`
+  return new ColmenaError('ERR_FAILED', message, { retryable: true, outcome: 'unknown' })
+}
+
 /** The calling end: one socket per address and expected member, closed when idle. */
 export class CallPool {
   readonly #context: TransportContext
   readonly #dialer: Dialer
   readonly #sockets = new Map<string, CallSocket>()
+  /** Those that wait for their last answer as well. */
+  readonly #open = new Set<CallSocket>()
   #isClosed = false
 
   constructor(context: TransportContext, dialer: Dialer) {
@@ -213,11 +236,25 @@ export class CallPool {
 
   sweep(): void {
     for (const socket of [...this.#sockets.values()]) if (socket.isIdle) socket.retire()
+    const nowMs = this.#context.config.clock.nowMs()
+    for (const socket of [...this.#open]) {
+      if (socket.leavesByMs !== null && nowMs >= socket.leavesByMs) socket.close(rotatedError())
+    }
+  }
+
+  /** Calls that come from now on have a socket of their own; those under way keep theirs. */
+  renew(): void {
+    const leavesByMs = this.#context.config.clock.nowMs() + LEAVING_MS_MAX
+    this.#sockets.clear()
+    for (const socket of [...this.#open]) {
+      socket.leavesByMs ??= leavesByMs
+      socket.retire()
+    }
   }
 
   close(): void {
     this.#isClosed = true
-    for (const socket of [...this.#sockets.values()]) socket.close(closedError())
+    for (const socket of [...this.#open]) socket.close(closedError())
   }
 
   #socketFor(target: { readonly address: string; readonly expects: number }): CallSocket {
@@ -234,10 +271,14 @@ export class CallPool {
         socket.retire()
       }
     }
-    const socket = new CallSocket(this.#context, this.#dialer, target, () => {
-      if (this.#sockets.get(key) === socket) this.#sockets.delete(key)
+    const socket = new CallSocket(this.#context, this.#dialer, target, {
+      retired: () => {
+        if (this.#sockets.get(key) === socket) this.#sockets.delete(key)
+      },
+      ended: () => this.#open.delete(socket),
     })
     this.#sockets.set(key, socket)
+    this.#open.add(socket)
     return socket
   }
 }

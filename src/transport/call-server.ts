@@ -1,5 +1,6 @@
 import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
+import { LEAVING_MS_MAX } from './call-pool.ts'
 import { CALL_HEADER_BYTES, decodeRequest, encodeResponse, type Request } from './call-wire.ts'
 import type { Channel } from './channel.ts'
 import type { TransportContext } from './config.ts'
@@ -16,6 +17,8 @@ interface Caller {
   readonly hello: PeerHello
   unanswered: number
   usedMs: number
+  /** When its socket is closed, whatever it waits for; null while it may stay. */
+  leavesByMs: number | null
 }
 
 /** The answering end of calls. */
@@ -29,7 +32,7 @@ export class CallServer {
 
   admit(channel: Channel, hello: PeerHello): void {
     const { config, warnings } = this.#context
-    const caller: Caller = { hello, unanswered: 0, usedMs: config.clock.nowMs() }
+    const caller: Caller = { hello, unanswered: 0, usedMs: config.clock.nowMs(), leavesByMs: null }
     this.#callers.set(channel, caller)
     channel.admit(
       {
@@ -49,11 +52,24 @@ export class CallServer {
     )
   }
 
-  /** Closes sockets that nobody has used for long. */
+  /** Closes sockets that nobody has used for long, or that should be gone. */
   sweep(): void {
     const nowMs = this.#context.config.clock.nowMs()
-    for (const [channel, { unanswered, usedMs }] of this.#callers) {
-      if (unanswered === 0 && nowMs - usedMs > IDLE_MS_MAX) channel.destroy()
+    for (const [channel, { unanswered, usedMs, leavesByMs }] of this.#callers) {
+      const isIdle = unanswered === 0 && nowMs - usedMs > IDLE_MS_MAX
+      if (isIdle || (leavesByMs !== null && nowMs >= leavesByMs)) channel.destroy()
+    }
+  }
+
+  /**
+   * Tells all callers to leave: they send no more on these sockets, and close them after their last
+   * answer. Closing them here could lose a call that is on its way.
+   */
+  renew(): void {
+    const leavesByMs = this.#context.config.clock.nowMs() + LEAVING_MS_MAX
+    for (const [channel, caller] of this.#callers) {
+      caller.leavesByMs ??= leavesByMs
+      channel.send(WIRE_KIND.goodbye, [])
     }
   }
 

@@ -116,7 +116,9 @@ export function checkHello(own: Identity, hello: PeerHello, expects: number): Re
       code: 'ERR_OTHER_CLUSTER',
       message:
         `node '${own.nodeId}' belongs to cluster ${shortId(own)}, node '${hello.nodeId}' to ` +
-        `cluster ${shortId(hello)}`,
+        `cluster ${shortId(hello)}. If one of them was recovered from a lost quorum, the other ` +
+        'one is left of the cluster that was: stop it, move its data directory away, and let it ' +
+        'join anew with an empty one',
     }
   }
   if (bothKnown && own.memberId !== 0 && own.memberId === hello.memberId) {

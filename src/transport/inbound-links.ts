@@ -82,6 +82,13 @@ export class InboundLinks {
     }
   }
 
+  /** Ends all links: who dialed them dials again. */
+  renew(): void {
+    for (const session of [...this.#sessions.values()]) {
+      for (const channel of session.channels.values()) channel.destroy()
+    }
+  }
+
   /** From now on nothing is handed up. */
   close(): void {
     this.#isClosed = true

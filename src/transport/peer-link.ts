@@ -102,6 +102,20 @@ export class PeerLink {
     channel.send(WIRE_KIND.ping, [new ByteWriter(PONG_BYTES).f64(nowMs).finish()])
   }
 
+  /** Makes both lanes anew. What was on its way on the old ones may be lost, as ever. */
+  renew(): void {
+    for (const state of [this.#control, this.#bulk]) {
+      const { channel } = state
+      // A dial that is under way begins again by itself.
+      if (channel === null) continue
+      state.channel = null
+      channel.send(WIRE_KIND.goodbye, [])
+      channel.finish()
+      this.#dial(state)
+    }
+    this.dialNow()
+  }
+
   /**
    * Ends both lanes. With 'link' the peer is told that this process lives on; without a word it
    * takes the end for the end of the process.
@@ -167,7 +181,7 @@ export class PeerLink {
             const message = `closed the ${state.lane} link to member ${this.id}: ${fault.message}`
             warnings.warn('ERR_FAILED', `to ${this.id}`, message, fault)
           }
-          this.#channelClosed(state)
+          if (state.channel === channel) this.#channelClosed(state)
         },
       },
     )

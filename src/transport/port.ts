@@ -185,6 +185,13 @@ export interface Transport {
     directory: string,
     done: (error: ColmenaError | null) => void,
   ): Cancel
+  /**
+   * Protects all connections by this from now on; of the same kind as before. Those that there are
+   * are made anew, so that none lives on under what was replaced: calls under way get up to ten
+   * seconds for their answers, snapshot streams end with a retryable error. `done` is called once:
+   * with an error, and nothing is changed, or when the new security holds for all that comes.
+   */
+  rotate(security: TransportSecurity, done: (error: ColmenaError | null) => void): void
   peers(): readonly PeerStatus[]
   traffic(): TrafficValue
   /** Ends everything; all callers' `done` are called when no socket or file is open any more. */

@@ -79,6 +79,11 @@ export class SnapshotSender {
     this.#finish(new ColmenaError('ERR_ABORTED', 'the snapshot stream was cancelled'))
   }
 
+  /** Stops with an error after which the same call resumes. */
+  interrupt(): void {
+    this.#finish(lostError('the snapshot stream was interrupted'))
+  }
+
   #connected(channel: Channel, offer: Uint8Array): void {
     const { frameBytesMax } = this.#context.config
     this.#channel = channel

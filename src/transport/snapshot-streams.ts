@@ -61,12 +61,23 @@ export class SnapshotStreams {
     current.destroy()
   }
 
+  /** Ends all streams; those that send begin again where they were. */
+  renew(): void {
+    this.#endSuccessors()
+    for (const sender of [...this.#senders]) sender.interrupt()
+    for (const receiver of [...this.#receivers.values()]) receiver.destroy()
+  }
+
   close(): void {
     this.#isClosed = true
-    for (const { channel } of this.#successors.values()) channel.destroy()
-    this.#successors.clear()
+    this.#endSuccessors()
     for (const sender of [...this.#senders]) sender.destroy()
     for (const receiver of [...this.#receivers.values()]) receiver.destroy()
+  }
+
+  #endSuccessors(): void {
+    for (const { channel } of this.#successors.values()) channel.destroy()
+    this.#successors.clear()
   }
 
   #receive(channel: Channel, from: MemberId): void {

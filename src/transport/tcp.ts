@@ -21,8 +21,9 @@ import type {
   Transport,
   TransportHandlers,
   TransportOptions,
+  TransportSecurity,
 } from './port.ts'
-import type { Security } from './security.ts'
+import { createSecurity, type Security } from './security.ts'
 import { SnapshotStreams } from './snapshot-streams.ts'
 import type { TrafficValue } from './traffic.ts'
 import { OWNER_KIND_MAX } from './wire-kind.ts'
@@ -41,6 +42,8 @@ export class TcpTransport implements Transport {
   readonly #peers = new Map<MemberId, PeerLink>()
   #cancelSweep: Cancel = () => {}
   #port = 0
+  /** The number of the newest rotation, and of the one that holds. */
+  #rotations = { asked: 0, done: 0 }
   #closing: (() => void)[] | null = null
   #isClosed = false
 
@@ -132,6 +135,23 @@ export class TcpTransport implements Transport {
     return this.#snapshots.send({ id: to, address: peer.address }, manifest, directory, done)
   }
 
+  rotate(options: TransportSecurity, done: (error: ColmenaError | null) => void): void {
+    this.#rotations.asked += 1
+    const number = this.#rotations.asked
+    createSecurity(options, (error, security) => {
+      if (security === null || this.#closing !== null) {
+        done(error ?? closedError())
+        return
+      }
+      // One that was asked for later may have been ready sooner.
+      if (number > this.#rotations.done) {
+        this.#rotations.done = number
+        this.#secure(security)
+      }
+      done(null)
+    })
+  }
+
   peers(): readonly PeerStatus[] {
     return [...this.#peers.values()].map((peer) => {
       const session = this.#inbound.find(peer.id)
@@ -181,6 +201,16 @@ export class TcpTransport implements Transport {
         this.#closed()
       })
     })
+  }
+
+  #secure(security: Security): void {
+    this.#dialer.secure(security)
+    this.#acceptor.secure(security)
+    for (const peer of this.#peers.values()) peer.renew()
+    this.#inbound.renew()
+    this.#calls.renew()
+    this.#callServer.renew()
+    this.#snapshots.renew()
   }
 
   #closed(): void {

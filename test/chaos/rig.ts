@@ -133,7 +133,7 @@ export class Rig {
     if (this.#isOver) throw new Error('the run is over')
     this.setTrouble(seat, NO_TROUBLE)
     const env = { TEST_TROUBLE_FILE: this.#troublePath(seat), NODE_OPTIONS: PRELOAD }
-    const handle = new NodeHandle(undefined, env, seat.output)
+    const handle = new NodeHandle({ env, output: seat.output })
     seat.handle = handle
     this.#watch()
     try {

@@ -121,7 +121,8 @@ describe('serve', () => {
       [[...own, '--read-token', 'short', '--http-port', '0'], 2, /16/],
       [[...own, '--bind', '0.0.0.0:0', '--bootstrap'], 2, /secret/],
       [[...own, '--secret-file', '/nowhere/secret'], 2, /secret file can't be read/],
-      [[...own, '--tls-key', 'k'], 2, /go together/],
+      [[...own, '--tls-key', 'k'], 2, /--tls-ca, --tls-cert, --tls-key go together/],
+      [[...own, '--http-key', 'k'], 2, /--http-cert, --http-key go together/],
       [['--config', file], 2, /unknown key 'dataDri'/],
       [
         ['--data-dir', join(own[1] as string, 'new'), '--bind', '127.0.0.1:0'],
@@ -171,19 +172,31 @@ describe('settings of serve', () => {
   it('give tokens their rights, and read what files hold', (t) => {
     const directory = makeDirectory(t)
     const path = (name: string): string => join(directory, name)
-    for (const name of ['secret', 'key', 'cert']) writeFileSync(path(name), `${name}\n`)
+    for (const name of ['secret', 'ca', 'cert', 'key', 'http-cert', 'http-key']) {
+      writeFileSync(path(name), `${name}\n`)
+    }
+    writeFileSync(path('secrets'), ' newest\n\nolder\r\n')
     const { open, server } = readServeConfig(
       {
         secretFile: path('secret'),
-        tlsKey: path('key'),
+        tlsCa: path('ca'),
         tlsCert: path('cert'),
+        tlsKey: path('key'),
+        httpKey: path('http-key'),
+        httpCert: path('http-cert'),
         readToken: ['r'.repeat(16)],
         adminToken: ['a'.repeat(16), 'b'.repeat(16)],
       },
       {},
     )
     assert.equal(open.secret, 'secret')
-    assert.deepEqual(server.tls, { key: 'key\n', cert: 'cert\n' })
+    assert.deepEqual(readServeConfig({ secretFile: path('secrets') }, {}).open.secret, [
+      'newest',
+      'older',
+    ])
+    assert.deepEqual(open.tls, { ca: 'ca\n', cert: 'cert\n', key: 'key\n' })
+    assert.equal('tlsCa' in open || 'httpKey' in open || 'secretFile' in open, false)
+    assert.deepEqual(server.tls, { cert: 'http-cert\n', key: 'http-key\n' })
     assert.deepEqual(server.tokens, {
       ['r'.repeat(16)]: 'read',
       ['a'.repeat(16)]: 'admin',

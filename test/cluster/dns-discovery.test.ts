@@ -67,6 +67,7 @@ describe('DNS', () => {
     const discovery = new DnsDiscovery({ name: NAME, port: PORT, servers: [server.address] })
     assert.deepEqual(await find(discovery), [])
     server.add(NAME, { type: 'A', value: '10.0.0.1' })
+    server.broken.add(`AAAA ${NAME}`)
     assert.deepEqual(await find(discovery), ['10.0.0.1:9000'])
     server.broken.add(NAME)
     await assert.rejects(find(discovery), { code: 'ERR_DISCOVERY' })

@@ -15,7 +15,7 @@ const TTL_S = 5
 export class DnsServer implements AsyncDisposable {
   /** What it answers, by name. */
   readonly zone: Map<string, ZoneRecord[]> = new Map<string, ZoneRecord[]>()
-  /** Names that it fails at. */
+  /** Names that it fails at, and questions, as `TYPE name`. */
   readonly broken: Set<string> = new Set<string>()
   /** Questions so far, as `TYPE name`. */
   readonly asked: string[] = []
@@ -82,7 +82,8 @@ export class DnsServer implements AsyncDisposable {
     this.asked.push(`${type} ${name}`)
     if (this.isMute) return null
     const records = this.zone.get(name)
-    if (this.broken.has(name)) response.header.rcode = SERVFAIL
+    if (this.broken.has(name) || this.broken.has(`${type} ${name}`))
+      response.header.rcode = SERVFAIL
     else if (records === undefined) response.header.rcode = NXDOMAIN
     else {
       const matches = records.filter((record) => record.type === type)

@@ -1,6 +1,6 @@
 /** Nodes on loopback that find each other by multicast DNS at a port of this test's own. */
 import assert from 'node:assert/strict'
-import { X509Certificate } from 'node:crypto'
+import { scryptSync, X509Certificate } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -20,7 +20,11 @@ let mdnsPort = 0
 let ours: Authority
 const running = new Map<string, ClusterNode>()
 
-async function start(name: string, more: Partial<LanOptions> = {}): Promise<ClusterNode> {
+async function start(
+  name: string,
+  more: Partial<LanOptions> = {},
+  port = mdnsPort,
+): Promise<ClusterNode> {
   const { cert: ca, key: caKey } = ours
   const options = {
     dataDir: join(folder, name),
@@ -35,7 +39,7 @@ async function start(name: string, more: Partial<LanOptions> = {}): Promise<Clus
     heartbeatMs: 50,
     ...more,
   }
-  const cluster = await startLanWith(options, { mdnsPort, mdnsGapMs: 20 })
+  const cluster = await startLanWith(options, { mdnsPort: port, mdnsGapMs: 20 })
   running.set(name, cluster)
   return cluster
 }
@@ -90,6 +94,24 @@ describe('a cluster on a LAN', () => {
     await until('it is healthy', () => back.healthy())
   })
 
+  it('tells of another one, of the same CA, and never merges with it', async () => {
+    const split = { expectedVoters: 1, voterTarget: 1 }
+    const elsewhere = await freeUdpPort()
+    const half = await start('half', split, elsewhere)
+    const { clusterId } = await half.node.status()
+    await half.close()
+    const healed = await start('half', split)
+    await new Promise<void>((resolve) => {
+      healed.node.on('warning', ({ code, message }) => {
+        const isIt = /another cluster answers at 127\.0\.0\.1:\d+.*never merged/.test(message)
+        if (code === 'ERR_OTHER_CLUSTER' && isIt) resolve()
+      })
+    })
+    assert.equal((await healed.node.status()).clusterId, clusterId)
+    assert.equal((await healed.node.members()).length, 1)
+    await healed.close()
+  })
+
   it('has each start of a node under the id that its machine keeps', async () => {
     const { node } = nodeOf('a')
     assert.match(node.nodeId, /^node-[0-9a-f]{16}$/)
@@ -112,7 +134,7 @@ describe('what nodes on a LAN have in common', () => {
 
     const secret = 'x'.repeat(32)
     const named = toTrust({}, { secret })
-    assert.match(named.cluster, /^[0-9a-f]{16}$/)
+    assert.equal(named.cluster, scryptSync(secret, 'colmena lan', 8).toString('hex'))
     assert.equal(named.cluster, toTrust({}, { secret: [secret, 'y'.repeat(32)] }).cluster)
     assert.equal(named.issue, null)
     assert.equal(toTrust({}, { tls: { ca, cert: '', key: '' } }).cluster, cluster)

@@ -13,7 +13,8 @@ const POLICY: Policy = {
 function sightOf(members: readonly FakeMember[], rest: Partial<Sight> = {}): Sight {
   const seen = members.map(memberOf)
   const offering = new Set(seen.map(({ memberId }) => memberId))
-  return { members: seen, ledMs: 1_000_000, isFound: () => false, offering, ...rest }
+  const knownMs = (): number => rest.ledMs ?? 1_000_000
+  return { members: seen, ledMs: 1_000_000, knownMs, isFound: () => false, offering, ...rest }
 }
 
 /** `promote c`, or `-`. */
@@ -100,6 +101,12 @@ describe('the policy of a cluster', () => {
     const never = [leader, voter('b'), { ...voter('c'), silentMs: null }, learner('d')]
     assert.equal(step(never, { ledMs: 29_999 }), '-')
     assert.equal(step(never, { ledMs: 30_000 }), 'demote c')
+  })
+
+  it('counts silence from when it knew of a member, too', () => {
+    const members = [leader, voter('b'), voter('c'), { ...learner('d'), silentMs: null }]
+    assert.equal(step(members, { knownMs: () => 59_999 }), '-')
+    assert.equal(step(members, { knownMs: () => 60_000 }), 'remove d')
   })
 
   it('leaves more voters than the target alone, and whoever made them', () => {

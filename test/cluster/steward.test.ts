@@ -96,6 +96,19 @@ describe('a steward', () => {
     await steward.close()
   })
 
+  it('removes nobody who has just joined and was not heard yet', async () => {
+    const rig = createRig([leader, voter('b'), voter('c')], [])
+    const { node, steward } = rig
+    await steward.look()
+    rig.nowMs += 1e6
+    node.state = [...node.state, { ...learner('d'), silentMs: null }]
+    assert.equal(await steward.look(), null)
+    rig.nowMs += 59_999
+    assert.equal(await steward.look(), null)
+    rig.nowMs += 1
+    assert.match((await steward.look()) ?? '', /^'d' is removed: silent for 60 s/)
+  })
+
   it('asks learners that offer their vote, for as long as they do', async () => {
     const rig = createRig([leader, voter('b'), learner('c')], [])
     const { node, steward } = rig

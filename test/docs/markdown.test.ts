@@ -59,8 +59,12 @@ function compileBlocks(folderName: string, blocks: ReadonlyMap<string, string>):
         'colmena/server': ['../../../src/server/server.ts'],
         'colmena/jobs': ['../../../src/jobs/jobs.ts'],
         'colmena/certificates': ['../../../src/certificates/certificates.ts'],
+        'colmena/lan': ['../../../src/lan/lan.ts'],
+        'colmena/fly': ['../../../src/fly/fly.ts'],
+        'colmena/dns': ['../../../src/dns/dns.ts'],
         'colmena/kysely': ['../../../src/dialects/kysely.ts'],
         'colmena/knex': ['../../../src/dialects/knex.ts'],
+        'colmena/testing': ['../../../src/testing/testing.ts'],
       },
       // A reader's snippet may leave a variable for the reader.
       noUnusedLocals: false,

@@ -57,6 +57,7 @@ function callsOf(node: ColmenaNode): Record<string, readonly [Call, ...string[]]
     members: [(options) => node.members(options), 'signal'],
     databases: [(options) => node.databases(options), 'signal'],
     dropDatabase: [(options) => node.dropDatabase('main', options), 'signal'],
+    rotate: [(options) => node.rotate({ secret: 'x'.repeat(16) }, options), 'signal'],
     promote: [(options) => node.promote('x', options), 'signal'],
     demote: [(options) => node.demote('x', options), 'signal'],
     removeMember: [(options) => node.removeMember('x', options), 'signal'],

@@ -188,9 +188,9 @@ suite('identity', () => {
   test('a newer format', (t) => {
     const { path } = establish(t)
     rewrite(path, (identity) => {
-      identity['format'] = 3
+      identity['format'] = 4
     })
-    refused(configOf(path), 'ERR_UNSUPPORTED_FORMAT', /format 3; .* reads format 2/)
+    refused(configOf(path), 'ERR_UNSUPPORTED_FORMAT', /format 4; .* reads format 3/)
   })
 
   test('an identity that is damaged', (t) => {

@@ -9,10 +9,11 @@ import {
   readdirSync,
   readFileSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs'
 import { createServer } from 'node:net'
-import { dirname, join } from 'node:path'
+import { dirname, join, relative } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { foreignEnv, type Packed, root, runNpm } from './packed.ts'
 
@@ -37,16 +38,29 @@ export function installConsumer(packed: Packed, name: string): string {
 }
 
 interface Lock {
-  readonly packages: Readonly<Record<string, { readonly dev?: boolean; readonly link?: boolean }>>
+  readonly packages: Readonly<Record<string, Locked>>
+}
+
+interface Locked {
+  readonly dev?: boolean
+  readonly link?: boolean
+  /** Its commands, and their files. */
+  readonly bin?: Readonly<Record<string, string>>
 }
 
 /** What the lock file does not have for development only. */
-function copyDependencies(folder: string): void {
+export function copyDependencies(folder: string): void {
   const lock = JSON.parse(readFileSync(join(root, 'package-lock.json'), 'utf8')) as Lock
-  for (const [path, { dev, link }] of Object.entries(lock.packages)) {
+  const commands = join(folder, 'node_modules/.bin')
+  mkdirSync(commands, { recursive: true })
+  for (const [path, { dev, link, bin = {} }] of Object.entries(lock.packages)) {
     // One that is optional may not be for this platform.
     if (!path.startsWith('node_modules/') || dev || link || !existsSync(join(root, path))) continue
     cpSync(join(root, path), join(folder, path), { recursive: true })
+    // Without them npm takes the package for broken, and downloads it.
+    for (const [name, file] of Object.entries(bin)) {
+      symlinkSync(relative(commands, join(folder, path, file)), join(commands, name))
+    }
   }
 }
 

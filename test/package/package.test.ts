@@ -8,9 +8,11 @@ import { fileURLToPath } from 'node:url'
 import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/core'
 import { type BuildOptions, build } from 'esbuild'
 import { publint } from 'publint'
+import { commandOf } from '../examples/dockerfile.ts'
 import { readProject } from '../tidy/project.ts'
 import { isNode, lineOf, parseSource, walk } from '../tidy/source.ts'
 import { installConsumer, measureFolderBytes, readFirstScreen, runNode, write } from './consumer.ts'
+import { buildImage } from './image.ts'
 import { hasNode26, node26 } from './node-26.ts'
 import { type Packed, packPackage, root } from './packed.ts'
 
@@ -24,8 +26,8 @@ before(() => {
   consumer = installConsumer(packed, 'consumer')
 })
 /** What every TypeScript project for Node.js has; linked, as nothing may be downloaded here. */
-function linkTypes(): void {
-  const types = join(consumer, 'node_modules/@types')
+function linkTypes(project: string): void {
+  const types = join(project, 'node_modules/@types')
   mkdirSync(types)
   symlinkSync(join(root, 'node_modules/@types/node'), join(types, 'node'), 'junction')
 }
@@ -121,7 +123,7 @@ const strict = {
 const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
 
 describe('a consumer compiles', () => {
-  before(linkTypes)
+  before(() => linkTypes(consumer))
   const use = (load: string): string => `${load}
 import type { ColmenaNode, NodeStatus, ResultSet } from 'colmena'
 import type { createServer, Server } from 'colmena/server'
@@ -191,7 +193,8 @@ describe('the package is loaded', () => {
     write(consumer, { 'load.cjs': program })
     const { stdout, stderr } = await runNode(process.execPath, consumer, ['load.cjs'])
     assert.equal(stderr, '')
-    assert.equal(stdout, 'true ColmenaError SqlError handler isColmenaError open withConsistency\n')
+    const functions = 'handler isColmenaError open planRecovery recover withConsistency'
+    assert.equal(stdout, `true ColmenaError SqlError ${functions}\n`)
   })
 
   it('with its server, which is not loaded without being asked for', async () => {
@@ -223,6 +226,47 @@ describe('the package is loaded', () => {
     const { stdout, stderr } = await runNode(process.execPath, consumer, ['certificates.cjs'])
     assert.equal(stderr, '')
     assert.equal(stdout, '0 -----BEGIN CERTIFICATE-----\n')
+  })
+
+  it('with what forms clusters, each of which loads no more than it needs', async () => {
+    const program = `
+      const { registerHooks } = require('node:module')
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const rest = /multicast|peculiar|hono|prom-client|dist\\/(server|jobs|lan)/
+      require('colmena')
+      const without = loaded.some((url) => /dist\\/cluster/.test(url))
+      for (const name of ['dns', 'fly', 'lan']) {
+        const names = Object.keys(require('colmena/' + name)).sort()
+        console.log(names.join(' '), without, loaded.filter((url) => rest.test(url)).length > 0)
+      }`
+    write(consumer, { 'clusters.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['clusters.cjs'])
+    assert.equal(stderr, '')
+    const expected = ['startDns false false', 'fromEnv startFly false false', 'startLan false true']
+    assert.equal(stdout, `${expected.join('\n')}\n`)
+  })
+
+  it('with nodes for tests, which bring no package and come only when asked for', async () => {
+    const program = `
+      const { registerHooks } = require('node:module')
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const count = (part) => loaded.filter((url) => url.includes(part)).length
+      require('colmena')
+      const before = count('dist/testing')
+      const { createTestNode, ...others } = require('colmena/testing')
+      createTestNode().then(async (node) => {
+        await node.database().execute('CREATE TABLE notes (text)')
+        await node.close()
+        const isAlone = count('node_modules/') === count('/colmena/')
+        console.log(before, count('dist/testing') > 0, isAlone)
+        console.log(Object.keys(others).sort().join(' '))
+      })`
+    write(consumer, { 'testing.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['testing.cjs'])
+    assert.equal(stderr, '')
+    assert.equal(stdout, '0 true true\nConvergenceError createTestCluster\n')
   })
 
   it('with its dialects, which want their tools only when they are used', async () => {
@@ -419,6 +463,43 @@ describe('the example for Vitest', () => {
     const { status, stdout, stderr } = await runNode(process.execPath, folder(), args)
     assert.equal(status, 0, stdout + stderr)
     const report = JSON.parse(readFileSync(join(folder(), 'report.json'), 'utf8'))
-    assert.equal(report.numPassedTests, 3)
+    assert.equal(report.numPassedTests, 4)
+  })
+})
+
+describe('the image of the example for Compose', () => {
+  const dockerfile = readFileSync(join(root, 'examples/compose/Dockerfile'), 'utf8')
+  let folder = ''
+  before(() => {
+    folder = buildImage(packed, 'compose', dockerfile)
+  })
+
+  it('has a program that compiles', async () => {
+    linkTypes(folder)
+    const options = { module: 'nodenext', allowImportingTsExtensions: true, skipLibCheck: true }
+    const config = { compilerOptions: { ...strict, ...options }, include: ['*.ts'] }
+    write(folder, { 'tsconfig.json': JSON.stringify(config) })
+    const { stdout, stderr } = await runNode(process.execPath, folder, [tsc, '-p', '.'])
+    assert.equal(stdout + stderr, '')
+  })
+
+  it('has a program that starts, and says what it is not given', async () => {
+    const [program, ...args] = commandOf(dockerfile)
+    assert.equal(program, 'node')
+    const { status, stderr } = await runNode(process.execPath, folder, args)
+    assert.equal(status, 1)
+    assert.match(stderr, /COLMENA_DNS_NAME is missing/)
+  })
+})
+
+describe('the image of the example for Fly.io', () => {
+  it('has a command that says what it is not given', async () => {
+    const dockerfile = readFileSync(join(root, 'examples/fly/Dockerfile'), 'utf8')
+    const folder = buildImage(packed, 'fly', dockerfile)
+    const [program, ...args] = commandOf(dockerfile)
+    assert.equal(program, 'node')
+    const { status, stderr } = await runNode(process.execPath, folder, args)
+    assert.equal(status, 1)
+    assert.match(stderr, /FLY_MACHINE_ID, FLY_PRIVATE_IP, FLY_REGION, FLY_APP_NAME are missing/)
   })
 })

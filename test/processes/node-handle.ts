@@ -38,6 +38,23 @@ export class RemoteError extends Error {
   }
 }
 
+/** What starts a Node.js, and what stands between its name and that of the script. */
+export interface Runtime {
+  readonly path: string
+  readonly args: readonly string[]
+}
+
+export interface NodeHandleOptions {
+  readonly report?: (fates: readonly WriteFate[]) => void
+  /** Of its process, beside this one's. */
+  readonly env?: Readonly<Record<string, string>> | undefined
+  /** The descriptor that what it prints goes to, in place of this process's own. */
+  readonly output?: number | undefined
+  readonly runtime?: Runtime
+}
+
+const HERE: Runtime = { path: process.execPath, args: [] }
+
 /** Every process of this test that runs: whatever a test does, none is left behind. */
 const running = new Set<ChildProcess>()
 process.on('exit', () => {
@@ -56,17 +73,13 @@ export class NodeHandle {
   /** What the node emitted, the oldest first. */
   readonly events: ProcessEvent[] = []
 
-  constructor(
-    report: (fates: readonly WriteFate[]) => void = () => {},
-    ownEnv: Readonly<Record<string, string>> = {},
-    /** The descriptor that what it prints goes to, in place of this process's own. */
-    output?: number,
-  ) {
+  constructor({ report = () => {}, env, output, runtime = HERE }: NodeHandleOptions = {}) {
     this.#report = report
-    const { NODE_TEST_CONTEXT: _, ...env } = process.env
+    const { NODE_TEST_CONTEXT: _, ...own } = process.env
     this.#child = fork(PROGRAM, {
-      execArgv: [],
-      env: { ...env, ...ownEnv },
+      execPath: runtime.path,
+      execArgv: [...runtime.args],
+      env: { ...own, ...env },
       ...(output === undefined ? {} : { stdio: ['ignore', output, output, 'ipc'] }),
       serialization: 'advanced',
     })

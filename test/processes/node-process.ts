@@ -1,4 +1,6 @@
 /** One node in a process of its own, told over IPC what to do. Ends with the test that began it. */
+import { setFlagsFromString } from 'node:v8'
+import { runInNewContext } from 'node:vm'
 import {
   type ColmenaNode,
   handler,
@@ -119,6 +121,16 @@ const handlers: Handlers = {
   block: (durationMs) => {
     for (const until = performance.now() + durationMs; performance.now() < until; );
   },
+  serve: async (options) => {
+    // Only here: few processes serve, and it would hold up the start of all.
+    const { createServer } = await import('../../src/server/server.ts')
+    return (await createServer(node(), { port: 0, ...options })).port
+  },
+  heldBytes: () => {
+    setFlagsFromString('--expose-gc')
+    runInNewContext('gc')()
+    return process.memoryUsage.rss()
+  },
   peakMemoryBytes: () => process.resourceUsage().maxRSS * 1024,
   breakThread,
   migrate: (migrations) => node().migrate(migrations),
@@ -141,6 +153,7 @@ const handlers: Handlers = {
   verify: () => node().verify(),
   compact: () => node().compact(),
   reinstall: () => node().reinstall(),
+  skip: (index, without) => node().skip(index, { without }),
   close: async () => {
     await jobsHere?.jobs.close()
     await node().close()

@@ -16,6 +16,7 @@ import type {
   VerifyAnswer,
 } from '../../src/index.ts'
 import type { Enqueued, EnqueueOptions, Jobs, JobsOptions } from '../../src/jobs/jobs.ts'
+import type { ServerOptions } from '../../src/server/server.ts'
 
 /** `place` answers where it runs, with its request; `hang` writes a row and never returns. */
 export type HandlerKey = 'place' | 'hang'
@@ -65,6 +66,10 @@ export interface NodeCalls {
   stopFlood(): FloodReport
   /** Keeps the user thread busy: nothing else of it runs meanwhile. */
   block(durationMs: number): void
+  /** Serves the node over HTTP, on a free port. */
+  serve(options: ServerOptions): number
+  /** The memory of this process, without what is garbage on its main thread. */
+  heldBytes(): number
   /** The most memory that this process ever had. */
   peakMemoryBytes(): number
   migrate(migrations: readonly Migration[]): readonly MigrationDone[]
@@ -87,6 +92,7 @@ export interface NodeCalls {
   verify(): VerifyAnswer
   compact(): Compacted
   reinstall(): void
+  skip(index: number, without?: readonly string[]): void
   close(): void
   /** Ends the process without closing anything. */
   exit(): void

@@ -1,12 +1,16 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
 import { runFuzz } from '../fuzz/long-form.ts'
+import { runPowerCuts } from '../hosts/power-cut.ts'
+import { runTestNodes } from '../testing/many.ts'
 import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
 import { runFlood } from './scenarios/flood.ts'
 import { runJobs } from './scenarios/jobs.ts'
 import { runKills } from './scenarios/kills.ts'
+import { runMembership } from './scenarios/membership.ts'
 import { runRelaxed } from './scenarios/relaxed.ts'
+import { runSecurity } from './scenarios/security.ts'
 import { runSnapshots } from './scenarios/snapshots.ts'
 import { runStalls } from './scenarios/stalls.ts'
 import { runTransactions } from './scenarios/transactions.ts'
@@ -41,6 +45,10 @@ export const soaks: Readonly<Record<string, Soak>> = {
     for (const order of ORDERS) lines.push(await runUpgrade(order))
     return lines
   },
+  membership: (progress) =>
+    runMembership({ durationMs: 180_000, clients: 16, restMs: 5, progress }),
+  'power-cut': (progress) =>
+    runPowerCuts({ nodes: 5, cuts: 12, apartMsMax: 12_000, seed: 1, progress }),
   transactions: () => runTransactions({ changes: 1_000 }),
   changes: async (progress) => [
     await runChanges({ kills: 500, durationMsMax: 5_400_000, progress }),
@@ -49,6 +57,8 @@ export const soaks: Readonly<Record<string, Soak>> = {
     ...(await runJobs({ jobs: 20_000, killEvery: 400, progress })),
     await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
+  security: () => runSecurity({ each: 1_000, isInTurn: true }),
+  'test-nodes': () => runTestNodes({ nodes: 100 }),
   demo: () =>
     runDemoForm({
       durationMs: 600_000,

@@ -16,7 +16,7 @@ import { type FastifyInstance, fastify } from 'fastify'
 import { Hono } from 'hono'
 import { createHandler, type Handler, type Right } from '../../src/server/server.ts'
 import { CERTIFICATE, KEY } from './certificate.ts'
-import { ask, assertFailure, openNode, pipelineOf, serve, waitFor } from './rig.ts'
+import { ask, assertFailure, dial, openNode, pipelineOf, readAll, serve, waitFor } from './rig.ts'
 
 /** An application's login: a cookie says who it is. */
 function authorize({ headers }: Request): Right | null {
@@ -237,5 +237,14 @@ describe('over TLS', () => {
     const status = (await json(response)) as { nodeId: string }
     assert.equal(status.nodeId, node.nodeId)
     await assert.rejects(ask(`http://127.0.0.1:${server.port}`, '/status'))
+  })
+
+  it('who never comes through it is cut off in time', async (t) => {
+    const tls = { key: KEY, cert: CERTIFICATE }
+    const server = await serve(t, await openNode(t), { tls, headersTimeoutMs: 50 })
+    const silent = await dial(t, server.port)
+    const slow = await dial(t, server.port)
+    slow.write(Buffer.from([22, 3, 1]))
+    assert.deepEqual(await Promise.all([readAll(silent), readAll(slow)]), ['', ''])
   })
 })

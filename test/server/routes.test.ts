@@ -7,7 +7,17 @@ import { describe, it, type TestContext } from 'node:test'
 import { createClient } from '@libsql/client/http'
 import { temporaryDirectory } from '../node/temporary.ts'
 import { findFreePorts } from '../processes/free-port.ts'
-import { type Answer, ask, assertFailure, openNode, pipelineOf, serve, waitFor } from './rig.ts'
+import {
+  type Answer,
+  ask,
+  assertFailure,
+  openNode,
+  pipelineOf,
+  READ_TOKEN,
+  serve,
+  TOKENS,
+  waitFor,
+} from './rig.ts'
 
 /** A folder for temporary files that no other test's server shares; how many copies are in it. */
 function countExportsIn(t: TestContext): () => number {
@@ -222,6 +232,14 @@ describe('a node without a leader', () => {
     assert.equal(notReady.headers.get('retry-after'), '1')
     assert.match(notReady.body.reason, /leader/)
     assert.equal((await ask(url, '/readyz?noleader')).status, 200)
+    const guarded = await serve(t, c, { tokens: TOKENS })
+    const told = await ask(guarded.url, '/readyz', { token: READ_TOKEN })
+    assert.match(told.body.reason, /leader/)
+    for (const token of [undefined, `${READ_TOKEN}x`]) {
+      const untold = await ask(guarded.url, '/readyz', token === undefined ? {} : { token })
+      assert.equal(untold.status, 503)
+      assert.match(untold.body.reason, /^whoever may read is told why/)
+    }
     const transfer = await ask(url, '/leadership', { body: {} })
     assertFailure(transfer, 503, 'ERR_NO_LEADER')
     assert.equal(transfer.body.error.retryable, true)

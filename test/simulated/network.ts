@@ -13,6 +13,7 @@ import {
   type Transport,
   type TransportHandlers,
   type TransportOptions,
+  type TransportSecurity,
 } from '../../src/transport/transport.ts'
 import type { SeededRandom } from './random.ts'
 import type { DirectorySnapshots } from './sqlite-machine.ts'
@@ -161,6 +162,11 @@ export class Endpoint implements Transport {
     }
     this.#peers.set(id, fresh)
     this.#dial(id, fresh)
+  }
+
+  /** Nothing is protected here. */
+  rotate(_security: TransportSecurity, done: (error: ColmenaError | null) => void): void {
+    this.#network.timeline.plan(0, () => done(null))
   }
 
   removePeer(id: number): void {

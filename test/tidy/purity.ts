@@ -74,9 +74,12 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
   ['src/node/copy-target.ts', 'names a copy of a database, once no connection is open on it'],
   ['src/node/data-dir.ts', 'makes the data directory'],
   ['src/node/identity.ts', 'the identity file'],
+  ['src/node/recovery.ts', 'looks whether there is a directory to recover'],
+  ['src/node/recovery-files.ts', 'copies and exchanges files of a node that is closed'],
   ['src/node/threads.ts', 'looks whether the code of its threads and processes is there'],
   ['src/server/exports.ts', 'sends copies of databases that it had made, never one in use'],
   ['src/server/pages.ts', 'the pages that the package brings'],
+  ['src/testing/folders.ts', 'makes and removes the folders of test nodes, while none runs'],
   ['src/transport/snapshot-files.ts', 'the copies that a snapshot arrives as'],
   ['src/transport/snapshot-sender.ts', 'the copies that a snapshot is sent from'],
 ])

@@ -1,4 +1,3 @@
-import type { TestContext } from 'node:test'
 import { ColmenaError } from '../../src/base/errors.ts'
 import type { Clock, Random } from '../../src/base/ports.ts'
 import type {
@@ -163,10 +162,15 @@ export class NodeLog implements TransportHandlers {
   }
 }
 
+/** What knows when it is over: a test, or a long form. */
+export interface Scope {
+  after(end: () => unknown): void
+}
+
 export type NodeChange = Partial<TransportOptions> & { readonly memberId: number }
 
 /** Opens a transport on a free port of loopback; it is closed when the test ends. */
-export async function openNode(t: TestContext, change: NodeChange): Promise<TestNode> {
+export async function openNode(t: Scope, change: NodeChange): Promise<TestNode> {
   const { memberId, ...options } = change
   const identity = createIdentity(memberId)
   const log = new NodeLog()

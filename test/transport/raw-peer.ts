@@ -1,10 +1,9 @@
 import net, { type Socket } from 'node:net'
-import type { TestContext } from 'node:test'
 import { encodeFrameHeader, FrameReader } from '../../src/transport/frame.ts'
 import { decodeHello, encodeHello } from '../../src/transport/hello.ts'
 import type { Identity, Purpose } from '../../src/transport/transport.ts'
 import { WIRE_KIND } from '../../src/transport/wire-kind.ts'
-import { createIdentity } from './cluster.ts'
+import { createIdentity, type Scope } from './cluster.ts'
 
 /** One frame as bytes. */
 export function frameBytes(kind: number, body: Uint8Array): Buffer {
@@ -40,7 +39,7 @@ export class RawPeer {
 }
 
 export async function connectRaw(
-  t: TestContext,
+  t: Scope,
   port: number,
   localAddress = '127.0.0.1',
 ): Promise<RawPeer> {
@@ -61,7 +60,7 @@ export interface RawServer {
 
 /** Welcomes whoever dials, and then never reads a byte of the purposes in `deafTo`. */
 export async function openRawServer(
-  t: TestContext,
+  t: Scope,
   memberId: number,
   deafTo: readonly Purpose[],
 ): Promise<RawServer> {
@@ -111,11 +110,7 @@ export interface TestProxy {
 }
 
 /** A man in the middle of plaintext links. */
-export async function openProxy(
-  t: TestContext,
-  targetPort: number,
-  tamper: Tamper,
-): Promise<TestProxy> {
+export async function openProxy(t: Scope, targetPort: number, tamper: Tamper): Promise<TestProxy> {
   const all = new Set<Socket>()
   const server = net.createServer((incoming) => {
     const outgoing = net.connect({ host: '127.0.0.1', port: targetPort })

@@ -1,0 +1,3 @@
+/** Runs until it is killed, whoever ends. */
+setInterval(() => {}, 60_000)
+process.on('disconnect', () => {})
