@@ -17,6 +17,7 @@ const ENTRIES = [
   'src/demo/node-process.ts',
   'src/engine/engine-thread.ts',
   'src/testing/links-thread.ts',
+  'test/demo/fly-machine.ts',
   'test/processes/node-process.ts',
 ]
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -52,10 +52,12 @@ function addDemo(program: Command): void {
     .option('--port <number>', 'of the page; 0 for any that is free', '8080')
     .option(
       '--host <address>',
-      'for others too: whoever reaches it can break the nodes',
-      '127.0.0.1',
+      'beyond 127.0.0.1 for others too: whoever reaches it can break the nodes',
     )
     .option('--data-dir <folder>', 'keeps what was written; by default nothing is kept')
+    .option('--fly', 'one machine of a demo on Fly.io, as its environment says')
+    .option('--agent-port <number>', 'with --fly: for the other machines', '9001')
+    .option('--name <domains...>', 'with --fly: what else leads to the page', [])
     .addHelpText('after', example('colmena demo --port 9090'))
     .action(runDemoCommand)
 }
