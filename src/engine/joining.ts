@@ -110,8 +110,10 @@ export class Joining {
     const { kind, body } = question
     const answered = readReply(decodeLeaderAnswer, (error, answer) => {
       if (this.#isOver) return
-      if (answer !== null) {
-        deadline.answered(address)
+      if (answer !== null) deadline.answered(address)
+      // Joiners that ask each other would never hear more than that.
+      const knowsNobody = answer?.kind === 'elsewhere' && answer.address === ''
+      if (answer !== null && !knowsNobody) {
         done(null, answer)
         return
       }
@@ -120,7 +122,8 @@ export class Joining {
         done(error, null)
         return
       }
-      if (error?.code !== 'ERR_OWN_ADDRESS') deadline.failed(address, error?.message ?? 'no answer')
+      if (error !== null && error.code !== 'ERR_OWN_ADDRESS')
+        deadline.failed(address, error.message)
       this.#ask(addresses, at + 1, question, done)
     })
     transport.call(address, kind, body, CALL_TIMEOUT_MS, answered)

@@ -1,6 +1,8 @@
-/** A DNS server on loopback, over UDP and TCP, whose zone a test writes. */
+/** A DNS server over UDP and TCP, on loopback if not said, whose zone a test writes. */
 import { once } from 'node:events'
+import { isIPv6 } from 'node:net'
 import dns2 from 'dns2'
+import { toAddress } from '../../src/cluster/cluster.ts'
 
 export type ZoneRecord =
   | { readonly type: 'A' | 'AAAA'; readonly value: string }
@@ -21,18 +23,24 @@ export class DnsServer implements AsyncDisposable {
   readonly asked: string[] = []
   /** Whether it hears questions and keeps silent. */
   isMute = false
+  readonly #host: string
   #servers: { close(): unknown }[] = []
-  #port = 0
+  #port: number
 
-  static async start(): Promise<DnsServer> {
-    const server = new DnsServer()
+  private constructor(host: string, port: number) {
+    this.#host = host
+    this.#port = port
+  }
+
+  static async start(host = '127.0.0.1', port = 0): Promise<DnsServer> {
+    const server = new DnsServer(host, port)
     await server.listen()
     return server
   }
 
   /** `host:port`, as a resolver takes it. */
   get address(): string {
-    return `127.0.0.1:${this.#port}`
+    return toAddress(this.#host, this.#port)
   }
 
   add(name: string, ...records: readonly ZoneRecord[]): void {
@@ -51,12 +59,14 @@ export class DnsServer implements AsyncDisposable {
       const response = this.#answer(request)
       if (response !== null) send(response)
     }
-    const udp = dns2.createUDPServer(handle as never)
-    udp.bind(this.#port, '127.0.0.1')
+    const type = isIPv6(this.#host) ? 'udp6' : 'udp4'
+    const udp = dns2.createUDPServer({ type } as never)
+    udp.on('request', handle as never)
+    udp.bind(this.#port, this.#host)
     await once(udp, 'listening')
     this.#port = udp.address().port
     const tcp = dns2.createTCPServer(handle as never)
-    tcp.listen(this.#port, '127.0.0.1')
+    tcp.listen(this.#port, this.#host)
     await once(tcp, 'listening')
     this.#servers = [udp, tcp]
   }

@@ -3,13 +3,18 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
+import { createAuthority } from '../../src/certificates/certificates.ts'
+import { freeUdpPort } from '../cluster/free-udp-port.ts'
 import type { NodeHandle, RemoteError } from '../processes/node-handle.ts'
 import { until } from '../processes/wait.ts'
 import { SeededRandom } from '../simulated/random.ts'
+import { describeMs } from './figures.ts'
 import { createHosts, type Hosts } from './hosts.ts'
 
 export interface PowerCutForm {
   readonly nodes: number
+  /** How they find each other: told of one, or not at all. */
+  readonly by: 'addresses' | 'lan'
   readonly cuts: number
   /** Hosts come back within so long of each other, at random. */
   readonly apartMsMax: number
@@ -26,9 +31,9 @@ const SECRET = 'all hosts of this test know this'
  * is acknowledged. Nothing that was acknowledged may be missing.
  */
 export async function runPowerCuts(form: PowerCutForm): Promise<string[]> {
-  const { nodes, cuts, apartMsMax, seed, progress = () => {} } = form
+  const { nodes, by, cuts, apartMsMax, seed, progress = () => {} } = form
   await using hosts = await createHosts(nodes)
-  await using cluster = new Powered(hosts)
+  await using cluster = await Powered.of(hosts, by)
   await cluster.begin()
   const random = new SeededRandom(seed)
   const all: Restarted[] = []
@@ -44,9 +49,10 @@ export async function runPowerCuts(form: PowerCutForm): Promise<string[]> {
   }
   const where = hosts.missing === null ? 'in network namespaces' : 'on loopback'
   return [
-    `${cuts} power cuts of all ${nodes} hosts ${where}, which start within ${apartMsMax} ms`,
-    `from a majority being open to a leader: ${describe(all.map(({ ledMs }) => ledMs))}`,
-    `and to an acknowledged write: ${describe(all.map(({ writtenMs }) => writtenMs))}`,
+    `${cuts} power cuts of all ${nodes} hosts ${where}, which start within ${apartMsMax} ms, and ` +
+      (by === 'lan' ? 'find each other by multicast' : 'know their addresses'),
+    `from a majority being open to a leader: ${describeMs(all.map(({ ledMs }) => ledMs))}`,
+    `and to an acknowledged write: ${describeMs(all.map(({ writtenMs }) => writtenMs))}`,
     `${cluster.acknowledged} writes acknowledged, all there after each cut`,
   ]
 }
@@ -57,17 +63,33 @@ interface Restarted {
   readonly writtenMs: number
 }
 
+/** What all nodes on a LAN have in common. */
+interface Lan {
+  readonly ca: string
+  readonly caKey: string
+  readonly mdnsPort: number | undefined
+}
+
 /** One node a host. */
 class Powered implements AsyncDisposable {
   readonly #hosts: Hosts
+  readonly #lan: Lan | null
   readonly #directory = mkdtempSync(join(tmpdir(), 'colmena-power-cut-'))
   readonly #acknowledged: number[] = []
   /** Those that serve, by their host. */
   readonly #open = new Map<number, NodeHandle>()
   #lastId = 0
 
-  constructor(hosts: Hosts) {
+  private constructor(hosts: Hosts, lan: Lan | null) {
     this.#hosts = hosts
+    this.#lan = lan
+  }
+
+  static async of(hosts: Hosts, by: PowerCutForm['by']): Promise<Powered> {
+    if (by === 'addresses') return new Powered(hosts, null)
+    const { cert: ca, key: caKey } = await createAuthority()
+    const mdnsPort = hosts.missing === null ? undefined : await freeUdpPort()
+    return new Powered(hosts, { ca, caKey, mdnsPort })
   }
 
   get acknowledged(): number {
@@ -137,13 +159,17 @@ class Powered implements AsyncDisposable {
   async #start(at: number): Promise<void> {
     const host = this.#hosts.host(at)
     const node = host.startNode()
-    await node.call('open', {
-      nodeId: host.name,
-      dataDir: join(this.#directory, host.name),
-      bind: host.bind,
-      secret: SECRET,
-      ...(at === 0 ? { bootstrap: true } : { join: this.#hosts.host(0).bind }),
-    })
+    const common = { dataDir: join(this.#directory, host.name), bind: host.bind }
+    if (this.#lan === null) {
+      const way = at === 0 ? { bootstrap: true } : { join: this.#hosts.host(0).bind }
+      await node.call('open', { ...common, ...way, nodeId: host.name, secret: SECRET })
+    } else {
+      const { mdnsPort, ...trust } = this.#lan
+      const voterTarget = this.#hosts.all.length
+      const where = { ...common, interface: host.multicastAddress }
+      const options = { ...where, ...trust, voterTarget, discoveryWindowMs: 300 }
+      await node.call('form', { by: 'lan', options, internals: { mdnsPort } })
+    }
     this.#open.set(at, node)
   }
 
@@ -172,10 +198,4 @@ class Powered implements AsyncDisposable {
       throw error
     }
   }
-}
-
-function describe(values: readonly number[]): string {
-  const sorted = [...values].sort((a, b) => a - b)
-  const [middle = 0, most = 0] = [sorted[sorted.length >> 1], sorted.at(-1)]
-  return `half of them in ${middle.toFixed(0)} ms, all in ${most.toFixed(0)} ms`
 }

@@ -65,7 +65,7 @@ process.on('exit', () => {
 export class NodeHandle {
   readonly #child: ChildProcess
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
-  readonly #exited: Promise<unknown>
+  readonly #exited: Promise<number | null>
   readonly #report: (fates: readonly WriteFate[]) => void
   #lastId = 0
   /** What it told since it was asked for changes. */
@@ -85,10 +85,11 @@ export class NodeHandle {
     })
     running.add(this.#child)
     this.#child.on('message', (message) => this.#receive(message as FromProcess))
-    this.#exited = once(this.#child, 'exit').then(() => {
+    this.#exited = once(this.#child, 'exit').then(([code]: readonly (number | null)[]) => {
       running.delete(this.#child)
       for (const { reject } of this.#calls.values()) reject(new Error('the process has ended'))
       this.#calls.clear()
+      return code ?? null
     })
   }
 
@@ -131,6 +132,12 @@ export class NodeHandle {
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL')
     await this.#exited
+  }
+
+  /** Asked by a signal to end. Resolves when it is gone: its exit code, null if it was killed. */
+  async terminate(): Promise<number | null> {
+    this.#child.kill('SIGTERM')
+    return await this.#exited
   }
 
   /** Its own code ends the process, closing nothing. Resolves when it is gone. */

@@ -1,6 +1,7 @@
 /** One node in a process of its own, told over IPC what to do. Ends with the test that began it. */
 import { setFlagsFromString } from 'node:v8'
 import { runInNewContext } from 'node:vm'
+import type { ClusterNode } from '../../src/cluster/cluster.ts'
 import {
   type ColmenaNode,
   handler,
@@ -20,6 +21,7 @@ import {
   type Executed,
   type FromProcess,
   type NodeCalls,
+  type Opened,
   type ProcessError,
   type Threads,
   type ToProcess,
@@ -43,23 +45,21 @@ const NOTHING: Written = { rowsAffected: 0, index: 0 }
 const STILL_MS_MAX = 30_000
 
 let opened: ColmenaNode | null = null
+/** What `opened` is of, where it forms its cluster itself. */
+let formed: ClusterNode | null = null
 let writers: Writers | null = null
 let flood: Flood | null = null
 let jobsHere: JobsHere | null = null
 const held = new Held()
 
 const handlers: Handlers = {
-  open: async (options, threads) => {
-    opened = await openWith(options, threads)
-    for (const name of EVENTS) {
-      opened.on(name, (event: unknown) => {
-        const plain = JSON.parse(JSON.stringify(event, describeErrors))
-        tell({ kind: 'event', event: { name, event: plain } })
-      })
-    }
-    writers = new Writers(opened, (fates) => tell({ kind: 'fates', fates }))
-    return { address: opened.address, nodeId: opened.nodeId }
+  open: async (options, threads) => take(await openWith(options, threads)),
+  form: async (formation) => {
+    const { startFormation } = await import('../hosts/formation.ts')
+    formed = await startFormation(formation)
+    return take(formed.node)
   },
+  healthy: () => clusterNode().healthy(),
   execute: async (sql, args, options) => {
     return toExecuted(
       await node()
@@ -156,7 +156,7 @@ const handlers: Handlers = {
   skip: (index, without) => node().skip(index, { without }),
   close: async () => {
     await jobsHere?.jobs.close()
-    await node().close()
+    await (formed ?? node()).close()
   },
   exit: () => process.exit(),
 }
@@ -164,6 +164,18 @@ const handlers: Handlers = {
 process.on('message', (message: ToProcess) => void answer(message))
 // Whoever started this process is gone: nobody would ever end it.
 process.on('disconnect', () => process.exit())
+
+function take(node: ColmenaNode): Opened {
+  opened = node
+  for (const name of EVENTS) {
+    node.on(name, (event: unknown) => {
+      const plain = JSON.parse(JSON.stringify(event, describeErrors))
+      tell({ kind: 'event', event: { name, event: plain } })
+    })
+  }
+  writers = new Writers(node, (fates) => tell({ kind: 'fates', fates }))
+  return { address: node.address, nodeId: node.nodeId }
+}
 
 async function readChanges(table: string, from: number): Promise<void> {
   const nothing = { index: 0, isLast: false, before: null, after: null, error: undefined }
@@ -252,6 +264,11 @@ function tell(message: FromProcess): void {
 function node(): ColmenaNode {
   if (opened === null) throw new Error('open first')
   return opened
+}
+
+function clusterNode(): ClusterNode {
+  if (formed === null) throw new Error('form first')
+  return formed
 }
 
 function jobs(): JobsHere {

@@ -17,6 +17,7 @@ import type {
 } from '../../src/index.ts'
 import type { Enqueued, EnqueueOptions, Jobs, JobsOptions } from '../../src/jobs/jobs.ts'
 import type { ServerOptions } from '../../src/server/server.ts'
+import type { Formation } from '../hosts/formation.ts'
 
 /** `place` answers where it runs, with its request; `hang` writes a row and never returns. */
 export type HandlerKey = 'place' | 'hang'
@@ -24,6 +25,10 @@ export type HandlerKey = 'place' | 'hang'
 /** What a process can be asked for: each answers once, or with the error of what it did. */
 export interface NodeCalls {
   open(options: OpenOptions, threads?: Threads): Opened
+  /** Starts a node that finds its cluster, or begins it with those that it finds. */
+  form(formation: Formation): Opened
+  /** Of a node that was so started. */
+  healthy(): boolean
   execute(sql: string, args?: readonly unknown[], options?: CallOptions): Executed
   /** Its token; it is held until it is released, or this process ends. */
   lock(key: string, options: LockOptions): number

@@ -1,5 +1,8 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
 import { runFuzz } from '../fuzz/long-form.ts'
+import { runColdStarts } from '../hosts/cold-starts.ts'
+import { runDeploys } from '../hosts/deploys.ts'
+import { runPromotions } from '../hosts/lan.ts'
 import { runPowerCuts } from '../hosts/power-cut.ts'
 import { runTestNodes } from '../testing/many.ts'
 import { runChanges } from './scenarios/changes.ts'
@@ -47,8 +50,17 @@ export const soaks: Readonly<Record<string, Soak>> = {
   },
   membership: (progress) =>
     runMembership({ durationMs: 180_000, clients: 16, restMs: 5, progress }),
-  'power-cut': (progress) =>
-    runPowerCuts({ nodes: 5, cuts: 12, apartMsMax: 12_000, seed: 1, progress }),
+  'power-cut': async (progress) => {
+    const form = { nodes: 5, apartMsMax: 12_000, seed: 1, progress }
+    return [
+      ...(await runPowerCuts({ ...form, by: 'addresses', cuts: 12 })),
+      ...(await runPowerCuts({ ...form, by: 'lan', cuts: 6 })),
+    ]
+  },
+  'cold-starts': (progress) =>
+    runColdStarts({ starts: 200, ways: ['lan', 'fly'], seed: 1, progress }),
+  promotions: (progress) => runPromotions({ kills: 12, seed: 1, progress }),
+  deploys: (progress) => runDeploys({ deploys: 4, electionTimeoutMs: 1_000, progress }),
   transactions: () => runTransactions({ changes: 1_000 }),
   changes: async (progress) => [
     await runChanges({ kills: 500, durationMsMax: 5_400_000, progress }),
