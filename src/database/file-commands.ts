@@ -316,7 +316,8 @@ function refuseCommand(
   const { origin, sequence, trial, fence = 0, units } = command
   if (verdict === 'stale') return [staleTransaction()]
   if (trial === undefined) file.setSequence(origin, sequence)
-  return units.map(() => (verdict === 'void' ? voidedUnit(index) : fencedUnit(fence)))
+  const refused = verdict === 'void' ? voidedUnit(index) : fencedUnit(fence)
+  return units.map(() => refused)
 }
 
 /**
