@@ -12,6 +12,7 @@ import { measurePeer } from './groups/peers.ts'
 import { measureReadGroup } from './groups/read.ts'
 import { measureRestartGroup } from './groups/restart.ts'
 import { measureSnapshotGroup } from './groups/snapshot.ts'
+import { measureTestingGroup } from './groups/testing.ts'
 import { measureTransactionGroup } from './groups/transaction.ts'
 import { measureWriteGroup } from './groups/write.ts'
 import { endAllMembers } from './member-handle.ts'
@@ -43,6 +44,7 @@ const PARTS: Readonly<Record<Group, Part>> = {
   memory: measureMemoryGroup,
   snapshot: measureSnapshotGroup,
   jobs: measureJobsGroup,
+  testing: measureTestingGroup,
 }
 
 /** The last run of this machine: `npm run demo` shows it in place of `docs/bench.json`. */

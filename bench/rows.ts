@@ -9,6 +9,7 @@ export const GROUPS = [
   'memory',
   'snapshot',
   'jobs',
+  'testing',
 ] as const
 export type Group = (typeof GROUPS)[number]
 
@@ -149,6 +150,15 @@ export const ROWS: readonly Row[] = [
   ...jobRows('bullmq', 'BullMQ, Redis that syncs always: '),
   ...jobRows('bullmq1s', 'BullMQ, Redis that syncs each second: '),
   ...jobRows('pgboss', 'pg-boss, PostgreSQL: '),
+  {
+    id: 'testing.node.firstWriteMs',
+    unit: 'ms',
+    title: 'createTestNode until its first write is answered',
+    atMost: 200,
+  },
+  { id: 'testing.node.writeMs', unit: 'ms', title: '  of that, once it is open' },
+  { id: 'testing.cluster.openMs', unit: 'ms', title: 'createTestCluster of three nodes' },
+  { id: 'testing.cluster.failoverMs', unit: 'ms', title: 'isolateLeader, until another one leads' },
 ]
 
 export function groupOf({ id }: Row): Group {

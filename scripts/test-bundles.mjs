@@ -16,6 +16,8 @@ const ENTRIES = [
   'src/database/storage-thread.ts',
   'src/demo/node-process.ts',
   'src/engine/engine-thread.ts',
+  'src/testing/links-thread.ts',
+  'test/demo/fly-machine.ts',
   'test/processes/node-process.ts',
 ]
 const root = fileURLToPath(new URL('..', import.meta.url))

@@ -85,6 +85,7 @@ export {
   recover,
   type SchemaChangeEvent,
   type SignalOptions,
+  type SkipOptions,
   type SlowApply,
   type SlowStatement,
   type SlowTransaction,

@@ -1,17 +1,8 @@
 import { randomUUID } from 'node:crypto'
-import { mkdtemp, rm } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { type ColmenaNode, type Database, open } from 'colmena'
+import type { ColmenaNode, Database } from 'colmena'
+import { createTestNode } from 'colmena/testing'
 import { test as base } from 'vitest'
-
-const MIGRATIONS = [
-  {
-    version: 1,
-    name: 'notes',
-    up: 'CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT UNIQUE)',
-  },
-]
+import { MIGRATIONS } from './notes.ts'
 
 interface Fixtures {
   /** A database of this test alone, with the schema and nothing in it. */
@@ -25,11 +16,8 @@ export const test = base.extend<Fixtures>({
   node: [
     // biome-ignore lint/correctness/noEmptyPattern: Vitest reads from it what a fixture needs.
     async ({}, use) => {
-      const dataDir = await mkdtemp(join(tmpdir(), 'notes-test-'))
-      const node = await open({ dataDir })
+      await using node = await createTestNode()
       await use(node)
-      await node.close()
-      await rm(dataDir, { recursive: true })
     },
     { scope: 'file' },
   ],

@@ -1,5 +1,13 @@
 import type { Database, Row } from 'colmena'
 
+export const MIGRATIONS = [
+  {
+    version: 1,
+    name: 'notes',
+    up: 'CREATE TABLE notes (id INTEGER PRIMARY KEY, text TEXT UNIQUE)',
+  },
+]
+
 export interface Note {
   readonly id: number
   readonly text: string

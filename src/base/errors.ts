@@ -51,6 +51,7 @@ export type ErrorCode =
   | 'ERR_UNCLEAN_STOP'
   | 'ERR_UNSUPPORTED_FORMAT'
   | 'ERR_UNSUPPORTED_RUNTIME'
+  | 'ERR_VOIDED'
   | 'ERR_WEAK_SECRET'
 
 /**

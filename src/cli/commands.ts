@@ -20,6 +20,7 @@ import { runMemberChange, runMembers, runTransfer } from './members.ts'
 import { addServe } from './serve.ts'
 import { variableOf } from './serve-settings.ts'
 import { runShell } from './shell.ts'
+import { runSkip } from './skip.ts'
 import { runStatus } from './status.ts'
 
 const URL_DEFAULT = 'http://127.0.0.1:8080'
@@ -41,7 +42,7 @@ export function addCommands(program: Command): void {
   addJobs(program)
   addMembers(program)
   addCertificates(program)
-  addRecover(program)
+  addRepairs(program)
 }
 
 function addDemo(program: Command): void {
@@ -51,10 +52,12 @@ function addDemo(program: Command): void {
     .option('--port <number>', 'of the page; 0 for any that is free', '8080')
     .option(
       '--host <address>',
-      'for others too: whoever reaches it can break the nodes',
-      '127.0.0.1',
+      'beyond 127.0.0.1 for others too: whoever reaches it can break the nodes',
     )
     .option('--data-dir <folder>', 'keeps what was written; by default nothing is kept')
+    .option('--fly', 'one machine of a demo on Fly.io, as its environment says')
+    .option('--agent-port <number>', 'with --fly: for the other machines', '9001')
+    .option('--name <domains...>', 'with --fly: what else leads to the page', [])
     .addHelpText('after', example('colmena demo --port 9090'))
     .action(runDemoCommand)
 }
@@ -263,7 +266,13 @@ function addCertificates(program: Command): void {
     })
 }
 
-function addRecover(program: Command): void {
+function addRepairs(program: Command): void {
+  remote(program.command('skip'))
+    .argument('<index>', 'of the entry, as status().haltedReason has it')
+    .description('skips an entry of the log that no member can apply')
+    .option('--without <node...>', 'members that are gone for good, and come back with no files')
+    .addHelpText('after', example('colmena skip 4711'))
+    .action((index, options) => runSkip(clientOf(options), index, options.without))
   const dataDir = new Option('--data-dir <folder>', 'of the node, which must be stopped')
   program
     .command('recover')

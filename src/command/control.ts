@@ -98,3 +98,10 @@ export function decodeHashContent(bytes: Uint8Array): string {
   reader.end()
   return key
 }
+
+/** Takes the place of all that the write at `index`, which no member can apply, would have done. */
+export function encodeVoid(index: number): Uint8Array<ArrayBuffer> {
+  const writer = new ByteWriter()
+  writeEnvelope(writer, 'void')
+  return writer.u53(index).finish()
+}

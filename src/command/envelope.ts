@@ -19,6 +19,7 @@ export const COMMAND_KINDS = {
   raiseFormat: 12,
   packedWrite: 13,
   hashContent: 14,
+  void: 15,
 } as const
 
 /** The format in which each kind came: who reads that, reads it. */
@@ -30,6 +31,7 @@ const SINCE: Readonly<Record<CommandKind, number>> = {
   raiseFormat: 1,
   packedWrite: 2,
   hashContent: 1,
+  void: 1,
 }
 
 export type CommandKind = keyof typeof COMMAND_KINDS

@@ -9,7 +9,7 @@
 export { type ApplyMetrics, emptyApplyMetrics } from './apply-metrics.ts'
 export type { EntryChanges } from './feed-reader.ts'
 export type { DatabaseStatus } from './file-status.ts'
-export type { CopiedFile } from './generation.ts'
+export type { CopiedFile, Hold } from './generation.ts'
 export { isDatabaseName, SYSTEM } from './generation.ts'
 export type { ExpectedSnapshot } from './generation-files.ts'
 export type { AppliedWrite, AskedHooks, HookNews, TouchedDatabase } from './hooks.ts'
@@ -61,3 +61,4 @@ export {
 } from './storage-protocol.ts'
 export type { Genesis, OriginRecord } from './system-file.ts'
 export type { TrialRequest } from './trials.ts'
+export type { Quarantine } from './trouble.ts'

@@ -11,7 +11,7 @@ import type { ApplyingNote } from './applying-note.ts'
 import { compactFile, mixedCompaction } from './compacting.ts'
 import type { DatabaseFile } from './database-file.ts'
 import type { StatementWatch } from './statement-watch.ts'
-import { asTrouble, isSqliteError, MachineTrouble } from './trouble.ts'
+import { asTrouble, haltingTrouble, isSqliteError, MachineTrouble } from './trouble.ts'
 import {
   fencedUnit,
   lastStatement,
@@ -20,6 +20,7 @@ import {
   runUnit,
   staleTransaction,
   TransactionVanished,
+  voidedUnit,
 } from './unit.ts'
 
 export interface FileCommandsOptions {
@@ -92,12 +93,13 @@ export function applyToFile(
       from = to
     }
     file.bump(end.index, end.term)
+    options.note.end()
   } catch (error) {
     const trouble = asTrouble(error, file.writer, file.writer.path)
     file.rollback()
+    // What ends the thread is a death, as what ends the process: the entry may bring it each time.
+    if (haltingTrouble(trouble) !== null) options.note.end()
     throw trouble
-  } finally {
-    options.note.end()
   }
 }
 
@@ -152,7 +154,7 @@ function applyStretch(
     const verdict = judge(file, placed, options)
     if (verdict === 'nothing') continue
     if (verdict !== 'run') {
-      const refused = verdict === 'stale' ? [staleTransaction()] : refuseFenced(file, placed)
+      const refused = refuseCommand(file, placed, verdict)
       told.push(() => options.onRefused(placed, refused))
       continue
     }
@@ -187,6 +189,10 @@ function applySolitary(
   const { units } = placed.command
   if (part === null && (judge(file, placed, options) !== 'run' || units.length === 0)) {
     applyStretch(file, [placed], new Map(), placed, options)
+    return
+  }
+  if (options.note.isVoid(placed.index)) {
+    endVoidedPart(file, placed, options)
     return
   }
   options.note.begin(file, placed.index, placed.index)
@@ -286,23 +292,48 @@ function judge(
   file: DatabaseFile,
   { index, command }: PlacedCommand,
   options: FileCommandsOptions,
-): 'nothing' | 'stale' | 'fenced' | 'run' {
+): Verdict {
   const { origin, sequence, trial, fence } = command
   if (!options.isRegistered(origin, index)) return 'nothing'
   if (trial !== undefined && trial.base !== file.lastWrite) return 'stale'
   if (trial === undefined && sequence !== file.lastSequence(origin) + 1) return 'nothing'
+  if (options.note.isVoid(index)) return 'void'
   return fence === undefined || options.isHeld(fence, index) ? 'run' : 'fenced'
 }
+
+type Verdict = 'nothing' | 'stale' | 'void' | 'fenced' | 'run'
 
 /**
  * It is answered, so it has its place in the sequence; else it leaves nothing behind. Nothing in
  * the digest either, which is known for the indexes of writes alone: whoever ran it shows by what
  * that did.
  */
-function refuseFenced(file: DatabaseFile, { command }: PlacedCommand): UnitResult[] {
-  const { origin, sequence, trial, fence = 0 } = command
+function refuseCommand(
+  file: DatabaseFile,
+  { index, command }: PlacedCommand,
+  verdict: Exclude<Verdict, 'nothing' | 'run'>,
+): UnitResult[] {
+  const { origin, sequence, trial, fence = 0, units } = command
+  if (verdict === 'stale') return [staleTransaction()]
   if (trial === undefined) file.setSequence(origin, sequence)
-  return command.units.map(() => fencedUnit(fence))
+  const refused = verdict === 'void' ? voidedUnit(index) : fencedUnit(fence)
+  return units.map(() => refused)
+}
+
+/**
+ * Some units of the command were committed before the one that killed the process, the same ones on
+ * all members: they stay, and their answers are lost with that process.
+ */
+function endVoidedPart(
+  file: DatabaseFile,
+  placed: PlacedCommand,
+  options: FileCommandsOptions,
+): void {
+  file.begin()
+  startCommand(file, placed, options)
+  finishCommand(file, placed)
+  file.commit(placed.index, placed.term)
+  options.onApplied(placed, null)
 }
 
 /** The command's environment, with a clock that never goes back in this file. */

@@ -16,6 +16,8 @@ export const SYSTEM = 'system'
 const NAME = /^[a-z0-9_-]{1,64}$/
 const NOTE = 'applying'
 const DIVERGED = 'diverged'
+const VOIDED = 'voided'
+const HELD = 'held'
 const ASIDE = 'diverged-'
 const ASIDE_MAX = 2
 
@@ -55,6 +57,50 @@ export function readDivergence(generationDirectory: string): DivergenceNote | nu
 export function noteDivergence(generationDirectory: string, index: number, reason: string): void {
   const note = `${index}\n${reason}`
   fs.writeFileSync(join(generationDirectory, DIVERGED), note, { flush: true, mode: 0o600 })
+  syncDirectoryNow(generationDirectory)
+}
+
+/** The entries of a generation that are void: none of their statements run there. */
+export function readVoided(generationDirectory: string): ReadonlySet<number> {
+  const path = join(generationDirectory, VOIDED)
+  if (!hasFile(path)) return new Set()
+  return new Set(fs.readFileSync(path, 'utf8').trim().split('\n').map(Number))
+}
+
+/** Whole or not at all, and there before any of them is passed over. */
+export function noteVoided(generationDirectory: string, indexes: Iterable<number>): void {
+  const path = join(generationDirectory, VOIDED)
+  fs.writeFileSync(`${path}.tmp`, [...indexes].join('\n'), { flush: true, mode: 0o600 })
+  fs.renameSync(`${path}.tmp`, path)
+  syncDirectoryNow(generationDirectory)
+}
+
+/** An entry that a node does not try again until it is told what came of the leader's question. */
+export interface Hold {
+  readonly index: number
+  /** Of the leader that asked, and how often it had asked: what is older counts no more. */
+  readonly term: number
+  readonly round: number
+}
+
+/** Null if a generation waits for no word. */
+export function readHeld(generationDirectory: string): Hold | null {
+  const path = join(generationDirectory, HELD)
+  if (!hasFile(path)) return null
+  const [index = 0, term = 0, round = 0] = fs.readFileSync(path, 'utf8').split(' ').map(Number)
+  return { index, term, round }
+}
+
+/** Whole or not at all, and there before the leader hears of it. */
+export function noteHeld(generationDirectory: string, hold: Hold | null): void {
+  const path = join(generationDirectory, HELD)
+  if (hold === null) {
+    fs.rmSync(path, { force: true })
+  } else {
+    const text = `${hold.index} ${hold.term} ${hold.round}`
+    fs.writeFileSync(`${path}.tmp`, text, { flush: true, mode: 0o600 })
+    fs.renameSync(`${path}.tmp`, path)
+  }
   syncDirectoryNow(generationDirectory)
 }
 

@@ -1,5 +1,5 @@
 import type { ColmenaError } from '../base/errors.ts'
-import type { MachineTrouble } from './trouble.ts'
+import type { MachineTrouble, Quarantine } from './trouble.ts'
 
 /** The answer to a request of this node's own origin to drop a database. */
 export interface DropAnswer {
@@ -34,6 +34,8 @@ export interface Halted {
   readonly retry: 'busy' | 'pause'
   /** Whether this node's files may differ from the other members'. */
   readonly isDivergent: boolean
+  /** The entry that this node does not try any more, if that is why. */
+  readonly quarantine: Quarantine | null
 }
 
 /** What applying one group came to. With `halted` set, everything else is as before the group. */
@@ -72,6 +74,6 @@ export class OutcomeGatherer {
 }
 
 export function asHalted(trouble: MachineTrouble): Halted {
-  const { retry, isDivergent } = trouble
-  return { error: trouble.toError(), retry, isDivergent }
+  const { retry, isDivergent, quarantine } = trouble
+  return { error: trouble.toError(), retry, isDivergent, quarantine }
 }

@@ -32,6 +32,8 @@ export function planEntry(entry: Entry): PlannedEntry {
     case 'registerOrigin':
       return { kind: 'registerOrigin' }
     case 'hashContent':
+    // Its work is at the entry that it names, and done by now.
+    case 'void':
       return { kind: 'nothing' }
     case 'dropDatabase':
       return { kind: 'drop', command: decodeDropDatabase(entry.data) }

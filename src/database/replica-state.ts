@@ -7,7 +7,8 @@ export function replicaState(replica: Replica, memberId: number): ReplicaState {
   const { highestApplied, confState, confIndex, members, fingerprints, format } = replica
   const origin = replica.originOf(memberId)
   const sequences = replica.ownSequences()
-  const cluster = { confState, confIndex, members, fingerprints, format }
+  const { lastVoid } = replica.note
+  const cluster = { confState, confIndex, members, fingerprints, format, lastVoid }
   return { applied: replica.appliedIndex, highestApplied, ...cluster, origin, sequences }
 }
 

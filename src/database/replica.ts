@@ -62,7 +62,8 @@ export class Replica {
   #path: string
   #system: SystemFile
   #files: Map<string, DatabaseFile>
-  #note: ApplyingNote
+  /** What killed this process, and what is void. */
+  note: ApplyingNote
   #divergence: Divergence
   #applied: number
   #term: number
@@ -81,7 +82,7 @@ export class Replica {
     const { system, files } = openGeneration(this.#path, this.#open)
     this.#system = system
     this.#files = files
-    this.#note = new ApplyingNote(notePath(this.#path), files.values())
+    this.note = new ApplyingNote(notePath(this.#path), () => files.values())
     this.#divergence = new Divergence(this.#path)
     const lowest = lowestOf({ system, files })
     this.#applied = lowest.applied
@@ -207,7 +208,7 @@ export class Replica {
     assert(last.index === this.#applied + entries.length, 'entries have no gap')
     const trouble = this.#divergence.watch(this.#applied, () => {
       this.#divergence.refuse()
-      this.#note.refuseQuarantined()
+      this.note.refuseQuarantined()
       runGroup(this.#context(), entries)
     })
     if (trouble !== null) return this.#outcome(trouble)
@@ -328,7 +329,7 @@ export class Replica {
     this.#path = path
     this.#system = system
     this.#files = files
-    this.#note = new ApplyingNote(notePath(path), files.values())
+    this.note = new ApplyingNote(notePath(path), () => files.values())
     this.#divergence = new Divergence(path)
     this.#applied = system.file.applied
     this.#term = system.file.term
@@ -362,7 +363,7 @@ export class Replica {
       path: this.#path,
       system: this.#system,
       files: this.#files,
-      note: this.#note,
+      note: this.note,
       watch: this.#options.watch,
       ownOrigin: this.#options.ownOrigin ?? '',
       gatherer: this.#gatherer,
@@ -394,6 +395,6 @@ export class Replica {
 
   #closeFiles(): void {
     closeFiles({ system: this.#system, files: this.#files })
-    this.#note.close()
+    this.note.close()
   }
 }

@@ -2,6 +2,7 @@ import { ColmenaError, type ErrorCode } from '../base/errors.ts'
 import type { Done } from '../base/ports.ts'
 import { processNowMs } from '../base/process-clock.ts'
 import type { Entry } from '../raft/types.ts'
+import type { Hold } from './generation.ts'
 import {
   type AppliedReport,
   type EngineToStorage,
@@ -12,14 +13,14 @@ import {
   type StorageToEngine,
 } from './storage-protocol.ts'
 import type { TrialRequest } from './trials.ts'
-import type { Failure } from './trouble.ts'
+import type { Failure, Quarantine } from './trouble.ts'
 
 /** What the storage thread tells by itself. */
 export interface StorageHandlers {
   opened(state: ReplicaState): void
   applied(report: AppliedReport): void
   /** Apply stands still on this machine's trouble and is tried again; null: it goes on. */
-  halted(reason: string | null, isDivergent: boolean): void
+  halted(reason: string | null, isDivergent: boolean, quarantine: Quarantine | null): void
   hashed(hashed: HashedContent): void
 }
 
@@ -110,6 +111,25 @@ export class StorageClient {
     this.#post({ kind: 'expectHash', key })
   }
 
+  /** The cluster has agreed that the write at that index does nothing. */
+  voidEntry(index: number): void {
+    this.#post({ kind: 'void', index })
+  }
+
+  /**
+   * Where apply stands still, null if nowhere for good: an entry that it could not apply so far is
+   * not tried again from then on.
+   */
+  holdEntry(hold: Hold, done: (quarantine: Quarantine | null) => void): void {
+    const id = this.#await((_, value) => done(value as Quarantine | null))
+    this.#post({ kind: 'hold', id, hold })
+  }
+
+  /** Nothing came of it: the entry is tried again. */
+  releaseEntry(hold: Hold): void {
+    this.#post({ kind: 'release', hold })
+  }
+
   /** Ends the storage thread once what it has is applied. */
   close(done: Done): void {
     const id = this.#await((error) => {
@@ -138,7 +158,7 @@ export class StorageClient {
         handlers.applied(message.report)
         break
       case 'halted':
-        handlers.halted(message.reason, message.isDivergent)
+        handlers.halted(message.reason, message.isDivergent, message.quarantine)
         break
       case 'hashed':
         handlers.hashed(message.hashed)

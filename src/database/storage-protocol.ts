@@ -4,12 +4,13 @@ import type { ConfState, Entry, EntryType } from '../raft/types.ts'
 import type { ConnectionSettings } from '../sqlite/sqlite.ts'
 import type { ApplyMetrics } from './apply-metrics.ts'
 import type { DatabaseStatus } from './file-status.ts'
+import type { Hold } from './generation.ts'
 import type { AskedHooks, HookNews } from './hooks.ts'
 import type { DropAnswer, OwnSequence } from './outcome.ts'
 import type { SlowWrite } from './statement-watch.ts'
 import type { Genesis } from './system-file.ts'
 import type { TrialRequest } from './trials.ts'
-import type { Failure } from './trouble.ts'
+import type { Failure, Quarantine } from './trouble.ts'
 import type { WalBounds } from './wal-bounds.ts'
 
 /**
@@ -56,6 +57,8 @@ export interface ReplicaState {
   readonly fingerprints: ReadonlyMap<number, string>
   /** The newest format that commands in the log may have. */
   readonly format: number
+  /** The last entry that all members skipped, as none could apply it; 0 for none. */
+  readonly lastVoid: number
   /** What the databases have of this node's own origin. */
   readonly sequences: readonly OwnSequence[]
 }
@@ -118,13 +121,23 @@ export type EngineToStorage =
   | { readonly kind: 'diverge'; readonly reason: string }
   /** The entry that names `key` is to be followed by a hash of all content, told as `hashed`. */
   | { readonly kind: 'expectHash'; readonly key: string }
+  /** The cluster has agreed that the write at that index does nothing. */
+  | { readonly kind: 'void'; readonly index: number }
+  /** If apply stands still at that entry, it is not tried again until void or released. */
+  | { readonly kind: 'hold'; readonly id: number; readonly hold: Hold }
+  | { readonly kind: 'release'; readonly hold: Hold }
   | { readonly kind: 'close'; readonly id: number }
 
 export type StorageToEngine =
   | { readonly kind: 'opened'; readonly state: ReplicaState }
   | { readonly kind: 'applied'; readonly report: AppliedReport }
   /** Apply stands still and is tried again; null: it goes on. */
-  | { readonly kind: 'halted'; readonly reason: string | null; readonly isDivergent: boolean }
+  | {
+      readonly kind: 'halted'
+      readonly reason: string | null
+      readonly isDivergent: boolean
+      readonly quarantine: Quarantine | null
+    }
   | { readonly kind: 'hashed'; readonly hashed: HashedContent }
   | {
       readonly kind: 'reply'

@@ -3,12 +3,14 @@ import type { Cancel } from '../base/ports.ts'
 import type { SharedState } from '../base/shared-state.ts'
 import type { Entry } from '../raft/types.ts'
 import { ApplyCounts } from './apply-metrics.ts'
+import type { Hold } from './generation.ts'
 import { HookMessages } from './hook-messages.ts'
 import { hashKeyOf, nextGroup } from './next-group.ts'
-import type { GroupOutcome, Halted, OwnResult } from './outcome.ts'
+import { asHalted, type GroupOutcome, type Halted, type OwnResult } from './outcome.ts'
 import { Received } from './received.ts'
 import { Replica } from './replica.ts'
 import { appliedReport, nothingNew, replicaState } from './replica-state.ts'
+import { Standstill } from './standstill.ts'
 import { StatementWatch } from './statement-watch.ts'
 import type { ContentHasher, SnapshotMaker, StoragePorts } from './storage-ports.ts'
 import {
@@ -22,19 +24,12 @@ import {
   type StorageToUser,
   type UserToStorage,
 } from './storage-protocol.ts'
-import { asFailure } from './trouble.ts'
+import { asFailure, type Quarantine } from './trouble.ts'
+import { type Request, WaitingRequests } from './waiting-requests.ts'
 import { largeWalMessage, restMsAt, WAL_BOUNDS, type WalBounds } from './wal-bounds.ts'
 
 const BUSY_PAUSE_MS = 5
 const TROUBLE_PAUSE_MS = 1000
-
-type Request = Exclude<EngineToStorage, { readonly kind: 'apply' }>
-
-/** A request, and the entry that must be applied before it is served. */
-interface WaitingRequest {
-  readonly request: Request
-  readonly after: number
-}
 
 /**
  * Runs a {@link Replica} for the engine: takes in entries, tells what came of them, and tries again
@@ -54,12 +49,11 @@ export class Storage {
   readonly #counts = new ApplyCounts()
   #entries: Entry[] = []
   readonly #received = new Received()
-  readonly #requests: WaitingRequest[] = []
+  readonly #requests = new WaitingRequests()
   #databasesEpoch = 1
   /** What a snapshot brought, in this process. */
   #installed = 0
-  /** What apply stands still for and was told, until a group applies again. */
-  #halted: Halted | null = null
+  readonly #standstill = new Standstill()
   /** Until it fires nothing is applied. */
   #rests: Cancel | null = null
   /** Of the largest WAL that can't start anew. */
@@ -104,7 +98,7 @@ export class Storage {
   receive(messages: readonly EngineToStorage[]): void {
     for (const message of messages) {
       if (message.kind === 'apply') this.#take(message.entries, message.committedMs)
-      else this.#await(message)
+      else this.#requests.add(message, this.#lastReceived())
     }
     this.#wake()
   }
@@ -122,15 +116,6 @@ export class Storage {
     return this.#entries.at(-1)?.index ?? this.#replica.appliedIndex
   }
 
-  #await(request: Request): void {
-    // Digests at an index that is applied are soon forgotten, and differing files wait for nothing.
-    if (request.kind === 'digests' || request.kind === 'diverge') {
-      this.#requests.unshift({ request, after: 0 })
-    } else {
-      this.#requests.push({ request, after: this.#lastReceived() })
-    }
-  }
-
   #diverge(reason: string): void {
     this.#replica.divergence.note(this.#replica.appliedIndex, reason)
     const halted = this.#replica.findDivergence()
@@ -142,14 +127,16 @@ export class Storage {
     this.#isTurnPlanned = false
     if (this.#isClosed) return
     const isResting = this.#rests !== null || this.#hashes.isPinning
-    const [first] = this.#requests
+    const { first } = this.#requests
     // While apply stands still, what does not depend on it must not wait behind it.
     if (first !== undefined && (isResting || first.after <= this.#replica.appliedIndex)) {
       this.#requests.shift()
       this.#serve(first.request)
     } else if (!isResting && this.#entries.length > 0) {
       // They stay in the queue until they are applied.
-      this.#apply(nextGroup(this.#entries, first?.after ?? Number.POSITIVE_INFINITY))
+      this.#apply(
+        nextGroup(this.#standstill.split(this.#entries), first?.after ?? Number.POSITIVE_INFINITY),
+      )
     } else if (!isResting && this.#walBytes > this.#walBounds.bytesMax) {
       // Nothing is left to apply, but open reads end as long as this is said to be out of bounds.
       this.#checkpoint()
@@ -168,7 +155,7 @@ export class Storage {
     if (slow.length > 0) this.#tellUser({ kind: 'slow', writes: slow })
     if (outcome.halted !== null) {
       this.#hooks.flush()
-      this.#pause(outcome.halted)
+      this.#pause(outcome.halted, entries)
       return
     }
     this.#entries = this.#entries.slice(entries.length)
@@ -237,32 +224,36 @@ export class Storage {
     })
   }
 
+  #stopResting(): void {
+    this.#rests?.()
+    this.#rests = null
+  }
+
   #wake(): void {
     if (!this.#isTurnPlanned) this.#turn()
   }
 
   /** Stands still for a while; a lock is held for a moment at most, and is no news to anyone. */
-  #pause(halted: Halted): void {
+  #pause(halted: Halted, entries: readonly Entry[] = []): void {
     const pauseMs = this.#data.retryPauseMs ?? TROUBLE_PAUSE_MS
     const delayMs = halted.retry === 'busy' ? Math.min(BUSY_PAUSE_MS, pauseMs) : pauseMs
     this.#rest(delayMs)
     if (halted.retry === 'busy') return
-    const isNews = this.#halted?.error.message !== halted.error.message
-    this.#halted = halted
-    if (isNews) this.#tellHalted()
+    if (this.#standstill.failed(halted, entries)) this.#tellHalted()
   }
 
   #resume(): void {
-    if (this.#halted === null) return
-    this.#halted = null
-    this.#tellHalted()
+    if (this.#standstill.resumed()) this.#tellHalted()
   }
 
   #tellHalted(): void {
     this.#publish()
-    const reason = this.#halted?.error.message ?? null
+    const { halted } = this.#standstill
+    const reason = halted?.error.message ?? null
     this.#tellUser({ kind: 'halted', reason })
-    this.#tellEngine({ kind: 'halted', reason, isDivergent: this.#replica.divergence.isNoted })
+    const quarantine = halted?.quarantine ?? null
+    const { isNoted: isDivergent } = this.#replica.divergence
+    this.#tellEngine({ kind: 'halted', reason, isDivergent, quarantine })
   }
 
   #serve(request: Request): void {
@@ -296,6 +287,17 @@ export class Storage {
       case 'diverge':
         this.#diverge(request.reason)
         break
+      case 'void':
+        this.#replica.note.void(request.index)
+        this.#stopResting()
+        break
+      case 'hold':
+        this.#answer(request.id, () => this.#hold(request.hold))
+        break
+      case 'release':
+        this.#replica.note.release(request.hold)
+        this.#stopResting()
+        break
       case 'expectHash':
         this.#hashes.expect(request.key)
         break
@@ -318,14 +320,24 @@ export class Storage {
     this.#tellEngine({ kind: 'reply', id, error: null, value })
   }
 
+  /** Nothing but a word of the leader's gets apply going again, where it stands at that entry. */
+  #hold(hold: Hold): Quarantine | null {
+    const { note } = this.#replica
+    if (this.#standstill.at === hold.index || note.quarantine?.index === hold.index) {
+      note.hold(hold)
+      this.#stopResting()
+      if (note.trouble !== null) this.#pause(asHalted(note.trouble))
+    }
+    return note.quarantine
+  }
+
   #install(generation: number, index: number): ReplicaState {
     this.#hashes.close()
     this.#replica.installGeneration(generation, { index })
     this.#installed = index
     this.#entries = this.#entries.filter((entry) => entry.index > index)
     this.#received.releaseUpTo(this.#replica.appliedIndex)
-    this.#rests?.()
-    this.#rests = null
+    this.#stopResting()
     this.#databasesEpoch += 1
     this.#walBytes = 0
     this.#isSlow = false

@@ -2,6 +2,19 @@ import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import { type ClassifiedFailure, classifyFailure, type Writer } from '../sqlite/sqlite.ts'
 
+/** Where apply stands still for good, as its entry killed the process twice. */
+export interface Quarantine {
+  readonly index: number
+  /** Units of that entry that are in the files already. */
+  readonly unitsDone: number
+}
+
+interface TroubleOptions {
+  readonly busy?: boolean
+  readonly divergent?: boolean
+  readonly quarantine?: Quarantine
+}
+
 /**
  * This machine could not do what the log asks: the group is rolled back and tried again, since
  * going on without it would make this node differ from its peers. It never leaves this room.
@@ -10,9 +23,12 @@ export class MachineTrouble extends Error {
   override readonly name: string = 'MachineTrouble'
   readonly retry: 'busy' | 'pause'
   readonly isDivergent: boolean
+  /** The entry that is not tried any more, where that is the trouble. */
+  readonly quarantine: Quarantine | null
 
-  constructor(message: string, options: ErrorOptions & { busy?: boolean; divergent?: boolean }) {
+  constructor(message: string, options: ErrorOptions & TroubleOptions) {
     super(message, options)
+    this.quarantine = options.quarantine ?? null
     this.retry = options.busy === true ? 'busy' : 'pause'
     this.isDivergent = options.divergent === true
   }

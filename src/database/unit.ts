@@ -162,6 +162,14 @@ export function fencedUnit(token: number): UnitResult {
   return { ok: false, error: { code: 'ERR_FENCED', message, sqliteCode: 0, statementIndex: 0 } }
 }
 
+/** The answer to each unit of an entry that no member could apply. */
+export function voidedUnit(index: number): UnitResult {
+  const message =
+    `entry ${index}, which this write was a part of, could be applied on no member and was ` +
+    'skipped by an operator: nothing of it was applied'
+  return { ok: false, error: { code: 'ERR_VOIDED', message, sqliteCode: 0, statementIndex: 0 } }
+}
+
 function whereOf(file: DatabaseFile, placed: PlacedCommand): string {
   return `${file.writer.path}, entry ${placed.index}`
 }

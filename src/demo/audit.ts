@@ -1,3 +1,4 @@
+import type { Cluster } from './cluster.ts'
 import type { Member } from './member.ts'
 import type { Tally } from './tally.ts'
 
@@ -6,18 +7,19 @@ export class Audit {
   readonly #busy = new Set<Member>()
 
   /** A node that has not answered the last time is not asked again. */
-  look(members: readonly Member[], tally: Tally): void {
-    for (const member of members) {
-      if (!this.#busy.has(member)) void this.#lookOn(member, tally)
+  look({ members }: Cluster, tally: Tally): void {
+    for (const [at, member] of members.entries()) {
+      if (member.running !== null && !this.#busy.has(member)) void this.#lookOn(member, at, tally)
     }
   }
 
-  async #lookOn(member: Member, tally: Tally): Promise<void> {
+  /** `at` is the place of the node in this tally. */
+  async #lookOn(member: Member, at: number, tally: Tally): Promise<void> {
     this.#busy.add(member)
     try {
-      for (const from of tally.wanted(member.at)) {
+      for (const from of tally.wanted(at)) {
         const found = await member.running?.call('lookUp', from)
-        if (found !== undefined) tally.looked(member.at, from, found)
+        if (found !== undefined) tally.looked(at, from, found)
       }
     } catch {
       // It was killed meanwhile, or can't read: what it has not shown is looked up again.

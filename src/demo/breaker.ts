@@ -21,12 +21,12 @@ export class Breaker {
       this.#brokeAt = now
       return
     }
-    const { members, whole, isRestarting } = this.#cluster
+    const { members, breakable, whole, isRestarting } = this.#cluster
     if (now - this.#brokeAt < everySeconds * 1_000) return
-    if (isRestarting || whole.length < members.length) return
+    const member = breakable[Math.floor(Math.random() * breakable.length)]
+    if (isRestarting || whole.length < members.length || member === undefined) return
     this.#brokeAt = now
-    const member = members[Math.floor(Math.random() * members.length)] as Member
-    if (Math.random() < 0.5) {
+    if (!this.#cluster.canCut || Math.random() < 0.5) {
       this.#cluster.restart(member.id)
       return
     }

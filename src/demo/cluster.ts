@@ -1,28 +1,11 @@
-import { join } from 'node:path'
-import { setTimeout as pause } from 'node:timers/promises'
-import { ColmenaError, type OpenOptions } from '../index.ts'
-import { type DataFolder, openDataFolder } from './data-folder.ts'
+import { ColmenaError } from '../index.ts'
 import { Elections } from './elections.ts'
-import type { WriteFate } from './ipc.ts'
 import { LagHistory } from './lag.ts'
-import { Member } from './member.ts'
-import { NodeProxy } from './node-proxy.ts'
-import { neighbourOf, openPair } from './ports.ts'
+import { Member, type MemberListener } from './member.ts'
+import type { WriteFate } from './node-messages.ts'
 import type { NodeCard, Notice } from './protocol.ts'
+import type { Links, Site } from './site.ts'
 import { formatSeconds } from './story.ts'
-
-const VOTERS = 3
-const NAMES: readonly string[] = ['node-1', 'node-2', 'node-3', 'node-4']
-/** Four nodes share one machine, so their logs are small; who watches does not wait for long. */
-const SETTINGS: Partial<OpenOptions> = {
-  logSegmentBytes: 4_194_304,
-  logRetainBytes: 16_777_216,
-  requestTimeoutMs: 5_000,
-}
-const START_TIMEOUT_MS = 60_000
-const POLL_MS = 50
-/** Between kill and start, so that one sees the others go on. */
-const DOWN_MS = 1_000
 
 export interface ClusterListener {
   fates(fates: readonly WriteFate[]): void
@@ -32,42 +15,47 @@ export interface ClusterListener {
   exited(member: Member): void
   /** Something to be told, in words; a fault is marked in the chart as well. */
   happened(text: string, isFault: boolean): void
+  /** Members came or went; why, in words. */
+  changed(text: string): void
 }
 
-/** Four node processes, the links between them, and what is done to them. */
+const NOBODY: ClusterListener = {
+  fates() {},
+  applied() {},
+  exited() {},
+  happened() {},
+  changed() {},
+}
+
+/** The nodes, wherever they run, and what is done to them. */
 export class Cluster {
   readonly elections: Elections = new Elections()
   readonly lag: LagHistory = new LagHistory()
-  readonly members: Member[] = []
-  readonly #folder: DataFolder
-  readonly #listener: ClusterListener
-  readonly #proxies: NodeProxy[] = []
+  readonly #site: Site
+  readonly #members: Member[] = []
+  #listener: ClusterListener = NOBODY
   #restarting: Member | null = null
-  /** Members whose process is ended on purpose. */
-  readonly #ending = new Set<Member>()
-  #isReady = false
-  #isClosed = false
 
-  private constructor(folder: DataFolder, listener: ClusterListener) {
-    this.#folder = folder
-    this.#listener = listener
+  constructor(site: Site) {
+    this.#site = site
   }
 
-  /** Resolves once three nodes vote and a leader takes writes. */
-  static async start(
-    dataDir: string | null,
-    listener: ClusterListener,
-    progress: (line: string) => void,
-  ): Promise<Cluster> {
-    const folder = openDataFolder(dataDir, NAMES.length)
-    const cluster = new Cluster(folder, listener)
-    try {
-      await cluster.#start(progress)
-    } catch (error) {
-      await cluster.close()
-      throw error
-    }
-    return cluster
+  /** By their ids. */
+  get members(): readonly Member[] {
+    return this.#members
+  }
+
+  get site(): Site['kind'] {
+    return this.#site.kind
+  }
+
+  get canCut(): boolean {
+    return this.#site.links !== null
+  }
+
+  /** Those whose end leaves the page and its tally as they are. */
+  get breakable(): readonly Member[] {
+    return this.#members.filter(({ id }) => id !== this.#site.pageId)
   }
 
   get leader(): Member | null {
@@ -89,10 +77,30 @@ export class Cluster {
     return this.#restarting !== null
   }
 
+  /** There is one listener at a time; null for nobody. */
+  listen(listener: ClusterListener | null): void {
+    this.#listener = listener ?? NOBODY
+  }
+
+  add(id: string, isLearner: boolean): Member {
+    const member = new Member(id, isLearner, this.#memberListener())
+    this.#members.push(member)
+    this.#members.sort((one, other) => (one.id < other.id ? -1 : 1))
+    this.#listener.changed(`${id} is a member now`)
+    return member
+  }
+
+  /** It is no member any more. */
+  async remove(member: Member): Promise<void> {
+    this.#members.splice(this.#members.indexOf(member), 1)
+    this.#listener.changed(`${member.id} is no member any more`)
+    await member.close()
+  }
+
   member(id: string): Member {
     const member = this.members.find((known) => known.id === id)
     if (member !== undefined) return member
-    const known = NAMES.join(', ')
+    const known = this.members.map((other) => other.id).join(', ')
     throw new ColmenaError('ERR_INVALID_ARGUMENT', `there is no node '${id}', only ${known}`)
   }
 
@@ -134,22 +142,22 @@ export class Cluster {
   /** Nothing gets through any more between this node and the others. */
   cut(id: string): void {
     const member = this.member(id)
+    const links = this.#links
     if (member.isCutOff) throw wrongState(`${id} is cut off already`)
     member.cutOff()
-    for (const other of this.members) if (other !== member) this.#cutLink(member, other)
+    for (const other of this.members) if (other !== member) links.cut(member, other)
     this.elections.lost(id, Date.now())
     this.#listener.happened(`${id} cut off from the others`, true)
   }
 
   join(id: string): void {
     const member = this.member(id)
+    const links = this.#links
     if (!member.isCutOff) throw wrongState(`${id} is not cut off`)
     member.joinAgain(Date.now())
     for (const other of this.members) {
       // Of two that are cut off, the other one still is.
-      if (other === member || other.isCutOff) continue
-      other.proxy.join(member.id)
-      member.proxy.join(other.id)
+      if (other !== member && !other.isCutOff) links.join(member, other)
     }
     this.elections.found(id)
     this.#listener.happened(`${id} joined the others again`, true)
@@ -178,131 +186,47 @@ export class Cluster {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
-    await Promise.all(this.members.map((member) => member.kill()))
-    for (const proxy of this.#proxies) proxy.close()
-    this.#folder.remove()
+    this.listen(null)
+    await this.#site.close()
   }
 
-  async #start(progress: (line: string) => void): Promise<void> {
-    const ports = await this.#openProxies()
-    for (const [at, name] of NAMES.entries()) {
-      const options = this.#optionsOf(at, name, neighbourOf(ports[at] as number))
-      const proxy = this.#proxies[at] as NodeProxy
-      this.members.push(new Member(at, options, proxy, this.#memberListener()))
-    }
-    const [first, ...others] = this.members as [Member, ...Member[]]
-    progress(`starting ${first.id} in a process of its own`)
-    await first.start(Date.now())
-    progress(`starting ${others.map(({ id }) => id).join(', ')}, which join it`)
-    await Promise.all(others.map((member) => member.start(Date.now())))
-    progress('waiting until three of them vote')
-    await this.#untilReady(first)
-    for (const member of this.members) member.settle()
-    this.#isReady = true
+  get #links(): Links {
+    const { links } = this.#site
+    if (links !== null) return links
+    throw wrongState('the links between machines are not ours to cut: restart one instead')
   }
 
-  /** Gives the ports of the proxies: members know each other by them, so they stay as they were. */
-  async #openProxies(): Promise<readonly number[]> {
-    const open = (port: number): Promise<NodeProxy> =>
-      NodeProxy.open(neighbourOf(port), port, NAMES)
-    const ports: number[] = []
-    for (const at of NAMES.keys()) {
-      const known = this.#folder.ports?.[at]
-      const pair =
-        known === undefined ? await openPair(open) : { opened: await open(known), port: known }
-      this.#proxies.push(pair.opened)
-      ports.push(pair.port)
-    }
-    this.#folder.keepPorts(ports)
-    return ports
-  }
-
-  #optionsOf(at: number, nodeId: string, port: number): OpenOptions {
-    const first = this.#proxies[0] as NodeProxy
+  #memberListener(): MemberListener {
     return {
-      ...SETTINGS,
-      nodeId,
-      dataDir: join(this.#folder.path, nodeId),
-      bind: `127.0.0.1:${port}`,
-      advertise: (this.#proxies[at] as NodeProxy).address,
-      ...(at === 0 ? { bootstrap: true } : { join: first.address }),
-      ...(at < VOTERS ? {} : { joinAs: 'learner' }),
-    }
-  }
-
-  #memberListener(): ConstructorParameters<typeof Member>[3] {
-    const listener = this.#listener
-    return {
-      fates: (_, fates) => listener.fates(fates),
-      applied: (member) => listener.applied(member),
+      fates: (_, fates) => this.#listener.fates(fates),
+      applied: (member) => this.#listener.applied(member),
       leader: (member, leaderId, term) => {
         const words = this.elections.told(member.id, leaderId, term, Date.now())
-        if (words !== null) listener.happened(words, false)
+        if (words !== null) this.#listener.happened(words, false)
       },
       exited: (member) => {
         this.elections.lost(member.id, Date.now())
-        listener.exited(member)
-        if (this.#isClosed || this.#ending.has(member)) return
-        listener.happened(`${member.id} ended by itself: restart it`, true)
+        this.#listener.exited(member)
+        const isExpected = this.#restarting === member || !this.#members.includes(member)
+        if (isExpected) return
+        this.#listener.happened(`${member.id} ended by itself: ${this.#site.advice}`, true)
       },
       levelAgain: ({ id }, afterMs) => {
-        if (!this.#isReady) return
-        listener.happened(`${id} level again after ${formatSeconds(afterMs)}`, false)
+        this.#listener.happened(`${id} level again after ${formatSeconds(afterMs)}`, false)
       },
-    }
-  }
-
-  async #untilReady(first: Member): Promise<void> {
-    const deadline = Date.now() + START_TIMEOUT_MS
-    for (;;) {
-      this.look(Date.now())
-      const voters = this.members.filter(({ votes }) => votes).length
-      const handle = first.running
-      const error = voters < VOTERS ? null : await makeTable(handle)
-      if (voters >= VOTERS && error === null) return
-      if (handle === null || Date.now() > deadline) {
-        throw new ColmenaError(
-          'ERR_JOIN_FAILED',
-          `the four nodes did not become a cluster within ${START_TIMEOUT_MS / 1000} s: ` +
-            `${voters} of ${VOTERS} vote`,
-          { cause: error },
-        )
-      }
-      await pause(POLL_MS)
     }
   }
 
   async #restart(member: Member): Promise<void> {
-    this.#ending.add(member)
     const wasRunning = member.running !== null
     await member.kill()
     if (wasRunning) this.#listener.happened(`${member.id} killed`, true)
-    await pause(DOWN_MS)
-    if (this.#isClosed) return
-    this.#ending.delete(member)
     try {
-      await member.start(Date.now())
+      await this.#site.revive(member)
     } catch (error) {
-      if (this.#isClosed) return
       const why = error instanceof Error ? error.message : String(error)
       this.#listener.happened(`${member.id} did not start: ${why}`, true)
     }
-  }
-
-  #cutLink(one: Member, other: Member): void {
-    other.proxy.cut(one.id)
-    one.proxy.cut(other.id)
-  }
-}
-
-/** Resolves with what went wrong, null if nothing did. */
-async function makeTable(handle: Member['running']): Promise<unknown> {
-  try {
-    await handle?.call('makeTable')
-    return null
-  } catch (error) {
-    return error
   }
 }
 

@@ -1,17 +1,18 @@
 /**
- * The live demo: four real node processes, a supervisor that breaks and heals them, and the page
- * that shows it. Promises that nothing is left behind: neither a process nor, unless a data
- * directory was given, a file.
+ * The live demo: real nodes, a supervisor that breaks and heals them, and the page that shows it;
+ * four processes of this machine, or machines of Fly.io. Promises that of the processes nothing is
+ * left behind: neither one of them nor, unless a data directory was given, a file.
  *
  * What the page looks like is in `web/`; what it and this server say to each other in
  * `protocol.ts`.
  */
-import type { AddressInfo } from 'node:net'
-import { createAdaptorServer, type ServerType } from '@hono/node-server'
-import { ColmenaError } from '../index.ts'
 import { Audience } from './audience.ts'
 import { type App, createApp } from './http.ts'
+import { PageServer, startingResponse } from './page-server.ts'
+import { inProcesses } from './processes.ts'
 import { Supervisor } from './supervisor.ts'
+
+export { type MachineOptions, type RunningMachine, runMachine } from './machine.ts'
 
 export interface DemoOptions {
   /**
@@ -48,58 +49,25 @@ export async function runDemo(options: DemoOptions = {}): Promise<RunningDemo> {
   const { port = 8080, host = '127.0.0.1', dataDir = null, progress = () => {} } = options
   const audience = new Audience()
   let app: App | null = null
-  const server = createAdaptorServer({
-    fetch: (request, env) => app?.fetch(request, env) ?? startingResponse(),
-  })
   // First, as it is what fails most often: another program has the port.
-  const url = await listen(server, port, host)
+  const server = await PageServer.open(port, host, (request, env) => {
+    return app?.fetch(request, env) ?? startingResponse()
+  })
   let supervisor: Supervisor
   try {
     supervisor = await Supervisor.start({
-      dataDir,
-      progress,
+      open: inProcesses({ dataDir, progress }),
       publish: (name, data) => audience.send(name, data),
     })
   } catch (error) {
-    await end(server)
+    await server.close()
     throw error
   }
-  app = createApp({ supervisor, audience, host })
+  app = createApp({ supervisor, audience, names: [host] })
   let closing: Promise<void> | null = null
   const close = async (): Promise<void> => {
     audience.close()
-    await Promise.all([end(server), supervisor.close()])
+    await Promise.all([server.close(), supervisor.close()])
   }
-  return { url, close: () => (closing ??= close()) }
-}
-
-function listen(server: ServerType, port: number, host: string): Promise<string> {
-  return new Promise((resolve, reject) => {
-    server.once('error', (cause: NodeJS.ErrnoException) => {
-      const [code, why] =
-        cause.code === 'EADDRINUSE'
-          ? (['ERR_ADDRESS_IN_USE', 'another program listens there: choose another port'] as const)
-          : (['ERR_INVALID_OPTION', cause.message] as const)
-      reject(
-        new ColmenaError(code, `the page can't be served on ${host}:${port}: ${why}`, { cause }),
-      )
-    })
-    server.listen(port, host, () => {
-      const name = host.includes(':') ? `[${host}]` : host
-      resolve(`http://${name}:${(server.address() as AddressInfo).port}/`)
-    })
-  })
-}
-
-function startingResponse(): Response {
-  const headers = { 'retry-after': '1' }
-  return new Response('The nodes are starting: try again in a second.\n', { status: 503, headers })
-}
-
-/** Streams of events never end by themselves. */
-function end(server: ServerType): Promise<void> {
-  return new Promise((resolve) => {
-    server.close(() => resolve())
-    if ('closeAllConnections' in server) server.closeAllConnections()
-  })
+  return { url: server.url, close: () => (closing ??= close()) }
 }

@@ -32,7 +32,11 @@ export class Elections {
       this.lost(nodeId, at)
       return null
     }
-    if (term <= this.#term) return null
+    if (term <= this.#term) {
+      // It was not heard for a while, and still leads.
+      if (term === this.#term && nodeId === leaderId) this.found(nodeId)
+      return null
+    }
     const lostAt = this.#lostAt
     this.#term = term
     this.#lostAt = null

@@ -26,18 +26,18 @@ const STATUSES: Readonly<Partial<Record<ErrorCode, Status>>> = {
 export interface AppOptions {
   readonly supervisor: Supervisor
   readonly audience: Audience
-  /** What the server listens on, as it was given. */
-  readonly host: string
+  /** What leads here: what the server listens on, and names of its own. */
+  readonly names: readonly string[]
 }
 
 export type App = Hono<{ Bindings: HttpBindings }>
 
 /** What the page asks, and the page itself. */
-export function createApp({ supervisor, audience, host }: AppOptions): App {
+export function createApp({ supervisor, audience, names }: AppOptions): App {
   const app: App = new Hono()
   app.use(async (context, next) => {
     const { req } = context
-    const refusal = refusalOf(host, req.header('host'), req.header('origin'))
+    const refusal = refusalOf(names, req.header('host'), req.header('origin'))
     if (refusal !== null) return fail(context, 403, 'ERR_FORBIDDEN', refusal)
     context.header('content-security-policy', POLICY)
     context.header('x-content-type-options', 'nosniff')

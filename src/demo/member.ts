@@ -1,8 +1,6 @@
-import type { OpenOptions } from '../index.ts'
-import type { NodeReport, WriteFate, WriteOrder } from './ipc.ts'
 import type { LagHistory } from './lag.ts'
-import { NodeHandle } from './node-handle.ts'
-import type { NodeProxy } from './node-proxy.ts'
+import { NodeHandle, type OpenWire } from './node-handle.ts'
+import type { NodeReport, WriteFate, WriteOrder } from './node-messages.ts'
 import type { NodeCard } from './protocol.ts'
 import { type Facts, tellStory } from './story.ts'
 
@@ -19,7 +17,7 @@ export interface MemberListener {
   leader(member: Member, leaderId: string | null, term: number): void
   /** It has applied more. */
   applied(member: Member): void
-  /** The process has ended, whoever ended it. */
+  /** The node was open, and its process has ended, whoever ended it. */
   exited(member: Member): void
   levelAgain(member: Member, afterMs: number): void
 }
@@ -27,17 +25,17 @@ export interface MemberListener {
 /** One node of the demo over all its lives, and what its card says. */
 export class Member {
   readonly id: string
-  readonly at: number
-  readonly proxy: NodeProxy
-  readonly #options: OpenOptions
   readonly #listener: MemberListener
   #handle: NodeHandle | null = null
-  #stage: Facts['stage'] = 'killed'
+  #stage: Facts['stage'] = 'gone'
+  #isLearner: boolean
+  #isKilled = false
+  /** Whether it comes back from something: a first start is no recovery. */
+  #wasAway = false
   #isCutOff = false
   /** When the present stage began, and when what it is measured from did. */
   #stageAt = 0
   #faultAt = 0
-  #startedAt: number | null = null
   #levelAfterMs = 0
   #report: NodeReport | null = null
   #reportAt = 0
@@ -46,17 +44,20 @@ export class Member {
   #rowsAtSecond: number | null = null
   #appliedPerSecond: number[] = []
 
-  constructor(at: number, options: OpenOptions, proxy: NodeProxy, listener: MemberListener) {
-    this.id = options.nodeId as string
-    this.at = at
-    this.proxy = proxy
-    this.#options = options
+  constructor(id: string, isLearner: boolean, listener: MemberListener) {
+    this.id = id
+    this.#isLearner = isLearner
     this.#listener = listener
   }
 
   /** Null while no process has the node open. */
   get running(): NodeHandle | null {
-    return this.#stage === 'killed' || this.#stage === 'starting' ? null : this.#handle
+    return this.isGone || this.#stage === 'starting' ? null : this.#handle
+  }
+
+  /** Whether there is no process of it, not even one that starts. */
+  get isGone(): boolean {
+    return this.#stage === 'killed' || this.#stage === 'gone'
   }
 
   get isCutOff(): boolean {
@@ -64,7 +65,12 @@ export class Member {
   }
 
   get isLearner(): boolean {
-    return this.#report?.isLearner ?? this.#options.joinAs === 'learner'
+    return this.#isLearner
+  }
+
+  /** As others tell it while this one can't. */
+  set isLearner(isLearner: boolean) {
+    this.#isLearner = isLearner
   }
 
   /** Whether it says of itself that it counts for majorities. */
@@ -76,7 +82,7 @@ export class Member {
     return this.#appliedIndex
   }
 
-  /** When this node had applied `index`, by `nowMs`; null if it has not, or long ago. */
+  /** When it was heard that it has applied `index`; null if it has not, or long ago. */
   appliedAt(index: number): number | null {
     const [oldest] = this.#applied
     if (oldest === undefined || oldest.index > index) return null
@@ -99,32 +105,33 @@ export class Member {
     this.running?.write(writes)
   }
 
-  /** Starts the process and opens the node in it. @throws ColmenaError what `open` threw. */
-  async start(now: number): Promise<void> {
-    const handle = new NodeHandle({
+  /** Begins a life, up to where the node is open. @throws ColmenaError what `open` threw. */
+  async start(openWire: OpenWire, now: number): Promise<void> {
+    const handle = new NodeHandle(openWire, {
       fates: (fates) => this.#listener.fates(this, fates),
       leader: (leaderId, term) => this.#listener.leader(this, leaderId, term),
       report: (report) => {
         // It may have come after the end of the process was known.
         if (handle.isGone) return
         this.#report = report
+        this.#isLearner = report.isLearner
         this.#reportAt = Date.now()
         this.#appliedIndex = Math.max(this.#appliedIndex, report.appliedIndex)
       },
-      applied: (index, at) => {
+      applied: (index) => {
         this.#appliedIndex = Math.max(this.#appliedIndex, index)
-        this.#applied.push({ index, at })
+        this.#applied.push({ index, at: performance.now() })
         if (this.#applied.length > APPLIED_MAX) this.#applied.shift()
         this.#listener.applied(this)
       },
       exited: () => this.#exited(),
     })
     this.#handle = handle
+    this.#isKilled = false
     this.#enter('starting', now)
-    this.#startedAt = now
     this.#faultAt = now
     try {
-      await handle.call('open', this.#options)
+      await handle.opened
     } catch (error) {
       await handle.kill()
       throw error
@@ -133,7 +140,13 @@ export class Member {
   }
 
   async kill(): Promise<void> {
+    this.#isKilled = true
     await this.#handle?.kill()
+  }
+
+  /** Wants to hear nothing more of it. */
+  async close(): Promise<void> {
+    await this.#handle?.close()
   }
 
   cutOff(): void {
@@ -143,12 +156,15 @@ export class Member {
   joinAgain(now: number): void {
     this.#isCutOff = false
     if (this.running === null) return
+    this.#wasAway = true
     this.#faultAt = now
     this.#enter('catching-up', now)
   }
 
-  /** All is as it should be, as far as anybody looked. */
+  /** All is as it should be, as far as anybody looked; who looks begins now. */
   settle(): void {
+    this.#rowsAtSecond = null
+    this.#appliedPerSecond = []
     if (this.running !== null) this.#enter('steady', Date.now())
   }
 
@@ -160,6 +176,11 @@ export class Member {
     if (this.#stage !== 'catching-up' || this.#isCutOff) return
     const isHeard = this.#reportAt > this.#stageAt && this.#report?.leaderId != null
     if (!isHeard || lag.lagMs(now, this.#appliedIndex) > LEVEL_LAG_MS_MAX) return
+    if (!this.#wasAway) {
+      this.#enter('steady', now)
+      return
+    }
+    this.#wasAway = false
     this.#levelAfterMs = now - this.#faultAt
     this.#enter('level-again', now)
     this.#listener.levelAgain(this, this.#levelAfterMs)
@@ -177,7 +198,7 @@ export class Member {
   card(now: number, lag: LagHistory): NodeCard {
     const isRunning = this.running !== null
     const report = this.#report ?? NOTHING
-    const { role, term, leaderId, commitIndex, memoryBytes, haltedReason } = report
+    const { role, term, leaderId, commitIndex, memoryBytes, startedAt, haltedReason } = report
     const lagEntries = Math.max(0, lag.target - this.#appliedIndex)
     const { isLearner } = this
     const facts = { role, leaderId, isLearner, lagEntries, haltedReason }
@@ -193,7 +214,7 @@ export class Member {
       targetIndex: Math.max(lag.target, this.#appliedIndex),
       lagEntries,
       lagMs: Math.round(lag.lagMs(now, this.#appliedIndex)),
-      startedAt: this.#stage === 'killed' ? null : this.#startedAt,
+      startedAt: isRunning && startedAt > 0 ? startedAt : null,
       memoryBytes: isRunning ? memoryBytes : 0,
       appliedPerSecond: this.#appliedPerSecond,
       story: tellStory({
@@ -211,12 +232,14 @@ export class Member {
   }
 
   #exited(): void {
+    const wasRunning = this.running !== null
     // Its role died with it; how far it was is still true.
     if (this.#report !== null) {
-      this.#report = { ...this.#report, role: 'follower', leaderId: null }
+      this.#report = { ...this.#report, role: 'follower', leaderId: null, startedAt: 0 }
     }
-    this.#enter('killed', Date.now())
-    this.#listener.exited(this)
+    if (wasRunning) this.#wasAway = true
+    this.#enter(this.#isKilled ? 'killed' : 'gone', Date.now())
+    if (wasRunning) this.#listener.exited(this)
   }
 }
 
@@ -229,6 +252,7 @@ const NOTHING: NodeReport = {
   commitIndex: 0,
   appliedIndex: 0,
   memoryBytes: 0,
+  startedAt: 0,
   lastRow: 0,
   haltedReason: null,
 }

@@ -1,52 +1,70 @@
-import { type ChildProcess, fork } from 'node:child_process'
 import { ColmenaError, type ErrorCode } from '../index.ts'
-import type { FromNode, NodeCalls, NodeReport, WriteFate, WriteOrder } from './ipc.ts'
+import type {
+  FromNode,
+  NodeCalls,
+  NodeFailure,
+  NodeReport,
+  ToNode,
+  WriteFate,
+  WriteOrder,
+} from './node-messages.ts'
 
-/** What a node process tells, as it happens. */
+/** What a node tells, as it happens. */
 export interface NodeListener {
   fates(fates: readonly WriteFate[]): void
   report(report: NodeReport): void
   leader(leaderId: string | null, term: number): void
-  applied(index: number, at: number): void
+  applied(index: number): void
   exited(): void
 }
 
-// The sources run as they are and as they are built: the entry ends as this very file does.
-const ENTRY = new URL(
-  import.meta.url.endsWith('.ts') ? 'node-process.ts' : 'node-process.js',
-  import.meta.url,
-)
+/** Carries messages between the supervisor and the process of a node, in their order. */
+export interface Wire {
+  /** Of a process that this one has started; null of any other. */
+  readonly pid: number | null
+  send(message: ToNode): void
+  /** Ends the process as a power cut would: no handler runs. */
+  kill(): void
+  /** Wants to hear nothing more. A process that this one has started ends. */
+  close(): void
+}
 
-/** A process that ends takes its nodes along, before it removes their folder. */
-const running = new Set<ChildProcess>()
-process.on('exit', () => {
-  for (const child of running) child.kill('SIGKILL')
-})
+export interface WireListener {
+  received(message: FromNode): void
+  /** Nothing more comes: the process has ended, or can't be heard. */
+  ended(): void
+}
 
-/** One life of a node: a process that the supervisor started. */
+/** Neither is called before this has returned. */
+export type OpenWire = (listener: WireListener) => Wire
+
+/** One life of a node, as far as the supervisor hears of it. */
 export class NodeHandle {
-  readonly #child: ChildProcess
+  readonly #wire: Wire
   readonly #listener: NodeListener
   readonly #calls = new Map<number, PromiseWithResolvers<unknown>>()
-  readonly #exited = Promise.withResolvers<void>()
+  readonly #opened = Promise.withResolvers<void>()
+  readonly #ended = Promise.withResolvers<void>()
   #lastId = 0
   #isGone = false
 
-  constructor(listener: NodeListener) {
+  constructor(openWire: OpenWire, listener: NodeListener) {
     this.#listener = listener
-    const stdio: ('ignore' | 'inherit' | 'ipc')[] = ['ignore', 'ignore', 'inherit', 'ipc']
-    this.#child = fork(ENTRY, { execArgv: [], serialization: 'advanced', stdio })
-    running.add(this.#child)
-    this.#child.on('message', (message) => this.#receive(message as FromNode))
-    this.#child.on('error', () => {
-      // Its pipe closes a moment before its end is known. One that never began has no end.
-      if (this.#child.pid === undefined) this.#gone()
+    // Who waits for it hears of it; nobody has to.
+    this.#opened.promise.catch(() => {})
+    this.#wire = openWire({
+      received: (message) => this.#receive(message),
+      ended: () => this.#gone(),
     })
-    this.#child.on('exit', () => this.#gone())
   }
 
-  get pid(): number {
-    return this.#child.pid ?? 0
+  /** Resolves once the node is open. @throws ColmenaError what `open` threw, or ERR_CLOSED */
+  get opened(): Promise<void> {
+    return this.#opened.promise
+  }
+
+  get pid(): number | null {
+    return this.#wire.pid
   }
 
   get isGone(): boolean {
@@ -63,34 +81,42 @@ export class NodeHandle {
     const id = this.#lastId
     const call = Promise.withResolvers<unknown>()
     this.#calls.set(id, call)
-    this.#child.send({ kind: 'call', id, method, args })
+    this.#wire.send({ kind: 'call', id, method, args })
     return call.promise.finally(() => this.#calls.delete(id)) as Promise<
       ReturnType<NodeCalls[Name]>
     >
   }
 
   write(writes: readonly WriteOrder[]): void {
-    if (!this.#isGone) this.#child.send({ kind: 'write', writes })
+    if (!this.#isGone) this.#wire.send({ kind: 'write', writes })
   }
 
-  /** As a power cut is for the process: no handler runs. Resolves when it is gone. */
+  /** As a power cut is for the process. Resolves when it is gone. */
   async kill(): Promise<void> {
-    this.#child.kill('SIGKILL')
-    await this.#exited.promise
+    if (!this.#isGone) this.#wire.kill()
+    await this.#ended.promise
+  }
+
+  /** Resolves when nothing more is heard of it. */
+  async close(): Promise<void> {
+    this.#wire.close()
+    await this.#ended.promise
   }
 
   #receive(message: FromNode): void {
     switch (message.kind) {
+      case 'opened':
+        this.#opened.resolve()
+        break
+      case 'not-opened':
+        this.#opened.reject(toError(message.error))
+        break
       case 'answer':
         this.#calls.get(message.id)?.resolve(message.value)
         break
-      case 'failure': {
-        const { code, message: text, retryable } = message.error
-        this.#calls
-          .get(message.id)
-          ?.reject(new ColmenaError(code as ErrorCode, text, { retryable }))
+      case 'failure':
+        this.#calls.get(message.id)?.reject(toError(message.error))
         break
-      }
       case 'fates':
         this.#listener.fates(message.fates)
         break
@@ -101,19 +127,23 @@ export class NodeHandle {
         this.#listener.leader(message.leaderId, message.term)
         break
       case 'applied':
-        this.#listener.applied(message.index, message.at)
+        this.#listener.applied(message.index)
         break
     }
   }
 
   #gone(): void {
     this.#isGone = true
-    running.delete(this.#child)
-    this.#exited.resolve()
+    this.#ended.resolve()
+    this.#opened.reject(goneError('its start'))
     for (const { reject } of this.#calls.values()) reject(goneError('a call'))
     this.#calls.clear()
     this.#listener.exited()
   }
+}
+
+function toError({ code, message, retryable }: NodeFailure): ColmenaError {
+  return new ColmenaError(code as ErrorCode, message, { retryable })
 }
 
 function goneError(what: string): ColmenaError {

@@ -26,7 +26,10 @@ export interface NodeCard {
   readonly story: string
 }
 
-/** One write, as its row shows it; durations count from when a node received it. */
+/**
+ * One write, as its row shows it; durations count from when a node received it, `everywhereMs` from
+ * when it was sent there until all had told that they applied it.
+ */
 export interface WriteRow {
   readonly kind: 'write'
   readonly key: number
@@ -98,6 +101,8 @@ export interface LevelFigure {
 }
 
 export interface DemoState {
+  /** Where the nodes run: of machines the links can't be cut. */
+  readonly site: 'processes' | 'machines'
   readonly nodes: readonly NodeCard[]
   readonly tally: Tally
   readonly controls: Controls

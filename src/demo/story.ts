@@ -2,7 +2,7 @@
 
 export interface Facts {
   /** Since the last fault: what the node is on its way to. */
-  readonly stage: 'killed' | 'starting' | 'catching-up' | 'level-again' | 'steady'
+  readonly stage: 'killed' | 'gone' | 'starting' | 'catching-up' | 'level-again' | 'steady'
   readonly isCutOff: boolean
   readonly isLearner: boolean
   readonly role: 'leader' | 'follower' | 'candidate'
@@ -17,6 +17,7 @@ export interface Facts {
 export function tellStory(facts: Facts): string {
   const { stage, isCutOff, lagEntries, haltedReason, levelAfterMs } = facts
   if (stage === 'killed') return 'Killed.'
+  if (stage === 'gone') return 'Does not answer.'
   if (stage === 'starting') return 'Starting, reading its log.'
   if (haltedReason !== null) return `Applies nothing: ${haltedReason}.`
   if (isCutOff) return 'Cut off from the others: its own data can be read, writes wait.'

@@ -2,11 +2,12 @@ import { ColmenaError } from '../index.ts'
 import { Audit } from './audit.ts'
 import { Breaker } from './breaker.ts'
 import { Chart } from './chart.ts'
-import { Cluster } from './cluster.ts'
+import type { Cluster, ClusterListener } from './cluster.ts'
 import { CONTROLS_AT_FIRST, changeControls } from './controls.ts'
 import { Load, makeUpText } from './load.ts'
 import { LogRows } from './log-rows.ts'
 import type { Member } from './member.ts'
+import { LOOKED_UP_IDS } from './node-messages.ts'
 import type { DemoEvents, DemoState, LevelFigure } from './protocol.ts'
 import { Pruning } from './pruning.ts'
 import { Writes } from './writes.ts'
@@ -23,9 +24,11 @@ const VISITOR_WRITES_MAX = 4_000
 /** Gets what happens, as the page is to hear it. */
 export type Publish = <Name extends keyof DemoEvents>(name: Name, data: DemoEvents[Name]) => void
 
+/** Gives a cluster that has the table, and tells the listener what happens from now on. */
+export type OpenCluster = (listener: ClusterListener) => Promise<Cluster>
+
 export interface SupervisorOptions {
-  readonly dataDir: string | null
-  readonly progress: (line: string) => void
+  readonly open: OpenCluster
   readonly publish: Publish
 }
 
@@ -34,11 +37,9 @@ interface SupervisorParts {
   readonly rows: LogRows
   readonly chart: Chart
   readonly writes: Writes
-  /** The first id that the table still holds from an earlier demo. */
-  readonly oldestId: number
 }
 
-/** Four nodes, what is written through them, what is done to them, and the tally of it all. */
+/** Nodes, what is written through them, what is done to them, and the tally of it all. */
 export class Supervisor {
   readonly cluster: Cluster
   readonly #publish: Publish
@@ -47,7 +48,7 @@ export class Supervisor {
   readonly #writes: Writes
   readonly #load: Load
   readonly #breaker: Breaker
-  readonly #pruning: Pruning
+  readonly #pruning = new Pruning()
   readonly #audit = new Audit()
   readonly #timers: NodeJS.Timeout[] = []
   #controls = CONTROLS_AT_FIRST
@@ -63,30 +64,31 @@ export class Supervisor {
     this.#writes = parts.writes
     this.#load = new Load(cluster, parts.writes)
     this.#breaker = new Breaker(cluster)
-    this.#pruning = new Pruning(parts.oldestId)
   }
 
-  /** Resolves once the nodes take writes. */
-  static async start({ dataDir, progress, publish }: SupervisorOptions): Promise<Supervisor> {
+  /** Resolves once the cluster is open. */
+  static async start({ open, publish }: SupervisorOptions): Promise<Supervisor> {
     const [rows, chart] = [new LogRows(), new Chart()]
+    const addEvent = (text: string): void => void rows.add(Date.now(), { kind: 'event', text })
     let writes: Writes | null = null
-    const cluster = await Cluster.start(
-      dataDir,
-      {
-        fates: (fates) => writes?.fates(fates),
-        applied: () => writes?.spread(),
-        exited: (member) => writes?.exited(member),
-        happened: (text, isFault) => {
-          rows.add(Date.now(), { kind: 'event', text })
-          if (isFault) chart.fault(text)
-        },
+    let supervisor: Supervisor | null = null
+    const cluster = await open({
+      fates: (fates) => writes?.fates(fates),
+      applied: () => writes?.spread(),
+      exited: (member) => writes?.exited(member),
+      happened: (text, isFault) => {
+        addEvent(text)
+        if (isFault) chart.fault(text)
       },
-      progress,
-    )
-    const ids = await cluster.leader?.running?.call('readIds')
-    writes = new Writes({ cluster, rows, chart, firstId: (ids?.last ?? 0) + 1 })
-    const oldestId = ids?.first ?? 0
-    const supervisor = new Supervisor(cluster, { publish, rows, chart, writes, oldestId })
+      changed: (text) => {
+        if (supervisor === null) return
+        // What every node must have depends on who is one.
+        supervisor.reset()
+        addEvent(`${text}: the tally begins anew`)
+      },
+    })
+    writes = new Writes({ cluster, rows, chart, firstId: await findFirstId(cluster) })
+    supervisor = new Supervisor(cluster, { publish, rows, chart, writes })
     supervisor.#begin()
     return supervisor
   }
@@ -118,6 +120,11 @@ export class Supervisor {
     this.#chart.clear()
     this.#publish('reset', null)
     this.#publish('hello', this.hello())
+  }
+
+  /** Adds a row of words to the log. */
+  tell(text: string): void {
+    this.#rows.add(Date.now(), { kind: 'event', text })
   }
 
   async close(): Promise<void> {
@@ -153,7 +160,7 @@ export class Supervisor {
   #look(): void {
     this.cluster.look(Date.now())
     this.#writes.spread()
-    this.#audit.look(this.cluster.running, this.#writes.tally)
+    this.#audit.look(this.cluster, this.#writes.tally)
     this.#pruning.step(this.cluster, this.#writes.tally)
     this.#publish('state', this.#state())
   }
@@ -182,6 +189,7 @@ export class Supervisor {
   #state(): DemoState {
     const now = Date.now()
     return {
+      site: this.cluster.site,
       nodes: this.cluster.cards(now),
       tally: this.#writes.tally.figures(now),
       controls: this.#controls,
@@ -189,6 +197,16 @@ export class Supervisor {
       levels: this.#levels,
     }
   }
+}
+
+/**
+ * Beyond all ids that were ever given out. Of an earlier supervisor on another machine some may be
+ * under way still, and in no file: ids begin at the clock, which is faster than any load.
+ */
+async function findFirstId({ leader, running }: Cluster): Promise<number> {
+  const member = leader?.running == null ? running[0] : leader
+  const lastId = (await member?.running?.call('lastId').catch(() => null)) ?? 0
+  return Math.max(lastId + 1, Date.now() * LOOKED_UP_IDS)
 }
 
 function awayError(nodeId: string | undefined): ColmenaError {

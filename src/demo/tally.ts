@@ -1,4 +1,4 @@
-import { type Found, LOOKED_UP_IDS } from './ipc.ts'
+import { type Found, LOOKED_UP_IDS } from './node-messages.ts'
 import type { Tally as TallyFigures } from './protocol.ts'
 
 /** Older writes are removed from the table, and from here, in the order of their ids. */

@@ -8,22 +8,22 @@ const EVERY_INTERFACE: ReadonlySet<string> = new Set(['0.0.0.0', '::'])
  * through the browser of whoever sits at it: by a form, or by a name of their own that leads here.
  */
 export function refusalOf(
-  listensOn: string,
+  names: readonly string[],
   host: string | undefined,
   origin: string | undefined,
 ): string | null {
   const url = readHost(host)
-  if (url === null || !isOurs(url.hostname.replace(/^\[(.*)\]$/, '$1'), listensOn)) {
+  if (url === null || !isOurs(url.hostname.replace(/^\[(.*)\]$/, '$1'), names)) {
     return `this demo does not answer to the host '${host ?? ''}': use the address it printed`
   }
   if (origin === undefined || URL.parse(origin)?.host === url.host) return null
   return `requests from the origin '${origin}' are refused: only the demo's own page may ask`
 }
 
-function isOurs(name: string, listensOn: string): boolean {
-  if (LOOPBACK.has(name) || name === listensOn) return true
+function isOurs(name: string, names: readonly string[]): boolean {
+  if (LOOPBACK.has(name) || names.includes(name)) return true
   // A page can have a foreign name lead here, but not a bare address.
-  return EVERY_INTERFACE.has(listensOn) && isIP(name) !== 0
+  return names.some((own) => EVERY_INTERFACE.has(own)) && isIP(name) !== 0
 }
 
 /** A Host header as a URL, which knows the usual port; null if it is no host. */

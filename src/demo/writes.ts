@@ -1,8 +1,8 @@
 import type { Chart } from './chart.ts'
 import type { Cluster } from './cluster.ts'
-import { LOOKED_UP_IDS, nowMs, type WriteFate, type WriteOrder } from './ipc.ts'
 import type { LogRows } from './log-rows.ts'
 import type { Member } from './member.ts'
+import { LOOKED_UP_IDS, type WriteFate, type WriteOrder } from './node-messages.ts'
 import type { WriteRow } from './protocol.ts'
 import { Tally } from './tally.ts'
 
@@ -10,6 +10,8 @@ const LOOKED_UP_LATER = 'It is looked up as soon as that can be known.'
 
 interface OpenWrite {
   readonly member: Member
+  /** By this process's clock: those of other machines say something else. */
+  readonly sentMs: number
   /** Its row in the log; null if it has none. */
   readonly key: number | null
 }
@@ -18,7 +20,7 @@ interface OpenWrite {
 interface Spreading {
   readonly key: number
   readonly index: number
-  readonly receivedAt: number
+  readonly sentMs: number
 }
 
 export interface WritesParts {
@@ -47,13 +49,13 @@ export class Writes {
 
   /** Sends texts to a node, each as a write of its own; the first `shown` of them get a row. */
   send(member: Member, texts: readonly string[], shown: number): void {
-    const now = Date.now()
+    const [now, sentMs] = [Date.now(), performance.now()]
     const orders = texts.map((text, at): WriteOrder => {
       const id = this.#nextId
       this.#nextId += 1
       const key = at < shown ? this.#parts.rows.add(now, newRow(member, text)) : null
       this.tally.asked(id, now)
-      this.#open.set(id, { member, key })
+      this.#open.set(id, { member, sentMs, key })
       return [id, text]
     })
     member.write(orders)
@@ -90,13 +92,14 @@ export class Writes {
   /** Some node has applied more. One that is away has still to: its rows wait for it. */
   spread(): void {
     const { cluster, rows } = this.#parts
-    this.#spreading = this.#spreading.filter(({ key, index, receivedAt }) => {
+    this.#spreading = this.#spreading.filter(({ key, index, sentMs }) => {
       const row = rows.write(key)
       if (row === null) return false
       const { members } = cluster
       if (members.some(({ appliedIndex }) => appliedIndex < index)) return true
-      const lastAt = Math.max(...members.map((member) => member.appliedAt(index) ?? nowMs()))
-      rows.change(key, { everywhereMs: Math.max(lastAt - receivedAt, row.appliedMs ?? 0) })
+      const nowMs = performance.now()
+      const lastMs = Math.max(...members.map((member) => member.appliedAt(index) ?? nowMs))
+      rows.change(key, { everywhereMs: Math.max(lastMs - sentMs, row.appliedMs ?? 0) })
       return false
     })
   }
@@ -125,14 +128,14 @@ export class Writes {
   }
 
   #acknowledged(write: OpenWrite, fate: WriteFate, index: number, now: number): void {
-    const { receivedAt, term, committedMs, appliedMs, error } = fate
+    const { term, committedMs, appliedMs, error } = fate
     this.tally.acknowledged(fate.id, index, now)
     this.#parts.chart.acknowledged(appliedMs)
     if (write.key === null) return
     const appliedBy = term === null ? null : this.#parts.cluster.elections.leaderOf(term)
     const times = { committedMs, appliedMs }
     this.#change(write, { outcome: 'acknowledged', index, term, appliedBy, error, ...times })
-    this.#spreading.push({ key: write.key, index, receivedAt })
+    this.#spreading.push({ key: write.key, index, sentMs: write.sentMs })
     this.spread()
   }
 

@@ -2,7 +2,6 @@ import type { Log, SnapshotMark } from '../log/log.ts'
 import { type ConfState, type HardState, type MemberId, Raft, type Snapshot } from '../raft/raft.ts'
 import type { Transport } from '../transport/transport.ts'
 import { AddressWatch } from './address-watch.ts'
-import { Agreement } from './agreement.ts'
 import { Amnesia } from './amnesia.ts'
 import { ApplyWatch } from './apply-watch.ts'
 import { Applying } from './applying.ts'
@@ -21,6 +20,7 @@ import type { EngineConfig } from './protocol.ts'
 import { ReadRequests } from './read-requests.ts'
 import { RemovalWatch } from './removal-watch.ts'
 import { APPLY_MS_MAX, REMOVAL_CONFIRMATIONS, raftConfig } from './settings.ts'
+import type { Skipping } from './skipping.ts'
 import { Snapshots } from './snapshots.ts'
 import { StoredLog } from './stored-log.ts'
 import { Terms } from './terms.ts'
@@ -205,6 +205,7 @@ export function createCompaction(
   { config, ports, log, applier }: CoreParts,
   raft: Raft,
   snapshots: Snapshots,
+  skipping: Skipping,
 ): Compaction {
   return new Compaction({
     log,
@@ -212,6 +213,7 @@ export function createCompaction(
     applier,
     logRetainBytes: config.logRetainBytes,
     applied: () => raft.applied,
+    lastVoid: () => skipping.lastVoid,
     neededIndex: () => snapshots.neededIndex,
     warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
   })
@@ -333,36 +335,6 @@ export function createMix(
     },
     nodeId: (id) => membership.nodeId(id) ?? String(id),
     warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
-  })
-}
-
-export function createAgreement(
-  { config, ports, applier, transport, log }: CoreParts,
-  core: {
-    readonly raft: Raft
-    readonly membership: Membership
-    readonly mix: EngineMix
-    readonly commands: Commands
-    reinstalled(state: ReplicaState): void
-    schedule(): void
-  },
-): Agreement {
-  const { raft, membership, mix } = core
-  return new Agreement({
-    raft,
-    membership,
-    mix,
-    config,
-    ports,
-    applier,
-    transport,
-    log,
-    propose: (bytes) => {
-      core.commands.propose(bytes)
-      core.schedule()
-    },
-    installed: (state) => core.reinstalled(state),
-    changed: () => core.schedule(),
   })
 }
 

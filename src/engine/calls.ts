@@ -4,6 +4,7 @@ import type { MemberId } from '../raft/raft.ts'
 import type { Reply } from '../transport/transport.ts'
 import { answerIsMember } from './removal-watch.ts'
 import { answerRequest } from './requests.ts'
+import { answerSkipCall } from './skip-requests.ts'
 import type { StatusParts } from './status.ts'
 import {
   CALLS,
@@ -63,6 +64,11 @@ export function answerCall(
     case CALLS.reinstall:
       answerAgreement(parts, from, kind, body, reply)
       break
+    case CALLS.skip:
+    case CALLS.skipStand:
+    case CALLS.skipRelease:
+      answerSkip(parts, kind, body, reply)
+      break
     case CALLS.isMember:
       reply(null, answerIsMember(core.raft, core.membership, body))
       break
@@ -118,6 +124,14 @@ function answerTrial(
     })
   } catch (error) {
     reply(undecodable('not a transaction', error))
+  }
+}
+
+function answerSkip(parts: StatusParts, kind: number, body: Uint8Array, reply: Reply): void {
+  try {
+    answerSkipCall(parts, kind, body, reply)
+  } catch (error) {
+    reply(undecodable('no entry to skip', error))
   }
 }
 

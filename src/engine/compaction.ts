@@ -11,6 +11,8 @@ export interface CompactionOptions {
   readonly applier: Applier
   readonly logRetainBytes: number
   readonly applied: () => number
+  /** Whoever has this entry in its log would try it: no new member must get it from here. */
+  readonly lastVoid: () => number
   /** The lowest index that a snapshot stream still needs, null for none. */
   readonly neededIndex: () => number | null
   readonly warning: (code: string, message: string) => void
@@ -32,9 +34,10 @@ export class Compaction {
 
   tick(): void {
     this.#retrySpace()
-    const { log, applier, logRetainBytes, applied } = this.#options
+    const { log, applier, logRetainBytes, lastVoid, applied } = this.#options
     if (this.#isRunning) return
-    const wanted = Math.min(log.indexRetaining(logRetainBytes), applied())
+    const dropped = Math.max(log.indexRetaining(logRetainBytes), lastVoid())
+    const wanted = Math.min(dropped, applied())
     if (wanted < log.firstIndex) return
     this.#isRunning = true
     applier.makeDurable(applied(), (error, durable) => {

@@ -11,7 +11,6 @@ import type { Applying } from './applying.ts'
 import {
   type CoreParts,
   createAddressWatch,
-  createAgreement,
   createAmnesia,
   createApplying,
   createApplyWatch,
@@ -42,13 +41,15 @@ import type { Formats } from './formats.ts'
 import { takeFrame } from './frames.ts'
 import type { Freshness } from './freshness.ts'
 import { Handling } from './handling.ts'
-import { transferAway } from './leadership.ts'
+import { HandingOver, transferAway } from './leadership.ts'
 import type { Membership } from './membership.ts'
-import type { AppliedReport, ReplicaState } from './ports.ts'
+import type { AppliedReport, Quarantine, ReplicaState } from './ports.ts'
 import type { ReadRequests } from './read-requests.ts'
 import type { RemovalWatch } from './removal-watch.ts'
+import { createAgreement, createSkipping } from './repairs-assembly.ts'
 import { Saving } from './saving.ts'
 import { TICKS_PER_HEARTBEAT } from './settings.ts'
+import type { Skipping } from './skipping.ts'
 import type { Snapshots } from './snapshots.ts'
 import type { Terms } from './terms.ts'
 import { View } from './view.ts'
@@ -79,6 +80,7 @@ export class Core {
   readonly decisions: Decisions
   readonly handling: Handling
   readonly agreement: Agreement
+  readonly skipping: Skipping
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly applyWatch: ApplyWatch
@@ -87,6 +89,7 @@ export class Core {
   readonly #saving: Saving
   readonly #flushing: Flushing | null
   readonly #yielding: Yielding
+  readonly #handingOver: HandingOver
   readonly #view: View
   #isTurnDue = false
   #isClosed = false
@@ -138,6 +141,8 @@ export class Core {
     this.amnesia = createAmnesia(parts, this.raft, (id) => nodeId(id) ?? String(id))
     this.mix = createMix(parts, this.membership)
     this.agreement = createAgreement(parts, this)
+    this.skipping = createSkipping(parts, this)
+    this.#handingOver = new HandingOver(this, ports.clock)
     this.#yielding = new Yielding({
       raft: this.raft,
       clock: ports.clock,
@@ -157,7 +162,7 @@ export class Core {
     })
     const isRelaxed = parts.config.durability === 'relaxed'
     this.#flushing = isRelaxed ? new Flushing(parts.log, ports.clock) : null
-    this.#compaction = createCompaction(parts, this.raft, this.snapshots)
+    this.#compaction = createCompaction(parts, this.raft, this.snapshots, this.skipping)
   }
 
   start(): void {
@@ -222,10 +227,11 @@ export class Core {
   }
 
   /** The databases stand still on this machine's trouble, or go on (null). */
-  halted(reason: string | null, isDivergent: boolean): void {
+  halted(reason: string | null, isDivergent: boolean, quarantine: Quarantine | null): void {
     if (reason !== null && !this.#isHalted) this.#warn('ERR_APPLY_HALTED', reason)
     this.decisions.say(reason === null ? 'applyResumed' : 'applyHalted')
     this.#isHalted = reason !== null
+    this.skipping.halted(reason !== null, quarantine)
     if (isDivergent) this.snapshots.discard()
     this.agreement.halted(reason, isDivergent)
   }
@@ -288,8 +294,8 @@ export class Core {
     this.formats.tick()
     this.agreement.tick()
     this.#yielding.tick()
-    // Whoever can't store or apply should not be the one that all wait for.
-    if ((this.#isHalted || this.#isFull) && this.raft.role === 'leader') this.transferAway()
+    this.skipping.tick()
+    this.#handingOver.tick(this.#isHalted, this.#isFull)
     this.schedule()
   }
 

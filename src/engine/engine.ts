@@ -263,7 +263,7 @@ export class Engine {
         this.#core?.applied(report)
         this.#membersChanged()
       },
-      halted: (reason, isDivergent) => this.#core?.halted(reason, isDivergent),
+      halted: (...halt) => this.#core?.halted(...halt),
       hashed: (hashed) => this.#core?.agreement.hashed(hashed),
     })
   }

@@ -3,6 +3,8 @@ import type { SharedState } from '../base/shared-state.ts'
 import type {
   AppliedReport,
   HashedContent,
+  Hold,
+  Quarantine,
   ReplicaState,
   SnapshotCopy,
   TrialRequest,
@@ -12,7 +14,7 @@ import type { Entry } from '../raft/raft.ts'
 import type { Transport, TransportHandlers, TransportOptions } from '../transport/transport.ts'
 import type { EngineToUser, StorageGenesis } from './protocol.ts'
 
-export type { AppliedReport, HashedContent, ReplicaState, SnapshotCopy }
+export type { AppliedReport, HashedContent, Hold, Quarantine, ReplicaState, SnapshotCopy }
 
 /** Where committed entries go; calls are done in the order they are made. */
 export interface Applier {
@@ -46,6 +48,14 @@ export interface Applier {
   diverge(reason: string): void
   /** The entry that names `key` is to be followed by a hash of all content. */
   expectHash(key: string): void
+  /** The cluster has agreed that the write at that index, which is not applied, does nothing. */
+  voidEntry(index: number): void
+  /**
+   * Where the databases stand still for good, null if nowhere. If they stand at that entry for
+   * trouble that may pass, they don't try it again until it is void or released.
+   */
+  holdEntry(hold: Hold, done: (quarantine: Quarantine | null) => void): void
+  releaseEntry(hold: Hold): void
   close(done: Done): void
 }
 
@@ -54,7 +64,7 @@ export interface ApplierHandlers {
   opened(state: ReplicaState): void
   applied(report: AppliedReport): void
   /** Apply stands still on this machine's trouble and is tried again; null: it goes on. */
-  halted(reason: string | null, isDivergent: boolean): void
+  halted(reason: string | null, isDivergent: boolean, quarantine: Quarantine | null): void
   hashed(hashed: HashedContent): void
 }
 

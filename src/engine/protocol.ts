@@ -128,6 +128,8 @@ export type EngineRequest =
   | { readonly method: 'reinstall' }
   /** Of the kind that there was; answered once it holds. */
   | { readonly method: 'rotate'; readonly security: TransportSecurity }
+  /** Answered once the leader has applied what is behind that entry, or says why it will not. */
+  | { readonly method: 'skip'; readonly index: number; readonly without: readonly string[] }
 
 export type UserToEngine =
   /** An encoded write command of this origin; sequences per database come without gaps. */

@@ -7,6 +7,7 @@ import { awaitDeposition } from './leadership.ts'
 import { changeMember } from './member-requests.ts'
 import { engineMetrics } from './metrics.ts'
 import type { EngineRequest } from './protocol.ts'
+import { skipEntry } from './skip-requests.ts'
 import { engineStatus, type StatusParts } from './status.ts'
 import { endTrial, tryStatements } from './trial-requests.ts'
 import { CALLS, decodeLeaderAnswer } from './wire.ts'
@@ -69,6 +70,9 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
       break
     case 'transferLeadership':
       transferLeadership(parts, request.to, answer)
+      break
+    case 'skip':
+      skipEntry(parts, request, (error) => answer(error, null))
       break
     case 'verify':
     case 'verified':

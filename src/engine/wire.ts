@@ -46,6 +46,11 @@ export const CALLS = {
   rejoin: 15,
   /** Who is there: a member of a cluster, or a node that looks for one too. */
   meet: 16,
+  /** Of the leader: to have an entry skipped. */
+  skip: 17,
+  /** Of any member: to stay where it stands at one, and to say where; to go on. */
+  skipStand: 18,
+  skipRelease: 19,
 } as const
 
 /**

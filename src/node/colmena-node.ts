@@ -28,6 +28,7 @@ import {
   runMigrations,
 } from './numbered-migrations.ts'
 import { type Rotation, rotate } from './rotation.ts'
+import { type SkipOptions, skip } from './skipping.ts'
 import { createStatus, type NodeStatus } from './status.ts'
 import { type VerifyAnswer, type VerifyOptions, verify } from './verification.ts'
 
@@ -319,6 +320,15 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    */
   async verify(options: VerifyOptions = {}): Promise<VerifyAnswer> {
     return verify(this.#core, options)
+  }
+
+  /**
+   * Skips the entry at `index`, which no member can apply: each stands still at it, as it failed
+   * there or died of it twice. It fails everywhere alike, with ERR_VOIDED.
+   * @throws ColmenaError ERR_INVALID_ARGUMENT, saying who could still apply it; ERR_NO_LEADER
+   */
+  async skip(index: number, options: SkipOptions = {}): Promise<void> {
+    await skip(this.#core, index, options)
   }
 
   /**

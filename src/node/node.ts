@@ -79,6 +79,7 @@ export {
 } from './recovery.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { Rotation } from './rotation.ts'
+export type { SkipOptions } from './skipping.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'
 export {

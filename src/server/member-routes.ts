@@ -36,6 +36,11 @@ export function createMemberRoutes(node: ColmenaNode, bodies: Bodies): Route[] {
       path: '/leadership',
       answer: (call) => answerLeadership(node, bodies, call),
     },
+    {
+      ...operating,
+      path: '/entries/:index/skip',
+      answer: (call) => answerSkip(node, bodies, call),
+    },
   ]
 }
 
@@ -44,6 +49,24 @@ async function answerLeadership(node: ColmenaNode, bodies: Bodies, call: Call): 
   const nodeId = body.text === '' ? undefined : readNodeId(parseJson(body.text))
   await node.transferLeadership(nodeId, { signal: call.signal })
   return Response.json({ leader: node.leader })
+}
+
+async function answerSkip(node: ColmenaNode, bodies: Bodies, call: Call): Promise<Response> {
+  const index = Number(call.param('index'))
+  using body = await bodies.read(call)
+  const without = body.text === '' ? [] : readWithout(parseJson(body.text))
+  await node.skip(index, { without, signal: call.signal })
+  return Response.json({ skipped: index })
+}
+
+function readWithout(body: unknown): readonly string[] {
+  const { without = [], ...others } = Object(body) as { readonly without?: unknown }
+  const isKnown = Object.keys(others).length === 0 && !Array.isArray(body)
+  if (isKnown && Array.isArray(without) && without.every((name) => typeof name === 'string')) {
+    return without
+  }
+  const message = 'the body must be { "without": ["<name>"] }, or {}'
+  throw new ColmenaError('ERR_INVALID_ARGUMENT', message)
 }
 
 function readNodeId(body: unknown): string | undefined {

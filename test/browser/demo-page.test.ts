@@ -15,6 +15,14 @@ import { FakeDemo, type FakePost } from './fake-demo.ts'
 const dist = fileURLToPath(new URL('../../dist/web/', import.meta.url))
 const pagesBytesMax = 250_000
 
+/** How far the words of a row's nodes reach beyond their column. */
+const spilled = `(() => {
+  const box = document.querySelector('li .route')
+  const words = document.createRange()
+  words.selectNodeContents(box.lastChild)
+  return words.getBoundingClientRect().right - box.getBoundingClientRect().right
+})()`
+
 let browser: Browser
 let demo: FakeDemo
 let url = ''
@@ -77,6 +85,7 @@ describe('each state', () => {
     behind: [states.hello(states.catchingUp), /3 of 4 nodes are at work/],
     waiting: [states.hello(states.twoDown), /Two of three voters are down/],
     alarm: [states.hello(states.alarm), /lost\s+1/],
+    machines: [states.hello(states.machines), /Real machines/],
   }
   for (const look of LOOKS) {
     it(`is whole ${look.width} wide, ${look.scheme}`, async (t) => {
@@ -111,6 +120,22 @@ describe('each state', () => {
     const table = page.getByRole('table').filter({ hasText: 'works without a leader?' })
     assert.match(await table.innerText(), /none\s+yes\s+0\.04 ms[\s\S]*no leader now/)
     await leave(page)
+  })
+
+  it('cuts no machine off, and has room for the ids of machines', async () => {
+    const [first, last] = ['e784079b449418', 'e784079b449448']
+    const row = states.makeWrite(900, { receivedBy: last, appliedBy: first })
+    for (const look of LOOKS.slice(0, 2)) {
+      demo.hello = { ...states.hello(states.machines), rows: [row] }
+      const { page } = await openPage(browser, url, look, { reducedMotion: 'reduce' })
+      const route = page.locator('.route', { hasText: last }).first()
+      await route.waitFor()
+      const spilledPx = await page.evaluate<number>(spilled)
+      assert.ok(spilledPx <= 0, `${look.width} wide: ${spilledPx} px`)
+      assert.equal(await page.getByRole('button', { name: /^Cut off/ }).count(), 0)
+      assert.equal(await page.getByRole('button', { name: /^Restart/ }).count(), 4)
+      await leave(page)
+    }
   })
 
   it('shows what is lost or doubled in another colour, and only then', async () => {

@@ -44,6 +44,7 @@ const learner: NodeCard = makeNode('node-4', {
 })
 
 export const whole: DemoState = {
+  site: 'processes',
   nodes: [leader, makeNode('node-2'), makeNode('node-3'), learner],
   tally: { acknowledged: 12_480, everywhere: 12_480, lost: 0, duplicated: 0, longestPauseMs: 212 },
   controls: { ratePerSecond: 50, breakEverySeconds: 0, isPaused: false },
@@ -116,6 +117,17 @@ export const alarm: DemoState = {
 }
 
 const texts = ['Ada was here', 'one more visit', 'a purple elephant', 'tea at five', 'Hola, abejas']
+
+/** Four machines of Fly.io, with ids as it gives them. */
+export const machines: DemoState = {
+  ...whole,
+  site: 'machines',
+  nodes: whole.nodes.map((node, at) => ({
+    ...node,
+    id: `e784079b4494${at + 1}8`,
+    leaderId: 'e784079b449418',
+  })),
+}
 
 export function makeWrite(key: number, change: Partial<WriteRow> = {}): WriteRow {
   const committedMs = 1.2 + (key % 7) * 0.4

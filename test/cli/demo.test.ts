@@ -50,6 +50,18 @@ describe('demo', () => {
   it('says in one sentence why it can not begin', async () => {
     const wrong = await run(['demo', '--port', '99999'])
     assert.deepEqual([wrong.code, /--port is '99999'/.test(wrong.err)], [2, true])
+    const elsewhere = await run(['demo', '--fly'])
+    assert.deepEqual([elsewhere.code, /^FLY_MACHINE_ID, FLY_/.test(elsewhere.err)], [1, true])
+    const env = {
+      FLY_MACHINE_ID: 'e784079b449418',
+      FLY_PRIVATE_IP: '::1',
+      FLY_REGION: 'fra',
+      FLY_APP_NAME: 'app',
+    }
+    const open = await run(['demo', '--fly'], { env })
+    assert.deepEqual([open.code, /COLMENA_SECRET is missing/.test(open.err)], [1, true])
+    const folder = await run(['demo', '--fly', '--data-dir', '/data'], { env })
+    assert.deepEqual([folder.code, /COLMENA_DATA_DIR/.test(folder.err)], [2, true])
   })
 })
 

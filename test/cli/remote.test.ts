@@ -25,7 +25,8 @@ describe('exec', () => {
 
   it('says what was wrong, and whose fault it was', async (t) => {
     const token = 'r'.repeat(16)
-    const { url } = await serve(t, ['--read-token', token])
+    const admin = 'a'.repeat(16)
+    const { url } = await serve(t, ['--read-token', token, '--admin-token', admin])
     const nobody = `http://127.0.0.1:${(await findFreePorts(1))[0]}`
     const cases: readonly (readonly [args: string[], code: number, message: RegExp])[] = [
       [['exec', 'SELECT 1', '--url', url], 1, /token/],
@@ -37,6 +38,12 @@ describe('exec', () => {
       [['exec', 'SELECT 1; SELECT 2', '--url', nobody], 2, /exec takes one statement/],
       [['members', 'remov', 'ann', '--url', nobody], 2, /no 'members remov': it is list, add/],
       [['exec', 'SELECT 1', '--url', 'nonsense'], 2, /--url is 'nonsense'/],
+      [
+        ['skip', '1', '--url', url, '--token', admin],
+        1,
+        /entry 1 is not skipped: .* has applied it/,
+      ],
+      [['skip', 'last', '--url', nobody], 2, /'last' is no index of a log entry/],
       [['exec'], 2, /missing required argument 'sql'/],
       [
         ['exec', 'SELECT 1', '--consistency', 'storng'],

@@ -21,7 +21,7 @@ const APPLIED: GroupOutcome = {
 test('a group counts once it is applied, however often it was halted before', () => {
   const counts = new ApplyCounts()
   const error = new ColmenaError('ERR_APPLY_HALTED', 'no room')
-  const halted = { error, retry: 'pause', isDivergent: false } as const
+  const halted = { error, retry: 'pause', isDivergent: false, quarantine: null } as const
   assert.equal(counts.measure(3, () => ({ ...APPLIED, halted })).halted, halted)
   assert.deepEqual([counts.value().entries, counts.value().groupMs.count], [0, 0])
   assert.equal(

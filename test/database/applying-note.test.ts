@@ -10,7 +10,7 @@ test('a death is forgiven by what its own database has applied, and no other one
   const other: NotedFile = { created: 3, applied: 10 }
   const own = (applied: number): NotedFile => ({ created: 7, applied })
   const open = (applied: number): ApplyingNote => {
-    const note = new ApplyingNote(path, [other, own(applied)])
+    const note = new ApplyingNote(path, () => [other, own(applied)])
     t.after(() => note.close())
     return note
   }

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { it, type TestContext } from 'node:test'
+import { inProcesses } from '../../src/demo/processes.ts'
 import type { Tally } from '../../src/demo/protocol.ts'
 import { Supervisor } from '../../src/demo/supervisor.ts'
 import { requireSqlite } from '../../src/sqlite/sqlite.ts'
@@ -17,7 +18,10 @@ const WRITES = 5
  */
 async function tamper(t: TestContext, sql: string): Promise<Supervisor> {
   const dataDir = temporaryDirectory(t)
-  const supervisor = await Supervisor.start({ dataDir, progress: () => {}, publish: () => {} })
+  const supervisor = await Supervisor.start({
+    open: inProcesses({ dataDir, progress: () => {} }),
+    publish: () => {},
+  })
   t.after(() => supervisor.close())
   for (let i = 0; i < WRITES; i += 1) supervisor.write(`write ${i}`, undefined)
   await untilTally(supervisor, { everywhere: WRITES })

@@ -6,21 +6,24 @@ import { existsSync, readdirSync } from 'node:fs'
 import { it } from 'node:test'
 import { setImmediate as turn } from 'node:timers/promises'
 import { fileURLToPath } from 'node:url'
+import { forkNode } from '../../src/demo/child-wire.ts'
 import { runDemo } from '../../src/demo/demo.ts'
 import { NodeHandle } from '../../src/demo/node-handle.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
 import { until } from '../processes/wait.ts'
 
 const SUPERVISOR = fileURLToPath(new URL('../../src/demo/supervisor.ts', import.meta.url))
+const PROCESSES = fileURLToPath(new URL('../../src/demo/processes.ts', import.meta.url))
 const IGNORE = { fates() {}, report() {}, leader() {}, applied() {} }
 
 it('a node can be told something while it dies', async () => {
   let exits = 0
-  const handle = new NodeHandle({ ...IGNORE, exited: () => (exits += 1) })
-  const call = handle.call('barrier')
-  const refused = assert.rejects(call, { code: 'ERR_FAILED', message: /opened no node yet/ })
-  await refused
-  const unanswered = handle.call('open', { dataDir: '/dev/null/none' }).catch((error) => error)
+  const wire = forkNode({ dataDir: '/dev/null/none' })
+  const handle = new NodeHandle(wire, { ...IGNORE, exited: () => (exits += 1) })
+  await assert.rejects(handle.opened, { code: 'ERR_DATA_DIR' })
+  const refused = handle.call('barrier')
+  await assert.rejects(refused, { code: 'ERR_FAILED', message: /opened no node yet/ })
+  const unanswered = handle.call('barrier').catch((error) => error)
   const killed = handle.kill()
   while (!handle.isGone) {
     handle.write([[1, 'nobody reads this']])
@@ -35,8 +38,9 @@ it('a node can be told something while it dies', async () => {
 it('the nodes end with a supervisor that is killed', async (t) => {
   const code = `
     const { Supervisor } = await import(${JSON.stringify(SUPERVISOR)})
-    const options = { dataDir: process.env.DATA_DIR, progress() {}, publish() {} }
-    const { cluster } = await Supervisor.start(options)
+    const { inProcesses } = await import(${JSON.stringify(PROCESSES)})
+    const open = inProcesses({ dataDir: process.env.DATA_DIR, progress() {} })
+    const { cluster } = await Supervisor.start({ open, publish() {} })
     process.stdout.write(JSON.stringify(cluster.members.map(({ pid }) => pid)))
   `
   const env = { ...process.env, DATA_DIR: temporaryDirectory(t) }

@@ -20,6 +20,7 @@ describe('a card', () => {
   const stories: readonly (readonly [string, Partial<Facts>])[] = [
     ['Follower of node-2.', {}],
     ['Killed.', { stage: 'killed' }],
+    ['Does not answer.', { stage: 'gone' }],
     ['Starting, reading its log.', { stage: 'starting' }],
     ['Behind by 1,240 entries, catching up.', { stage: 'catching-up', lagEntries: 1_240 }],
     ['Behind by 1 entry, catching up.', { stage: 'catching-up', lagEntries: 1 }],
@@ -59,6 +60,16 @@ describe('an election', () => {
     elections.told('b', null, 3, 300)
     assert.equal(elections.leaderId, 'a')
     assert.equal(elections.told('c', 'c', 5, 900), 'c elected in term 5')
+  })
+
+  it('is not needed where the leader itself says that it still leads', () => {
+    const elections = new Elections()
+    elections.told('a', 'a', 3, 100)
+    elections.lost('a', 200)
+    elections.told('b', 'a', 3, 210)
+    assert.equal(elections.leaderId, null)
+    elections.told('a', 'a', 3, 220)
+    assert.equal(elections.leaderId, 'a')
   })
 
   it('is not needed where the leader is heard again in time', () => {

@@ -1,7 +1,7 @@
 /** What the tally makes of what nodes' files show, without any node. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { LOOKED_UP_IDS } from '../../src/demo/ipc.ts'
+import { LOOKED_UP_IDS } from '../../src/demo/node-messages.ts'
 import { Tally } from '../../src/demo/tally.ts'
 
 const NODES = 2

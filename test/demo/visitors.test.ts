@@ -16,7 +16,11 @@ function createFake(host: string) {
     write: (...write: unknown[]) => written.push(write),
     cluster: {},
   }
-  const app = createApp({ supervisor: supervisor as unknown as Supervisor, audience, host })
+  const app = createApp({
+    supervisor: supervisor as unknown as Supervisor,
+    audience,
+    names: [host],
+  })
   const ask = (headers: Record<string, string>, method = 'POST', path = '/api/write') =>
     app.request(path, { method, headers, ...(method === 'POST' ? { body: '{}' } : {}) })
   return { audience, written, ask }

@@ -64,6 +64,7 @@ function compileBlocks(folderName: string, blocks: ReadonlyMap<string, string>):
         'colmena/dns': ['../../../src/dns/dns.ts'],
         'colmena/kysely': ['../../../src/dialects/kysely.ts'],
         'colmena/knex': ['../../../src/dialects/knex.ts'],
+        'colmena/testing': ['../../../src/testing/testing.ts'],
       },
       // A reader's snippet may leave a variable for the reader.
       noUnusedLocals: false,

@@ -14,6 +14,7 @@ const SOURCES: Readonly<Record<string, string>> = {
   'colmena/jobs': 'src/jobs/jobs.ts',
   'colmena/kysely': 'src/dialects/kysely.ts',
   'colmena/knex': 'src/dialects/knex.ts',
+  'colmena/testing': 'src/testing/testing.ts',
 }
 
 /** The program as it runs in this clone, its data in a folder that goes. */
@@ -27,7 +28,7 @@ function adapt(t: TestContext, code: string): string {
   return adapted
 }
 
-for (const page of ['docs/coming-from.md', 'docs/tools.md']) {
+for (const page of ['docs/coming-from.md', 'docs/tools.md', 'docs/testing-your-app.md']) {
   describe(page, () => {
     const programs = readCodeBlocks(readPage(page)).filter(({ info }) => info === 'ts')
 

@@ -26,6 +26,7 @@ function createRig(): {
     applier: {} as Applier,
     logRetainBytes: 1,
     applied: () => 50,
+    lastVoid: () => 0,
     neededIndex: () => null,
     warning: (code, message) => assert.fail(`${code} ${message}`),
   })
@@ -52,33 +53,49 @@ describe('compaction', () => {
     assert.equal(log.tries, 2)
   })
 
-  for (const [what, needed, cutTo] of [
-    ['what the databases do not hold durably', null, 80],
-    ['what a snapshot on its way needs next', 60, 60],
+  for (const [what, needs, cutTo] of [
+    ['what the databases do not hold durably', {}, 80],
+    ['what a snapshot on its way needs next', { needed: 60 }, 60],
   ] as const) {
-    it(`keeps ${what}`, () => {
-      let compacted = 0
-      const compaction = new Compaction({
-        log: {
-          firstIndex: 1,
-          indexRetaining: () => 90,
-          status: () => ({ isFull: false }),
-          compact: (index: number) => {
-            compacted = index
-          },
-        } as unknown as Log,
-        clock: { nowMs: () => 0, wallMs: () => 0, setTimer: () => () => {} },
-        applier: {
-          makeDurable: (_: number, done: (error: Error | null, durable: number) => void) =>
-            done(null, 80),
-        } as unknown as Applier,
-        logRetainBytes: 1,
-        applied: () => 100,
-        neededIndex: () => needed,
-        warning: (code, message) => assert.fail(`${code} ${message}`),
-      })
-      compaction.tick()
-      assert.equal(compacted, cutTo)
-    })
+    it(`keeps ${what}`, () => assert.equal(compactedTo(needs), cutTo))
   }
+
+  it('drops what a new member would try in vain, once it is passed', () => {
+    assert.equal(compactedTo({ retained: 10 }), 10)
+    assert.equal(compactedTo({ retained: 10, lastVoid: 70 }), 70)
+    assert.equal(compactedTo({ retained: 10, lastVoid: 101 }), 80)
+  })
 })
+
+interface Needs {
+  readonly retained?: number
+  readonly lastVoid?: number
+  readonly needed?: number
+}
+
+/** All of a log of 100 entries is applied, and what goes up to 80 is durable. */
+function compactedTo({ retained = 90, lastVoid = 0, needed }: Needs): number {
+  let compacted = 0
+  const compaction = new Compaction({
+    log: {
+      firstIndex: 1,
+      indexRetaining: () => retained,
+      status: () => ({ isFull: false }),
+      compact: (index: number) => {
+        compacted = index
+      },
+    } as unknown as Log,
+    clock: { nowMs: () => 0, wallMs: () => 0, setTimer: () => () => {} },
+    applier: {
+      makeDurable: (_: number, done: (error: Error | null, durable: number) => void) =>
+        done(null, 80),
+    } as unknown as Applier,
+    logRetainBytes: 1,
+    applied: () => 100,
+    lastVoid: () => lastVoid,
+    neededIndex: () => needed ?? null,
+    warning: (code, message) => assert.fail(`${code} ${message}`),
+  })
+  compaction.tick()
+  return compacted
+}

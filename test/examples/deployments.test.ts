@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { describe, it } from 'node:test'
+import { parse as parseToml } from 'smol-toml'
 import { parse, parseAllDocuments } from 'yaml'
 import { LEAVE_MS_MAX } from '../../src/cluster/cluster-node.ts'
 import { open } from '../../src/index.ts'
@@ -50,7 +51,7 @@ async function answers(t: Parameters<typeof temporaryDirectory>[0], path: string
   }
 }
 
-describe('the image', () => {
+describe('the image of compose', () => {
   const dockerfile = read('examples/compose/Dockerfile')
   const { engines } = JSON.parse(read('package.json'))
 
@@ -197,10 +198,64 @@ describe('the manifest for Kubernetes', () => {
   })
 })
 
+describe('fly.toml', () => {
+  // What it parses to has no prototypes, which is nobody's concern here.
+  const config = JSON.parse(JSON.stringify(parseToml(read('examples/fly/fly.toml'))))
+  const dockerfile = read('examples/fly/Dockerfile')
+  const machine = 'src/demo/machine.ts'
+  const volume = find('src/fly/environment.ts', /^const DATA_DIR = '([^']+)'$/gm)
+  const pagePort = Number(find(machine, /\bport = (\d+),/g))
+
+  it('sends visitors, and asks for health, where the page is', () => {
+    const { internal_port: port, checks } = config.http_service
+    const { node } = config.checks
+    assert.deepEqual([port, node.port], [pagePort, pagePort])
+    assert.equal(node.path, find(machine, /^const HEALTH_PATH = '([^']+)'$/gm))
+    // Else all machines were out of reach once there is no majority: just when people look.
+    assert.equal(checks, undefined)
+    assert.deepEqual(stepsOf(dockerfile, 'EXPOSE'), [String(pagePort)])
+  })
+
+  it('mounts the volume where the node keeps its data', () => {
+    assert.deepEqual(config.mounts, [{ source: 'colmena', destination: volume }])
+    assert.deepEqual(stepsOf(dockerfile, 'ENV'), [`COLMENA_DATA_DIR=${volume}`])
+  })
+
+  it('ends machines by the signal that they leave at, and waits for that', () => {
+    const signals = find('src/fly/departure.ts', /^const SIGNALS = \[([^\]]+)\] as const$/gm)
+    assert.ok(signals.includes(`'${config.kill_signal}'`))
+    assert.ok(config.kill_timeout * 1_000 > LEAVE_MS_MAX)
+  })
+
+  it('deploys one machine after the other, stops none, and starts again what ends', () => {
+    assert.deepEqual(config.deploy, { strategy: 'rolling', max_unavailable: 1 })
+    assert.equal(config.http_service.auto_stop_machines, 'off')
+    assert.equal(config.restart[0].policy, 'always')
+  })
+
+  it('begins with more than half of four machines', () => {
+    assert.ok(Number(config.env.COLMENA_BOOTSTRAP_EXPECT) > 2)
+    assert.match(read('src/fly/environment.ts'), /COLMENA_BOOTSTRAP_EXPECT/)
+  })
+
+  it('starts what the package brings', () => {
+    const [program, file, ...args] = commandOf(dockerfile)
+    assert.equal(program, 'node')
+    const { bin } = JSON.parse(read('package.json'))
+    assert.equal(file, `node_modules/colmena/${bin.colmena.replace(/^\.\//, '')}`)
+    assert.deepEqual(args, ['demo', '--fly'])
+  })
+})
+
 describe('the pages of the examples', () => {
-  for (const name of ['compose', 'kubernetes']) {
+  const places = {
+    compose: 'in Docker',
+    kubernetes: 'on Kubernetes',
+    fly: 'in Docker, nor on Fly.io',
+  }
+  for (const [name, place] of Object.entries(places)) {
     it(`say that ${name} was not run where it belongs`, () => {
-      assert.match(read(`examples/${name}/README.md`), /\*\*Not run (in Docker|on Kubernetes)\*\*/)
+      assert.ok(read(`examples/${name}/README.md`).includes(`**Not run ${place}**`))
     })
   }
 })

@@ -51,11 +51,10 @@ const applying: readonly Mutation[] = [
     id: 'refusal-in-digest',
     bug: 'A write that its fence refused counts in the digest, at an index that is no write.',
     file: 'src/database/file-commands.ts',
-    text: '  return command.units.map(() => fencedUnit(fence))\n',
+    text: '  return units.map(() => refused)\n',
     replacement:
-      '  const answer = fencedUnit(fence)\n' +
-      '  for (const ordinal of command.units.keys()) mixUnit(file, 1, ordinal, answer)\n' +
-      '  return command.units.map(() => answer)\n',
+      '  for (const ordinal of units.keys()) mixUnit(file, 1, ordinal, refused)\n' +
+      '  return units.map(() => refused)\n',
     breaks: ['H22'],
     caughtBy: { tests: ['test/database/leases.test.ts'] },
   },
@@ -181,6 +180,24 @@ const applying: readonly Mutation[] = [
     replacement: 'deaths: first === diedFirst ? deaths : 1',
     breaks: ['H8'],
     caughtBy: { tests: ['test/database/trouble.test.ts'] },
+  },
+  {
+    id: 'void-forgotten',
+    bug: 'That an entry is void is not known any more after a restart.',
+    file: 'src/database/applying-note.ts',
+    text: '    noteVoided(this.#directory, [...this.#voided, index])\n',
+    replacement: '',
+    breaks: ['H8'],
+    caughtBy: { tests: ['test/database/voided.test.ts'] },
+  },
+  {
+    id: 'held-entry-tried-after-restart',
+    bug: 'A node tries an entry again that it said it would not, as its process was another one.',
+    file: 'src/database/applying-note.ts',
+    text: '    noteHeld(this.#directory, hold)\n',
+    replacement: '',
+    breaks: ['H8'],
+    caughtBy: { tests: ['test/database/held.test.ts'] },
   },
   {
     id: 'trial-left-open',

@@ -241,4 +241,25 @@ const reads: readonly Mutation[] = [
   },
 ]
 
-export const engine: readonly Mutation[] = [...saving, ...commands, ...reads]
+const skipping: readonly Mutation[] = [
+  {
+    id: 'skipped-though-applied',
+    bug: 'An entry is skipped though a member has applied it.',
+    file: 'src/engine/skipping.ts',
+    text: "  if (reasons.length > 0) return reasons.join('; ')\n",
+    replacement: '',
+    breaks: ['H8'],
+    caughtBy: { tests: ['test/engine/skipping.test.ts'] },
+  },
+  {
+    id: 'released-though-decided',
+    bug: 'Members go on to try an entry that an earlier question may yet make void.',
+    file: 'src/engine/skipping.ts',
+    text: '      if (isDecided) this.#awaitApplied(hold.index, reply)\n      else if',
+    replacement: '      if',
+    breaks: ['H8'],
+    caughtBy: { tests: ['test/engine/skipping.test.ts'] },
+  },
+]
+
+export const engine: readonly Mutation[] = [...saving, ...commands, ...reads, ...skipping]

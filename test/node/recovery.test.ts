@@ -4,7 +4,9 @@ import { createHash } from 'node:crypto'
 import { cpSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
-import { after, before, test } from 'node:test'
+import { DatabaseSync } from 'node:sqlite'
+import { after, before, type TestContext, test } from 'node:test'
+import { noteDivergence } from '../../src/database/generation.ts'
 import { type ColmenaNode, type NodeEvents, open, planRecovery, recover } from '../../src/index.ts'
 import { findFreePorts } from '../processes/free-port.ts'
 import { DEADLINE_MS, until } from '../processes/wait.ts'
@@ -44,15 +46,24 @@ function openNode(at: number, dataDir: string, join = true): Promise<ColmenaNode
     dataDir,
     bind: `127.0.0.1:${port}`,
     heartbeatMs: 50,
-    electionTimeoutMs: 300,
-    requestTimeoutMs: 1_000,
+    // Of several, one must stay the leader on a loaded machine.
+    electionTimeoutMs: join ? 1_000 : 300,
+    requestTimeoutMs: 2_000,
     logSegmentBytes: 65_536,
     ...(join ? begins : {}),
   })
 }
 
+/** The first node on a recovered directory: a loaded machine elects later than a call waits. */
+async function openRecovered(t: TestContext, dataDir: string): Promise<ColmenaNode> {
+  const node = await openNode(0, dataDir, false)
+  t.after(() => node.close())
+  await node.waitForLeader({ timeoutMs: DEADLINE_MS })
+  return node
+}
+
 /** A directory as that node left it. */
-function leftBy(t: Parameters<typeof temporaryDirectory>[0], at: number): string {
+function leftBy(t: TestContext, at: number): string {
   const dataDir = join(temporaryDirectory(t), 'data')
   cpSync(join(lost, `n${at}`), dataDir, { recursive: true })
   return dataDir
@@ -74,8 +85,6 @@ function filesIn(directory: string): ReadonlyMap<string, string> {
 }
 
 async function rowsOf(node: ColmenaNode): Promise<readonly unknown[]> {
-  // A loaded machine takes longer to elect than a read waits for a leader.
-  await node.waitForLeader({ signal: AbortSignal.timeout(DEADLINE_MS) })
   const { rows } = await node.database().execute('SELECT v FROM t ORDER BY rowid')
   return rows.map(({ v }) => v)
 }
@@ -100,8 +109,7 @@ test('it keeps all that its node has, and the old files', async (t) => {
   assert.deepEqual(databases(kept), databases(before))
   assert.equal((await planOf(keptIn)).lastIndex, plan.lastIndex)
 
-  const node = await openNode(0, dataDir, false)
-  t.after(() => node.close())
+  const node = await openRecovered(t, dataDir)
   assert.deepEqual(await rowsOf(node), ['acknowledged', 'of one'])
   await node.database().execute("INSERT INTO t VALUES ('after')")
   assert.deepEqual(
@@ -123,8 +131,8 @@ test('it keeps all that its node has, and the old files', async (t) => {
   assert.equal(old.leader, null)
   await old.close()
   const anew = await openNode(1, join(temporaryDirectory(t), 'new'))
+  t.after(() => anew.close())
   assert.deepEqual(await rowsOf(anew), ['acknowledged', 'of one', 'after'])
-  await anew.close()
 })
 
 async function planOf(dataDir: string): ReturnType<typeof planRecovery> {
@@ -145,7 +153,7 @@ test('a crash at any step leaves the old state or the new one', async (t) => {
       assert.match(found.message, /nothing to recover/, `step ${step}`)
       seen.new += 1
       if (seen.new === 1) {
-        const node = await openNode(0, dataDir, false)
+        const node = await openRecovered(t, dataDir)
         assert.deepEqual(await rowsOf(node), ['acknowledged', 'of one'])
         await node.close()
       }
@@ -182,7 +190,7 @@ test('a crash while `open` ends a recovery is made good by the next one', async 
     assert.ok(await crashAt(step, () => openNode(0, dataDir, false)))
     await assert.rejects(planOf(dataDir), /nothing to recover/)
   }
-  const node = await openNode(0, half, false)
+  const node = await openRecovered(t, half)
   assert.deepEqual(await rowsOf(node), ['acknowledged', 'of one'])
   await node.close()
 })
@@ -217,6 +225,39 @@ test('it refuses what it can not or need not do, and changes nothing', async (t)
   })
 })
 
+/** What makes a directory one that no cluster should go on from. */
+const UNFIT: Readonly<Record<string, readonly [(generation: string) => void, object]>> = {
+  'its databases differ from the others': [
+    (generation) => noteDivergence(generation, 3, 'they differ, for this test'),
+    { code: 'ERR_DATA_DIR', message: /differ, for this test.*Recover another member/ },
+  ],
+  'its databases are ahead of its log': [
+    (generation) => change(generation, 'UPDATE _colmena_state SET applied = applied + 100'),
+    { code: 'ERR_LOG_CORRUPT', message: /but the log has .*Recover another member/ },
+  ],
+  'it is no member': [
+    (generation) => change(generation, 'DELETE FROM _colmena_members'),
+    { code: 'ERR_INVALID_ARGUMENT', message: /no member of its cluster/ },
+  ],
+}
+
+function change(generation: string, sql: string): void {
+  const system = new DatabaseSync(join(generation, 'system.db'))
+  system.exec(sql)
+  system.close()
+}
+
+for (const [name, [spoil, error]] of Object.entries(UNFIT)) {
+  test(`it refuses a node where ${name}`, async (t) => {
+    const dataDir = leftBy(t, 0)
+    spoil(join(dataDir, 'db', '1'))
+    const before = filesIn(dataDir)
+    await assert.rejects(recover({ dataDir, nodeId: 'n0' }), error)
+    assert.deepEqual([...filesIn(dataDir).keys()], [...before.keys()])
+    assert.equal(filesIn(dataDir).get('identity.json'), before.get('identity.json'))
+  })
+}
+
 test('a relaxed member that was killed passes over what it may have given away', async (t) => {
   const dataDir = leftBy(t, 0)
   const path = join(dataDir, 'identity.json')
@@ -225,8 +266,7 @@ test('a relaxed member that was killed passes over what it may have given away',
   writeFileSync(path, JSON.stringify({ ...identity, format: 2, relaxedSince: incarnation }))
   const { isUnclean, lastIndex } = await recover({ dataDir, nodeId: 'n0' })
   assert.ok(isUnclean)
-  const node = await openNode(0, dataDir, false)
-  t.after(() => node.close())
+  const node = await openRecovered(t, dataDir)
   const { index } = await node.database().execute("INSERT INTO t VALUES ('after')")
   assert.ok(index > lastIndex + 4_096, `${index}`)
   assert.deepEqual(await rowsOf(node), ['acknowledged', 'of one', 'after'])

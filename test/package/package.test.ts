@@ -247,6 +247,28 @@ describe('the package is loaded', () => {
     assert.equal(stdout, `${expected.join('\n')}\n`)
   })
 
+  it('with nodes for tests, which bring no package and come only when asked for', async () => {
+    const program = `
+      const { registerHooks } = require('node:module')
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const count = (part) => loaded.filter((url) => url.includes(part)).length
+      require('colmena')
+      const before = count('dist/testing')
+      const { createTestNode, ...others } = require('colmena/testing')
+      createTestNode().then(async (node) => {
+        await node.database().execute('CREATE TABLE notes (text)')
+        await node.close()
+        const isAlone = count('node_modules/') === count('/colmena/')
+        console.log(before, count('dist/testing') > 0, isAlone)
+        console.log(Object.keys(others).sort().join(' '))
+      })`
+    write(consumer, { 'testing.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['testing.cjs'])
+    assert.equal(stderr, '')
+    assert.equal(stdout, '0 true true\nConvergenceError createTestCluster\n')
+  })
+
   it('with its dialects, which want their tools only when they are used', async () => {
     const program = `
       const { ColmenaDialect } = require('colmena/kysely')
@@ -441,7 +463,7 @@ describe('the example for Vitest', () => {
     const { status, stdout, stderr } = await runNode(process.execPath, folder(), args)
     assert.equal(status, 0, stdout + stderr)
     const report = JSON.parse(readFileSync(join(folder(), 'report.json'), 'utf8'))
-    assert.equal(report.numPassedTests, 3)
+    assert.equal(report.numPassedTests, 4)
   })
 })
 
@@ -467,5 +489,17 @@ describe('the image of the example for Compose', () => {
     const { status, stderr } = await runNode(process.execPath, folder, args)
     assert.equal(status, 1)
     assert.match(stderr, /COLMENA_DNS_NAME is missing/)
+  })
+})
+
+describe('the image of the example for Fly.io', () => {
+  it('has a command that says what it is not given', async () => {
+    const dockerfile = readFileSync(join(root, 'examples/fly/Dockerfile'), 'utf8')
+    const folder = buildImage(packed, 'fly', dockerfile)
+    const [program, ...args] = commandOf(dockerfile)
+    assert.equal(program, 'node')
+    const { status, stderr } = await runNode(process.execPath, folder, args)
+    assert.equal(status, 1)
+    assert.match(stderr, /FLY_MACHINE_ID, FLY_PRIVATE_IP, FLY_REGION, FLY_APP_NAME are missing/)
   })
 })

@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { NodeProxy } from '../../src/demo/node-proxy.ts'
 import type { NodeStatus, OpenOptions } from '../../src/index.ts'
+import { NodeProxy } from '../../src/testing/node-proxy.ts'
 import { type Content, readContent } from './content.ts'
 import { findFreePorts } from './free-port.ts'
 import { Ledger } from './ledger.ts'
@@ -48,9 +48,8 @@ export class Cluster {
     const ports = await findFreePorts(hasProxies ? 2 * count : count)
     const cluster = new Cluster(ports.slice(0, count), options)
     try {
-      const names = Array.from({ length: count }, (_, at) => nameNode(at))
       for (const [at, port] of ports.slice(count).entries()) {
-        cluster.#proxies.push(await NodeProxy.open(ports[at] as number, port, names))
+        cluster.#proxies.push(await NodeProxy.open(ports[at] as number, port))
       }
       const [first, ...others] = Array.from({ length: count }, (_, at) => cluster.startProcess(at))
       const { threads } = options

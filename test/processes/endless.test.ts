@@ -1,6 +1,6 @@
-/** What never ends: the cluster says which statement it is, and what was there is saved. */
+/** What never ends: the cluster says which statement it is, saves what was there, and skips it. */
 import assert from 'node:assert/strict'
-import { readdirSync, readFileSync } from 'node:fs'
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { test } from 'node:test'
@@ -45,6 +45,10 @@ test('a write that never ends is named, and can be left behind', async (t) => {
     ),
   )
 
+  const index = named[0]?.index ?? 0
+  // The leader, or another one, may be at it: nobody knows what it would come to there.
+  await assert.rejects(other.call('skip', index), /and may be at it: .* end its process/)
+
   // A node that died twice of it stands still with all that was acknowledged, which can be copied.
   // What was applied together with others takes one death more: the first one names the group.
   let isHalted = false
@@ -65,7 +69,60 @@ test('a write that never ends is named, and can be left behind', async (t) => {
   const values = rows.map(({ a }) => a).filter((value) => value !== 1)
   assert.deepEqual(values, ['acknowledged'])
   db.close()
+  await skipEntry(cluster, index)
 })
+
+/** What nobody can apply is passed over by all, and everything behind it is applied. */
+async function skipEntry(cluster: Cluster, index: number): Promise<void> {
+  const asked = cluster.node(0)
+  await cluster.leader()
+  const termBefore = Math.max(...(await cluster.terms()))
+  const refused = (at: number): Promise<string> =>
+    asked.call('skip', at).then(
+      () => 'it was skipped',
+      (error: RemoteError) => error.message,
+    )
+  const { commitIndex } = await asked.call('status')
+  assert.match(await refused(commitIndex + 100), /the log is committed up to entry/)
+  assert.match(await refused(1), /the leader has applied it/)
+  // The newest is a leader's first one, or of an open that introduced itself.
+  assert.match(await refused(commitIndex), /no write/)
+  await cluster.node(2).kill()
+  assert.match(await refused(index), /node-3 does not answer .*: start it, or/)
+
+  const away = await cluster.startNode(2)
+  await until('it stands still again', async () => {
+    return (await away.call('status')).haltedReason?.includes('colmena skip')
+  })
+  // They don't hand leadership round and round, as each stands still.
+  const terms = Math.max(...(await cluster.terms())) - termBefore
+  assert.ok(terms < 20, `${terms} terms`)
+  await asked.call('skip', index)
+  await cluster.untilEqual()
+  for (const node of cluster.running) await node.call('execute', "INSERT INTO t VALUES ('after')")
+  const { rows } = await asked.call('execute', 'SELECT a FROM t')
+  const values = rows.map(({ a }) => a)
+  assert.equal(values[0], 'acknowledged')
+  assert.deepEqual(values.slice(-4), [3, 'after', 'after', 'after'])
+  const { differing, undecided } = await asked.call('verify')
+  assert.deepEqual([differing, undecided], [[], []])
+
+  // A restart does not meet it again.
+  await cluster.node(1).kill()
+  await cluster.startNode(1)
+  await cluster.untilEqual()
+  assert.match(await refused(index), /the leader has applied it/)
+
+  // Nor does a new member, as it is in no log any more.
+  await until('the logs begin behind it', async () => {
+    return (await cluster.statuses()).every(({ compactedIndex }) => compactedIndex >= index)
+  })
+  await cluster.node(2).kill()
+  await cluster.node(0).call('changeMember', 'remove', nameNode(2))
+  rmSync(cluster.dataDir(2), { recursive: true })
+  await cluster.startNode(2)
+  await cluster.untilEqual()
+}
 
 test('a statement of a transaction that never ends is named, and holds up one node', async (t) => {
   const cluster = await Cluster.start({ requestTimeoutMs: 40_000, transactionMs: 3_000 })

@@ -42,7 +42,7 @@ test('an identity of a newer format', async (t) => {
   const restore = changeFile(join(dataDir, 'identity.json'), (bytes) =>
     Buffer.from(JSON.stringify({ ...JSON.parse(bytes.toString()), format: 9 })),
   )
-  await checkRefused(dataDir, restore, 2)
+  await checkRefused(dataDir, restore, 3)
 })
 
 test('a log of a newer format', async (t) => {

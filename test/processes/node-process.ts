@@ -1,6 +1,4 @@
 /** One node in a process of its own, told over IPC what to do. Ends with the test that began it. */
-import { setFlagsFromString } from 'node:v8'
-import { runInNewContext } from 'node:vm'
 import type { ClusterNode } from '../../src/cluster/cluster.ts'
 import {
   type ColmenaNode,
@@ -12,6 +10,7 @@ import {
 import { openNode } from '../../src/node/open.ts'
 import { breakThread, startFaultyWorker } from './faulty-thread.ts'
 import { Flood } from './flood.ts'
+import { collectGarbage } from './garbage.ts'
 import { handleHere } from './handlers.ts'
 import { Held } from './held.ts'
 import { JobsHere } from './job-handlers.ts'
@@ -126,9 +125,8 @@ const handlers: Handlers = {
     const { createServer } = await import('../../src/server/server.ts')
     return (await createServer(node(), { port: 0, ...options })).port
   },
-  heldBytes: () => {
-    setFlagsFromString('--expose-gc')
-    runInNewContext('gc')()
+  heldBytes: async () => {
+    await collectGarbage()
     return process.memoryUsage.rss()
   },
   peakMemoryBytes: () => process.resourceUsage().maxRSS * 1024,
@@ -153,6 +151,7 @@ const handlers: Handlers = {
   verify: () => node().verify(),
   compact: () => node().compact(),
   reinstall: () => node().reinstall(),
+  skip: (index, without) => node().skip(index, { without }),
   close: async () => {
     await jobsHere?.jobs.close()
     await (formed ?? node()).close()

@@ -73,7 +73,7 @@ export interface NodeCalls {
   block(durationMs: number): void
   /** Serves the node over HTTP, on a free port. */
   serve(options: ServerOptions): number
-  /** The memory of this process, without what is garbage on its main thread. */
+  /** The memory of this process without garbage; its threads must have `garbage.ts` preloaded. */
   heldBytes(): number
   /** The most memory that this process ever had. */
   peakMemoryBytes(): number
@@ -97,6 +97,7 @@ export interface NodeCalls {
   verify(): VerifyAnswer
   compact(): Compacted
   reinstall(): void
+  skip(index: number, without?: readonly string[]): void
   close(): void
   /** Ends the process without closing anything. */
   exit(): void

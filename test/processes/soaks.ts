@@ -4,6 +4,7 @@ import { runColdStarts } from '../hosts/cold-starts.ts'
 import { runDeploys } from '../hosts/deploys.ts'
 import { runPromotions } from '../hosts/lan.ts'
 import { runPowerCuts } from '../hosts/power-cut.ts'
+import { runTestNodes } from '../testing/many.ts'
 import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
@@ -69,6 +70,7 @@ export const soaks: Readonly<Record<string, Soak>> = {
     await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
   security: () => runSecurity({ each: 1_000, isInTurn: true }),
+  'test-nodes': () => runTestNodes({ nodes: 100 }),
   demo: () =>
     runDemoForm({
       durationMs: 600_000,

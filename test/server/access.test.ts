@@ -61,7 +61,9 @@ describe('with tokens', () => {
       assert.equal(decodeURIComponent(headers.get('x-colmena-node') ?? ''), 'knoten-ä')
     }
     for (const token of [READ_TOKEN, WRITE_TOKEN]) {
-      assertFailure(await ask(url, '/leadership', { token, body: {} }), 403, 'ERR_FORBIDDEN')
+      for (const path of ['/leadership', '/entries/1/skip']) {
+        assertFailure(await ask(url, path, { token, body: {} }), 403, 'ERR_FORBIDDEN')
+      }
     }
     // It leads alone: nobody can take over, which only the admin gets to hear.
     const answer = await ask(url, '/leadership', { token: ADMIN_TOKEN, body: { nodeId: 'nobody' } })

@@ -26,6 +26,10 @@ describe('a body', () => {
     assert.equal((await ask(server.url, '/v2/pipeline', { body: body.slice(1) })).status, 400)
     assert.equal((await ask(server.url, '/v2/pipeline', { body: body.slice(0, -1) })).status, 200)
 
+    for (const body of ['{"without":', '{"without":"a"}', '{"without":[1]}', '{"with":[]}', '[]']) {
+      const answer = await ask(server.url, '/entries/1/skip', { body, method: 'POST' })
+      assertFailure(answer, 400, 'ERR_INVALID_ARGUMENT')
+    }
     const socket = await dial(t, server.port)
     const answer = readAll(socket)
     socket.write(`${HEAD}transfer-encoding: chunked\r\n\r\n3e9\r\n${body}\r\n`)

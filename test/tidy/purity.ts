@@ -79,6 +79,7 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
   ['src/node/threads.ts', 'looks whether the code of its threads and processes is there'],
   ['src/server/exports.ts', 'sends copies of databases that it had made, never one in use'],
   ['src/server/pages.ts', 'the pages that the package brings'],
+  ['src/testing/folders.ts', 'makes and removes the folders of test nodes, while none runs'],
   ['src/transport/snapshot-files.ts', 'the copies that a snapshot arrives as'],
   ['src/transport/snapshot-sender.ts', 'the copies that a snapshot is sent from'],
 ])

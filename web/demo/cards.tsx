@@ -31,6 +31,7 @@ export function Cards({ view, isLive, act }: CardsProps): JSX.Element {
               mostBehind={view.mostBehind.get(node.id) ?? 0}
               sparkMax={max}
               isLive={isLive}
+              canCut={view.state?.site === 'processes'}
               act={act}
             />
           ))}
@@ -61,10 +62,12 @@ interface CardProps {
   readonly mostBehind: number
   readonly sparkMax: number
   readonly isLive: boolean
+  /** Between machines the links are not the demo's to cut. */
+  readonly canCut: boolean
   readonly act: Act
 }
 
-function Card({ node, mostBehind, sparkMax, isLive, act }: CardProps): JSX.Element {
+function Card({ node, mostBehind, sparkMax, isLive, canCut, act }: CardProps): JSX.Element {
   const { id, role, isCutOff, isRunning, lagEntries } = node
   const level = isLevel(node)
   const part = level ? 1 : mostBehind === 0 ? 0 : 1 - lagEntries / mostBehind
@@ -88,7 +91,7 @@ function Card({ node, mostBehind, sparkMax, isLive, act }: CardProps): JSX.Eleme
         </span>
       </div>
       <Facts node={node} />
-      <CardButtons node={node} isLive={isLive} act={act} />
+      <CardButtons node={node} isLive={isLive} canCut={canCut} act={act} />
     </article>
   )
 }
@@ -123,8 +126,9 @@ function Facts({ node }: { node: NodeCard }): JSX.Element {
 function CardButtons({
   node,
   isLive,
+  canCut,
   act,
-}: Pick<CardProps, 'node' | 'isLive' | 'act'>): JSX.Element {
+}: Pick<CardProps, 'node' | 'isLive' | 'canCut' | 'act'>): JSX.Element {
   const { id, isCutOff, isRunning, role } = node
   const link = isCutOff ? 'join' : 'cut'
   const linkWords = isCutOff ? 'Join again' : 'Cut off'
@@ -140,15 +144,17 @@ function CardButtons({
         <Sign name="restart" />
         Restart
       </button>
-      <button
-        type="button"
-        disabled={!isLive}
-        aria-label={`${linkWords}: ${id}`}
-        onClick={() => act(id, link)}
-      >
-        <Sign name={link} />
-        {linkWords}
-      </button>
+      {canCut && (
+        <button
+          type="button"
+          disabled={!isLive}
+          aria-label={`${linkWords}: ${id}`}
+          onClick={() => act(id, link)}
+        >
+          <Sign name={link} />
+          {linkWords}
+        </button>
+      )}
       <button
         type="button"
         class={canStepDown ? '' : 'is-absent'}

@@ -50,7 +50,7 @@ export function ControlPanel({ state, isLive, store }: PanelProps): JSX.Element 
         <Breaking value={controls.breakEverySeconds} isLive={isLive} set={set} />
         <ConfirmButton
           label="Reset"
-          question="Empty the log and all four databases, and count from zero?"
+          question="Empty the log and the databases of all nodes, and count from zero?"
           yes="Reset"
           disabled={!isLive}
           run={() => store.current?.reset()}

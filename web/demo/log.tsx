@@ -93,7 +93,7 @@ function RowHead(): JSX.Element {
 
 function describeEmpty(isEventsOnly: boolean): string {
   return isEventsOnly
-    ? 'Nothing has happened yet. Restart a node, or cut one off.'
+    ? 'Nothing has happened yet. Restart a node.'
     : 'No write yet. Press “Write now”.'
 }
 

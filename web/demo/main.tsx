@@ -19,6 +19,14 @@ import { type DemoStore, type DemoView, openStore } from './store.ts'
 /** The browser writes now and then, so that there is something to see from the beginning. */
 const ownWriteMs = 3_000
 const install = 'npm i colmena'
+const leads = {
+  processes:
+    'Four real processes on this machine keep one SQLite database. Kill one or cut it off: the ' +
+    'others carry on, and it catches up by itself.',
+  machines:
+    'Real machines, each with a disk of its own, keep one SQLite database. Kill the node of one: ' +
+    'the others carry on, and it catches up by itself.',
+} as const
 
 function Page(): JSX.Element {
   const [view, setView] = useState<DemoView | null>(null)
@@ -34,12 +42,9 @@ function Page(): JSX.Element {
   return (
     <>
       <DemoHead />
-      <main id="main">
-        <h1>Watch a 4-node cluster heal itself.</h1>
-        <p class="lead">
-          Four real processes on this machine keep one SQLite database. Kill one or cut it off: the
-          others carry on, and it catches up by itself.
-        </p>
+      <main id="main" data-site={state?.site}>
+        <h1>Watch a {state?.nodes.length ?? 4}-node cluster heal itself.</h1>
+        <p class="lead">{leads[state?.site ?? 'processes']}</p>
         <Sums tally={state?.tally ?? null} />
         <Strip report={describe(view)} />
         <Cards
@@ -127,7 +132,10 @@ function hasLeader(state: DemoState | null): boolean {
 
 /** The one line above the cards: what a visitor should know now, the most urgent first. */
 function describe(view: DemoView | null): Report {
-  const advice = 'If it stays so, start it again: npm run demo'
+  const advice =
+    view?.state?.site === 'machines'
+      ? 'If it stays so: fly status'
+      : 'If it stays so, start it again: npm run demo'
   const link = reportLink(view?.link ?? { state: 'connecting' }, view?.lastHeard ?? null, advice)
   if (link !== null || view?.state == null) {
     return link ?? { kind: 'waits', title: 'Connecting.', text: '' }

@@ -1,7 +1,9 @@
-import { connect, createServer, type Server, type Socket } from 'node:net'
+import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 
 /** Whoever has not said by then who he is will not. */
 const INTRODUCTION_BYTES_MAX = 4_096
+/** What follows tells that the number has ended: it is the length of a text, and no digit. */
+const NAME = /(node-\d+)\D/
 
 interface Passage {
   /** Who opened it: null until it has said so. */
@@ -17,31 +19,38 @@ interface Passage {
  * be cut by who comes, and neither side has a switch for it.
  *
  * Who comes is read off the first bytes: a node introduces itself by its name, in plain text as
- * long as there is no secret.
+ * long as there is no secret. Nodes are called node-1, node-2 and so on.
  */
 export class NodeProxy {
   /** What the node behind it advertises. */
   readonly address: string
-  readonly #target: number
-  readonly #names: readonly string[]
-  readonly #server: Server = createServer((socket) => this.#accept(socket))
+  #target: number | null
+  readonly #server: Server
   readonly #passages = new Set<Passage>()
   readonly #cut = new Set<string>()
 
-  private constructor(target: number, port: number, names: readonly string[]) {
+  private constructor(target: number | null, server: Server) {
+    const { port } = server.address() as AddressInfo
     this.address = `127.0.0.1:${port}`
     this.#target = target
-    this.#names = names
+    this.#server = server
+    server.on('connection', (socket) => this.#accept(socket))
   }
 
-  /** `names`: of all nodes that may come; `target` is the port of the node behind. */
-  static async open(target: number, port: number, names: readonly string[]): Promise<NodeProxy> {
-    const proxy = new NodeProxy(target, port, names)
+  /** `target` is the port of the node behind, null while there is none; 0 is any free `port`. */
+  static async open(target: number | null, port: number): Promise<NodeProxy> {
+    const server = createServer()
     await new Promise<void>((resolve, reject) => {
-      proxy.#server.once('error', reject)
-      proxy.#server.listen(port, '127.0.0.1', resolve)
+      server.once('error', reject)
+      server.listen(port, '127.0.0.1', resolve)
     })
-    return proxy
+    return new NodeProxy(target, server)
+  }
+
+  /** Where new connections go from now on; all that there are end. */
+  direct(target: number | null): void {
+    this.#target = target
+    for (const passage of [...this.#passages]) close(passage)
   }
 
   /** Breaks every connection that the node `from` has opened; it may come again at once. */
@@ -78,6 +87,10 @@ export class NodeProxy {
   }
 
   #accept(incoming: Socket): void {
+    if (this.#target === null) {
+      incoming.destroy()
+      return
+    }
     const outgoing = connect(this.#target, '127.0.0.1')
     const passage: Passage = { from: null, isTorn: false, incoming, outgoing }
     this.#passages.add(passage)
@@ -104,7 +117,7 @@ export class NodeProxy {
     let bytes = Buffer.alloc(0)
     const introduce = (chunk: Buffer): void => {
       bytes = Buffer.concat([bytes, chunk])
-      passage.from = findName(bytes, this.#names)
+      passage.from = NAME.exec(bytes.toString('latin1'))?.[1] ?? null
       if (passage.from === null && bytes.length < INTRODUCTION_BYTES_MAX) return
       incoming.off('data', introduce)
       if (passage.from !== null && this.#cut.has(passage.from)) {
@@ -116,18 +129,6 @@ export class NodeProxy {
     }
     incoming.on('data', introduce)
   }
-}
-
-/** The name that comes first in the bytes. */
-function findName(bytes: Buffer, names: readonly string[]): string | null {
-  let [found, foundAt]: [string | null, number] = [null, bytes.length]
-  for (const name of names) {
-    const at = bytes.indexOf(name)
-    if (at < 0 || at >= foundAt) continue
-    found = name
-    foundAt = at
-  }
-  return found
 }
 
 /** Both ends go on reading, so that they notice an end, and pass nothing on. */
