@@ -77,6 +77,8 @@ export class Steward {
   /** By member id, since when this node has led and known the member. */
   readonly #knownSinceMs = new Map<number, number>()
   #ledSinceMs: number | null = null
+  /** Until the next look; ends early where another node leads, to whom all is new. */
+  #rest = new AbortController()
   #told = ''
   #running: Promise<void> | null = null
   /** One look or one leave at a time. */
@@ -162,12 +164,14 @@ export class Steward {
 
   #leaderChanged = (): void => {
     this.#ledSinceMs = null
+    this.#rest.abort()
   }
 
   async #run(): Promise<void> {
     const { everyMs, failed } = this.#options
     const { signal } = this.#end
     while (!signal.aborted) {
+      this.#rest = new AbortController()
       let step: string | null = null
       try {
         step = await this.look()
@@ -181,7 +185,8 @@ export class Steward {
       }
       // A vote that was taken is to be given.
       const restMs = step === null ? everyMs : Math.min(everyMs, AGAIN_MS)
-      await pause(restMs, undefined, { signal }).catch(() => {})
+      const ending = AbortSignal.any([signal, this.#rest.signal])
+      await pause(restMs, undefined, { signal: ending }).catch(() => {})
     }
   }
 

@@ -74,6 +74,17 @@ describe('a steward', () => {
     await until('both are to vote', () => node.asked.length === 2)
   })
 
+  it('looks at once when its node begins to lead, since when it counts silence', async () => {
+    const never = 2_000_000
+    const { node, steward } = createRig([leader, learner('b'), learner('c')], ['b', 'c'], never)
+    node.isLeader = false
+    steward.start()
+    await steward.look()
+    node.isLeader = true
+    node.emit('leader', { id: 'a', term: 2 })
+    await until('both are to vote', () => node.asked.length === 2)
+  })
+
   it('does nothing where its node does not lead', async () => {
     const { node, steward } = createRig([{ ...leader, isLeader: false }, learner('b')])
     await steward.look()
