@@ -15,4 +15,4 @@ test('notes are there after the loss of a leader, and on all once it is back', a
     const notes = await listNotes(node.database('main', { consistency: 'none' }))
     expect(notes.map(({ text }) => text)).toEqual(['milk', 'bread'])
   }
-})
+}, 60_000)

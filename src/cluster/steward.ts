@@ -43,7 +43,8 @@ const OFFER_MS = HEARD_MS
 const OFFERED_MAX = 1_024
 /** Whoever leaves waits for the answer. */
 const REPLACE_TRIES_MAX = 20
-const REPLACE_AGAIN_MS = 100
+/** Until the next look, where more is expected to change at once. */
+const AGAIN_MS = 100
 
 /** Asked of the leader by a voter that is about to leave. */
 export const LEAVING: Handler<Leave, { readonly isReplaced: boolean }> = handler<
@@ -154,7 +155,7 @@ export class Steward {
       if (sight === null || member === undefined) return null
       const can = canBeReplaced(policy, sight, member)
       if (can !== null) return can ? member : null
-      await pause(Math.min(everyMs, REPLACE_AGAIN_MS), undefined, { signal }).catch(() => {})
+      await pause(Math.min(everyMs, AGAIN_MS), undefined, { signal }).catch(() => {})
     }
     return null
   }
@@ -167,8 +168,9 @@ export class Steward {
     const { everyMs, failed } = this.#options
     const { signal } = this.#end
     while (!signal.aborted) {
+      let step: string | null = null
       try {
-        await this.look()
+        step = await this.look()
         this.#told = ''
       } catch (error) {
         // Its owner has closed the node alone.
@@ -177,7 +179,9 @@ export class Steward {
         if (message !== this.#told && !signal.aborted) failed(message, error)
         this.#told = message
       }
-      await pause(everyMs, undefined, { signal }).catch(() => {})
+      // A vote that was taken is to be given.
+      const restMs = step === null ? everyMs : Math.min(everyMs, AGAIN_MS)
+      await pause(restMs, undefined, { signal }).catch(() => {})
     }
   }
 

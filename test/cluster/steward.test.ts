@@ -15,7 +15,7 @@ interface Rig {
 
 const stewards: Steward[] = []
 
-function createRig(state: FakeNode['state'], offering = ['b', 'c', 'd']): Rig {
+function createRig(state: FakeNode['state'], offering = ['b', 'c', 'd'], everyMs = 1): Rig {
   const node = new FakeNode(state)
   const [did, failed]: [string[], string[]] = [[], []]
   const policy = { voterTarget: 3, deadVoterTimeoutMs: 30_000, deadLearnerTimeoutMs: 60_000 }
@@ -29,7 +29,7 @@ function createRig(state: FakeNode['state'], offering = ['b', 'c', 'd']): Rig {
       node,
       policy,
       isFound: () => false,
-      everyMs: 1,
+      everyMs,
       nowMs: () => rig.nowMs,
       did: (reason) => did.push(reason),
       failed: (message) => failed.push(message),
@@ -65,6 +65,13 @@ describe('a steward', () => {
     assert.equal(await steward.look(), null)
     assert.deepEqual(node.asked, ['promote b', 'promote c'])
     assert.equal(did.length, 2)
+  })
+
+  it('looks again at once after a step, as one that takes a vote has another to give', async () => {
+    const never = 2_000_000
+    const { node, steward } = createRig([leader, learner('b'), learner('c')], ['b', 'c'], never)
+    steward.start()
+    await until('both are to vote', () => node.asked.length === 2)
   })
 
   it('does nothing where its node does not lead', async () => {

@@ -133,12 +133,20 @@ export class Machines implements AsyncDisposable {
 
   /** Resolves once all that run see so many voters and learners, all of them in one cluster. */
   async untilOne(voters: number, learners: number): Promise<void> {
-    await until(`${voters} voters and ${learners} learners in one cluster`, async () => {
-      const seen = await Promise.all(this.nodes.map((node) => node.call('members')))
-      return seen.every((members) => {
-        return count(members, 'voter') === voters && count(members, 'learner') === learners
+    const wanted = `${voters} voters and ${learners} learners in one cluster`
+    let seen: readonly (readonly MemberStatus[])[] = []
+    try {
+      await until(wanted, async () => {
+        seen = await Promise.all(this.nodes.map((node) => node.call('members')))
+        return seen.every((members) => {
+          return count(members, 'voter') === voters && count(members, 'learner') === learners
+        })
       })
-    })
+    } catch (error) {
+      throw new Error(`${(error as Error).message}; it is ${JSON.stringify(seen)}`, {
+        cause: error,
+      })
+    }
     const ids = await this.clusterIds()
     if (ids.size !== 1) throw new Error(`there are ${ids.size} clusters: ${[...ids].join(', ')}`)
   }

@@ -51,11 +51,13 @@ const applying: readonly Mutation[] = [
     id: 'refusal-in-digest',
     bug: 'A write that its fence refused counts in the digest, at an index that is no write.',
     file: 'src/database/file-commands.ts',
-    text: "  return units.map(() => (verdict === 'void' ? voidedUnit(index) : fencedUnit(fence)))\n",
+    text: "units.map(() => (verdict === 'void' ? voidedUnit(index) : fencedUnit(fence)))\n",
     replacement:
-      '  const answer = fencedUnit(fence)\n' +
-      '  for (const ordinal of units.keys()) mixUnit(file, 1, ordinal, answer)\n' +
-      '  return units.map(() => answer)\n',
+      'units.map((_, ordinal) => {\n' +
+      '    const answer = fencedUnit(fence)\n' +
+      '    mixUnit(file, 1, ordinal, answer)\n' +
+      '    return answer\n' +
+      '  })\n',
     breaks: ['H22'],
     caughtBy: { tests: ['test/database/leases.test.ts'] },
   },

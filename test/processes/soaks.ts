@@ -59,7 +59,7 @@ export const soaks: Readonly<Record<string, Soak>> = {
   },
   'cold-starts': (progress) =>
     runColdStarts({ starts: 200, ways: ['lan', 'fly'], seed: 1, progress }),
-  promotions: (progress) => runPromotions({ kills: 12, seed: 1, progress }),
+  promotions: (progress) => runPromotions({ kills: 24, seed: 1, progress }),
   deploys: (progress) => runDeploys({ deploys: 4, electionTimeoutMs: 1_000, progress }),
   transactions: () => runTransactions({ changes: 1_000 }),
   changes: async (progress) => [
