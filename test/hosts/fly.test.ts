@@ -12,11 +12,14 @@ describe('machines of Fly.io', () => {
 
   before(async () => {
     machines = await openFly()
-    load = await Load.start(machines, { clients: 4, restMs: 20 })
+    load = await Load.start(machines, { clients: 3, restMs: 50 })
   })
   after(async () => {
-    await load.stop()
-    await machines[Symbol.asyncDispose]()
+    try {
+      await load.stop()
+    } finally {
+      await machines[Symbol.asyncDispose]()
+    }
   })
 
   it('are deployed one by one, with their volumes, and lose no write', async (t) => {

@@ -4,7 +4,7 @@ import { after, before, describe, it } from 'node:test'
 import { createAuthority } from '../../src/certificates/certificates.ts'
 import type { NodeHandle } from '../processes/node-handle.ts'
 import { until } from '../processes/wait.ts'
-import { killVoter, LAN_SETTINGS, memberAt, openLan, placesOf, reflash } from './lan.ts'
+import { killVoter, memberAt, openLan, placesOf, reflash } from './lan.ts'
 import type { Machines } from './machines.ts'
 
 describe('machines on a LAN', () => {
@@ -17,7 +17,7 @@ describe('machines on a LAN', () => {
 
   it('make one cluster, of which the first three vote, and see no other one', async () => {
     assert.deepEqual(await placesOf(machines, 'learner'), [3])
-    const stranger = await machines.startStranger(3, LAN_SETTINGS)
+    const stranger = await machines.startStranger(3, { discoveryWindowMs: 300 })
     assert.equal((await stranger.call('members')).length, 1)
     for (const node of machines.nodes) assert.equal((await node.call('members')).length, 4)
     const { clusterId } = await stranger.call('status')
@@ -44,7 +44,7 @@ describe('machines on a LAN', () => {
     if (hosts.missing !== null) return t.diagnostic(hosts.missing)
     await machines.stop()
     const { cert: ca, key: caKey } = await createAuthority()
-    const settings = { ...LAN_SETTINGS, ca, caKey, expectedVoters: 2 }
+    const settings = { ca, caKey, expectedVoters: 2, discoveryWindowMs: 300 }
     for (const a of [0, 1]) for (const b of [2, 3]) hosts.cut(a, b)
     for (const at of machines.places) machines.wipe(at)
     await Promise.all(machines.places.map((at) => machines.start(at, 'lan', settings)))

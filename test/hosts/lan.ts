@@ -17,9 +17,12 @@ export const DEAD_VOTER_MS = 2_000
 const SLACK_MS = 5_000
 const VOTERS = 3
 const MACHINES = 4
-/** Of a test; all else is as a user has it who says nothing. */
+/**
+ * Of a test; all else is as a user has it who says nothing. Who may begin alone looks around for
+ * longer than nodes on a LAN may take to answer.
+ */
 export const LAN_SETTINGS: Partial<LanOptions> = {
-  discoveryWindowMs: 300,
+  discoveryWindowMs: 3_000,
   deadVoterTimeoutMs: DEAD_VOTER_MS,
 }
 

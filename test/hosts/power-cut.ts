@@ -167,7 +167,7 @@ class Powered implements AsyncDisposable {
       const { mdnsPort, ...trust } = this.#lan
       const voterTarget = this.#hosts.all.length
       const where = { ...common, interface: host.multicastAddress }
-      const options = { ...where, ...trust, voterTarget, discoveryWindowMs: 300 }
+      const options = { ...where, ...trust, voterTarget, discoveryWindowMs: 3_000 }
       await node.call('form', { by: 'lan', options, internals: { mdnsPort } })
     }
     this.#open.set(at, node)
