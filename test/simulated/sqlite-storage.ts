@@ -40,16 +40,18 @@ const WAL_BOUNDS = { checkpointBytes: 150_000, bytesMax: 400_000_000, restMsMax:
 class Lane<Sent> {
   readonly #options: StorageOptions
   readonly #deliver: (message: Sent) => void
+  readonly #delaysMs: number
   readonly #queue: Sent[] = []
 
-  constructor(options: StorageOptions, deliver: (message: Sent) => void) {
+  constructor(options: StorageOptions, deliver: (message: Sent) => void, delaysMs = 3) {
     this.#options = options
     this.#deliver = deliver
+    this.#delaysMs = delaysMs
   }
 
   send(message: Sent): void {
     this.#queue.push(message)
-    this.#options.plan(this.#options.random.below(3), () => {
+    this.#options.plan(this.#options.random.below(this.#delaysMs), () => {
       const next = this.#queue.shift()
       if (next !== undefined) this.#deliver(next)
     })
@@ -137,6 +139,7 @@ export class SqliteStorage extends StorageClient {
     const { root, generation, genesis, memberId, ownOrigin, shared } = this.#options
     const { random, plan, nowMs } = this.#options
     const settings = { dataDir: root, generation, genesis, memberId, ownOrigin }
+    const toUser = new Lane<StorageToUser>(this.#options, (one) => this.#tellUser(one), 2)
     this.#storage = new Storage(
       { ...settings, slowMs: 1_000_000, walBounds: WAL_BOUNDS },
       {
@@ -145,7 +148,7 @@ export class SqliteStorage extends StorageClient {
         openWriter: (path, writer) => new FaultyWriter(path, writer, this.#trouble),
         defer: (turn) => void plan(random.below(2), () => this.#run(turn)),
         tellEngine: (message) => toEngine.send(message),
-        tellUser: (message) => void plan(random.below(2), () => this.#tellUser(message)),
+        tellUser: (message) => toUser.send(message),
         createCopies: (pin) => this.#createCopies(pin),
         createHashes: () => NO_HASHES,
         closed: () => {},
