@@ -111,7 +111,7 @@ test('one caller of a node asks at a time, and no more than may wait do', async 
 
 test('a lock that is not renewed in time is lost, and says so', async () => {
   const rig = new Rig()
-  const asked = rig.leases.lock('a', { ...WANTED, ttlMs: 100 })
+  const asked = rig.leases.lock('a', { ...WANTED, ttlMs: 1_000 })
   ;(await rig.next('acquire')).answer(HELD)
   const lock = await asked
   ;(await rig.next('renew')).fail(new Error('no leader'))
