@@ -64,10 +64,18 @@ export class DnsServer implements AsyncDisposable {
     udp.on('request', handle as never)
     udp.bind(this.#port, this.#host)
     await once(udp, 'listening')
-    this.#port = udp.address().port
+    const { port } = udp.address()
     const tcp = dns2.createTCPServer(handle as never)
-    tcp.listen(this.#port, this.#host)
-    await once(tcp, 'listening')
+    try {
+      tcp.listen(port, this.#host)
+      await once(tcp, 'listening')
+    } catch (error) {
+      udp.close()
+      // What is free for UDP may be taken for TCP: another one then.
+      if ((error as NodeJS.ErrnoException).code !== 'EADDRINUSE' || this.#port !== 0) throw error
+      return this.listen()
+    }
+    this.#port = port
     this.#servers = [udp, tcp]
   }
 
