@@ -174,7 +174,14 @@ export type JobType =
   | 'link'
   | 'short'
 
-export type JobsCall = 'ready' | 'limit' | 'schedule' | 'unschedule' | 'schedules' | 'metrics'
+export type JobsCall =
+  | 'ready'
+  | 'limit'
+  | 'schedule'
+  | 'unschedule'
+  | 'schedules'
+  | 'metrics'
+  | 'close'
 
 export interface JobArgs {
   readonly n?: number
