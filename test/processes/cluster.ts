@@ -77,7 +77,8 @@ export class Cluster {
       dataDir: this.dataDir(at),
       bind: this.address(at),
       ...(advertise === undefined ? {} : { advertise }),
-      ...(at === 0 ? { bootstrap: true } : { join: this.address(0) }),
+      // Through the proxy too: a member that lost another looks for it where it once joined.
+      ...(at === 0 ? { bootstrap: true } : { join: this.#proxies[0]?.address ?? this.address(0) }),
     }
   }
 
