@@ -1,6 +1,10 @@
-/** Builds the package: src/ by tsc and web/ by Vite, aside; then that takes the place of dist/. */
+/**
+ * Builds the package: the code of src/ by esbuild, its types by tsc, and web/ by Vite, aside; then
+ * that takes the place of dist/.
+ */
 import { spawnSync } from 'node:child_process'
-import { copyFileSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
+import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { refuseUsage, requireRuntime } from './runtime.mjs'
 
@@ -14,25 +18,82 @@ if (unexpected === '--help') {
 }
 if (unexpected !== undefined) refuseUsage(`build does not know "${unexpected}".`, usage)
 
+/** What threads, processes and scripts begin with. */
+const ENTRIES = [
+  'database/hash-thread',
+  'database/reader-process',
+  'database/storage-thread',
+  'demo/demo',
+  'demo/node-process',
+  'engine/engine-thread',
+  'testing/links-thread',
+]
+
 const root = fileURLToPath(new URL('..', import.meta.url))
+const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
+const doors = Object.values(manifest.exports).filter((door) => typeof door !== 'string')
 // Aside, as tests and servers read the pages of dist/ while another test builds it.
 const built = `${root}data/build-${process.pid}`
 process.on('exit', () => rmSync(built, { recursive: true, force: true }))
-const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
-compile('--emitDeclarationOnly')
-// What users read is in the types; in the code it would be a sixth of what they install.
-compile('--removeComments', '--declaration', 'false', '--isolatedDeclarations', 'false')
+compileTypes()
+await bundle()
 // It says that what is in there are ES modules; the root can't, see ARCHITECTURE.md.
 copyFileSync(`${root}src/package.json`, `${built}/package.json`)
 await buildPages()
 rmSync(`${root}dist`, { recursive: true, force: true })
 renameSync(built, `${root}dist`)
 
-/** @param {readonly string[]} options */
-function compile(...options) {
-  const command = [tsc, '-p', 'tsconfig.build.json', '--outDir', built, ...options]
+/** Only what the doors of the package speak of: whatever else was compiled is nobody's business. */
+function compileTypes() {
+  const tsc = fileURLToPath(new URL('bin/tsc', import.meta.resolve('typescript/package.json')))
+  const command = [tsc, '-p', 'tsconfig.build.json', '--emitDeclarationOnly', '--outDir', built]
   const { status } = spawnSync(process.execPath, command, { cwd: root, stdio: 'inherit' })
   if (status !== 0) process.exit(status ?? 1)
+  const used = new Set()
+  for (const { types } of doors) addTypes(types.replace('./dist/', ''), used)
+  for (const file of readdirSync(built, { recursive: true, encoding: 'utf8' })) {
+    if (file.endsWith('.d.ts') && !used.has(file)) rmSync(join(built, file))
+  }
+}
+
+/** Adds the file of types `path` to `used`, and all that it speaks of. */
+function addTypes(path, used) {
+  if (used.has(path)) return
+  used.add(path)
+  const text = readFileSync(join(built, path), 'utf8')
+  for (const [, other] of text.matchAll(/(?:from|import) ?\(?['"](\.[^'"]+)\.ts['"]/g)) {
+    addTypes(normalize(join(dirname(path), `${other}.d.ts`)), used)
+  }
+}
+
+/**
+ * A node's threads would look for and read two hundred files, a third of what `open` takes. All
+ * that is made lies two folders below the package's own, as the sources do: code that finds files
+ * from where it stands finds the same ones, in whichever file it has come to be.
+ */
+async function bundle() {
+  const { build } = await import('esbuild')
+  const begun = [...Object.values(manifest.bin), ...doors.map((door) => door.default)]
+  const places = begun.map((path) => /^\.\/dist\/(.*)\.js$/.exec(path)[1])
+  await build({
+    absWorkingDir: root,
+    entryPoints: [...places, ...ENTRIES].map((out) => ({ in: `src/${sourceOf(out)}.ts`, out })),
+    outdir: built,
+    chunkNames: 'shared/[name]-[hash]',
+    bundle: true,
+    splitting: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node24',
+    packages: 'external',
+    legalComments: 'none',
+    logLevel: 'warning',
+  })
+}
+
+/** The package's own door is a file beside the folders of `src/`, and is built into one. */
+function sourceOf(place) {
+  return place === 'index/index' ? 'index' : place
 }
 
 /** Two pages without inline scripts or styles, and relative links, so that any prefix will do. */

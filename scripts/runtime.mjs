@@ -82,7 +82,7 @@ export function refuseBeside(flag, others, values, usage) {
 
 /** For scripts that run the package as users get it, from the repository's own folder. */
 export function buildIfOlder() {
-  const built = statSync('dist/index.js', { throwIfNoEntry: false })?.mtimeMs ?? 0
+  const built = statSync('dist/package.json', { throwIfNoEntry: false })?.mtimeMs ?? 0
   const sources = ['src', 'web']
     .filter((folder) => existsSync(folder))
     .flatMap((folder) => {

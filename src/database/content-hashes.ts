@@ -106,6 +106,6 @@ const GIVEN_UP = { hashes: null, error: 'the hash was given up' }
 
 /** The sources run as they are and as they are built: an entry ends as this very file does. */
 const ENTRY = new URL(
-  import.meta.url.endsWith('.ts') ? 'hash-thread.ts' : 'hash-thread.js',
+  import.meta.url.endsWith('.ts') ? '../database/hash-thread.ts' : '../database/hash-thread.js',
   import.meta.url,
 )

@@ -5,7 +5,7 @@ import type { FromNode } from './node-messages.ts'
 
 // The sources run as they are and as they are built: the entry ends as this very file does.
 const ENTRY = new URL(
-  import.meta.url.endsWith('.ts') ? 'node-process.ts' : 'node-process.js',
+  import.meta.url.endsWith('.ts') ? '../demo/node-process.ts' : '../demo/node-process.js',
   import.meta.url,
 )
 

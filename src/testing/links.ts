@@ -37,7 +37,9 @@ export class Links {
 
   constructor() {
     // The sources run as they are and as they are built: an entry ends as this very file does.
-    const entry = import.meta.url.endsWith('.ts') ? './links-thread.ts' : './links-thread.js'
+    const entry = import.meta.url.endsWith('.ts')
+      ? '../testing/links-thread.ts'
+      : '../testing/links-thread.js'
     // The host's own flags are not meant for our threads.
     this.#worker = new Worker(new URL(entry, import.meta.url), {
       name: 'colmena-links',

@@ -1,7 +1,7 @@
 /** The package as `npm publish` would send it, packed from a copy of this repository. */
 import assert from 'node:assert/strict'
 import { type SpawnSyncReturns, spawnSync } from 'node:child_process'
-import { cpSync, mkdtempSync, readdirSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
+import { cpSync, mkdtempSync, realpathSync, rmSync, symlinkSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join, relative } from 'node:path'
 import { fileURLToPath } from 'node:url'
@@ -21,8 +21,6 @@ export interface Packed {
   readonly folder: string
   readonly tarball: string
   readonly files: readonly PackedFile[]
-  /** The sources that it was built from, as paths below `src/`. */
-  readonly sources: readonly string[]
   remove(): void
 }
 
@@ -51,10 +49,7 @@ export function packPackage(): Packed {
     const copy = join(folder, 'repository')
     buildCopy(copy)
     const { filename, files } = packCopy(copy, folder)
-    const sources = readdirSync(join(copy, 'src'), { recursive: true, encoding: 'utf8' })
-      .filter((path) => path.endsWith('.ts'))
-      .map((path) => path.replaceAll('\\', '/'))
-    return { folder, tarball: join(folder, filename), files, sources, remove }
+    return { folder, tarball: join(folder, filename), files, remove }
   } catch (error) {
     remove()
     throw error
