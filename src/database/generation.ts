@@ -107,7 +107,7 @@ export function noteHeld(generationDirectory: string, hold: Hold | null): void {
 /** Makes an empty directory in place of whatever a creation that died half-way left. */
 export function makeDirectory(path: string): void {
   fs.rmSync(path, { recursive: true, force: true })
-  fs.mkdirSync(path, { recursive: true })
+  fs.mkdirSync(path, { recursive: true, mode: 0o700 })
 }
 
 export function removeDirectory(path: string): void {

@@ -16,7 +16,7 @@ const NODE_ID = /^[A-Za-z0-9._-]{1,128}$/
 export function keptNodeId(dataDir: string): string {
   const path = join(resolve(dataDir), FILE)
   try {
-    mkdirSync(resolve(dataDir), { recursive: true })
+    mkdirSync(resolve(dataDir), { recursive: true, mode: 0o700 })
     const kept = readIfThere(path)
     if (kept !== null && NODE_ID.test(kept)) return kept
     if (kept !== null && kept !== '')

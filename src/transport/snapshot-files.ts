@@ -57,7 +57,7 @@ export class SnapshotFiles {
   /** Makes the directory, and keeps in it only what belongs to this very snapshot. */
   prepare(done: Done): void {
     const marker = path.join(this.#directory, OFFER_NAME)
-    fs.mkdir(this.#directory, { recursive: true }, (failure) => {
+    fs.mkdir(this.#directory, { recursive: true, mode: 0o700 }, (failure) => {
       if (failure !== null) {
         done(failure)
         return

@@ -1,7 +1,7 @@
 /** Nodes on loopback that find each other by multicast DNS at a port of this test's own. */
 import assert from 'node:assert/strict'
 import { scryptSync, X509Certificate } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
@@ -149,6 +149,14 @@ describe('what nodes on a LAN have in common', () => {
     const tls = { ca, cert: '', key: '' }
     assert.throws(() => toTrust({ ca, caKey }, { tls }), refused(/exclude each other/))
     assert.equal(toTrust({}, { insecure: true }).cluster, '0000000000000000')
+  })
+
+  it('is kept from other users of the machine, from the first file on', (t) => {
+    const parent = mkdtempSync(join(tmpdir(), 'colmena-id-'))
+    t.after(() => rmSync(parent, { recursive: true, force: true }))
+    const dataDir = join(parent, 'data')
+    keptNodeId(dataDir)
+    assert.equal(statSync(dataDir).mode & 0o777, 0o700)
   })
 
   it('leaves no id behind that nobody can use', (t) => {

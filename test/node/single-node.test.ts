@@ -1,4 +1,6 @@
 import assert from 'node:assert/strict'
+import { chmodSync, readdirSync, statSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite, type TestContext, test } from 'node:test'
 import {
   type ColmenaNode,
@@ -50,6 +52,19 @@ suite('a single node', () => {
     assert.equal(member?.memberId, node.memberId)
     assert.equal(member?.role, 'voter')
     assert.equal(member?.fingerprint, engineFingerprint())
+  })
+
+  test("keeps what it has from other users, also in a directory that isn't its own", async (t) => {
+    const dataDir = temporaryDirectory(t)
+    chmodSync(dataDir, 0o755)
+    await using node = await open({ dataDir })
+    await node.database().execute('CREATE TABLE t (x)')
+    // What SQLite makes to lock the directory holds nothing.
+    const found = readdirSync(dataDir).filter((name) => !name.startsWith('lock'))
+    assert.deepEqual(found.sort(), ['db', 'identity.json', 'log'])
+    for (const name of found) {
+      assert.equal(statSync(join(dataDir, name)).mode & 0o077, 0, name)
+    }
   })
 
   test('is back after a restart, by the same call', async (t) => {
