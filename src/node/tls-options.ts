@@ -7,6 +7,8 @@ import { invalid, show } from './option-checks.ts'
 type CertificateSecurity = Extract<TransportSecurity, { kind: 'tls' }>
 
 const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
+/** The beginning of one that has no end. */
+const PEM_REST = /-----BEGIN CERTIFICATE-----|-----B[A-Z ]*-*$/
 const CHAIN_LENGTH_MAX = 16
 /** What a certificate must be good for if it says for what it is: a node is on either side. */
 const USES = [
@@ -73,7 +75,12 @@ function toPem(field: string, value: unknown): string {
 }
 
 function readCertificates(field: string, value: unknown): readonly X509Certificate[] {
-  const blocks = toPem(field, value).match(PEM_CERTIFICATE) ?? []
+  const pem = toPem(field, value)
+  const blocks = pem.match(PEM_CERTIFICATE) ?? []
+  // A file that is read while it is written: of two CAs it would have one, and shut nodes out.
+  if (PEM_REST.test(pem.replaceAll(PEM_CERTIFICATE, '').trimEnd())) {
+    throw invalid(`${field} breaks off amid a certificate: read it again once it is whole`)
+  }
   if (blocks.length === 0) throw invalid(`${field} holds no certificate, but other things in PEM`)
   return blocks.map((block, at) => {
     try {

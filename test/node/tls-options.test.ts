@@ -117,6 +117,21 @@ suite('tls of open', () => {
     assert.equal(check({ ca: ca.cert, cert: any.cert, key: any.key }).security.kind, 'tls')
   })
 
+  test('a file that is read while it is written', async () => {
+    const next = await TestAuthority.create('next CA')
+    const both = `${own.ca}${next.cert}`
+    const first = own.ca.length
+    for (const end of [both.length - 5, first + 100, first + '-----BEGIN CERT'.length]) {
+      refused({ ...own, ca: both.slice(0, end) }, /^tls.ca breaks off amid a certificate: read it/)
+    }
+    const chain = `${own.cert}${next.cert}`
+    refused({ ...own, cert: chain.slice(0, -40) }, /^tls.cert breaks off/)
+    refused({ ...own, cert: own.cert.slice(0, -40) }, /^tls.cert breaks off/)
+    const commented = `the CA\n${own.ca}and no other\n`
+    assert.equal(check({ ...own, ca: commented }).security.kind, 'tls')
+    assert.equal(check({ ...own, cert: own.cert + own.key }).security.kind, 'tls')
+  })
+
   test('a CA between: with the certificate, or trusted itself', async () => {
     const root = await makeOdd({ name: 'root', isAuthority: true })
     const between = await makeOdd({ name: 'between', by: root, isAuthority: true })
