@@ -1,5 +1,5 @@
 import { X509Certificate } from 'node:crypto'
-import { lstatSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { lstatSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs'
 import { join, resolve } from 'node:path'
 import {
   authorityFingerprint,
@@ -109,16 +109,29 @@ function checkFree(paths: readonly string[], isForced = false): void {
   throw new CliError(`there is a file ${taken} already: --force replaces it`)
 }
 
-/** Each is made anew, so that a key is never readable by others, not even for a moment. */
+/**
+ * Each is made anew, so that a key is never readable by others, not even for a moment; and all of
+ * them before any takes its place, as a key without its certificate is of no use to anybody.
+ */
 function writeAll(files: readonly NewFile[]): void {
-  for (const { path, content, isKey } of files) {
-    try {
+  const made: string[] = []
+  let path = ''
+  try {
+    for (const { content, isKey, ...file } of files) {
+      path = file.path
+      const aside = `${path}.new`
       mkdirSync(resolve(path, '..'), { recursive: true })
-      rmSync(path, { force: true })
-      writeFileSync(path, content, { flag: 'wx', mode: isKey ? 0o600 : 0o644, flush: true })
-    } catch (cause) {
-      throw new CliError(`${path} can't be written: ${sentenceOf(cause)}`, 1, { cause })
+      rmSync(aside, { force: true })
+      made.push(aside)
+      writeFileSync(aside, content, { flag: 'wx', mode: isKey ? 0o600 : 0o644, flush: true })
     }
+    for (const file of files) {
+      path = file.path
+      renameSync(`${path}.new`, path)
+    }
+  } catch (cause) {
+    for (const aside of made) rmSync(aside, { force: true })
+    throw new CliError(`${path} can't be written: ${sentenceOf(cause)}`, 1, { cause })
   }
 }
 

@@ -70,4 +70,20 @@ describe('ca', () => {
     assert.notEqual(cert, before[1])
     assert.ok(new X509Certificate(cert).checkPrivateKey(createPrivateKey(key)))
   })
+
+  it('keeps what was there where the disk takes nothing', async (t) => {
+    const cwd = makeDirectory(t)
+    await run(['ca', 'init'], { cwd })
+    await run(['ca', 'issue', 'a'], { cwd })
+    const read = (): unknown[] =>
+      readdirSync(cwd).map((name) => [name, readFileSync(join(cwd, name), 'utf8')])
+    const before = read()
+    const through = ['bash', '-c', 'ulimit -f 0; exec "$@"', 'bash']
+    for (const command of [['init'], ['issue', 'a']]) {
+      const { code, err } = await run(['ca', ...command, '--force'], { cwd, through })
+      assert.equal(code, 1)
+      assert.match(err, /key\.pem can't be written: /)
+      assert.deepEqual(read(), before)
+    }
+  })
 })
