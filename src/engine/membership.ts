@@ -40,6 +40,9 @@ export interface MembershipState {
 
 interface PendingJoin {
   readonly record: MemberRecord
+  readonly replaced: MemberId | null
+  /** From when it is in the log it may be agreed on, whatever is seen of others since. */
+  isProposed: boolean
   readonly sinceMs: number
   readonly reply: (answer: LeaderAnswer) => void
 }
@@ -201,7 +204,8 @@ export class Membership {
       reply({ kind: 'refused', error: taken })
       return
     }
-    this.#joins.set(record.memberId, { record, sinceMs: clock.nowMs(), reply })
+    const sinceMs = clock.nowMs()
+    this.#joins.set(record.memberId, { record, replaced, isProposed: false, sinceMs, reply })
     this.#propose()
   }
 
@@ -267,7 +271,16 @@ export class Membership {
   }
 
   #nextJoin(): ConfChange | null {
-    for (const { record } of this.#joins.values()) {
+    for (const [id, join] of this.#joins) {
+      const { record, replaced, isProposed, reply } = join
+      // Whoever was silent when it was asked for may be back.
+      const taken = isProposed ? null : this.#takenBy(record, replaced)
+      if (taken !== null) {
+        this.#joins.delete(id)
+        reply({ kind: 'refused', error: taken })
+        continue
+      }
+      join.isProposed = true
       const changes: ConfChangeSingle[] = []
       for (const other of this.#records.values()) {
         if (other.memberId !== record.memberId && collides(other, record)) {

@@ -202,6 +202,26 @@ describe('membership', () => {
     assert.equal(fixture.membership.memberOfNode('n2')?.memberId, 9)
   })
 
+  it('leaves a member in its place that is back before the turn of who asked for it', () => {
+    const fixture = new Fixture([1, 2, 3], [])
+    fixture.silent.add(2).add(3)
+    fixture.join(record(8))
+    const [late, gone] = [2, 3].map((id) =>
+      fixture.join({ ...record(10 + id), nodeId: `n${id}`, address: `new${id}:9000` }),
+    )
+    fixture.silent.delete(2)
+    fixture.apply()
+    fixture.tick()
+    const [answer] = late ?? []
+    assert.equal(answer?.kind === 'refused' && answer.error.code, 'ERR_NODE_ID_TAKEN')
+    // What is in the log is agreed on or not, whoever is heard by then.
+    fixture.silent.delete(3)
+    fixture.tick()
+    fixture.apply()
+    assert.deepEqual(kinds(gone ?? []), ['done'])
+    assert.deepEqual(fixture.voters, [1, 2])
+  })
+
   it('puts a member that comes back in the place of the one it was, wherever it is asked', () => {
     const fixture = new Fixture([1, 2, 3], [])
     fixture.silent.add(2)
