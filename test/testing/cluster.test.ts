@@ -293,6 +293,16 @@ describe('test clusters', () => {
     assert.deepEqual(temporary.list(), [])
   })
 
+  it('are there once all vote, however late that is', async () => {
+    // Whoever has joined is promoted half an election timeout after the last one came.
+    await using cluster = await createTestCluster({ electionTimeoutMs: 4_000 })
+    const statuses = await Promise.all(cluster.nodes.map((node) => node.status()))
+    assert.deepEqual(
+      statuses.map(({ isLearner }) => isLearner),
+      [false, false, false],
+    )
+  })
+
   it('grow, and end at once with all that is under way', async () => {
     const migrations = [{ version: 1, name: 'notes', up: 'CREATE TABLE notes (text TEXT)' }]
     await using cluster = await createTestCluster({ nodes: 1, consistency: 'none', migrations })

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { mkdirSync, rmSync, utimesSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
@@ -86,10 +87,13 @@ describe('a test node', () => {
 
   const ends = { 'process.exit()': 0, "throw new Error('nobody catches it')": 1 }
   for (const [end, expected] of Object.entries(ends)) {
-    it(`leaves nothing behind where its process ends by ${end}`, () => testEnd(end, expected))
+    it(`leaves nothing behind where its process ends by ${end}`, async () => {
+      await testEnd(end, expected)
+      assert.deepEqual(temporary.list(), [])
+    })
   }
 
-  async function testEnd(end: string, expected: number): Promise<void> {
+  async function testEnd(end: string, expected: number, folders = 1): Promise<void> {
     const program = `
       import { createTestNode } from '${pathToFileURL(join(root, 'src/testing/testing.ts'))}'
       import { readdirSync } from 'node:fs'
@@ -102,9 +106,32 @@ describe('a test node', () => {
       stdio: ['ignore', 'pipe', 'ignore'],
     })
     const [printed, [status]] = await Promise.all([text(child.stdout), once(child, 'close')])
-    assert.deepEqual([printed, status], ['1\n', expected])
-    assert.deepEqual(temporary.list(), [])
+    assert.deepEqual([printed, status], [`${folders}\n`, expected])
   }
+
+  it('takes away what a process has left that was killed a day ago', async () => {
+    const killed = spawn(process.execPath, ['--eval', ''])
+    await once(killed, 'close')
+    const make = (name: string, ageMs: number): void => {
+      const path = join(temporary.path, name)
+      mkdirSync(path)
+      writeFileSync(join(path, 'identity.json'), '')
+      const made = new Date(Date.now() - ageMs)
+      utimesSync(path, made, made)
+    }
+    const [young, old] = [23 * 3_600_000, 25 * 3_600_000]
+    const stays = [
+      `colmena-testing-${killed.pid}-young`,
+      `colmena-testing-${process.pid}-own`,
+      'colmena-testing-x',
+    ]
+    make(`colmena-testing-${killed.pid}-old`, old)
+    make(stays[0] as string, young)
+    for (const name of stays.slice(1)) make(name, old)
+    await testEnd('process.exit()', 0, 1 + stays.length)
+    assert.deepEqual(temporary.list().sort(), stays.sort())
+    for (const name of stays) rmSync(join(temporary.path, name), { recursive: true })
+  })
 
   it('takes the options of open, and says why it has not all of them', async () => {
     await using node = await createTestNode({ durability: 'full', consistency: undefined })
