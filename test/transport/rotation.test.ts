@@ -169,6 +169,45 @@ test('what is being dialed begins again', async (t) => {
   assert.equal((await call).error?.outcome, 'not-applied')
 })
 
+test('nor does it go by what was replaced, though both sides take it', async (t) => {
+  const a = await openNode(t, { memberId: 1, security: psk(SECRET) })
+  const b = await openNode(t, { memberId: 2, security: psk(SECRET) })
+  const held: Socket[] = []
+  const server = net.createServer({ pauseOnConnect: true }, (socket) => {
+    held.push(socket.on('error', () => {}))
+  })
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  t.after(() => server.close())
+  const pass = (socket: Socket): void => {
+    const onward = net.connect(b.transport.port, '127.0.0.1')
+    onward.on('error', () => {})
+    onward.on('close', () => socket.destroy())
+    socket.on('close', () => onward.destroy())
+    socket.pipe(onward).pipe(socket)
+  }
+  const address = `127.0.0.1:${(server.address() as AddressInfo).port}`
+  for (const [secrets, expected] of [
+    [[NEW_SECRET, SECRET], 'x'],
+    [[NEW_SECRET], 'ERR_HANDSHAKE'],
+  ] as const) {
+    await rotate(a, psk(SECRET))
+    held.length = 0
+    const call = a.call(address, 1, 'x')
+    await until('a connection', () => held.length === 1)
+    await rotate(a, psk(...secrets))
+    const answers: string[] = []
+    void call.then(({ error, body }) => answers.push(error === null ? body : codeOf(error)))
+    let passed = 0
+    await until('an answer', () => {
+      // One with the old secret, then one or two with the new ones.
+      for (; passed < held.length; passed += 1) pass(held[passed] as Socket)
+      return answers.length > 0
+    })
+    assert.deepEqual(answers, [expected])
+    assert.ok(passed >= 2, 'it began again')
+  }
+})
+
 test('certificates: renewed, and those of an old CA shut out', async (t) => {
   const [old, renewed] = [
     await TestAuthority.create('old CA'),
