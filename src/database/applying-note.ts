@@ -110,7 +110,7 @@ export class ApplyingNote {
     const index = this.#held?.index ?? (deaths < QUARANTINE_DEATHS ? 0 : first)
     if (index === 0 || this.#voided.has(index)) return null
     const begun = [...this.#files()].find(({ part }) => part?.index === index)
-    return { index, unitsDone: begun?.part?.unitsDone ?? 0 }
+    return { index, unitsDone: begun?.part?.unitsDone ?? 0, hold: this.#held }
   }
 
   /** Why that entry is not tried, null if there is none. */

@@ -1,12 +1,15 @@
 import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import { type ClassifiedFailure, classifyFailure, type Writer } from '../sqlite/sqlite.ts'
+import type { Hold } from './generation.ts'
 
-/** Where apply stands still for good, as its entry killed the process twice. */
+/** Where apply stands still, as its entry killed the process twice, or a leader asked for it. */
 export interface Quarantine {
   readonly index: number
   /** Units of that entry that are in the files already. */
   readonly unitsDone: number
+  /** Who asked this node to stay there; null where its process died of the entry. */
+  readonly hold: Hold | null
 }
 
 interface TroubleOptions {

@@ -63,10 +63,12 @@ export function createSkipping(
       const timeoutMs = config.electionTimeoutMs * 2
       transport.call(id, CALLS.skipStand, encodeHold(hold), timeoutMs, answered)
     },
-    release: (id, hold) => {
-      // Whoever is not reached stays until it is asked again, and says so.
-      const { electionTimeoutMs } = config
-      transport.call(id, CALLS.skipRelease, encodeHold(hold), electionTimeoutMs, () => {})
+    isConnected: (id) => transport.peers().some((peer) => peer.id === id && peer.isConnected),
+    release: (id, hold, done) => {
+      const { electionTimeoutMs: timeoutMs } = config
+      transport.call(id, CALLS.skipRelease, encodeHold(hold), timeoutMs, (error) => {
+        done(error === null)
+      })
     },
     schedule: () => core.schedule(),
   })

@@ -12,7 +12,7 @@ export interface SkipOrder {
 /** Where a member stands, as far as it matters for skipping an entry. */
 export interface SkipStand {
   readonly applied: number
-  readonly quarantine: Quarantine | null
+  readonly quarantine: Pick<Quarantine, 'index' | 'unitsDone'> | null
 }
 
 export function encodeSkipOrder({ index, without }: SkipOrder): Uint8Array {

@@ -10,6 +10,7 @@ import type { LeaderAnswer } from './wire.ts'
 /** How much of the log is looked at in one go. */
 const LOOK_BYTES_MAX = 4 * 1024 * 1024
 const LOOK_AGAIN_MS = 20
+const RELEASE_AGAIN_MS = 1_000
 const ELSEWHERE: LeaderAnswer = { kind: 'elsewhere', address: '' }
 
 export interface SkippingOptions {
@@ -24,6 +25,7 @@ export interface SkippingOptions {
   readonly applied: () => number
   /** All members but this one, by id, with the names of their nodes. */
   readonly others: () => ReadonlyMap<MemberId, string>
+  readonly isConnected: (id: MemberId) => boolean
   readonly ownNodeId: string
   /** Has a member stay where it stands at an entry. */
   readonly ask: (
@@ -31,8 +33,8 @@ export interface SkippingOptions {
     hold: Hold,
     done: (error: Error | null, stand: SkipStand | null) => void,
   ) => void
-  /** Has a member go on as before. */
-  readonly release: (id: MemberId, hold: Hold) => void
+  /** Has a member go on as before; `done` says whether it has heard. */
+  readonly release: (id: MemberId, hold: Hold, done: (isHeard: boolean) => void) => void
   readonly schedule: () => void
 }
 
@@ -41,14 +43,20 @@ export interface SkippingOptions {
  * one that met other trouble is not from when a leader asks: it waits for an entry further on in
  * the log which says that the write is void, and of which the databases are told before they go on.
  * The leader proposes one only where every member stands still at that write: none has applied it,
- * and none will. Where it proposes none, whoever was not quarantined goes on to try it.
+ * and none will. Where it proposes none, whoever was not quarantined goes on to try it: once it has
+ * heard so, or once the log has an entry of a later leader, as nothing that the one who asked has
+ * proposed can come behind that.
  */
 export class Skipping {
   readonly #options: SkippingOptions
   #isHalted = false
   #quarantine: Quarantine | null = null
-  /** Committed entries up to here don't make it void. */
-  #lookedUpTo = 0
+  /** Committed entries up to here don't make it void, and the term of the last of them. */
+  #looked = { upTo: 0, term: 0 }
+  /** The newest word of a leader that nothing comes of what it asked. */
+  #released: Hold | null = null
+  /** On the leader: who has not heard yet, and when to say it again. */
+  readonly #unheard = new Map<MemberId, { readonly hold: Hold; againMs: number }>()
   #isLoading = false
   #isDeciding = false
   #round = 0
@@ -68,10 +76,14 @@ export class Skipping {
 
   /** Where this node stands, and stays until it hears more. */
   stay(hold: Hold, done: (stand: SkipStand) => void): void {
-    const { applier, applied } = this.#options
+    const { applier, applied, raft } = this.#options
+    const isOver = hold.term < raft.term || !isNewer(hold, this.#released)
     // Who applies may be at an entry that never ends: then its databases would not answer.
-    if (this.#isHalted) {
-      applier.holdEntry(hold, (quarantine) => done({ applied: applied(), quarantine }))
+    if (this.#isHalted && !isOver) {
+      applier.holdEntry(hold, (quarantine) => {
+        if (this.#quarantine?.index === quarantine?.index) this.#quarantine = quarantine
+        done({ applied: applied(), quarantine })
+      })
     } else {
       done({ applied: applied(), quarantine: null })
     }
@@ -79,24 +91,32 @@ export class Skipping {
 
   /** Nothing came of what this node was asked to stay for. */
   release(hold: Hold): void {
+    if (isNewer(hold, this.#released)) this.#released = hold
     this.#options.applier.releaseEntry(hold)
   }
 
   /** The storage side stands still, and for good at that entry; null: at none. */
   halted(isHalted: boolean, quarantine: Quarantine | null): void {
     this.#isHalted = isHalted
-    if (quarantine?.index !== this.#quarantine?.index) this.#lookedUpTo = quarantine?.index ?? 0
+    if (quarantine?.index !== this.#quarantine?.index) {
+      this.#looked = { upTo: quarantine?.index ?? 0, term: 0 }
+    }
     this.#quarantine = quarantine
   }
 
-  /** Reads ahead of what is applied, as it can't go on without. */
   tick(): void {
+    this.#look()
+    this.#releaseOthers()
+  }
+
+  /** Reads ahead of what is applied, as it can't go on without. */
+  #look(): void {
     const { raft, log, applier } = this.#options
     if (this.#quarantine === null || this.#isLoading) return
-    const { index } = this.#quarantine
+    const { index, hold } = this.#quarantine
     const wanted = Buffer.from(encodeVoid(index))
-    while (this.#lookedUpTo < raft.commit) {
-      const [from, to] = [this.#lookedUpTo + 1, raft.commit + 1]
+    while (this.#looked.upTo < raft.commit) {
+      const [from, to] = [this.#looked.upTo + 1, raft.commit + 1]
       const found = log.entries(from, to, LOOK_BYTES_MAX)
       if (found === 'unavailable') {
         this.#load(from, to)
@@ -108,7 +128,28 @@ export class Skipping {
         applier.voidEntry(index)
         this.#lastVoid = Math.max(this.#lastVoid, index)
       }
-      this.#lookedUpTo = found.at(-1)?.index ?? this.#lookedUpTo
+      const last = found.at(-1) as Entry
+      this.#looked = { upTo: last.index, term: last.term }
+    }
+    if (hold === null || this.#lastVoid === index || this.#looked.term <= hold.term) return
+    if (isNewer(hold, this.#released)) this.release(hold)
+  }
+
+  #releaseOthers(): void {
+    const { raft, clock, others, release } = this.#options
+    const members = others()
+    for (const [id, waiting] of this.#unheard) {
+      const { hold } = waiting
+      // Members see by themselves that a term is over.
+      const isOver = raft.role !== 'leader' || raft.term !== hold.term || !members.has(id)
+      if (isOver) this.#unheard.delete(id)
+      if (isOver || clock.nowMs() < waiting.againMs) continue
+      waiting.againMs = Number.POSITIVE_INFINITY
+      release(id, hold, (isHeard) => {
+        if (this.#unheard.get(id) !== waiting) return
+        if (isHeard) this.#unheard.delete(id)
+        else waiting.againMs = clock.nowMs() + RELEASE_AGAIN_MS
+      })
     }
   }
 
@@ -140,13 +181,23 @@ export class Skipping {
     }
   }
 
+  /** Whoever can be asked is asked: it may have applied the entry, and would differ for ever. */
+  #whyNotWithout(without: readonly string[]): string | null {
+    const { others, isConnected } = this.#options
+    const members = [...others()]
+    for (const name of without) {
+      const [id] = members.find(([, nodeId]) => nodeId === name) ?? []
+      if (id === undefined) return `there is no other member '${name}' to do without`
+      if (isConnected(id)) return `'${name}' is connected: stop it, if it is to be done without`
+    }
+    return null
+  }
+
   #decide(order: SkipOrder, reply: (answer: LeaderAnswer) => void): void {
-    const { others, ownNodeId, raft } = this.#options
-    const names = others()
-    const stranger = order.without.find((name) => ![...names.values()].includes(name))
-    if (stranger !== undefined) {
-      const reason = `there is no other member '${stranger}' to do without`
-      reply({ kind: 'refused', error: refused(order.index, reason) })
+    const { ownNodeId, raft } = this.#options
+    const wrong = this.#whyNotWithout(order.without)
+    if (wrong !== null) {
+      reply({ kind: 'refused', error: refused(order.index, wrong) })
       return
     }
     this.#round += 1
@@ -159,12 +210,12 @@ export class Skipping {
         return
       }
       // It may be decided: by an earlier leader, whose entry is to be read yet, or by this one.
-      this.tick()
+      this.#look()
       const { index, term } = this.#proposed
       const isDecided =
         this.#lastVoid === hold.index || (index === hold.index && term === raft.term)
       if (isDecided) this.#awaitApplied(hold.index, reply)
-      else if (this.#lookedUpTo < raft.commit) reply(ELSEWHERE)
+      else if (this.#looked.upTo < raft.commit) reply(ELSEWHERE)
       else this.#askOthers(hold, stand, order.without, reply)
     })
   }
@@ -176,7 +227,7 @@ export class Skipping {
     without: readonly string[],
     reply: (answer: LeaderAnswer) => void,
   ): void {
-    const { others, ownNodeId, raft, ask, release } = this.#options
+    const { others, ownNodeId, raft, ask, clock } = this.#options
     const asked = [...others()].filter(([, name]) => !without.includes(name))
     const stands = new Map<string, SkipStand | Error>()
     const answered = (name: string, stand: SkipStand | Error): void => {
@@ -189,8 +240,9 @@ export class Skipping {
         return
       }
       this.release(hold)
-      for (const [id] of asked) release(id, hold)
-      if (reason === null) reply(ELSEWHERE)
+      for (const [id] of asked) this.#unheard.set(id, { hold, againMs: clock.nowMs() })
+      this.#releaseOthers()
+      if (reason === null || !isLeader) reply(ELSEWHERE)
       else reply({ kind: 'refused', error: refused(hold.index, reason) })
     }
     for (const [id, name] of asked) {
@@ -233,6 +285,11 @@ export class Skipping {
       this.#isLoading = false
     })
   }
+}
+
+/** Whether that was asked later than this. */
+function isNewer({ term, round }: Hold, than: Hold | null): boolean {
+  return than === null || term > than.term || (term === than.term && round > than.round)
 }
 
 function isWrite({ type, data }: Entry): boolean {

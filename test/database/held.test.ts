@@ -40,7 +40,7 @@ test('an entry that could not be applied waits for a word, whatever is mended', 
   const other = await new Promise((resolve) => {
     again.client.holdEntry({ index: index + 1, term: 3, round: 1 }, resolve)
   })
-  assert.deepEqual(other, { index, unitsDone: 0 })
+  assert.deepEqual(other, { index, unitsDone: 0, hold: { index, term: 2, round: 3 } })
   again.client.voidEntry(index)
   await again.until(() => again.shared.applied() === log.lastIndex)
   assert.equal(again.halts.at(-1), null)

@@ -117,7 +117,7 @@ test('an entry that ends the thread twice is not tried again until it is void', 
   context.after(() => halted.close())
   const index = log.entries.at(-2)?.index ?? 0
   const outcome = halted.apply(log.after(halted.appliedIndex))
-  assert.deepEqual(outcome.halted?.quarantine, { index, unitsDone: 0 })
+  assert.deepEqual(outcome.halted?.quarantine, { index, unitsDone: 0, hold: null })
   assert.deepEqual(readRows(directory, 'app', 'SELECT v FROM t'), [['before']])
   halted.note.void(index)
   const results = resultsOf(halted.apply(log.after(halted.appliedIndex)))

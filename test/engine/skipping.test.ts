@@ -2,14 +2,16 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { encodeHashContent, encodeVoid, WriteEncoder } from '../../src/command/command.ts'
-import type { Hold } from '../../src/engine/ports.ts'
+import type { Hold, Quarantine } from '../../src/engine/ports.ts'
 import type { SkipOrder, SkipStand } from '../../src/engine/skip-wire.ts'
 import { Skipping } from '../../src/engine/skipping.ts'
 import type { LeaderAnswer } from '../../src/engine/wire.ts'
 import type { Entry } from '../../src/raft/raft.ts'
 
 const INDEX = 5
-const AT_IT: SkipStand = { applied: INDEX - 1, quarantine: { index: INDEX, unitsDone: 0 } }
+/** It died of the entry. */
+const OWN: Quarantine = { index: INDEX, unitsDone: 0, hold: null }
+const AT_IT: SkipStand = { applied: INDEX - 1, quarantine: OWN }
 
 function write(): Uint8Array {
   const encoder = new WriteEncoder()
@@ -46,9 +48,13 @@ function createRig() {
     isInMemory: true,
     loads: 0,
     /** Where the databases of this node stand. */
-    own: AT_IT.quarantine,
+    own: OWN,
     holds: [] as Hold[],
     released: [] as (readonly [string, Hold])[],
+    /** Who does not hear that it may go on. */
+    deaf: new Set<string>(),
+    connected: new Set<string>(),
+    nowMs: 0,
     asked: () => {},
     skipping: null as unknown as Skipping,
     skip: (order: Partial<SkipOrder> = {}): string => {
@@ -89,14 +95,17 @@ function createRig() {
       },
     },
     lastVoid: 0,
-    // Time stands still, and timers with it.
-    clock: { nowMs: () => 0, wallMs: () => 0, setTimer: () => () => {} },
+    // Time stands still unless it is told to go on, and timers with it.
+    clock: { nowMs: () => rig.nowMs, wallMs: () => 0, setTimer: () => () => {} },
     waitMs: 0,
     applied: () => rig.applied,
     others: () => new Map(names.map((name, at) => [at + 2, name])),
     ownNodeId: 'a',
-    release: (id, hold) => {
-      rig.released.push([names[id - 2] as string, hold])
+    isConnected: (id) => rig.connected.has(names[id - 2] as string),
+    release: (id, hold, done) => {
+      const name = names[id - 2] as string
+      rig.released.push([name, hold])
+      done(!rig.deaf.has(name))
     },
     ask: (id, hold, done) => {
       rig.asked()
@@ -107,7 +116,7 @@ function createRig() {
     },
     schedule: () => {},
   })
-  rig.skipping.halted(true, AT_IT.quarantine)
+  rig.skipping.halted(true, OWN)
   return rig
 }
 
@@ -162,6 +171,10 @@ test('only a leader decides, and none that lost its term while it asked', () => 
     rig.raft.term = 4
   }
   assert.equal(rig.skip(), 'elsewhere')
+  // Members that have a later leader stay for no other.
+  rig.stands.set('b', { applied: INDEX - 1, quarantine: null })
+  rig.raft.term = 3
+  assert.equal(rig.skip(), 'elsewhere')
   rig.raft.role = 'follower'
   assert.equal(rig.skip(), 'elsewhere')
   assert.equal(rig.proposed(), 0)
@@ -172,6 +185,14 @@ test('an operator may do without a member that is away', () => {
   rig.stands.set('b', new Error('no link'))
   rig.skip({ without: ['b'] })
   assert.equal(rig.proposed(), 1)
+})
+
+test('nobody does without a member that is there: it may have applied the entry', () => {
+  const rig = createRig()
+  rig.connected.add('b')
+  rig.stands.set('b', { applied: INDEX, quarantine: null })
+  assert.match(rig.skip({ without: ['b'] }), /'b' is connected: stop it, if it is to be done/)
+  assert.deepEqual([rig.proposed(), rig.holds], [0, []])
 })
 
 test('the databases are told once it is committed, wherever it stands in the log', () => {
@@ -216,6 +237,95 @@ test('where it comes to nothing, all who stayed go on, and each time is told fro
   ])
   rig.skip()
   assert.deepEqual(rig.released.at(-1), ['c', { ...first, round: 2 }])
+})
+
+test('who does not hear that it may go on is told again, as long as the term lasts', () => {
+  const rig = createRig()
+  rig.stands.set('c', { applied: INDEX, quarantine: null })
+  rig.deaf.add('b')
+  rig.skip()
+  rig.released.length = 0
+  rig.skipping.tick()
+  assert.deepEqual(rig.released, [], 'not at every tick')
+  rig.nowMs += 1_000
+  rig.skipping.tick()
+  const hold = { index: INDEX, term: 3, round: 1 }
+  assert.deepEqual(rig.released, [['b', hold]])
+  rig.deaf.clear()
+  for (let s = 0; s < 3; s += 1) {
+    rig.nowMs += 1_000
+    rig.skipping.tick()
+  }
+  assert.deepEqual(rig.released.length, 2, 'once it has heard, no more')
+
+  rig.deaf.add('b')
+  rig.skip()
+  rig.released.length = 0
+  rig.raft.term = 4
+  rig.nowMs += 1_000
+  rig.skipping.tick()
+  assert.deepEqual(rig.released, [], 'this leader can have nothing skipped in that term any more')
+})
+
+test('who was asked by a leader that is gone goes on once a later one has an entry', () => {
+  const rig = createRig()
+  const { skipping, raft, entries } = rig
+  const hold = { index: INDEX, term: 3, round: 7 }
+  raft.role = 'follower'
+  skipping.halted(true, { ...OWN, hold })
+  const more = (term: number): void => {
+    entries.push({ index: entries.length + 1, term, type: 'normal', data: write() })
+    raft.commit = entries.length
+    skipping.tick()
+  }
+  raft.term = 4
+  skipping.tick()
+  more(3)
+  assert.deepEqual(rig.released, [], 'what it had proposed may be about to come')
+  more(4)
+  assert.deepEqual(rig.released, [['a', hold]])
+  more(4)
+  assert.equal(rig.released.length, 1)
+
+  // Another leader has asked since: the word of the one before counts no more.
+  const later = createRig()
+  later.raft.term = 4
+  later.skipping.halted(true, { ...OWN, hold })
+  later.own = { ...OWN, hold: { ...hold, term: 4 } }
+  later.skipping.stay({ ...hold, term: 4 }, () => {})
+  later.entries.push({ index: 8, term: 4, type: 'normal', data: write() })
+  later.raft.commit = 8
+  later.skipping.tick()
+  assert.deepEqual(later.released, [])
+})
+
+test('what is void stays so, whoever leads by then', () => {
+  const { skipping, raft, entries, released, told } = createRig()
+  skipping.halted(true, { ...OWN, hold: { index: INDEX, term: 3, round: 7 } })
+  entries.push({ index: 8, term: 3, type: 'normal', data: encodeVoid(INDEX) })
+  entries.push({ index: 9, term: 4, type: 'normal', data: write() })
+  raft.term = 4
+  raft.commit = 9
+  skipping.tick()
+  assert.deepEqual([told, released], [[INDEX], []])
+})
+
+test('a question that comes after its end is none', () => {
+  const rig = createRig()
+  const stand = (hold: Hold): SkipStand | null => {
+    let said: SkipStand | null = null
+    rig.skipping.stay(hold, (value) => {
+      said = value
+    })
+    return said
+  }
+  const hold = { index: INDEX, term: 3, round: 7 }
+  const none = { applied: INDEX - 1, quarantine: null }
+  assert.deepEqual(stand({ ...hold, term: 2 }), none, 'of a term that is over')
+  rig.skipping.release(hold)
+  assert.deepEqual(stand(hold), none, 'it was on its way for longer than its end')
+  assert.deepEqual(stand({ ...hold, round: 8 }), AT_IT)
+  assert.deepEqual(rig.holds, [{ ...hold, round: 8 }])
 })
 
 test('nobody goes on while it may be decided, and nothing is proposed twice', () => {
