@@ -286,7 +286,10 @@ export class Engine {
       removed: () => this.#removed(),
     })
     this.#core.start()
-    for (const [peer, hello] of this.#metEarly) this.#peerConnected(peer, hello)
+    for (const [peer, hello] of this.#metEarly) {
+      if (this.#core.greet(hello) === null) this.#peerConnected(peer, hello)
+      else this.#transport.endLinksOf(peer)
+    }
     this.#metEarly.clear()
     if (replica.confState.voters.length > 0) this.#membersChanged()
     else this.#joinCluster()
@@ -304,8 +307,7 @@ export class Engine {
 
   #joinCluster(): void {
     const isReached = (): boolean => this.#core?.raft.leader !== NO_MEMBER
-    const failed = (error: Error): void => this.#fail(error)
-    this.#entering.join(this.#parts, this.#leaderAddress, isReached, failed)
+    this.#entering.join(this.#parts, this.#leaderAddress, isReached, (error) => this.#fail(error))
   }
 
   get #isMember(): boolean {

@@ -7,8 +7,10 @@ export function createNoNetwork(): Transport {
     new ColmenaError('ERR_FAILED', "this node has no network: give `open` a 'bind' address")
   return {
     port: 0,
+    certificateEndsMs: null,
     setPeer: () => {},
     removePeer: () => {},
+    endLinksOf: () => {},
     send: () => false,
     queuedBytes: () => 0,
     call: (_to, _kind, _body, _timeoutMs, done) => queueMicrotask(() => done(unreachable())),

@@ -301,6 +301,7 @@ export interface EngineStatus {
   readonly format: FormatStatus
   readonly divergence: DivergenceStatus
   readonly clock: ClockStatus
+  readonly certificateEndsMs: number | null
 }
 
 /** Which formats of commands are read and written. */

@@ -44,6 +44,7 @@ export function engineStatus(parts: StatusParts): EngineStatus {
     format: formatStatus(core, transport),
     divergence: core.agreement.status,
     clock: core.skew.status,
+    certificateEndsMs: transport.certificateEndsMs,
   }
 }
 

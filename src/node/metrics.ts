@@ -72,6 +72,8 @@ export interface NodeMetrics {
     readonly receivedBytes: number
     /** Links that were lost and made again; a member has two, one for each lane. */
     readonly reconnects: number
+    /** When the first of this node's certificates ends, since 1970; null without `tls`. */
+    readonly certificateEndsMs: number | null
     readonly peers: readonly {
       readonly nodeId: string
       readonly isConnected: boolean
@@ -134,6 +136,7 @@ export function createMetrics(
       sentBytes: traffic.sentBytes,
       receivedBytes: traffic.receivedBytes,
       reconnects: traffic.reconnects,
+      certificateEndsMs: status.certificateEndsMs,
       peers: peers.map(({ nodeId, isConnected, lastContactMs, rttMs }) => ({
         nodeId,
         isConnected,

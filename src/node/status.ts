@@ -90,6 +90,11 @@ export interface NodeStatus {
      */
     readonly frozenAheadMs: number | null
   }
+  /**
+   * When the first of this node's certificates ends, the CA's above it among them: milliseconds
+   * since 1970, null without `tls`. No new connection to another node is made from then on.
+   */
+  readonly certificateEndsMs: number | null
   readonly nodejsVersion: string
   readonly sqliteVersion: string
 }
@@ -147,6 +152,7 @@ export function createStatus(
     format: engine.format,
     divergence: engine.divergence,
     clock: { ...engine.clock, frozenAheadMs: clockMs === 0 ? null : clockMs - Date.now() },
+    certificateEndsMs: engine.certificateEndsMs,
     nodejsVersion: process.versions.node,
     sqliteVersion: process.versions['sqlite'] ?? 'unknown',
   }

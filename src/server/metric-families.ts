@@ -118,7 +118,7 @@ function callFamilies({ reads, writes }: NodeMetrics): Family[] {
 }
 
 function transportFamilies({ transport, formats }: NodeMetrics): Family[] {
-  const { peers } = transport
+  const { peers, certificateEndsMs } = transport
   const perPeer = (of: (peer: (typeof peers)[number]) => number | null): Counts =>
     Object.fromEntries(peers.map((peer) => [peer.nodeId, of(peer) ?? Number.NaN]))
   return [
@@ -134,6 +134,11 @@ function transportFamilies({ transport, formats }: NodeMetrics): Family[] {
       received: transport.receivedBytes,
     }),
     counter('transport_reconnects_total', 'Connections made anew', transport.reconnects),
+    gauge(
+      'certificate_expiry_timestamp_seconds',
+      "When this node's certificate is good no more, NaN without one",
+      certificateEndsMs === null ? Number.NaN : certificateEndsMs / 1_000,
+    ),
     gauge('format_skew', 'Whether members can write different formats', Number(formats.isSkewed)),
     gauge('command_format_local', 'The newest format that this node reads', formats.local),
     gauge('command_format_effective', 'The newest that the cluster writes', formats.effective),

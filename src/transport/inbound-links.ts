@@ -84,9 +84,11 @@ export class InboundLinks {
 
   /** Ends all links: who dialed them dials again. */
   renew(): void {
-    for (const session of [...this.#sessions.values()]) {
-      for (const channel of session.channels.values()) channel.destroy()
-    }
+    for (const id of [...this.#sessions.keys()]) this.end(id)
+  }
+
+  end(id: MemberId): void {
+    for (const channel of this.#sessions.get(id)?.channels.values() ?? []) channel.destroy()
   }
 
   /** From now on nothing is handed up. */

@@ -156,9 +156,17 @@ export interface PeerStatus {
 /** The engine's network. The simulator implements the same interface. */
 export interface Transport {
   readonly port: number
+  /**
+   * When the first of the certificates that this node shows, or that they lead to, is good no more,
+   * in milliseconds since 1970; null without certificates. A month before `handlers.warning` is
+   * told of it, `ERR_CERTIFICATE`, or later where they are made for less than four months.
+   */
+  readonly certificateEndsMs: number | null
   /** Keeps both lanes to this peer open; a changed address redials. */
   setPeer(id: MemberId, address: string): void
   removePeer(id: MemberId): void
+  /** Ends the links that this member holds to here; where it dials again, it is judged again. */
+  endLinksOf(id: MemberId): void
   /**
    * Sends one frame, or drops it: false without a link or with a full queue. `kind` is 0 … 199.
    * The parts are not copied: they must never change again.

@@ -2,6 +2,7 @@ import { constants, scrypt } from 'node:crypto'
 import type { Socket } from 'node:net'
 import tls from 'node:tls'
 import { ColmenaError } from '../base/errors.ts'
+import { readValidity, type Validity } from './certificate-watch.ts'
 import { type Credential, PeerCertificate } from './peer-certificate.ts'
 import type { TransportSecurity } from './port.ts'
 
@@ -135,6 +136,8 @@ function deriveKey(
 /** Wraps sockets in what the security options ask for, and says who may stay. */
 export class Security {
   readonly kind: TransportSecurity['kind']
+  /** Of certificates; null without any. */
+  readonly validity: Validity | null
   readonly #keys: readonly PresharedKey[]
   readonly #certificates: CertificateSecurity | null
   /** Made once: reading certificates at each dial would cost more than the handshake. */
@@ -149,6 +152,7 @@ export class Security {
       options.kind === 'tls'
         ? tls.createSecureContext({ ...CERTIFICATE_OPTIONS, ...pickCertificates(options) })
         : null
+    this.validity = options.kind === 'tls' ? readValidity(options) : null
   }
 
   /** How many secrets a dialer can try; 1 without any. */

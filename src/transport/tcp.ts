@@ -5,6 +5,7 @@ import type { MemberId } from '../raft/types.ts'
 import { Acceptor } from './acceptor.ts'
 import { CallPool } from './call-pool.ts'
 import { CallServer } from './call-server.ts'
+import { CertificateWatch } from './certificate-watch.ts'
 import type { Channel } from './channel.ts'
 import { checkOptions, createContext, type TransportContext } from './config.ts'
 import { Dialer } from './dialer.ts'
@@ -39,6 +40,7 @@ export class TcpTransport implements Transport {
   readonly #calls: CallPool
   readonly #callServer: CallServer
   readonly #snapshots: SnapshotStreams
+  readonly #certificate: CertificateWatch
   readonly #peers = new Map<MemberId, PeerLink>()
   #cancelSweep: Cancel = () => {}
   #port = 0
@@ -65,17 +67,24 @@ export class TcpTransport implements Transport {
     this.#callServer = new CallServer(context)
     this.#snapshots = new SnapshotStreams(context, this.#dialer)
     this.#acceptor = new Acceptor(context, security, { check, admit })
+    this.#certificate = new CertificateWatch(config.clock, security.validity, (message) => {
+      handlers.warning('ERR_CERTIFICATE', message)
+    })
   }
 
   get port(): number {
     return this.#port
   }
 
+  get certificateEndsMs(): number | null {
+    return this.#certificate.endsMs
+  }
+
   listen(host: string, port: number, done: (error: ColmenaError | null) => void): void {
     this.#acceptor.listen(host, port, (error) => {
       if (error === null) {
         this.#port = this.#acceptor.port
-        this.#sweep()
+        this.#planSweep()
       }
       done(error)
     })
@@ -91,6 +100,10 @@ export class TcpTransport implements Transport {
   removePeer(id: MemberId): void {
     this.#peers.get(id)?.close('link')
     this.#peers.delete(id)
+  }
+
+  endLinksOf(id: MemberId): void {
+    this.#inbound.end(id)
   }
 
   send(to: MemberId, lane: Lane, kind: number, parts: readonly Uint8Array[]): boolean {
@@ -204,6 +217,7 @@ export class TcpTransport implements Transport {
   }
 
   #secure(security: Security): void {
+    this.#certificate.replace(security.validity)
     this.#dialer.secure(security)
     this.#acceptor.secure(security)
     for (const peer of this.#peers.values()) peer.renew()
@@ -242,13 +256,18 @@ export class TcpTransport implements Transport {
     }
   }
 
-  #sweep(): void {
+  #planSweep(): void {
     const { clock, pingMs } = this.#context.config
+    this.#cancelSweep = clock.setTimer(pingMs, () => this.#sweep())
+  }
+
+  #sweep(): void {
     for (const peer of this.#peers.values()) peer.ping()
     this.#inbound.sweep()
     this.#calls.sweep()
     this.#callServer.sweep()
-    this.#cancelSweep = clock.setTimer(pingMs, () => this.#sweep())
+    this.#certificate.look()
+    this.#planSweep()
   }
 }
 

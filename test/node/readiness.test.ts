@@ -35,6 +35,7 @@ const FOLLOWER: EngineStatus = {
   format: { local: 1, effective: 1, behind: [] },
   divergence: { reason: null, undecided: null, found: 0, reinstalls: 0 },
   clock: { skewMs: null, isOff: false },
+  certificateEndsMs: null,
 }
 
 /** A follower that is ready, whose threads then say whatever a test wants. */

@@ -121,6 +121,7 @@ export class SimulatedNetwork {
 /** One process's side of the network. */
 export class Endpoint implements Transport {
   readonly port = 1
+  readonly certificateEndsMs = null
   readonly #network: SimulatedNetwork
   readonly #options: TransportOptions
   readonly #snapshots: DirectorySnapshots
@@ -174,6 +175,13 @@ export class Endpoint implements Transport {
     if (peer === undefined) return
     this.#peers.delete(id)
     this.#break(peer)
+  }
+
+  endLinksOf(id: number): void {
+    const dialer = this.#incoming.get(id)?.dialer
+    if (dialer === undefined) return
+    const peer = dialer.#peers.get(this.#memberId)
+    if (peer !== undefined) dialer.#breakAndRedial(this.#memberId, peer, peer.connection)
   }
 
   send(to: number, lane: Lane, kind: number, parts: readonly Uint8Array[]): boolean {
