@@ -62,12 +62,17 @@ export function segmentBytesOf(dataDir: string): number {
 /** Copies log and databases to where the new ones are made. Nobody may have them open. */
 export function copyState(dataDir: string, generation: number): void {
   const work = workPath(dataDir)
-  rmSync(work, { recursive: true, force: true })
+  discardWork(dataDir)
   mkdirSync(work, { mode: 0o700 })
   const copies = stateOf(work, generation)
   for (const [at, path] of stateOf(dataDir, generation).entries()) {
     cpSync(path, copies[at] as string, { recursive: true, mode: constants.COPYFILE_FICLONE })
   }
+}
+
+/** What is made there is of no use. */
+export function discardWork(dataDir: string): void {
+  rmSync(workPath(dataDir), { recursive: true, force: true })
 }
 
 /**
@@ -90,13 +95,12 @@ export function switchOver(dataDir: string, old: Identity, next: Identity, kept:
  * holds the directory's lock.
  */
 export function endRecovery(dataDir: string): void {
-  const work = workPath(dataDir)
   const identity = readIdentity(dataDir)
   if (identity?.recovery !== undefined) {
     for (const folder of STATE_FOLDERS) exchange(dataDir, folder, identity.recovery)
     writeIdentity(dataDir, { ...identity, recovery: undefined })
   }
-  if (identity !== null) rmSync(work, { recursive: true, force: true })
+  if (identity !== null) discardWork(dataDir)
 }
 
 function exchange(dataDir: string, folder: string, kept: string): void {

@@ -24,6 +24,7 @@ import {
 } from './recovery-end.ts'
 import {
   copyState,
+  discardWork,
   endRecovery,
   measureSpace,
   nameKept,
@@ -121,8 +122,14 @@ export async function recover({ dataDir, nodeId }: RecoverOptions): Promise<Reco
     const kept = nameKept(new Date())
     const { relaxedSince: _, ...rest } = identity
     const next = { ...rest, clusterId: randomBytes(16).toString('hex') }
-    copyState(dataDir, generation)
-    await makeAlone(workPath(dataDir), next, found)
+    try {
+      copyState(dataDir, generation)
+      await makeAlone(workPath(dataDir), next, found)
+    } catch (error) {
+      // As large as all that there is: on a full disk it would keep the node from opening.
+      discardWork(dataDir)
+      throw asUnmade(dataDir, error)
+    }
     switchOver(dataDir, identity, next, kept)
     endRecovery(dataDir)
     return { ...plan, newClusterId: next.clusterId, keptIn: join(dataDir, kept) }
@@ -298,6 +305,15 @@ function noNode(dataDir: string): ColmenaError {
     'ERR_DATA_DIR',
     `${dataDir} holds no node of a cluster: name the directory that a member was opened with`,
   )
+}
+
+/** What the system answers is trouble of the disk; what is no such answer goes on as it is. */
+function asUnmade(dataDir: string, error: unknown): unknown {
+  if (isColmenaError(error) || !(error instanceof Error) || !('syscall' in error)) return error
+  const message =
+    `the new files could not be made in ${dataDir}: ${error.message}. Nothing was changed: see to ` +
+    'the disk, and recover again'
+  return new ColmenaError('ERR_DATA_DIR', message, { cause: error })
 }
 
 /** What to do with a directory that no cluster should go on from. */

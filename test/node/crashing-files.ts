@@ -45,6 +45,21 @@ export async function crashAt(step: number, work: () => Promise<unknown>): Promi
   return isOver
 }
 
+/** As if the disk had no room for copies, while `work` runs. */
+export async function withoutCopies(work: () => Promise<void>): Promise<void> {
+  patch('cpSync', () => {
+    throw Object.assign(new Error('ENOSPC: no space left on device'), {
+      code: 'ENOSPC',
+      syscall: 'copyfile',
+    })
+  })
+  try {
+    await work()
+  } finally {
+    patch('cpSync', real.cpSync as never)
+  }
+}
+
 /** As if the disk had that much room, while `work` runs. */
 export async function withFreeBytes(freeBytes: number, work: () => Promise<void>): Promise<void> {
   patch('statfsSync', () => ({ bavail: freeBytes, bsize: 1 }))

@@ -10,7 +10,7 @@ import { noteDivergence } from '../../src/database/generation.ts'
 import { type ColmenaNode, type NodeEvents, open, planRecovery, recover } from '../../src/index.ts'
 import { findFreePorts } from '../processes/free-port.ts'
 import { DEADLINE_MS, until } from '../processes/wait.ts'
-import { crashAt, withFreeBytes } from './crashing-files.ts'
+import { crashAt, withFreeBytes, withoutCopies } from './crashing-files.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 /** What three voters left: the leader's holds one entry that no other one had. */
@@ -193,6 +193,20 @@ test('a crash while `open` ends a recovery is made good by the next one', async 
   const node = await openRecovered(t, half)
   assert.deepEqual(await rowsOf(node), ['acknowledged', 'of one'])
   await node.close()
+})
+
+test('what it began is gone where it fails, as the disk may be full of it', async (t) => {
+  const dataDir = leftBy(t, 0)
+  const before = readdirSync(dataDir).sort()
+  await withoutCopies(async () => {
+    const failure = {
+      code: 'ERR_DATA_DIR',
+      message: /not be made in .*ENOSPC.*Nothing was changed/,
+    }
+    await assert.rejects(recover({ dataDir, nodeId: 'n0' }), failure)
+  })
+  assert.deepEqual(readdirSync(dataDir).sort(), before)
+  await recover({ dataDir, nodeId: 'n0' })
 })
 
 test('it refuses what it can not or need not do, and changes nothing', async (t) => {
