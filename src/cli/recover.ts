@@ -1,5 +1,12 @@
+import { connect } from 'node:net'
 import { createInterface } from 'node:readline/promises'
-import { planRecovery, type RecoveryDone, type RecoveryPlan, recover } from '../index.ts'
+import {
+  planRecovery,
+  type RecoveryDone,
+  type RecoveryMember,
+  type RecoveryPlan,
+  recover,
+} from '../index.ts'
 import { CliError } from './failure.ts'
 
 export interface RecoverOptions {
@@ -7,12 +14,23 @@ export interface RecoverOptions {
   readonly yes?: boolean
 }
 
-/** Says what a recovery would do, and does it where that is confirmed. */
+/** For so long a member may take to answer. */
+const ANSWER_MS_MAX = 2_000
+
+/**
+ * Says what a recovery would do, and does it where that is confirmed: in advance only where nothing
+ * speaks against it, as two clusters of one can't be put together again.
+ */
 export async function runRecover({ dataDir, yes = false }: RecoverOptions): Promise<void> {
   const plan = await planRecovery({ dataDir })
-  process.stdout.write(`${describePlan(plan)}\n`)
-  if (!yes && !(await isConfirmed(plan.nodeId))) {
-    throw new CliError('nothing was changed: give --yes, or type the name of the node, to recover')
+  const there = await findAnswering(plan.dropped)
+  process.stdout.write(`${describePlan(plan)}\n${describeAnswering(there)}`)
+  const isSafe = !couldDecide(there, plan.dropped)
+  if (!(yes && isSafe) && !(await isConfirmed(plan.nodeId))) {
+    const remedy = isSafe
+      ? 'give --yes, or type the name of the node, to recover'
+      : 'with those that answer this node has a majority; start it, or stop them first'
+    throw new CliError(`nothing was changed: ${remedy}`)
   }
   process.stdout.write(`${describeDone(await recover({ dataDir, nodeId: plan.nodeId }))}\n`)
 }
@@ -53,6 +71,46 @@ function describePlan(plan: RecoveryPlan): string {
     `the ${mib(plan.freeBytes)} MiB that are free.`,
   ]
   return lines.join('\n')
+}
+
+/** Something listens where these members were; that it is they, only they could tell. */
+async function findAnswering(
+  members: readonly RecoveryMember[],
+): Promise<readonly RecoveryMember[]> {
+  const answers = await Promise.all(members.map(({ address }) => isAnswered(address)))
+  return members.filter((_, at) => answers[at])
+}
+
+function isAnswered(address: string): Promise<boolean> {
+  const { hostname, port } = URL.parse(`tcp://${address}`) ?? {}
+  if (!hostname || !port) return Promise.resolve(false)
+  return new Promise((resolve) => {
+    const host = hostname.replace(/^\[(.*)\]$/, '$1')
+    const socket = connect({ host, port: Number(port), timeout: ANSWER_MS_MAX })
+    const end = (isThere: boolean): void => {
+      socket.destroy()
+      resolve(isThere)
+    }
+    socket.once('connect', () => end(true))
+    socket.once('timeout', () => end(false))
+    socket.once('error', () => end(false))
+  })
+}
+
+/** Whether they and this node are a majority of the voters. */
+function couldDecide(
+  there: readonly RecoveryMember[],
+  dropped: readonly RecoveryMember[],
+): boolean {
+  const countOf = (members: readonly RecoveryMember[]): number =>
+    members.filter(({ role }) => role === 'voter').length
+  return 2 * (countOf(there) + 1) > countOf(dropped) + 1
+}
+
+function describeAnswering(there: readonly RecoveryMember[]): string {
+  if (there.length === 0) return ''
+  const places = there.map(({ nodeId, address }) => `${nodeId} at ${address}`).join(', ')
+  return `\nSOMETHING ANSWERS for ${places}. Stop every node of the old cluster first.\n`
 }
 
 function describeDone({ nodeId, newClusterId, clusterId, keptIn, dataDir }: RecoveryDone): string {

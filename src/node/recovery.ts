@@ -307,12 +307,12 @@ function noNode(dataDir: string): ColmenaError {
   )
 }
 
-/** What the system answers is trouble of the disk; what is no such answer goes on as it is. */
+/** What the system answers is trouble of the disk; all else goes on as it is. */
 function asUnmade(dataDir: string, error: unknown): unknown {
   if (isColmenaError(error) || !(error instanceof Error) || !('syscall' in error)) return error
   const message =
-    `the new files could not be made in ${dataDir}: ${error.message}. Nothing was changed: see to ` +
-    'the disk, and recover again'
+    `the new files could not be made in ${dataDir}: ${error.message}. Nothing was changed: see ` +
+    'to the disk, and recover again'
   return new ColmenaError('ERR_DATA_DIR', message, { cause: error })
 }
 
