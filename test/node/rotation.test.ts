@@ -1,10 +1,11 @@
 /** New secrets and certificates of nodes that work, and those who have the old ones. */
 import assert from 'node:assert/strict'
+import { X509Certificate } from 'node:crypto'
 import { join } from 'node:path'
 import { type TestContext, test } from 'node:test'
 import { type ColmenaNode, type OpenOptions, open, type Rotation } from '../../src/index.ts'
 import type { TransportSecurity } from '../../src/transport/transport.ts'
-import { TestAuthority } from '../certificates/authority.ts'
+import { atDay, TestAuthority } from '../certificates/authority.ts'
 import { until } from '../processes/wait.ts'
 import { codeOf, openNode } from '../transport/cluster.ts'
 import { temporaryDirectory } from './temporary.ts'
@@ -166,4 +167,26 @@ test('what is not good for this node changes nothing', async (t) => {
   assert.equal(codeOf((await peer.call(shared.address, 1, 'x')).error), 'ERR_HANDSHAKE')
   await shared.close()
   await assert.rejects(shared.rotate({ secret: OLD }), { code: 'ERR_CLOSED' })
+})
+
+test('a node whose certificate is about to end says so, until it has another one', async (t) => {
+  const authority = await TestAuthority.create()
+  const given = async (days: number) => {
+    const { kind: _, ...tls } = await authority.tls('a', [authority], days)
+    return { tls, endsMs: new X509Certificate(tls.cert).validToDate.getTime() }
+  }
+  const old = await atDay(t, -8, () => given(10))
+  const dataDir = temporaryDirectory(t)
+  const options = { dataDir, bind: '127.0.0.1:0', bootstrap: true, nodeId: 'a', tls: old.tls }
+  await using node = await open(options)
+  const warnings: string[] = []
+  node.on('warning', ({ code, message }) => {
+    if (code === 'ERR_CERTIFICATE') warnings.push(message)
+  })
+  assert.equal((await node.status()).certificateEndsMs, old.endsMs)
+  await until('a warning', () => warnings.length > 0)
+  assert.match(warnings[0] ?? '', /\(CN=a\) expires in/)
+  const renewed = await given(400)
+  await node.rotate({ tls: renewed.tls })
+  assert.equal((await node.metrics()).transport.certificateEndsMs, renewed.endsMs)
 })
