@@ -100,7 +100,7 @@ describe('a cluster on a LAN', () => {
     const elsewhere = await freeUdpPort()
     const ids = new Set<string>()
     for (const name of ['first', 'reflashed']) {
-      const { node } = await start(name, alone, elsewhere, 1_000)
+      const { node } = await start(name, alone, elsewhere, 2_000)
       ids.add((await node.status()).clusterId)
     }
     assert.equal(ids.size, 1)
