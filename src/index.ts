@@ -101,7 +101,9 @@ export {
   type VerifyOptions,
   type WaitOptions,
   type Watch,
+  type WipeOptions,
   type WriteMetrics,
   type WriteTiming,
+  wipe,
   withConsistency,
 } from './node/node.ts'

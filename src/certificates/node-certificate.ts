@@ -61,9 +61,9 @@ export async function issueCertificate(options: IssueOptions): Promise<NodeCerti
   if (!/^[A-Za-z0-9._-]{1,128}$/.test(nodeId)) {
     throw invalid(`nodeId is '${nodeId}'; in a certificate it is 1 to 128 of A-Z a-z 0-9 . _ -`)
   }
-  const { notBefore, notAfter } = validityOf(checkDays(days))
+  const { notAfter } = validityOf(checkDays(days))
   const authority = await readAuthority(ca, caKey)
-  const { subjectName, notAfter: lastDay, publicKey } = authority.certificate
+  const { subjectName, notBefore, notAfter: lastDay, publicKey } = authority.certificate
   const keys = await generateKeys()
   const certificate = await X509CertificateGenerator.create({
     // Names of more than 64 characters are none to OpenSSL; what counts stands further below.
@@ -73,6 +73,7 @@ export async function issueCertificate(options: IssueOptions): Promise<NodeCerti
     signingKey: authority.key,
     serialNumber: createSerialNumber(),
     signingAlgorithm: SIGNATURE_ALGORITHM,
+    // As the CA's: a machine whose clock is behind would take it for a stranger's.
     notBefore,
     notAfter: notAfter < lastDay ? notAfter : lastDay,
     extensions: [

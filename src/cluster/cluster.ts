@@ -13,10 +13,12 @@ export {
   discoveryClosed,
   discoveryFailed,
   type FindOptions,
+  type Found,
   toAddress,
 } from './discovery.ts'
-export { checkServers, Lookups } from './dns-lookups.ts'
+export { checkServers, DnsKnown, type Lookups } from './dns-lookups.ts'
 export {
+  BIND,
   type ClusterConfig,
   type ClusterDefaults,
   type ClusterOptions,

@@ -11,18 +11,25 @@ export interface Discovery {
   /** Lets others find this node at `host:port`, until `close` or another address. */
   announce(address: string): Promise<void>
   /**
-   * Addresses `host:port` at which nodes of this cluster may be, each once, at most
-   * {@link ADDRESSES_MAX}; the own one may be among them. That there is nobody is no failure.
+   * Where nodes of this cluster may be; the own place may be among them. That there is nobody is no
+   * failure: whoever is told so may begin a cluster.
    *
    * @throws ColmenaError ERR_DISCOVERY where nobody could be asked; ERR_ABORTED, ERR_CLOSED
    */
-  find(options: FindOptions): Promise<readonly string[]>
+  find(options: FindOptions): Promise<Found>
   /** Takes back what was announced. Every caller gets the same promise. */
   close(): Promise<void>
 }
 
 export interface FindOptions {
   readonly signal: AbortSignal
+}
+
+export interface Found {
+  /** Addresses `host:port`, each once, at most {@link ADDRESSES_MAX}. */
+  readonly addresses: readonly string[]
+  /** Whether nobody else is there: not so where a part could not be asked, or had no room. */
+  readonly isAll: boolean
 }
 
 export function discoveryFailed(message: string, cause?: unknown): ColmenaError {

@@ -1,6 +1,14 @@
 import { promises as dns, type SrvRecord } from 'node:dns'
-import { checkNotAborted, discoveryFailed } from './discovery.ts'
-import { checkText } from './options.ts'
+import {
+  ADDRESSES_MAX,
+  checkNotAborted,
+  type Discovery,
+  discoveryClosed,
+  discoveryFailed,
+  type FindOptions,
+  type Found,
+} from './discovery.ts'
+import { invalidOption } from './options.ts'
 
 /** A DNS server is asked so often, and each time for so long. */
 const TRIES = 2
@@ -11,10 +19,43 @@ const LOOKUP_MS_MAX = 6_000
 /** What a DNS says where it is well and has nothing: nobody is there, or nobody yet. */
 const NOTHING: ReadonlySet<unknown> = new Set(['ENOTFOUND', 'ENODATA', 'NXDOMAIN'])
 
-export interface LookupsOptions {
+export interface DnsOptions {
   /** `host` or `host:port` of DNS servers; those of the system without. */
   readonly servers: readonly string[] | undefined
-  readonly signal: AbortSignal
+  /** Where nodes are by the answers, perhaps some of them twice. */
+  readonly lookUp: (lookups: Lookups) => Promise<readonly string[]>
+}
+
+/** Nodes that a DNS knows. Whoever runs the DNS announces and forgets them. */
+export class DnsKnown implements Discovery {
+  readonly #options: DnsOptions
+  readonly #end = new AbortController()
+
+  constructor(options: DnsOptions) {
+    this.#options = options
+  }
+
+  async announce(): Promise<void> {
+    if (this.#end.signal.aborted) throw discoveryClosed()
+  }
+
+  async find({ signal }: FindOptions): Promise<Found> {
+    if (this.#end.signal.aborted) throw discoveryClosed()
+    checkNotAborted(signal)
+    const { servers, lookUp } = this.#options
+    const lookups = new Lookups(servers, AbortSignal.any([signal, this.#end.signal]))
+    try {
+      const all = [...new Set(await lookUp(lookups))]
+      const isAll = lookups.isComplete && all.length <= ADDRESSES_MAX
+      return { addresses: all.slice(0, ADDRESSES_MAX), isAll }
+    } catch (error) {
+      throw this.#end.signal.aborted && !signal.aborted ? discoveryClosed() : error
+    }
+  }
+
+  async close(): Promise<void> {
+    this.#end.abort()
+  }
 }
 
 /**
@@ -25,22 +66,37 @@ export class Lookups {
   readonly #resolver = new dns.Resolver({ timeout: TRY_MS, tries: TRIES })
   readonly #signal: AbortSignal
   readonly #ending: AbortSignal
+  /** Whether all that was to be asked was asked, and answered. */
+  isComplete = true
 
-  constructor({ servers, signal }: LookupsOptions) {
-    checkNotAborted(signal)
+  constructor(servers: readonly string[] | undefined, signal: AbortSignal) {
     if (servers !== undefined) this.#resolver.setServers(servers)
     this.#signal = signal
     this.#ending = AbortSignal.any([signal, AbortSignal.timeout(LOOKUP_MS_MAX)])
     this.#ending.addEventListener('abort', () => this.#resolver.cancel(), { once: true })
   }
 
-  /** All addresses of a name, IPv6 and IPv4; one kind does where the other can't be asked for. */
-  async hosts(name: string): Promise<readonly string[]> {
-    const answers = await Promise.allSettled([this.hosts6(name), this.hosts4(name)])
+  /**
+   * What one question for each of `names` finds, at most `countMax` of them; what fails is left out
+   * where another one finds something.
+   */
+  async each<T, R>(
+    names: readonly T[],
+    countMax: number,
+    ask: (name: T) => Promise<readonly R[]>,
+  ): Promise<readonly R[]> {
+    if (names.length > countMax) this.isComplete = false
+    const answers = await Promise.allSettled(names.slice(0, countMax).map(ask))
     const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
     const failed = answers.find((answer) => answer.status === 'rejected')
     if (found.length === 0 && failed !== undefined) throw failed.reason
     return found
+  }
+
+  /** All addresses of a name, IPv6 and IPv4; one kind does where the other can't be asked for. */
+  hosts(name: string): Promise<readonly string[]> {
+    const kinds = [this.hosts6, this.hosts4]
+    return this.each(kinds, kinds.length, (ask) => ask.call(this, name))
   }
 
   hosts6(name: string): Promise<readonly string[]> {
@@ -70,6 +126,7 @@ export class Lookups {
     } catch (error) {
       const { code = 'no answer' } = error as NodeJS.ErrnoException
       if (NOTHING.has(code)) return []
+      this.isComplete = false
       checkNotAborted(this.#signal)
       const reason = this.#ending.aborted ? `no answer within ${LOOKUP_MS_MAX} ms` : code
       throw discoveryFailed(`the DNS could not be asked for ${type} of '${name}': ${reason}`, error)
@@ -82,7 +139,12 @@ export function checkServers(
   servers: readonly string[] | undefined,
 ): readonly string[] | undefined {
   if (servers === undefined) return undefined
-  const example = "'10.96.0.10' or '[::1]:53'"
-  for (const server of servers) checkText('servers', server, /^[0-9A-Fa-f.:[\]]+$/, example)
-  return servers
+  try {
+    if (servers.length === 0) throw new Error('there is none')
+    new dns.Resolver().setServers(servers)
+    return servers
+  } catch (cause) {
+    const shown = JSON.stringify(servers)
+    throw invalidOption(`servers is ${shown}; each must be as '10.96.0.10' or '[::1]:53': ${cause}`)
+  }
 }

@@ -6,7 +6,7 @@ export class Finding {
   readonly #discovery: Discovery
   readonly #address: string
   #announcing: Promise<void> | null = null
-  /** null while nobody knows: before the first answer, and after a failure. */
+  /** null while nobody knows: before the first answer, after a failure, after a part of one. */
   #found: ReadonlySet<string> | null = null
 
   constructor(discovery: Discovery, address: string) {
@@ -24,8 +24,8 @@ export class Finding {
       this.#announcing = null
       throw error
     }
-    const addresses = await this.#discovery.find({ signal })
-    this.#found = new Set(addresses)
+    const { addresses, isAll } = await this.#discovery.find({ signal })
+    if (isAll) this.#found = new Set(addresses)
     return addresses
   }
 

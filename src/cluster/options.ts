@@ -41,6 +41,10 @@ export interface ClusterOptions {
 /** Of `open`: all but what a cluster that forms itself decides by itself. */
 export type PassedOptions = Omit<OpenOptions, 'bootstrap' | 'join' | 'joinAs'>
 
+/** Where a node listens that is not told where. */
+export const BIND = '0.0.0.0:9000'
+
+/** What differs from one way of forming to another. */
 export interface ClusterDefaults {
   readonly deadVoterTimeoutMs: number
   /** null: as for voters. */

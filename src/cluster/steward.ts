@@ -45,6 +45,8 @@ const OFFERED_MAX = 1_024
 const REPLACE_TRIES_MAX = 20
 /** Until the next look, where more is expected to change at once. */
 const AGAIN_MS = 100
+/** A look that comes so much later than it should was held up, and so was the whole process. */
+const LATE_MS = HEARD_MS
 
 /** Asked of the leader by a voter that is about to leave. */
 export const LEAVING: Handler<Leave, { readonly isReplaced: boolean }> = handler<
@@ -77,6 +79,7 @@ export class Steward {
   /** By member id, since when this node has led and known the member. */
   readonly #knownSinceMs = new Map<number, number>()
   #ledSinceMs: number | null = null
+  #sawMs: number | null = null
   /** Until the next look; ends early where another node leads, to whom all is new. */
   #rest = new AbortController()
   #told = ''
@@ -192,7 +195,7 @@ export class Steward {
 
   /** What a leader sees; null on any other node, which offers its vote to the leader. */
   async #see(): Promise<Sight | null> {
-    const { node, nowMs, isFound } = this.#options
+    const { node, nowMs, isFound, everyMs } = this.#options
     const members = await node.members({ signal: this.#end.signal })
     const own = members.find(({ memberId }) => memberId === node.memberId)
     const offers = this.#willingness.offers(own, node.leader !== null, nowMs())
@@ -202,6 +205,10 @@ export class Steward {
       return null
     }
     const now = nowMs()
+    // Of what went on while it stood still it knows nothing, nor whether it leads.
+    const isLate = this.#sawMs !== null && now - this.#sawMs > everyMs + LATE_MS
+    if (isLate) this.#ledSinceMs = null
+    this.#sawMs = now
     const ids = new Set(members.map(({ memberId }) => memberId))
     if (this.#ledSinceMs === null) this.#knownSinceMs.clear()
     for (const id of this.#knownSinceMs.keys()) if (!ids.has(id)) this.#knownSinceMs.delete(id)

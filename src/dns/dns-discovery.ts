@@ -1,11 +1,4 @@
-import {
-  ADDRESSES_MAX,
-  type Discovery,
-  discoveryClosed,
-  type FindOptions,
-  Lookups,
-  toAddress,
-} from '../cluster/cluster.ts'
+import { type Discovery, DnsKnown, type Lookups, toAddress } from '../cluster/cluster.ts'
 
 export interface DnsDiscoveryOptions {
   /** A name with A and AAAA records; one that begins with `_` has SRV records, with ports. */
@@ -18,48 +11,21 @@ export interface DnsDiscoveryOptions {
 /** Hosts of one look-up whose addresses are asked for at once. */
 const TARGETS_MAX = 64
 
-/** Nodes that a DNS knows under one name. Whoever runs the DNS announces and forgets them. */
-export class DnsDiscovery implements Discovery {
-  readonly #options: DnsDiscoveryOptions
-  readonly #end = new AbortController()
-
-  constructor(options: DnsDiscoveryOptions) {
-    this.#options = options
+/** Finds the nodes that a DNS knows under one name. */
+export function createDnsDiscovery({ name, port, servers }: DnsDiscoveryOptions): Discovery {
+  const lookUp = async (lookups: Lookups): Promise<readonly string[]> => {
+    if (name.startsWith('_')) return findServices(lookups, name)
+    const hosts = await lookups.hosts(name)
+    return hosts.map((host) => toAddress(host, port))
   }
-
-  async announce(): Promise<void> {
-    if (this.#end.signal.aborted) throw discoveryClosed()
-  }
-
-  async find({ signal }: FindOptions): Promise<readonly string[]> {
-    if (this.#end.signal.aborted) throw discoveryClosed()
-    const { name, port, servers } = this.#options
-    const lookups = new Lookups({ servers, signal: AbortSignal.any([signal, this.#end.signal]) })
-    try {
-      const found = name.startsWith('_')
-        ? await findServices(lookups, name)
-        : (await lookups.hosts(name)).map((host) => toAddress(host, port))
-      return [...new Set(found)].slice(0, ADDRESSES_MAX)
-    } catch (error) {
-      throw this.#end.signal.aborted && !signal.aborted ? discoveryClosed() : error
-    }
-  }
-
-  async close(): Promise<void> {
-    this.#end.abort()
-  }
+  return new DnsKnown({ servers, lookUp })
 }
 
 /** A target that can't be resolved is left out where another one can. */
-async function findServices(lookups: Lookups, name: string): Promise<string[]> {
+async function findServices(lookups: Lookups, name: string): Promise<readonly string[]> {
   const services = await lookups.services(name)
-  const targets = services.slice(0, TARGETS_MAX).map(async (service) => {
+  return lookups.each(services, TARGETS_MAX, async (service) => {
     const hosts = await lookups.hosts(service.name)
     return hosts.map((host) => toAddress(host, service.port))
   })
-  const answers = await Promise.allSettled(targets)
-  const found = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
-  const failed = answers.find((answer) => answer.status === 'rejected')
-  if (found.length === 0 && failed !== undefined) throw failed.reason
-  return found
 }

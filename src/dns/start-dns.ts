@@ -1,4 +1,5 @@
 import {
+  BIND,
   type ClusterNode,
   type ClusterOptions,
   checkServers,
@@ -10,7 +11,7 @@ import {
   startCluster,
   toClusterConfig,
 } from '../cluster/cluster.ts'
-import { DnsDiscovery } from './dns-discovery.ts'
+import { createDnsDiscovery } from './dns-discovery.ts'
 
 /** What {@link startDns} takes: this, and everything that `open` takes but who begins or joins. */
 export interface DnsOptions extends ClusterOptions, PassedOptions {
@@ -33,7 +34,6 @@ export interface DnsOptions extends ClusterOptions, PassedOptions {
   readonly servers?: readonly string[] | undefined
 }
 
-const BIND = '0.0.0.0:9000'
 export const DNS_DEFAULTS = {
   deadVoterTimeoutMs: 300_000,
   deadLearnerTimeoutMs: 86_400_000,
@@ -59,7 +59,7 @@ export async function startDns(options: DnsOptions): Promise<ClusterNode> {
   const bind = rest.bind ?? BIND
   const [, bound] = splitAddress('bind', bind)
   const usual = checkWhole('port', port ?? bound, name.startsWith('_') ? 0 : 1, 65_535)
-  const discovery = new DnsDiscovery({ name, port: usual, servers: checkServers(servers) })
+  const discovery = createDnsDiscovery({ name, port: usual, servers: checkServers(servers) })
   const address = await findOwnAddress(bind, rest.advertise)
   return startCluster(discovery, address, config)
 }

@@ -21,7 +21,8 @@ export interface EnteringParts {
 
 /** A node's way into its cluster: where others may be, finding it or beginning one, joining it. */
 export class Entering {
-  #found: readonly string[] = []
+  /** null before the source of addresses has answered. */
+  #found: readonly string[] | null = null
   #deadline: JoinDeadline | null = null
   #search: Search | null = null
   #joining: Joining | null = null
@@ -33,9 +34,8 @@ export class Entering {
 
   /** Where nodes of this cluster may be: as `open` was told, and as its source says now. */
   addresses({ joinAddresses }: EngineConfig): readonly string[] {
-    return this.#found.length === 0
-      ? joinAddresses
-      : [...new Set([...joinAddresses, ...this.#found])]
+    const found = this.#found ?? []
+    return found.length === 0 ? joinAddresses : [...new Set([...joinAddresses, ...found])]
   }
 
   /** Looks for a cluster, or for others to begin one with. */
@@ -50,6 +50,7 @@ export class Entering {
       clock,
       deadline: this.#deadlineOf(parts),
       addresses: () => this.addresses(config),
+      isTold: () => !config.hasJoinSource || this.#found !== null,
       ownAddress: config.advertise,
       own: { memberId, nodeId },
       forming,

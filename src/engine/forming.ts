@@ -30,10 +30,16 @@ interface Met {
   readonly heardMs: number
 }
 
+/** How far a node has looked around. */
+export interface Around {
+  /** Whether it is known where others may be: who can't ask for that knows nothing. */
+  readonly isTold: boolean
+  /** Whether all who were found were asked, and none of them can have a cluster. */
+  readonly isClear: boolean
+}
+
 /** Far more than start at once; the rest is not counted. */
 const MET_MAX = 1024
-/** For so long at least one that begins is waited for, however silent its machine. */
-const BEGINNING_MS_MIN = 10_000
 /** In windows; one that others can't reach would hold all of them up. */
 const PATIENCE_WINDOWS = 4
 
@@ -42,8 +48,9 @@ const PATIENCE_WINDOWS = 4
  * included, asks them for their word, the first by name at once and each one behind it later. With
  * so many words it says that it begins, and once so many have heard that, it does. A node that gave
  * its word gives it to no other for one window, and having heard that one begins it waits for that
- * one. So two can begin only where two groups of `expectedVoters` have no node in common: it should
- * be more than half of the nodes that may start at once.
+ * one, until that one says otherwise or has started anew: it may have begun before it was cut off.
+ * So two can begin only where two groups of `expectedVoters` have no node in common: it should be
+ * more than half of the nodes that may start at once.
  *
  * A word is a lease, kept in memory alone. Nobody gives one in its first window, so a node that
  * starts again can't break the word of its life before.
@@ -57,6 +64,8 @@ export class Forming {
   #stance: Exclude<Stance, 'joining'> = 'looking'
   #stanceMs = 0
   #word: { readonly to: MemberId; readonly untilMs: number } | null = null
+  /** Since when it is known where others may be. */
+  #toldMs: number | null = null
   /** Since when enough others are seen. */
   #enoughMs: number | null = null
   #isDecided = false
@@ -86,18 +95,20 @@ export class Forming {
   }
 
   /** Before each round of questions. True once this node is the one that begins. */
-  step(): boolean {
+  step({ isTold, isClear }: Around): boolean {
     const { clock, windowMs, memberId } = this.#options
     const nowMs = clock.nowMs()
+    if (isTold) this.#toldMs ??= nowMs
     this.#forget()
     if (this.#isDecided) return true
+    const mayAsk = this.#mayAsk(nowMs) && isClear
     if (this.#stance === 'looking') {
-      if (this.#mayAsk(nowMs) && this.#gives(memberId)) this.#take('asking')
+      if (mayAsk && this.#gives(memberId)) this.#take('asking')
     } else if (this.#stance === 'asking') {
-      if (!this.#mayAsk(nowMs)) this.#take('looking')
+      if (!mayAsk) this.#take('looking')
       else if (this.#hasEnough(nowMs - windowMs / 2)) this.#take('beginning')
       else this.#gives(memberId)
-    } else if (this.#hasEnough(nowMs - windowMs / 2)) {
+    } else if (isClear && this.#hasEnough(nowMs - windowMs / 2)) {
       this.#isDecided = true
     } else if (nowMs - this.#stanceMs > windowMs) {
       this.#take('looking')
@@ -110,13 +121,19 @@ export class Forming {
     const { expectedVoters } = this.#options
     const here = [this.own, ...[...this.#met.values()].map(({ seeker }) => seeker)]
     const names = here.sort((a, b) => (isBefore(a, b) ? -1 : 1)).map(({ nodeId }) => nodeId)
-    return `${names.length} of ${expectedVoters} expected voters are here: ${names.join(', ')}`
+    const count = `${names.length} of ${expectedVoters}`
+    const text = `${count} expected voters are here: ${names.join(', ')}`
+    const [first] = this.#beginners()
+    return first === undefined
+      ? text
+      : `${text}; '${first.nodeId}' has said that it begins a cluster, and is waited for`
   }
 
   #record(seeker: Seeker): void {
     if (seeker.stance === 'joining') return
     this.#forget()
     const isNew = !this.#met.has(seeker.memberId)
+    if (isNew) this.#forgetEarlier(seeker.nodeId)
     if (isNew && this.#met.size >= MET_MAX) return
     this.#met.set(seeker.memberId, { seeker, heardMs: this.#options.clock.nowMs() })
   }
@@ -132,10 +149,10 @@ export class Forming {
     const seen = [...this.#met.values()].map(({ seeker }) => seeker)
     if (seen.length + 1 < expectedVoters) this.#enoughMs = null
     else this.#enoughMs ??= nowMs
-    if (this.#enoughMs === null || !this.#hasLookedAround(nowMs)) return false
+    if (this.#enoughMs === null || !this.#isAfterWindow(this.#toldMs, nowMs)) return false
     const before = seen.filter((seeker) => isBefore(seeker, this.own))
     const isBusy = ({ stance }: Seeker): boolean => stance !== 'looking'
-    if (seen.some(({ stance }) => stance === 'beginning') || before.some(isBusy)) return false
+    if (this.#beginners().length > 0 || before.some(isBusy)) return false
     return nowMs - this.#enoughMs >= before.length * PATIENCE_WINDOWS * windowMs
   }
 
@@ -148,10 +165,9 @@ export class Forming {
   #gives(to: MemberId): boolean {
     const { clock, windowMs } = this.#options
     const nowMs = clock.nowMs()
-    const isOthers = ({ seeker }: Met): boolean =>
-      seeker.stance === 'beginning' && seeker.memberId !== to
-    if (this.#stance === 'beginning' || [...this.#met.values()].some(isOthers)) return false
-    if (!this.#hasLookedAround(nowMs)) return false
+    const isOther = ({ memberId }: Seeker): boolean => memberId !== to
+    if (this.#stance === 'beginning' || this.#beginners().some(isOther)) return false
+    if (!this.#isAfterWindow(this.#startedMs, nowMs)) return false
     if (this.#word !== null && this.#word.to !== to && nowMs < this.#word.untilMs) return false
     this.#word = { to, untilMs: nowMs + windowMs }
     return true
@@ -161,19 +177,27 @@ export class Forming {
     return this.#word?.to === id && this.#options.clock.nowMs() < this.#word.untilMs
   }
 
-  #hasLookedAround(nowMs: number): boolean {
-    return nowMs - this.#startedMs >= this.#options.windowMs
+  #isAfterWindow(sinceMs: number | null, nowMs: number): boolean {
+    return sinceMs !== null && nowMs - sinceMs >= this.#options.windowMs
   }
 
-  /** Whoever was silent for a window is gone. */
+  #beginners(): readonly Seeker[] {
+    const seekers = [...this.#met.values()].map(({ seeker }) => seeker)
+    return seekers.filter(({ stance }) => stance === 'beginning')
+  }
+
+  /** Whoever was silent for a window is gone, but for one that begins. */
   #forget(): void {
     const { clock, windowMs } = this.#options
-    const nowMs = clock.nowMs()
     for (const [id, { seeker, heardMs }] of this.#met) {
-      const isBeginning = seeker.stance === 'beginning'
-      const keptMs = isBeginning ? Math.max(BEGINNING_MS_MIN, windowMs) : windowMs
-      if (nowMs - heardMs > keptMs) this.#met.delete(id)
+      if (seeker.stance === 'beginning') continue
+      if (clock.nowMs() - heardMs > windowMs) this.#met.delete(id)
     }
+  }
+
+  /** A node that has started anew, and still has no cluster, had none before. */
+  #forgetEarlier(nodeId: string): void {
+    for (const [id, { seeker }] of this.#met) if (seeker.nodeId === nodeId) this.#met.delete(id)
   }
 }
 

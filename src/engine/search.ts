@@ -2,7 +2,7 @@ import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Cancel, Clock } from '../base/ports.ts'
 import { type Reply, readReply, type Transport } from '../transport/transport.ts'
-import type { Forming, Seeker } from './forming.ts'
+import type { Around, Forming, Seeker } from './forming.ts'
 import type { JoinDeadline } from './join-deadline.ts'
 import {
   CALLS,
@@ -19,6 +19,13 @@ const ASKED_MAX = 64
 const TOLD_AGAIN_MS = 2_000
 /** How nodes answer that are awaited, and not up yet. */
 const NOT_YET: ReadonlySet<unknown> = new Set(['ERR_FAILED', 'ERR_BUSY', 'ERR_TIMEOUT'])
+/** By what nobody answers who can have a cluster. Whoever refuses this node may have one. */
+const NOBODY: ReadonlySet<unknown> = new Set([
+  'ERR_FAILED',
+  'ERR_TIMEOUT',
+  'ERR_HANDSHAKE',
+  'ERR_OWN_ADDRESS',
+])
 
 export interface SearchOptions {
   readonly transport: Transport
@@ -26,6 +33,8 @@ export interface SearchOptions {
   readonly deadline: JoinDeadline
   /** Where nodes may be, as known at this moment. */
   readonly addresses: () => readonly string[]
+  /** Whether that is known at all. */
+  readonly isTold: () => boolean
   readonly ownAddress: string
   /** Who this node is as one that only joins. */
   readonly own: Pick<Seeker, 'memberId' | 'nodeId'>
@@ -47,7 +56,10 @@ export class Search {
   readonly #options: SearchOptions
   readonly #done: SearchDone
   readonly #asked = new Set<string>()
+  /** Where nobody is who can have a cluster, by the last answer. */
+  readonly #clear = new Set<string>()
   #next = 0
+  #hasFound = false
   #cancel: Cancel | null = null
   #isOver = false
   #told = ''
@@ -68,7 +80,8 @@ export class Search {
   /** Another node asks who is here. */
   answer(body: Uint8Array, reply: Reply): void {
     try {
-      const agrees = this.#options.forming?.asked(decodeSeeker(body)) ?? false
+      const seeker = decodeSeeker(body)
+      const agrees = !this.#hasFound && this.#options.forming?.asked(seeker) === true
       reply(null, encodeMeetAnswer({ kind: 'seeker', seeker: this.#seeker(), agrees }))
     } catch (error) {
       if (!(error instanceof DecodeError)) throw error
@@ -76,14 +89,22 @@ export class Search {
     }
   }
 
+  /** One that has found a cluster gives no word to those who would begin another. */
   #seeker(): Seeker {
     const { own, forming } = this.#options
-    return forming?.own ?? { ...own, stance: 'joining' }
+    if (forming === null || this.#hasFound) return { ...own, stance: 'joining' }
+    return forming.own
+  }
+
+  get #around(): Around {
+    const { addresses, ownAddress, isTold } = this.#options
+    const isClear = addresses().every((one) => one === ownAddress || this.#clear.has(one))
+    return { isTold: isTold(), isClear }
   }
 
   #round(): void {
     const { forming, clock, deadline, pauseMs } = this.#options
-    if (forming?.step() === true) {
+    if (forming?.step(this.#around) === true) {
       this.#end(null, null)
       return
     }
@@ -115,13 +136,11 @@ export class Search {
     const answered = readReply(decodeMeetAnswer, (error, answer) => {
       this.#asked.delete(address)
       if (this.#isOver) return
+      const isNobody = answer === null ? NOBODY.has(error?.code) : answer.kind === 'seeker'
+      if (isNobody) this.#clear.add(address)
+      else this.#clear.delete(address)
       if (answer === null) {
-        // No time makes two lists one; and from itself a node learns nothing.
-        if (error?.code === 'ERR_OTHER_EXTENSIONS') this.#end(error, null)
-        else if (error?.code !== 'ERR_OWN_ADDRESS') {
-          const isAwaited = forming !== null && NOT_YET.has(error?.code)
-          deadline.failed(address, error?.message ?? 'no answer', isAwaited)
-        }
+        this.#failed(address, error)
         return
       }
       deadline.answered(address)
@@ -131,6 +150,16 @@ export class Search {
       } else deadline.failed(address, `node '${answer.seeker.nodeId}' has no cluster yet either`)
     })
     transport.call(address, CALLS.meet, encodeSeeker(seeker), CALL_TIMEOUT_MS, answered)
+  }
+
+  #failed(address: string, error: ColmenaError | null): void {
+    const { deadline, forming } = this.#options
+    // No time makes two lists one; and from itself a node learns nothing.
+    if (error?.code === 'ERR_OTHER_EXTENSIONS') this.#end(error, null)
+    else if (error?.code !== 'ERR_OWN_ADDRESS') {
+      const isAwaited = forming !== null && NOT_YET.has(error?.code)
+      deadline.failed(address, error?.message ?? 'no answer', isAwaited)
+    }
   }
 
   /** Waiting shows what for. */
@@ -147,6 +176,7 @@ export class Search {
   #end(error: ColmenaError | null, found: MemberMet | null): void {
     if (this.#isOver) return
     this.stop()
+    this.#hasFound = found !== null
     this.#done(error, found)
   }
 }

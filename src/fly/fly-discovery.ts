@@ -1,9 +1,8 @@
 import {
   ADDRESSES_MAX,
   type Discovery,
-  discoveryClosed,
-  type FindOptions,
-  Lookups,
+  DnsKnown,
+  type Lookups,
   toAddress,
 } from '../cluster/cluster.ts'
 
@@ -25,41 +24,36 @@ const MACHINES_MAX = 128
 const MACHINE = /^[0-9a-z]{1,32}$/
 
 /**
- * The machines of an application in one region, as the private DNS of Fly.io knows them:
+ * Finds the machines of an application in one region, as the private DNS of Fly.io knows them:
  * `vms.<app>.internal` lists them, `<id>.vm.<app>.internal` has an address each. Where that gives
  * none, `<region>.<app>.internal` has all addresses at once.
  */
-export class FlyDiscovery implements Discovery {
+export function createFlyDiscovery(options: FlyDiscoveryOptions): Discovery {
+  const sightings = new Sightings(options)
+  const lookUp = (lookups: Lookups): Promise<readonly string[]> => sightings.renew(lookups)
+  return new DnsKnown({ servers: options.servers, lookUp })
+}
+
+/** Where machines were seen, some of them not in the last answer. */
+class Sightings {
   readonly #options: FlyDiscoveryOptions
-  readonly #end = new AbortController()
   /** Addresses, and when they were last in an answer. */
   readonly #seenMs = new Map<string, number>()
   #answeredMs = Number.NEGATIVE_INFINITY
+  #isComplete = true
 
   constructor(options: FlyDiscoveryOptions) {
     this.#options = options
   }
 
-  async announce(): Promise<void> {
-    if (this.#end.signal.aborted) throw discoveryClosed()
-  }
-
-  async find({ signal }: FindOptions): Promise<readonly string[]> {
-    if (this.#end.signal.aborted) throw discoveryClosed()
-    const { servers, pollMs, nowMs } = this.#options
-    const lookups = new Lookups({ servers, signal: AbortSignal.any([signal, this.#end.signal]) })
+  async renew(lookups: Lookups): Promise<readonly string[]> {
+    const { pollMs, nowMs } = this.#options
     if (nowMs() - this.#answeredMs >= pollMs) {
-      try {
-        this.#keep(await this.#lookUp(lookups))
-      } catch (error) {
-        throw this.#end.signal.aborted && !signal.aborted ? discoveryClosed() : error
-      }
+      this.#keep(await this.#lookUp(lookups))
+      this.#isComplete = lookups.isComplete
     }
+    lookups.isComplete = this.#isComplete
     return [...this.#seenMs.keys()]
-  }
-
-  async close(): Promise<void> {
-    this.#end.abort()
   }
 
   #keep(hosts: readonly string[]): void {
@@ -70,7 +64,8 @@ export class FlyDiscovery implements Discovery {
     }
     for (const host of hosts) {
       const address = toAddress(host, port)
-      if (this.#seenMs.size >= ADDRESSES_MAX && !this.#seenMs.has(address)) return
+      // One more than are passed on: so it shows that there are more.
+      if (this.#seenMs.size > ADDRESSES_MAX && !this.#seenMs.has(address)) return
       this.#seenMs.set(address, this.#answeredMs)
     }
   }
@@ -78,11 +73,9 @@ export class FlyDiscovery implements Discovery {
   async #lookUp(lookups: Lookups): Promise<readonly string[]> {
     const { app, region } = this.#options
     const texts = await lookups.texts(`vms.${app}.internal`).catch(() => [])
-    const machines = readMachines(texts, region)
-    const answers = await Promise.allSettled(
-      machines.slice(0, MACHINES_MAX).map((id) => lookups.hosts6(`${id}.vm.${app}.internal`)),
-    )
-    const hosts = answers.flatMap((answer) => (answer.status === 'fulfilled' ? answer.value : []))
+    const names = readMachines(texts, region).map((id) => `${id}.vm.${app}.internal`)
+    const ask = (name: string): Promise<readonly string[]> => lookups.hosts6(name)
+    const hosts = await lookups.each(names, MACHINES_MAX, ask).catch(() => [])
     return hosts.length > 0 ? hosts : lookups.hosts6(`${region}.${app}.internal`)
   }
 }

@@ -11,9 +11,9 @@ import {
   toAddress,
   toClusterConfig,
 } from '../cluster/cluster.ts'
-import { deleteState } from './clean-start.ts'
+import { wipe } from '../index.ts'
 import { leaveAtSignals } from './departure.ts'
-import { FlyDiscovery } from './fly-discovery.ts'
+import { createFlyDiscovery } from './fly-discovery.ts'
 
 /** What {@link startFly} takes: this, and everything that `open` takes but who begins or joins. */
 export interface FlyOptions
@@ -87,7 +87,7 @@ export async function startFly(options: FlyOptions): Promise<ClusterNode> {
     expectedVoters: (voterTarget) => Math.max(voterTarget, expect),
   })
   const address = await findOwnAddress(passed.bind, undefined)
-  const discovery = new FlyDiscovery({
+  const discovery = createFlyDiscovery({
     app: checkText('app', app, LABEL, "'my-app'"),
     region: checkText('region', region, LABEL, "'fra'"),
     port: checkWhole('port', port, 1, 65_535),
@@ -106,7 +106,7 @@ export async function startFly(options: FlyOptions): Promise<ClusterNode> {
 }
 
 function cleanStart({ dataDir, logger }: Pick<FlyOptions, 'dataDir' | 'logger'>): void {
-  const deleted = deleteState(dataDir)
+  const deleted = wipe({ dataDir })
   const what = deleted.length === 0 ? 'there was nothing' : `deleted ${deleted.join(', ')}`
   logger?.warn?.(`forceCleanStart: ${what}; this node joins anew. Take the option away again`)
 }

@@ -1,13 +1,18 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import multicastDns, { type MulticastDNS } from 'multicast-dns'
 import {
+  ADDRESSES_MAX,
   checkNotAborted,
   type Discovery,
   discoveryClosed,
   discoveryFailed,
   type FindOptions,
+  type Found,
+  toAddress,
 } from '../cluster/cluster.ts'
 import { Announcements } from './announcements.ts'
 import {
+  type Announcement,
   describeNode,
   isAsked,
   type MdnsRecord,
@@ -15,6 +20,7 @@ import {
   question,
   readAnnouncements,
 } from './mdns-records.ts'
+import { createModestSocket } from './modest-socket.ts'
 
 export interface MdnsDiscoveryOptions {
   readonly cluster: string
@@ -25,11 +31,13 @@ export interface MdnsDiscoveryOptions {
   readonly port?: number | undefined
   /** The same packet is sent at most so often, as RFC 6762 asks for. @defaultValue 1000 */
   readonly gapMs?: number | undefined
+  /** Why this node could speak with nobody just now, whoever is there; null where it can. */
+  readonly fault?: (() => string | null) | undefined
 }
 
 const PORT = 5353
 const GAP_MS = 1_000
-/** Others on the same network have answered by then, if they are there. */
+/** Others on the same network have answered by then, but for those that must wait for their gap. */
 const ANSWER_MS = 200
 /** A goodbye is a courtesy: a network that is gone does not hold a close up. */
 const GOODBYE_MS_MAX = 500
@@ -37,7 +45,7 @@ const GOODBYE_MS_MAX = 500
 /** A socket, and whether it could be bound. */
 interface Opened {
   readonly mdns: MulticastDNS
-  readonly ready: Promise<void>
+  readonly ready: PromiseWithResolvers<void>
 }
 
 /**
@@ -49,6 +57,8 @@ export class MdnsDiscovery implements Discovery {
   readonly #options: MdnsDiscoveryOptions
   readonly #announcements = new Announcements()
   readonly #end = new AbortController()
+  /** Resolves once another node was heard. */
+  readonly #heard = Promise.withResolvers<void>()
   #opened: Opened | null = null
   #own: Own | null = null
   #saidMs = Number.NEGATIVE_INFINITY
@@ -75,9 +85,11 @@ export class MdnsDiscovery implements Discovery {
     this.#answer()
   }
 
-  async find({ signal }: FindOptions): Promise<readonly string[]> {
+  async find({ signal }: FindOptions): Promise<Found> {
     this.#checkOpen()
     checkNotAborted(signal)
+    const fault = this.#options.fault?.() ?? null
+    if (fault !== null) throw discoveryFailed(fault)
     await this.#open()
     if (performance.now() - this.#askedMs >= this.#gapMs) {
       this.#askedMs = performance.now()
@@ -85,7 +97,8 @@ export class MdnsDiscovery implements Discovery {
       this.#checkOpen()
       checkNotAborted(signal)
     }
-    return this.#announcements.addresses(performance.now())
+    const addresses = this.#announcements.addresses(performance.now())
+    return { addresses, isAll: addresses.length < ADDRESSES_MAX }
   }
 
   close(): Promise<void> {
@@ -104,7 +117,7 @@ export class MdnsDiscovery implements Discovery {
   /** Anew after each failure: a network may come up later than this node. */
   async #open(): Promise<void> {
     this.#opened ??= this.#listen()
-    await this.#opened.ready
+    await this.#opened.ready.promise
     this.#checkOpen()
   }
 
@@ -112,14 +125,15 @@ export class MdnsDiscovery implements Discovery {
     const { interface: own, port = PORT } = this.#options
     const where = own === undefined ? {} : { interface: own }
     // Bound to an interface's own address, a socket gets nothing that was sent to the group.
-    const mdns = multicastDns({ ...where, port, bind: '0.0.0.0', loopback: true, reuseAddr: true })
-    const ready = new Promise<void>((resolve, reject) => {
-      mdns.on('ready', resolve)
-      mdns.on('error', (error: Error) => {
-        if (this.#opened?.mdns === mdns) this.#opened = null
-        mdns.destroy()
-        reject(discoveryFailed(`multicast DNS has no port ${port}: ${error.message}`, error))
-      })
+    const how = { ...where, port, bind: '0.0.0.0', loopback: true }
+    const mdns = multicastDns({ ...how, socket: createModestSocket() })
+    const ready = Promise.withResolvers<void>()
+    ready.promise.catch(() => {})
+    mdns.on('ready', ready.resolve)
+    mdns.on('error', (error: Error) => {
+      if (this.#opened?.mdns === mdns) this.#opened = null
+      mdns.destroy()
+      ready.reject(discoveryFailed(`multicast DNS has no port ${port}: ${error.message}`, error))
     })
     mdns.on('query', ({ questions = [] }) => {
       if (this.#own !== null && isAsked(this.#own, questions)) this.#answer()
@@ -128,9 +142,14 @@ export class MdnsDiscovery implements Discovery {
       const records = [...answers, ...additionals] as readonly MdnsRecord[]
       for (const announcement of readAnnouncements(records, this.#options.cluster)) {
         this.#announcements.hear(announcement, sender, performance.now())
+        if (!this.#isOwn(announcement)) this.#heard.resolve()
       }
     })
     return { mdns, ready }
+  }
+
+  #isOwn({ address }: Announcement): boolean {
+    return this.#own !== null && address === toAddress(this.#own.host, this.#own.port)
   }
 
   /** All who ask within a gap are answered by one packet, as all of them hear it. */
@@ -156,12 +175,15 @@ export class MdnsDiscovery implements Discovery {
         else resolve()
       })
     })
-    const { promise, resolve } = Promise.withResolvers<void>()
-    const timer = setTimeout(resolve, ANSWER_MS)
     const ending = AbortSignal.any([signal, this.#end.signal])
-    ending.addEventListener('abort', () => resolve(), { once: true })
-    if (!ending.aborted) await promise
-    clearTimeout(timer)
+    await pause(ANSWER_MS, undefined, { signal: ending }).catch(() => {})
+    // One that has answered somebody else just now must let a gap go by: nobody is nobody after it.
+    const patience = new AbortController()
+    const late = pause(this.#gapMs, undefined, {
+      signal: AbortSignal.any([ending, patience.signal]),
+    })
+    await Promise.race([this.#heard.promise, late.catch(() => {})])
+    patience.abort()
   }
 
   /** @throws ColmenaError ERR_DISCOVERY */
@@ -185,6 +207,8 @@ export class MdnsDiscovery implements Discovery {
       const late = new Promise<void>((resolve) => setTimeout(resolve, GOODBYE_MS_MAX).unref())
       await Promise.race([this.#send(describeNode(this.#own, true)).catch(() => {}), late])
     }
+    // Closed amid its opening it never is ready.
+    opened.ready.reject(discoveryClosed())
     await new Promise<void>((resolve) => opened.mdns.destroy(resolve))
   }
 }

@@ -1,4 +1,5 @@
 import {
+  BIND,
   type ClusterNode,
   type ClusterOptions,
   checkText,
@@ -29,7 +30,6 @@ export interface LanInternals {
   readonly mdnsGapMs?: number | undefined
 }
 
-const BIND = '0.0.0.0:9000'
 export const LAN_DEFAULTS = {
   deadVoterTimeoutMs: 300_000,
   deadLearnerTimeoutMs: 86_400_000,
@@ -63,7 +63,7 @@ export async function startLanWith(
   const isWildcard = host === '0.0.0.0'
   const advertise = own !== undefined && isWildcard ? toAddress(own, port) : undefined
   const config = toClusterConfig(rest, LAN_DEFAULTS)
-  const { cluster, issue } = toTrust({ ca, caKey }, rest)
+  const { cluster, issue, fault } = toTrust({ ca, caKey }, rest)
   const address = await findOwnAddress(bind, rest.advertise ?? advertise)
   const nodeId = rest.nodeId ?? keptNodeId(rest.dataDir)
   const tls = issue === null ? rest.tls : await issue(nodeId)
@@ -73,6 +73,7 @@ export async function startLanWith(
     interface: own,
     port: mdnsPort,
     gapMs: mdnsGapMs,
+    fault,
   })
   return startCluster(discovery, address, { ...config, open: { ...config.open, nodeId, tls } })
 }

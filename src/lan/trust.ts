@@ -1,4 +1,4 @@
-import { scryptSync } from 'node:crypto'
+import { scryptSync, X509Certificate } from 'node:crypto'
 import { authorityFingerprint, issueCertificate } from '../certificates/certificates.ts'
 import { invalidOption, ownHosts, type PassedOptions } from '../cluster/cluster.ts'
 import type { TlsOptions } from '../index.ts'
@@ -16,6 +16,8 @@ export interface Trust {
   readonly cluster: string
   /** Makes a certificate of this node; null where its nodes know each other in another way. */
   readonly issue: ((nodeId: string) => Promise<TlsOptions>) | null
+  /** Why nobody can be known just now, by the clock of this machine; null where they can. */
+  readonly fault: () => string | null
 }
 
 const CLUSTER_BYTES = 8
@@ -24,6 +26,7 @@ const CLUSTER_BYTES = 8
  * the CA: that it ends sooner would protect nothing, and stop a node that runs for long.
  */
 const LEAF_DAYS = 36_500
+const WITHOUT_CERTIFICATES = { issue: null, fault: () => null } as const
 /** Of those that have nothing in common but their network. */
 const NO_TRUST = '0'.repeat(2 * CLUSTER_BYTES)
 
@@ -47,22 +50,39 @@ export function toTrust(
     return {
       cluster: toName(authorityFingerprint(ca)),
       issue: (nodeId) => issueLeaf(ca, caKey, nodeId),
+      fault: () => clockFault(ca),
     }
   }
   if (tls !== undefined) {
     const [first = ''] = [tls.ca].flat()
-    const fingerprint = authorityFingerprint(Buffer.from(first as string).toString())
-    return { cluster: toName(fingerprint), issue: null }
+    const pem = Buffer.from(first as string).toString()
+    const cluster = toName(authorityFingerprint(pem))
+    return { cluster, issue: null, fault: () => clockFault(pem) }
   }
   const [newest] = [secret ?? []].flat()
   // Everybody sees the name: guessing the secret by it must cost more than asking a node.
   if (newest !== undefined) {
-    return { cluster: toName(scryptSync(newest, 'colmena lan', CLUSTER_BYTES)), issue: null }
+    const cluster = toName(scryptSync(newest, 'colmena lan', CLUSTER_BYTES))
+    return { cluster, ...WITHOUT_CERTIFICATES }
   }
-  if (insecure === true) return { cluster: NO_TRUST, issue: null }
+  if (insecure === true) return { cluster: NO_TRUST, ...WITHOUT_CERTIFICATES }
   throw invalidOption(
     'nodes on a LAN need something to know each other by: ca and caKey, or secret; or ' +
       'insecure: true, if everybody on this network may own the data',
+  )
+}
+
+/**
+ * A small machine has no clock of its own while it is off, and may start with one of years ago: by
+ * that no certificate is good yet, and the whole cluster would count as strangers.
+ */
+function clockFault(ca: string, now: Date = new Date()): string | null {
+  const { validFromDate, validToDate } = new X509Certificate(ca)
+  if (now >= validFromDate && now <= validToDate) return null
+  return (
+    `the clock of this machine says ${now.toISOString()}, and the CA is good from ` +
+    `${validFromDate.toISOString()} to ${validToDate.toISOString()}: nobody can show a good ` +
+    'certificate until the clock is right, or the CA another one'
   )
 }
 

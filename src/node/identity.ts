@@ -50,7 +50,7 @@ export interface Identity {
   readonly recovery?: string | undefined
 }
 
-const FILE = 'identity.json'
+export const IDENTITY_FILE = 'identity.json'
 export const STATE_FOLDERS = ['log', 'db'] as const
 
 /**
@@ -66,8 +66,8 @@ export function openIdentity(config: OpenConfig): Identity {
   if (kept === null && found.length > 0) {
     throw new ColmenaError(
       'ERR_DATA_DIR',
-      `${config.dataDir} has a ${found.join(' and a ')} folder but no ${FILE}: it is no data ` +
-        'directory of colmena, or a part of one. Use another dataDir, or bring the file back',
+      `${config.dataDir} has a ${found.join(' and a ')} folder but no ${IDENTITY_FILE}: it is no ` +
+        'data directory of colmena, or a part of one. Use another dataDir, or bring the file back',
     )
   }
   const opened = kept?.state === 'established' ? reopen(kept, config, found) : begin(config, kept)
@@ -213,7 +213,7 @@ export function writeIdentity(dataDir: string, identity: Identity): void {
   try {
     replaceFile(dataDir, `${JSON.stringify(written, null, 2)}\n`)
   } catch (cause) {
-    const path = join(dataDir, FILE)
+    const path = join(dataDir, IDENTITY_FILE)
     throw new ColmenaError('ERR_DATA_DIR', `${path} can't be written: ${cause}`, { cause })
   }
 }
@@ -224,7 +224,7 @@ function formatOf({ relaxedSince: since, rejoinAddresses, recovery }: Identity):
 }
 
 function replaceFile(dataDir: string, text: string): void {
-  const aside = join(dataDir, `${FILE}.tmp`)
+  const aside = join(dataDir, `${IDENTITY_FILE}.tmp`)
   const file = openSync(aside, 'w', 0o600)
   try {
     writeSync(file, text)
@@ -232,13 +232,13 @@ function replaceFile(dataDir: string, text: string): void {
   } finally {
     closeSync(file)
   }
-  renameSync(aside, join(dataDir, FILE))
+  renameSync(aside, join(dataDir, IDENTITY_FILE))
   syncDirectoryNow(dataDir)
 }
 
 /** The identity of a data directory, or null if it has none. */
 export function readIdentity(dataDir: string): Identity | null {
-  const path = join(dataDir, FILE)
+  const path = join(dataDir, IDENTITY_FILE)
   if (!existsSync(path)) return null
   let identity: unknown
   try {

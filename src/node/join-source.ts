@@ -27,7 +27,8 @@ export class JoinSources {
   readonly #options: JoinSourceOptions
   readonly #closing = new AbortController()
   #told = ''
-  #last = ''
+  /** null before the first answer, which is told even where there is nobody. */
+  #last: string | null = null
 
   constructor(options: JoinSourceOptions) {
     this.#options = options

@@ -61,6 +61,15 @@ suite('certificates', () => {
     assert.equal(first.validTo, new X509Certificate(ca).validTo)
   })
 
+  test('each is good from when its CA is, whatever a clock that is behind says', async (t) => {
+    const { cert: ca, key: caKey } = await createAuthority()
+    t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 700 * DAY_MS })
+    const { cert } = await issueCertificate({ ca, caKey, nodeId: 'a' })
+    const { validFromDate, validToDate } = new X509Certificate(cert)
+    assert.deepEqual(validFromDate, new X509Certificate(ca).validFromDate)
+    assert.ok(isInDays(validToDate, 365))
+  })
+
   test('a date beyond 2049 is read by others, too', async () => {
     const { cert: ca, key: caKey } = await createAuthority({ days: 36_500 })
     const { cert } = await issueCertificate({ ca, caKey, nodeId: 'n'.repeat(128), days: 36_500 })

@@ -22,7 +22,8 @@ export interface DiscoveryRig extends AsyncDisposable {
 const FOREVER = new AbortController().signal
 
 async function find(discovery: Discovery): Promise<readonly string[]> {
-  return [...(await discovery.find({ signal: FOREVER }))].sort()
+  const { addresses } = await discovery.find({ signal: FOREVER })
+  return [...addresses].sort()
 }
 
 async function untilFound(discovery: Discovery, expected: readonly string[]): Promise<void> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { DnsDiscovery } from '../../src/dns/dns-discovery.ts'
+import { createDnsDiscovery } from '../../src/dns/dns-discovery.ts'
 import { type DiscoveryRig, describeDiscovery, find } from './discovery-conformance.ts'
 import { DnsServer, type ZoneRecord } from './dns-server.ts'
 
@@ -19,8 +19,8 @@ async function createRig(): Promise<DiscoveryRig> {
     address: (number) => (number % 2 === 0 ? `[fd00::${number}]:9000` : `10.0.0.${number}:9000`),
     appear: async (address) => {
       server.add(NAME, recordOf(address))
-      const discovery = new DnsDiscovery({ name: NAME, port: PORT, servers: [server.address] })
-      await discovery.announce()
+      const discovery = createDnsDiscovery({ name: NAME, port: PORT, servers: [server.address] })
+      await discovery.announce(address)
       return discovery
     },
     disappear: async (address, discovery) => {
@@ -52,7 +52,7 @@ describe('DNS', () => {
     server.add('n.d0', { type: 'A', value: '10.0.0.1' }, { type: 'AAAA', value: 'fd00::1' })
     server.add('n.d1', { type: 'A', value: '10.0.0.2' })
     server.broken.add('n.d2')
-    const discovery = new DnsDiscovery({ name: SERVICE, port: PORT, servers: [server.address] })
+    const discovery = createDnsDiscovery({ name: SERVICE, port: PORT, servers: [server.address] })
     assert.deepEqual(await find(discovery), ['10.0.0.1:9001', '10.0.0.2:9002', '[fd00::1]:9001'])
 
     server.broken.add('n.d0').add('n.d1')
@@ -64,7 +64,7 @@ describe('DNS', () => {
 
   it('takes one kind of address where the other kind can not be asked for', async () => {
     await using server = await DnsServer.start()
-    const discovery = new DnsDiscovery({ name: NAME, port: PORT, servers: [server.address] })
+    const discovery = createDnsDiscovery({ name: NAME, port: PORT, servers: [server.address] })
     assert.deepEqual(await find(discovery), [])
     server.add(NAME, { type: 'A', value: '10.0.0.1' })
     server.broken.add(`AAAA ${NAME}`)
@@ -73,10 +73,33 @@ describe('DNS', () => {
     await assert.rejects(find(discovery), { code: 'ERR_DISCOVERY' })
   })
 
+  it('says whether somebody may be there whom it could not find', async () => {
+    await using server = await DnsServer.start()
+    const isAll = async (name: string): Promise<boolean> => {
+      const discovery = createDnsDiscovery({ name, port: PORT, servers: [server.address] })
+      return (await discovery.find({ signal: new AbortController().signal })).isAll
+    }
+    server.add(NAME, { type: 'A', value: '10.0.0.1' })
+    assert.ok(await isAll(NAME))
+    server.broken.add(`AAAA ${NAME}`)
+    assert.ok(!(await isAll(NAME)), 'some may have IPv6 alone')
+
+    for (const at of [0, 1]) server.add(SERVICE, { type: 'SRV', target: `n.d${at}`, port: 9001 })
+    server.add('n.d0', { type: 'A', value: '10.0.0.1' })
+    assert.ok(await isAll(SERVICE), 'a name that is gone has nobody')
+    server.broken.add('n.d1')
+    assert.ok(!(await isAll(SERVICE)))
+
+    for (let at = 0; at < 300; at += 1) {
+      server.add('many', { type: 'A', value: `10.1.${at >> 8}.${at & 255}` })
+    }
+    assert.ok(!(await isAll('many')))
+  })
+
   it('gives up a DNS that keeps silent, at its signal', async () => {
     await using server = await DnsServer.start()
     server.isMute = true
-    const discovery = new DnsDiscovery({ name: NAME, port: PORT, servers: [server.address] })
+    const discovery = createDnsDiscovery({ name: NAME, port: PORT, servers: [server.address] })
     const ending = new AbortController()
     const finding = discovery.find({ signal: ending.signal })
     setImmediate(() => ending.abort())

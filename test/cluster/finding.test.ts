@@ -1,12 +1,13 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import type { Discovery } from '../../src/cluster/discovery.ts'
+import type { Discovery, Found } from '../../src/cluster/discovery.ts'
 import { Finding } from '../../src/cluster/finding.ts'
 
 /** A discovery that does what a test has it do next. */
 class FakeDiscovery implements Discovery {
   readonly announced: string[] = []
   addresses: readonly string[] | Error = []
+  isAll = true
   canAnnounce = true
 
   async announce(address: string): Promise<void> {
@@ -14,9 +15,9 @@ class FakeDiscovery implements Discovery {
     this.announced.push(address)
   }
 
-  async find(): Promise<readonly string[]> {
+  async find(): Promise<Found> {
     if (this.addresses instanceof Error) throw this.addresses
-    return this.addresses
+    return { addresses: this.addresses, isAll: this.isAll }
   }
 
   async close(): Promise<void> {}
@@ -45,6 +46,9 @@ describe('what a discovery finds for a node', () => {
     await finding.source({ signal })
     assert.ok(finding.isFound('a:1'))
     assert.ok(!finding.isFound('b:1'))
+    discovery.isAll = false
+    await finding.source({ signal })
+    assert.ok(finding.isFound('b:1'), 'a part of the answer is missing')
     discovery.addresses = new Error('the DNS is down')
     await assert.rejects(async () => finding.source({ signal }), /down/)
     assert.ok(finding.isFound('b:1'))

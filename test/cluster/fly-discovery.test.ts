@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
-import { FlyDiscovery } from '../../src/fly/fly-discovery.ts'
+import { createFlyDiscovery } from '../../src/fly/fly-discovery.ts'
 import { type DiscoveryRig, describeDiscovery, find } from './discovery-conformance.ts'
 import { DnsServer } from './dns-server.ts'
 
@@ -35,8 +35,8 @@ async function createRig(times = { pollMs: 0, peerTtlMs: 0 }, nowMs = () => 0): 
       server.zone.set(`${idOf(address)}.vm.app.internal`, [{ type: 'AAAA', value: host }])
       rig.publish()
       const where = { app: 'app', region: 'fra', port: 9000, servers: [server.address] }
-      const discovery = new FlyDiscovery({ ...where, ...times, nowMs })
-      await discovery.announce()
+      const discovery = createFlyDiscovery({ ...where, ...times, nowMs })
+      await discovery.announce(address)
       return discovery
     },
     disappear: async (address, discovery) => {
@@ -113,5 +113,23 @@ describe('Fly.io', () => {
       assert.deepEqual(await find(discovery), both, `after ${nowMs} ms`)
     }
     assert.deepEqual(await find(discovery), [rig.address(1)])
+  })
+
+  it('says whether a machine may be there that it could not find, also between polls', async () => {
+    let nowMs = 0
+    await using rig = await createRig({ pollMs: 3_000, peerTtlMs: 0 }, () => nowMs)
+    const discovery = await rig.appear(rig.address(1))
+    await rig.appear(rig.address(2))
+    const look = async () => discovery.find({ signal: new AbortController().signal })
+    assert.ok((await look()).isAll)
+    const [, second = ''] = [...rig.machines.keys()]
+    rig.server.broken.add(`${second}.vm.app.internal`)
+    nowMs = 3_000
+    for (let times = 0; times < 2; times += 1) {
+      assert.deepEqual(await look(), { addresses: [rig.address(1)], isAll: false })
+    }
+    rig.server.broken.clear()
+    nowMs = 6_000
+    assert.deepEqual(await look(), { addresses: [rig.address(1), rig.address(2)], isAll: true })
   })
 })

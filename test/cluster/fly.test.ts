@@ -120,6 +120,9 @@ describe('machines of Fly.io', () => {
   it('lose what they hold where asked to, begin no cluster then, and join', async () => {
     const cluster = running.get(2) as ClusterNode
     const { memberId } = cluster.node
+    await assert.rejects(start(2, { forceCleanStart: true }), { code: 'ERR_ALREADY_OPEN' })
+    running.set(2, cluster)
+    assert.ok(existsSync(join(folder, '2', 'identity.json')), 'what is open is left alone')
     await cluster.close()
     writeFileSync(join(folder, '2', 'notes.txt'), "somebody else's")
     const warnings: string[] = []
@@ -187,7 +190,7 @@ describe('machines of Fly.io', () => {
       [{ voterTarget: 2 }, /it must be odd/],
       [{ join: ['a:1'] }, /join is not for a cluster that forms itself/],
       [{ deadVoterTimeoutMs: -1 }, /deadVoterTimeoutMs is -1/],
-      [{ servers: ['example.com'] }, /servers is "example\.com"/],
+      [{ servers: ['example.com'] }, /servers is \["example\.com"\]/],
       [{ votersTarget: 3 }, /unknown option 'votersTarget'.*voterTarget/],
     ] as [Partial<FlyOptions>, RegExp][]) {
       await assert.rejects(start(4, { dataDir, ...more }), refused(message))

@@ -24,6 +24,7 @@ async function start(
   name: string,
   more: Partial<LanOptions> = {},
   port = mdnsPort,
+  mdnsGapMs = 20,
 ): Promise<ClusterNode> {
   const { cert: ca, key: caKey } = ours
   const options = {
@@ -39,7 +40,7 @@ async function start(
     heartbeatMs: 50,
     ...more,
   }
-  const cluster = await startLanWith(options, { mdnsPort: port, mdnsGapMs: 20 })
+  const cluster = await startLanWith(options, { mdnsPort: port, mdnsGapMs })
   running.set(name, cluster)
   return cluster
 }
@@ -94,6 +95,18 @@ describe('a cluster on a LAN', () => {
     await until('it is healthy', () => back.healthy())
   })
 
+  it('is found by who would begin alone, however short its look around', async () => {
+    const alone = { expectedVoters: 1, voterTarget: 1, discoveryWindowMs: 50 }
+    const elsewhere = await freeUdpPort()
+    const ids = new Set<string>()
+    for (const name of ['first', 'reflashed']) {
+      const { node } = await start(name, alone, elsewhere, 2_000)
+      ids.add((await node.status()).clusterId)
+    }
+    assert.equal(ids.size, 1)
+    for (const name of ['first', 'reflashed']) await nodeOf(name).close()
+  })
+
   it('tells of another one, of the same CA, and never merges with it', async () => {
     const split = { expectedVoters: 1, voterTarget: 1 }
     const elsewhere = await freeUdpPort()
@@ -138,6 +151,15 @@ describe('what nodes on a LAN have in common', () => {
     assert.equal(named.cluster, toTrust({}, { secret: [secret, 'y'.repeat(32)] }).cluster)
     assert.equal(named.issue, null)
     assert.equal(toTrust({}, { tls: { ca, cert: '', key: '' } }).cluster, cluster)
+  })
+
+  it('can be known only while the CA is good by the clock of the machine', async (t) => {
+    const { cert: ca, key: caKey } = await createAuthority()
+    const { fault } = toTrust({ ca, caKey }, {})
+    assert.equal(fault(), null)
+    t.mock.timers.enable({ apis: ['Date'], now: 0 })
+    assert.match(fault() ?? '', /^the clock of this machine says 1970-01-01T.*the CA is good from/)
+    assert.equal(toTrust({}, { secret: 'x'.repeat(32) }).fault(), null)
   })
 
   it('is both of ca and caKey, or none, and nothing only where that is asked for', async () => {

@@ -5,7 +5,7 @@ import { describe, it } from 'node:test'
 import fc from 'fast-check'
 import multicastDns, { type MulticastDNS } from 'multicast-dns'
 import { Announcements } from '../../src/lan/announcements.ts'
-import { MdnsDiscovery } from '../../src/lan/mdns-discovery.ts'
+import { MdnsDiscovery, type MdnsDiscoveryOptions } from '../../src/lan/mdns-discovery.ts'
 import {
   describeNode,
   isAsked,
@@ -20,8 +20,13 @@ import { freeUdpPort } from './free-udp-port.ts'
 const LOOPBACK = '127.0.0.1'
 const CLUSTER = '00112233aabbccdd'
 
-function openDiscovery(port: number, nodeId: string, cluster = CLUSTER): MdnsDiscovery {
-  return new MdnsDiscovery({ cluster, nodeId, interface: LOOPBACK, port, gapMs: 20 })
+function openDiscovery(
+  port: number,
+  nodeId: string,
+  more: Partial<MdnsDiscoveryOptions> = {},
+): MdnsDiscovery {
+  const shared = { cluster: CLUSTER, interface: LOOPBACK, gapMs: 20 }
+  return new MdnsDiscovery({ ...shared, nodeId, port, ...more })
 }
 
 /** Somebody on the same network. */
@@ -84,7 +89,7 @@ describe('mDNS', () => {
   it('keeps clusters on one network apart', async () => {
     const port = await freeUdpPort()
     const ours = [openDiscovery(port, 'a'), openDiscovery(port, 'b')] as const
-    const theirs = openDiscovery(port, 'a', 'ffeeddccbbaa9988')
+    const theirs = openDiscovery(port, 'a', { cluster: 'ffeeddccbbaa9988' })
     await theirs.announce('192.0.2.9:9000')
     await ours[0].announce('192.0.2.1:9000')
     await ours[1].announce('192.0.2.2:9000')
@@ -136,6 +141,54 @@ describe('mDNS', () => {
     await until('it has moved', async () => (await find(seeing)).join() === '[2001:db8::1]:9001')
     await moving.close()
     await seeing.close()
+  })
+
+  it('waits for those that have just answered, and must let a gap go by', async () => {
+    const port = await freeUdpPort()
+    const gapMs = 600
+    const there = openDiscovery(port, 'a', { gapMs })
+    await there.announce('192.0.2.1:9000')
+    const late = openDiscovery(port, 'b', { gapMs })
+    assert.deepEqual(await find(late), ['192.0.2.1:9000'])
+    await there.close()
+    await late.close()
+  })
+
+  it('ends a question that is closed before there is a socket', async () => {
+    const discovery = openDiscovery(await freeUdpPort(), 'a')
+    const finding = discovery.find({ signal: new AbortController().signal })
+    const closing = discovery.close()
+    await assert.rejects(finding, { code: 'ERR_CLOSED' })
+    await closing
+  })
+
+  it('asks nobody while nobody could be spoken with', async () => {
+    let fault: string | null = 'the clock is wrong'
+    const discovery = openDiscovery(await freeUdpPort(), 'a', { fault: () => fault })
+    await assert.rejects(find(discovery), { code: 'ERR_DISCOVERY', message: fault })
+    fault = null
+    assert.deepEqual(await find(discovery), [])
+    await discovery.close()
+  })
+
+  it('reads no packet that no honest machine would send', async () => {
+    const port = await freeUdpPort()
+    const discovery = openDiscovery(port, 'a')
+    await find(discovery)
+    const stranger = await openStranger(port)
+    const tell = async (host: string, more: readonly MdnsRecord[]): Promise<void> => {
+      const own = { cluster: CLUSTER, nodeId: host, host, port: 9000 }
+      const answers = [...describeNode(own), ...more] as never
+      await new Promise((resolve) => stranger.respond({ answers }, resolve))
+    }
+    const text = { name: 'x.local', type: 'TXT', ttl: 120 }
+    await tell('192.0.2.1', Array(40).fill({ ...text, data: ['x'.repeat(250)] }))
+    await tell('192.0.2.2', Array(300).fill({ ...text, data: ['x'] }))
+    await tell('192.0.2.3', Array(100).fill({ ...text, data: ['x'] }))
+    await until('it has heard the last', async () => (await find(discovery)).length > 0)
+    assert.deepEqual(await find(discovery), ['192.0.2.3:9000'])
+    stranger.destroy()
+    await discovery.close()
   })
 
   it('goes on whatever strangers send', async () => {

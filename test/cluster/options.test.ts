@@ -118,7 +118,11 @@ describe('options of clusters that form themselves', () => {
       [{ name: 'a b' }, /name is "a b"/],
       [{ port: 0 }, /port is 0/],
       [{ port: 65_536 }, /port is 65536/],
-      [{ servers: ['dns.example'] }, /servers is "dns\.example"/],
+      [{ servers: ['dns.example'] }, /servers is \["dns\.example"\]/],
+      [{ servers: ['10.0.0.1', '10.0.0.999'] }, /servers is .*as '10\.96\.0\.10'/],
+      [{ servers: ['abc'] }, /servers is/],
+      [{ servers: '10.0.0.1' as never }, /servers is "10\.0\.0\.1"/],
+      [{ servers: [] }, /servers is \[\]/],
       [{ bind: 'here' }, /bind is "here"/],
       [{ advertise: 'here' }, /advertise is "here"/],
     ] as [Partial<DnsOptions>, RegExp][]) {

@@ -6,6 +6,8 @@ import { SeededRandom } from '../simulated/random.ts'
 
 const WINDOW_MS = 300
 const PAUSE_MS = 50
+/** Everybody can be asked, and has been. */
+const ALL_HEARD = { isTold: true, isClear: true }
 
 interface Node {
   forming: Forming | null
@@ -97,7 +99,7 @@ class Start {
       return
     }
     this.#awake(node, forming, () => {
-      if (forming.step() && !node.wasDecided) {
+      if (forming.step(ALL_HEARD) && !node.wasDecided) {
         node.wasDecided = true
         this.decided.push(node.name)
       }
@@ -183,12 +185,38 @@ it('one that others can not reach holds them up for a while, not for ever', () =
   let isBegun = false
   while (!isBegun && clock.atMs < 20_000) {
     clock.atMs += PAUSE_MS
-    three.step()
-    isBegun = two.step()
+    three.step(ALL_HEARD)
+    isBegun = two.step(ALL_HEARD)
     for (const forming of [two, three]) forming.asked(first)
     const asked = two.own
     two.answered(three.own, asked.stance, three.asked(asked), clock.atMs)
     two.answered(first, asked.stance, asked.stance !== 'looking', clock.atMs)
   }
   assert.ok(isBegun)
+})
+
+it('one that was told that another begins waits for that one, however long it is gone', () => {
+  const clock = { atMs: 0, nowMs: () => clock.atMs, wallMs: () => 0, setTimer: () => () => {} }
+  const shared = { clock, expectedVoters: 2, windowMs: WINDOW_MS }
+  const two = new Forming({ ...shared, memberId: 2, nodeId: 'node-2' })
+  const three: Seeker = { memberId: 3, nodeId: 'node-3', stance: 'looking' }
+  const first: Seeker = { memberId: 1, nodeId: 'node-1', stance: 'asking' }
+  /** Together with a third, which agrees to all that is asked. */
+  const stepUntil = (endMs: number): boolean => {
+    while (clock.atMs < endMs) {
+      clock.atMs += PAUSE_MS
+      if (two.step(ALL_HEARD)) return true
+      two.answered(three, two.own.stance, true, clock.atMs)
+    }
+    return false
+  }
+  clock.atMs = WINDOW_MS
+  assert.ok(two.asked(first))
+  assert.ok(two.asked({ ...first, stance: 'beginning' }))
+  // It has begun, and can be reached no more: by a cut of the network, or of its power.
+  assert.ok(!stepUntil(600_000))
+  assert.match(two.describe(), /'node-1' has said that it begins/)
+  // It is there again, and knows nothing of a cluster.
+  two.asked({ memberId: 4, nodeId: 'node-1', stance: 'looking' })
+  assert.ok(stepUntil(660_000))
 })

@@ -58,7 +58,7 @@ function search(
   done: (error: ColmenaError | null, clusterId: Uint8Array | undefined) => void,
 ): void {
   const own = { memberId: 1, nodeId: 'a' }
-  const rest = { ownAddress: 'b:1', own, forming: null, pauseMs: 100 }
+  const rest = { isTold: () => true, ownAddress: 'b:1', own, forming: null, pauseMs: 100 }
   const options = { ...optionsOf(answers, warnings), ...rest }
   new Search(options, (error, found) => done(error, found?.clusterId))
 }

@@ -10,6 +10,7 @@ import { checkOpenOptions, type OpenConfig } from '../../src/node/config.ts'
 import { openDataDir } from '../../src/node/data-dir.ts'
 import { type Identity, readIdentity, uncleanStopOf } from '../../src/node/identity.ts'
 import type { OpenOptions } from '../../src/node/options.ts'
+import { wipe } from '../../src/node/wiping.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 function configOf(dataDir: string, more: Partial<OpenOptions> = {}): OpenConfig {
@@ -239,8 +240,29 @@ suite('one at a time', () => {
     t.after(() => child.kill('SIGKILL'))
     await once(child.stdout, 'data')
     refused(configOf(path), 'ERR_LOCKED', /in use by another process/)
+    assert.throws(() => wipe({ dataDir: path }), { code: 'ERR_LOCKED' })
+    assert.ok(existsSync(join(path, 'identity.json')))
     child.kill('SIGKILL')
     await once(child, 'exit')
     openDataDir(configOf(path)).close()
+  })
+
+  test("is wiped only while nobody has it open, and of a node's files alone", (t) => {
+    const { path } = establish(t)
+    writeFileSync(join(path, 'notes.txt'), "somebody else's")
+    const open = openDataDir(configOf(path))
+    assert.throws(() => wipe({ dataDir: path }), { code: 'ERR_ALREADY_OPEN' })
+    open.close()
+    const names = ['identity.json', 'log', 'db']
+    assert.deepEqual(
+      wipe({ dataDir: path }),
+      names.map((name) => join(path, name)),
+    )
+    for (const name of names) assert.ok(!existsSync(join(path, name)), name)
+    assert.ok(existsSync(join(path, 'notes.txt')))
+    assert.deepEqual(wipe({ dataDir: path }), [])
+    const anew = openDataDir(configOf(path))
+    anew.close()
+    assert.equal(anew.identity.state, 'new')
   })
 })

@@ -57,6 +57,15 @@ it('passes on what is new alone', async (t) => {
   assert.deepEqual(found, [['a:1'], ['a:1', 'b:2']])
 })
 
+it('passes on that nobody is there, which is not the same as no answer', async (t) => {
+  const fails = (): never => {
+    throw new Error('no such name')
+  }
+  const { found, signals } = startAsking(t, [fails, () => [], () => [], () => ['a:1']])
+  await until('it was asked on', () => signals.length > 5)
+  assert.deepEqual(found, [[], ['a:1']])
+})
+
 it('asks no more once it is closed, and says so to who is asked', async (t) => {
   const { found, warnings, signals, sources } = startAsking(t, [() => new Promise(() => {})])
   await until('it was asked', () => signals.length > 0)

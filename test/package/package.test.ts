@@ -204,7 +204,7 @@ describe('the package is loaded', () => {
     write(consumer, { 'load.cjs': program })
     const { stdout, stderr } = await runNode(process.execPath, consumer, ['load.cjs'])
     assert.equal(stderr, '')
-    const functions = 'handler isColmenaError open planRecovery recover withConsistency'
+    const functions = 'handler isColmenaError open planRecovery recover wipe withConsistency'
     assert.equal(stdout, `true ColmenaError SqlError ${functions}\n`)
   })
 
