@@ -20,11 +20,19 @@ export {
   type ClusterConfig,
   type ClusterDefaults,
   type ClusterOptions,
+  checkObject,
+  checkSwitch,
   checkText,
   checkWhole,
   invalidOption,
   type PassedOptions,
   toClusterConfig,
 } from './options.ts'
-export { findOwnAddress, type OwnAddress, ownHosts, splitAddress } from './own-address.ts'
-export { startCluster } from './start-cluster.ts'
+export {
+  everyInterface,
+  findOwnAddress,
+  type OwnAddress,
+  ownHosts,
+  splitAddress,
+} from './own-address.ts'
+export { checkOptions, startCluster } from './start-cluster.ts'

@@ -1,6 +1,6 @@
 import { promises as dns, type SrvRecord } from 'node:dns'
 import { checkNotAborted, discoveryFailed } from './discovery.ts'
-import { checkText } from './options.ts'
+import { checkText, invalidOption } from './options.ts'
 
 /** A DNS server is asked so often, and each time for so long. */
 const TRIES = 2
@@ -83,6 +83,15 @@ export function checkServers(
 ): readonly string[] | undefined {
   if (servers === undefined) return undefined
   const example = "'10.96.0.10' or '[::1]:53'"
+  if (!Array.isArray(servers) || servers.length === 0) {
+    throw invalidOption(`servers is no list, or an empty one; it must be of such as ${example}`)
+  }
   for (const server of servers) checkText('servers', server, /^[0-9A-Fa-f.:[\]]+$/, example)
+  try {
+    new dns.Resolver().setServers(servers)
+  } catch (error) {
+    const { message } = error as Error
+    throw invalidOption(`servers is ${servers.join(', ')}: ${message}; each must be as ${example}`)
+  }
   return servers
 }

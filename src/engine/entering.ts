@@ -21,7 +21,9 @@ export interface EnteringParts {
 
 /** A node's way into its cluster: where others may be, finding it or beginning one, joining it. */
 export class Entering {
-  #found: readonly string[] = []
+  /** null until a source of addresses has answered. */
+  #found: readonly string[] | null = null
+  #forming: Forming | null = null
   #deadline: JoinDeadline | null = null
   #search: Search | null = null
   #joining: Joining | null = null
@@ -29,13 +31,12 @@ export class Entering {
   /** A source of addresses has others now. */
   setFound(addresses: readonly string[]): void {
     this.#found = addresses
+    this.#forming?.sees()
   }
 
   /** Where nodes of this cluster may be: as `open` was told, and as its source says now. */
   addresses({ joinAddresses }: EngineConfig): readonly string[] {
-    return this.#found.length === 0
-      ? joinAddresses
-      : [...new Set([...joinAddresses, ...this.#found])]
+    return [...new Set([...joinAddresses, ...(this.#found ?? [])])]
   }
 
   /** Looks for a cluster, or for others to begin one with. */
@@ -43,7 +44,10 @@ export class Entering {
     const { config, ports, transport } = parts
     const { memberId, nodeId, forming: asked } = config
     const { clock } = ports
-    const forming = asked === null ? null : new Forming({ clock, memberId, nodeId, ...asked })
+    const isBlind = config.hasJoinSource && this.#found === null
+    const forming =
+      asked === null ? null : new Forming({ clock, memberId, nodeId, isBlind, ...asked })
+    this.#forming = forming
     const pauseMs = Math.min(PAUSE_MS, (asked?.windowMs ?? Infinity) / ROUNDS_PER_WINDOW)
     const options = {
       transport,

@@ -23,6 +23,8 @@ export interface FormingOptions {
   readonly expectedVoters: number
   /** How long to look around first; and how long a word given to one that asks holds. */
   readonly windowMs: number
+  /** Whether others are named by a source that has not answered yet: see {@link Forming.sees}. */
+  readonly isBlind: boolean
 }
 
 interface Met {
@@ -57,6 +59,8 @@ export class Forming {
   #stance: Exclude<Stance, 'joining'> = 'looking'
   #stanceMs = 0
   #word: { readonly to: MemberId; readonly untilMs: number } | null = null
+  /** Since when this node can look for others at all. */
+  #seesSinceMs: number | null
   /** Since when enough others are seen. */
   #enoughMs: number | null = null
   #isDecided = false
@@ -64,11 +68,20 @@ export class Forming {
   constructor(options: FormingOptions) {
     this.#options = options
     this.#startedMs = options.clock.nowMs()
+    this.#seesSinceMs = options.isBlind ? null : this.#startedMs
   }
 
   get own(): Seeker {
     const { memberId, nodeId } = this.#options
     return { memberId, nodeId, stance: this.#stance }
+  }
+
+  /**
+   * The source of addresses has answered, were it that nobody is there. Whoever could not ask does
+   * not know whether it is alone: it begins nothing, and gives others its word all the same.
+   */
+  sees(): void {
+    this.#seesSinceMs ??= this.#options.clock.nowMs()
   }
 
   /** Another seeker asks. True if this node agrees to what that one is about. */
@@ -110,7 +123,9 @@ export class Forming {
     const { expectedVoters } = this.#options
     const here = [this.own, ...[...this.#met.values()].map(({ seeker }) => seeker)]
     const names = here.sort((a, b) => (isBefore(a, b) ? -1 : 1)).map(({ nodeId }) => nodeId)
-    return `${names.length} of ${expectedVoters} expected voters are here: ${names.join(', ')}`
+    const count = `${names.length} of ${expectedVoters} expected voters are here`
+    const text = `${count}: ${names.join(', ')}`
+    return this.#seesSinceMs === null ? `${text}; nobody could say yet where others are` : text
   }
 
   #record(seeker: Seeker): void {
@@ -132,7 +147,7 @@ export class Forming {
     const seen = [...this.#met.values()].map(({ seeker }) => seeker)
     if (seen.length + 1 < expectedVoters) this.#enoughMs = null
     else this.#enoughMs ??= nowMs
-    if (this.#enoughMs === null || !this.#hasLookedAround(nowMs)) return false
+    if (this.#enoughMs === null || !this.#hasSought(nowMs)) return false
     const before = seen.filter((seeker) => isBefore(seeker, this.own))
     const isBusy = ({ stance }: Seeker): boolean => stance !== 'looking'
     if (seen.some(({ stance }) => stance === 'beginning') || before.some(isBusy)) return false
@@ -163,6 +178,10 @@ export class Forming {
 
   #hasLookedAround(nowMs: number): boolean {
     return nowMs - this.#startedMs >= this.#options.windowMs
+  }
+
+  #hasSought(nowMs: number): boolean {
+    return this.#seesSinceMs !== null && nowMs - this.#seesSinceMs >= this.#options.windowMs
   }
 
   /** Whoever was silent for a window is gone. */

@@ -1,8 +1,12 @@
 import {
   type ClusterNode,
   type ClusterOptions,
+  checkObject,
+  checkOptions,
   checkText,
   findOwnAddress,
+  invalidOption,
+  ownHosts,
   type PassedOptions,
   splitAddress,
   startCluster,
@@ -10,7 +14,7 @@ import {
   toClusterConfig,
 } from '../cluster/cluster.ts'
 import { MdnsDiscovery } from './mdns-discovery.ts'
-import { keptNodeId } from './node-id.ts'
+import { ownNodeId } from './node-id.ts'
 import { type TrustOptions, toTrust } from './trust.ts'
 
 /** What {@link startLan} takes: this, and everything that `open` takes but who begins or joins. */
@@ -30,6 +34,7 @@ export interface LanInternals {
 }
 
 const BIND = '0.0.0.0:9000'
+const OWN_OPTIONS = ['ca', 'caKey', 'interface'] as const
 export const LAN_DEFAULTS = {
   deadVoterTimeoutMs: 300_000,
   deadLearnerTimeoutMs: 86_400_000,
@@ -56,8 +61,8 @@ export async function startLanWith(
   options: LanOptions,
   { mdnsPort, mdnsGapMs }: LanInternals,
 ): Promise<ClusterNode> {
-  const { ca, caKey, interface: own, ...rest } = options
-  if (own !== undefined) checkText('interface', own, /^\d{1,3}(\.\d{1,3}){3}$/, "'192.168.1.20'")
+  const { ca, caKey, interface: own, ...rest } = checkObject(options, 'startLan')
+  if (own !== undefined) checkInterface(own)
   const bind = rest.bind ?? BIND
   const [host, port] = splitAddress('bind', bind)
   const isWildcard = host === '0.0.0.0'
@@ -65,7 +70,10 @@ export async function startLanWith(
   const config = toClusterConfig(rest, LAN_DEFAULTS)
   const { cluster, issue } = toTrust({ ca, caKey }, rest)
   const address = await findOwnAddress(bind, rest.advertise ?? advertise)
-  const nodeId = rest.nodeId ?? keptNodeId(rest.dataDir)
+  // A certificate of its own is still to come.
+  const insecure = issue === null ? rest.insecure : true
+  await checkOptions({ ...config.open, ...address, insecure }, OWN_OPTIONS)
+  const nodeId = rest.nodeId ?? ownNodeId(rest.dataDir)
   const tls = issue === null ? rest.tls : await issue(nodeId)
   const discovery = new MdnsDiscovery({
     cluster,
@@ -75,4 +83,15 @@ export async function startLanWith(
     gapMs: mdnsGapMs,
   })
   return startCluster(discovery, address, { ...config, open: { ...config.open, nodeId, tls } })
+}
+
+/** Where nobody could be heard it would begin a cluster of its own. */
+function checkInterface(own: unknown): void {
+  const address = checkText('interface', own, /^\d{1,3}(\.\d{1,3}){3}$/, "'192.168.1.20'")
+  const hosts = ownHosts()
+  if (hosts.includes(address)) return
+  const there = hosts.filter((host) => !host.includes(':')).join(', ')
+  throw invalidOption(
+    `interface is '${address}', which is no address of this machine: it has ${there || 'none'}`,
+  )
 }

@@ -27,7 +27,8 @@ export class JoinSources {
   readonly #options: JoinSourceOptions
   readonly #closing = new AbortController()
   #told = ''
-  #last = ''
+  /** null before the first answer, which is told also where it is that nobody is there. */
+  #last: string | null = null
 
   constructor(options: JoinSourceOptions) {
     this.#options = options

@@ -76,6 +76,7 @@ class Start {
       nodeId: node.name,
       expectedVoters: this.#storm.expectedVoters,
       windowMs: WINDOW_MS,
+      isBlind: false,
     })
     this.#round(node, node.forming)
   }
@@ -174,7 +175,7 @@ it('one that is expected alone begins alone, after its window', () => {
 
 it('one that others can not reach holds them up for a while, not for ever', () => {
   const clock = { atMs: 0, nowMs: () => clock.atMs, wallMs: () => 0, setTimer: () => () => {} }
-  const shared = { clock, expectedVoters: 3, windowMs: WINDOW_MS }
+  const shared = { clock, expectedVoters: 3, windowMs: WINDOW_MS, isBlind: false }
   const [two, three] = [2, 3].map(
     (memberId) => new Forming({ ...shared, memberId, nodeId: `node-${memberId}` }),
   ) as [Forming, Forming]
@@ -191,4 +192,19 @@ it('one that others can not reach holds them up for a while, not for ever', () =
     two.answered(first, asked.stance, asked.stance !== 'looking', clock.atMs)
   }
   assert.ok(isBegun)
+})
+
+it('one that can not look for others begins nothing before it can, and gives its word', () => {
+  const clock = { atMs: 0, nowMs: () => clock.atMs, wallMs: () => 0, setTimer: () => () => {} }
+  const own = { memberId: 1, nodeId: 'node-1', expectedVoters: 1, windowMs: WINDOW_MS }
+  const blind = new Forming({ clock, ...own, isBlind: true })
+  const asking: Seeker = { memberId: 2, nodeId: 'node-2', stance: 'asking' }
+  for (; clock.atMs <= 10 * WINDOW_MS; clock.atMs += PAUSE_MS) assert.ok(!blind.step())
+  assert.match(blind.describe(), /nobody could say yet where others are/)
+  assert.ok(blind.asked(asking))
+  blind.sees()
+  const seesMs = clock.atMs
+  while (!blind.step()) clock.atMs += PAUSE_MS
+  assert.ok(clock.atMs - seesMs >= WINDOW_MS, 'it looks around first')
+  assert.doesNotMatch(blind.describe(), /nobody could say/)
 })
