@@ -5,6 +5,14 @@ import { CliError, usageError } from './failure.ts'
 import { toInteger } from './numbers.ts'
 
 const LOOK_MS = 500
+/** A node does not tell by what the others know it. */
+const CERTIFICATES = '--tls-ca, --tls-cert and --tls-key'
+const SECURITY =
+  "./secret is to hold the cluster's secret; where nodes have certificates, it is " +
+  `${CERTIFICATES} in place of --secret-file`
+const SECURITY_TOO =
+  'with --secret-file too, if the cluster has a secret, or ' +
+  `${CERTIFICATES}, if its nodes have certificates`
 
 export interface MemberAddOptions {
   readonly nodeId?: string
@@ -31,11 +39,7 @@ export async function runMemberAdd(
   } else {
     const command = joinCommand(members, { ...options, address, host })
     process.stdout.write(`run this where ${address} is:\n  ${command}\n`)
-    if (isOnlyLoopback([host], members)) {
-      process.stdout.write('with --secret-file too, if the cluster has a secret\n')
-    } else {
-      process.stdout.write("./secret is to hold the cluster's secret\n")
-    }
+    process.stdout.write(`${isOnlyLoopback([host], members) ? SECURITY_TOO : SECURITY}\n`)
   }
   await untilLevel(client, address, { first, seconds })
 }

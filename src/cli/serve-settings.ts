@@ -173,6 +173,7 @@ function toOpenOptions(values: Values): OpenOptions {
 function readSecrets(path: string): string | readonly string[] {
   const lines = readText('the secret file', path).split('\n')
   const secrets = lines.map((line) => line.trim()).filter((line) => line !== '')
+  if (secrets.length === 0) throw usageError(`${path} holds no secret: each is a line of it`)
   return secrets.length === 1 ? (secrets[0] as string) : secrets
 }
 
@@ -223,13 +224,22 @@ function readText(what: string, path: string): string {
 /** A node speaks of its options as `open` takes them; whoever types has flags. */
 export function withFlags(sentence: string): string {
   const plain = sentence
-    .replace('bootstrap: true', '--bootstrap')
+    .replace(/\b(bootstrap|insecure): true/, '--$1')
     .replace("join: ['host:port']", '--join host:port')
+    .replace(/\b(bind|advertise): 'host:port'/, '--$1 host:port')
+    .replace('pass secret (', 'pass --secret-file (')
+    .replace('or tls (', 'or --tls-ca, --tls-cert and --tls-key (')
+    .replace(
+      /^secret and tls are/,
+      '--secret (or its file) and --tls-ca with what goes with it are',
+    )
     .replace(/acceptLoss: '([^']*)'/, '--accept-loss $1')
     .replace('its own acceptLoss', 'its own --accept-loss')
     .replace(/^tls has no key and certificate/, '--http-cert and --http-key hold none')
     .replace(/(is no PEM); pass what the file holds, not its name.*/, '$1')
     .replace(/\btls\.(ca|cert|key)\b/g, 'the file of --tls-$1')
+    .replace('as nodeId:', 'as --node-id:')
+    .replace('too long for electionTimeoutMs', 'too long for --election-timeout-ms')
   const named = SETTINGS.find(({ key }) => plain.startsWith(`${key} `))
   return named === undefined
     ? plain

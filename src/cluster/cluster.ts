@@ -18,15 +18,23 @@ export {
 } from './discovery.ts'
 export { checkServers, DnsKnown, type Lookups } from './dns-lookups.ts'
 export {
-  BIND,
   type ClusterConfig,
   type ClusterDefaults,
   type ClusterOptions,
+  checkObject,
+  checkSwitch,
   checkText,
   checkWhole,
   invalidOption,
   type PassedOptions,
+  PORT,
   toClusterConfig,
 } from './options.ts'
-export { findOwnAddress, type OwnAddress, ownHosts, splitAddress } from './own-address.ts'
-export { startCluster } from './start-cluster.ts'
+export {
+  everyInterface,
+  findOwnAddress,
+  type OwnAddress,
+  ownHosts,
+  splitAddress,
+} from './own-address.ts'
+export { checkOptions, startCluster } from './start-cluster.ts'

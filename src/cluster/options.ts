@@ -42,7 +42,7 @@ export interface ClusterOptions {
 export type PassedOptions = Omit<OpenOptions, 'bootstrap' | 'join' | 'joinAs'>
 
 /** Where a node listens that is not told where. */
-export const BIND = '0.0.0.0:9000'
+export const PORT = 9000
 
 /** What differs from one way of forming to another. */
 export interface ClusterDefaults {
@@ -68,6 +68,15 @@ const JOIN_TIMEOUT_MS = 600_000
 const STEWARD_MS = 1_000
 const TIMER_MS_MAX = 0x7fff_ffff
 const DECIDED = ['bootstrap', 'join', 'joinAs'] as const
+/** Every key of {@link ClusterOptions}; the compiler holds it against them. */
+const CLUSTER_KEYS: Readonly<Record<keyof ClusterOptions, true>> = {
+  voterTarget: true,
+  deadVoterTimeoutMs: true,
+  deadLearnerTimeoutMs: true,
+  stewardMs: true,
+  onSelfHeal: true,
+}
+export const CLUSTER_OPTIONS: readonly string[] = Object.keys(CLUSTER_KEYS)
 
 /** @throws ColmenaError ERR_INVALID_OPTION */
 export function toClusterConfig(
@@ -112,6 +121,12 @@ function checkVoterTarget(voterTarget: unknown): number {
   )
 }
 
+/** What takes them is called by programs that no compiler has seen, too. */
+export function checkObject<T extends object>(options: T, of: string): T {
+  if (typeof options === 'object' && options !== null && !Array.isArray(options)) return options
+  throw invalidOption(`${of} needs an object of options, such as { dataDir: './data' }`)
+}
+
 /** @throws ColmenaError ERR_INVALID_OPTION */
 export function checkWhole(name: string, value: unknown, least: number, most: number): number {
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) {
@@ -127,6 +142,12 @@ export function checkText(name: string, value: unknown, pattern: RegExp, example
   if (typeof value === 'string' && pattern.test(value)) return value
   const shown = value === undefined ? 'missing' : JSON.stringify(value)
   throw invalidOption(`${name} is ${shown}; it must be as ${example}`)
+}
+
+/** @throws ColmenaError ERR_INVALID_OPTION */
+export function checkSwitch(name: string, value: unknown): boolean {
+  if (typeof value === 'boolean') return value
+  throw invalidOption(`${name} is ${JSON.stringify(value)}; it must be true or false`)
 }
 
 export function invalidOption(message: string): ColmenaError {

@@ -1,8 +1,10 @@
 import { once } from 'node:events'
 import { createServer, isIPv6 } from 'node:net'
-import { networkInterfaces } from 'node:os'
+import { type NetworkInterfaceInfo, networkInterfaces } from 'node:os'
 import { toAddress } from './discovery.ts'
 import { invalidOption } from './options.ts'
+
+type Interfaces = ReturnType<typeof networkInterfaces>
 
 export interface OwnAddress {
   /** With the port that is really listened on. */
@@ -33,6 +35,13 @@ export async function findOwnAddress(
   return { bind: bound, advertise: bound }
 }
 
+/** Every interface, as `bind` has it: by IPv4, or by IPv6 where there is nothing else. */
+export function everyInterface(port: number, interfaces: Interfaces = networkInterfaces()): string {
+  const beyond = addressesBeyond(interfaces)
+  const isSix = beyond.length > 0 && beyond.every(({ family }) => family === 'IPv6')
+  return toAddress(isSix ? '::' : '0.0.0.0', port)
+}
+
 /** Every IP address of this machine, loopback among them. */
 export function ownHosts(): readonly string[] {
   const all = Object.values(networkInterfaces()).flatMap((addresses) => addresses ?? [])
@@ -54,9 +63,7 @@ export function splitAddress(name: string, address: string): readonly [string, n
 
 /** Who listens by IPv6 is reached by IPv4 as well, which fewer networks lack. */
 function firstHost(family: 'IPv4' | 'IPv6'): string {
-  const beyond = Object.values(networkInterfaces())
-    .flatMap((addresses) => addresses ?? [])
-    .filter(({ internal, scopeid = 0 }) => !internal && scopeid === 0)
+  const beyond = addressesBeyond(networkInterfaces())
   const found =
     beyond.find((one) => one.family === 'IPv4') ??
     (family === 'IPv6' ? beyond.find((one) => one.family === 'IPv6') : undefined)
@@ -67,11 +74,23 @@ function firstHost(family: 'IPv4' | 'IPv6'): string {
   )
 }
 
+/** Those that other machines could dial. */
+function addressesBeyond(interfaces: Interfaces): readonly NetworkInterfaceInfo[] {
+  return Object.values(interfaces)
+    .flatMap((addresses) => addresses ?? [])
+    .filter(({ internal, scopeid = 0 }) => !internal && scopeid === 0)
+}
+
 /** One that nobody listens on just now. */
 async function freePort(host: string): Promise<number> {
   const server = createServer()
   server.listen(0, host)
-  await once(server, 'listening')
+  try {
+    await once(server, 'listening')
+  } catch (error) {
+    const { message } = error as Error
+    throw invalidOption(`bind is ${JSON.stringify(toAddress(host, 0))}: ${message}`)
+  }
   const { port } = server.address() as { readonly port: number }
   server.close()
   await once(server, 'close')

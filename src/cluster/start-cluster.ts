@@ -2,7 +2,7 @@ import { ColmenaError, isColmenaError, open } from '../index.ts'
 import { ClusterNode } from './cluster-node.ts'
 import type { Discovery } from './discovery.ts'
 import { Finding } from './finding.ts'
-import type { ClusterConfig } from './options.ts'
+import { CLUSTER_OPTIONS, type ClusterConfig, type PassedOptions } from './options.ts'
 import type { OwnAddress } from './own-address.ts'
 import { Steward } from './steward.ts'
 
@@ -44,14 +44,30 @@ export async function startCluster(
     return new ClusterNode({ node, discovery, steward })
   } catch (error) {
     await discovery.close()
-    throw named(error)
+    throw error
   }
 }
 
-/** `open` knows its own options alone. */
-function named(error: unknown): unknown {
+/**
+ * Refuses what `open` would refuse, before anything is touched. `own` is what this way to start a
+ * node takes beside what all of them take.
+ *
+ * @throws ColmenaError ERR_INVALID_OPTION, ERR_WEAK_SECRET
+ */
+export async function checkOptions(passed: PassedOptions, own: readonly string[]): Promise<void> {
+  // It checks all before it looks at its signal, and at that before it touches anything.
+  const checked = { ...passed, join: (): string[] => [], signal: AbortSignal.abort() }
+  try {
+    await open(checked)
+  } catch (error) {
+    if (!isColmenaError(error) || error.code !== 'ERR_ABORTED') throw named(error, own)
+  }
+}
+
+/** `open` knows its own options alone, and takes a misspelt one of ours for one of its own. */
+function named(error: unknown, own: readonly string[]): unknown {
   if (!isColmenaError(error) || !error.message.startsWith('unknown option')) return error
-  const own = 'voterTarget, deadVoterTimeoutMs, deadLearnerTimeoutMs, stewardMs, onSelfHeal'
-  const message = `${error.message} (those of open; this way to start one adds ${own} and its own)`
+  const ours = [...own, ...CLUSTER_OPTIONS].join(', ')
+  const message = `${error.message} (those of open; here there are also ${ours})`
   return new ColmenaError('ERR_INVALID_OPTION', message, { cause: error })
 }

@@ -1,12 +1,15 @@
 import {
-  BIND,
   type ClusterNode,
   type ClusterOptions,
+  checkObject,
+  checkOptions,
   checkServers,
   checkText,
   checkWhole,
+  everyInterface,
   findOwnAddress,
   type PassedOptions,
+  PORT,
   splitAddress,
   startCluster,
   toClusterConfig,
@@ -34,6 +37,7 @@ export interface DnsOptions extends ClusterOptions, PassedOptions {
   readonly servers?: readonly string[] | undefined
 }
 
+const OWN_OPTIONS = ['name', 'port', 'servers'] as const
 export const DNS_DEFAULTS = {
   deadVoterTimeoutMs: 300_000,
   deadLearnerTimeoutMs: 86_400_000,
@@ -50,16 +54,18 @@ const NAME = /^[0-9A-Za-z_]([0-9A-Za-z_.-]{0,251}[0-9A-Za-z.])?$/
  *
  * @throws ColmenaError as `open`; ERR_INVALID_OPTION for what only this takes
  * @example
- * const { node } = await startDns({ name: 'colmena.default.svc.cluster.local', dataDir: '/data' })
+ * const name = 'colmena.default.svc.cluster.local'
+ * const { node } = await startDns({ name, dataDir: '/data', secret })
  */
 export async function startDns(options: DnsOptions): Promise<ClusterNode> {
-  const { name, port, servers, ...rest } = options
+  const { name, port, servers, ...rest } = checkObject(options, 'startDns')
   const config = toClusterConfig(rest, DNS_DEFAULTS)
   checkText('name', name, NAME, "'colmena.default.svc.cluster.local'")
-  const bind = rest.bind ?? BIND
+  const bind = rest.bind ?? everyInterface(PORT)
   const [, bound] = splitAddress('bind', bind)
   const usual = checkWhole('port', port ?? bound, name.startsWith('_') ? 0 : 1, 65_535)
   const discovery = createDnsDiscovery({ name, port: usual, servers: checkServers(servers) })
   const address = await findOwnAddress(bind, rest.advertise)
+  await checkOptions({ ...config.open, ...address }, OWN_OPTIONS)
   return startCluster(discovery, address, config)
 }

@@ -123,6 +123,7 @@ export class Forming {
     const names = here.sort((a, b) => (isBefore(a, b) ? -1 : 1)).map(({ nodeId }) => nodeId)
     const count = `${names.length} of ${expectedVoters}`
     const text = `${count} expected voters are here: ${names.join(', ')}`
+    if (this.#toldMs === null) return `${text}; nobody could say yet where others are`
     const [first] = this.#beginners()
     return first === undefined
       ? text

@@ -29,17 +29,23 @@ export function fromEnv(env: Environment = process.env): FlyOptions {
     )
   }
   const read = (option: keyof typeof REQUIRED): string => env[REQUIRED[option]] as string
-  const secret = env['COLMENA_SECRET']
   return {
     machineId: read('machineId'),
     privateIp: read('privateIp'),
     region: read('region'),
     app: read('app'),
     dataDir: env['COLMENA_DATA_DIR'] || DATA_DIR,
-    secret: secret === '' ? undefined : secret,
+    secret: readSecrets(env['COLMENA_SECRET']),
     bootstrapExpect: readCount(env['COLMENA_BOOTSTRAP_EXPECT']),
     forceCleanStart: readSwitch(env['COLMENA_FORCE_CLEAN_START']),
   }
+}
+
+/** One on each line, newest first: several while it is changed. */
+function readSecrets(text = ''): string | readonly string[] | undefined {
+  const lines = text.split('\n').map((line) => line.trim())
+  const secrets = lines.filter((line) => line !== '')
+  return secrets.length > 1 ? secrets : secrets[0]
 }
 
 function readCount(text: string | undefined): number | undefined {

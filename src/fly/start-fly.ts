@@ -1,17 +1,22 @@
+import { isIPv6 } from 'node:net'
 import {
   type ClusterNode,
   type ClusterOptions,
+  checkObject,
+  checkOptions,
   checkServers,
+  checkSwitch,
   checkText,
   checkWhole,
   findOwnAddress,
   invalidOption,
   type PassedOptions,
+  PORT,
   startCluster,
   toAddress,
   toClusterConfig,
 } from '../cluster/cluster.ts'
-import { wipe } from '../index.ts'
+import { type OpenOptions, wipe } from '../index.ts'
 import { leaveAtSignals } from './departure.ts'
 import { createFlyDiscovery } from './fly-discovery.ts'
 
@@ -55,7 +60,10 @@ export interface FlyOptions
   readonly servers?: readonly string[] | undefined
 }
 
-const PORT = 9000
+const OWN_OPTIONS = [
+  ...['machineId', 'privateIp', 'region', 'app', 'port', 'bootstrapExpect', 'forceCleanStart'],
+  ...['handleSignals', 'pollMs', 'peerTtlMs', 'servers'],
+] as const
 const POLL_MS = 3_000
 const PEER_TTL_MS = 15_000
 export const FLY_DEFAULTS = {
@@ -77,11 +85,17 @@ const LABEL = /^[0-9a-z]([0-9a-z-]{0,61}[0-9a-z])?$/
  * const { node } = await startFly(fromEnv())
  */
 export async function startFly(options: FlyOptions): Promise<ClusterNode> {
-  const { machineId, privateIp, region, app, port = PORT, bootstrapExpect = 1, ...others } = options
+  const given = checkObject(options, 'startFly')
+  const { machineId, privateIp, region, app, bootstrapExpect = 1, ...others } = given
   const { forceCleanStart = false, handleSignals = true, ...more } = others
-  const { pollMs, peerTtlMs, servers, ...rest } = more
+  const { pollMs, peerTtlMs, servers, port: asked = PORT, ...rest } = more
+  const port = checkWhole('port', asked, 1, 65_535)
+  checkUndecided(rest)
+  const startsClean = checkSwitch('forceCleanStart', forceCleanStart)
+  const leavesItself = checkSwitch('handleSignals', handleSignals)
   const expect = checkWhole('bootstrapExpect', bootstrapExpect, 1, 1000)
-  const passed = { ...rest, nodeId: machineId, bind: toAddress(checkIp(privateIp), port) }
+  const nodeId = checkText('machineId', machineId, /^[^\s\p{C}]{1,128}$/u, "'2865550fe3e678'")
+  const passed = { ...rest, nodeId, bind: toAddress(checkIp(privateIp), port) }
   const config = toClusterConfig(passed, {
     ...FLY_DEFAULTS,
     expectedVoters: (voterTarget) => Math.max(voterTarget, expect),
@@ -90,18 +104,20 @@ export async function startFly(options: FlyOptions): Promise<ClusterNode> {
   const discovery = createFlyDiscovery({
     app: checkText('app', app, LABEL, "'my-app'"),
     region: checkText('region', region, LABEL, "'fra'"),
-    port: checkWhole('port', port, 1, 65_535),
+    port,
     pollMs: checkWhole('pollMs', pollMs ?? POLL_MS, 0, 60_000),
     peerTtlMs: checkWhole('peerTtlMs', peerTtlMs ?? PEER_TTL_MS, 0, 600_000),
     servers: checkServers(servers),
     nowMs: () => performance.now(),
   })
-  if (forceCleanStart) cleanStart(rest)
+  checkProtected(rest)
+  await checkOptions({ ...config.open, ...address }, OWN_OPTIONS)
+  if (startsClean) cleanStart(rest)
   // Of two halves of a cluster that both start clean, each would begin one.
   const { expectedVoters } = config.open
-  const open = { ...config.open, expectedVoters: forceCleanStart ? undefined : expectedVoters }
+  const open = { ...config.open, expectedVoters: startsClean ? undefined : expectedVoters }
   const cluster = await startCluster(discovery, address, { ...config, open })
-  if (handleSignals) leaveAtSignals(cluster)
+  if (leavesItself) leaveAtSignals(cluster)
   return cluster
 }
 
@@ -111,7 +127,25 @@ function cleanStart({ dataDir, logger }: Pick<FlyOptions, 'dataDir' | 'logger'>)
   logger?.warn?.(`forceCleanStart: ${what}; this node joins anew. Take the option away again`)
 }
 
+/** What the machine decides: nothing that is given is passed over in silence. */
+function checkUndecided(rest: OpenOptions): void {
+  const name = (['nodeId', 'bind', 'advertise'] as const).find((key) => rest[key] !== undefined)
+  if (name === undefined) return
+  throw invalidOption(`${name} is not for startFly, which takes machineId, privateIp and port`)
+}
+
+/** `open` would name its own options, and not the variable that was forgotten. */
+function checkProtected({ secret, tls, insecure }: PassedOptions): void {
+  if (secret !== undefined || tls !== undefined || insecure === true) return
+  throw invalidOption(
+    'machines need something to know each other by: secret, which fromEnv() takes from ' +
+      'COLMENA_SECRET (fly secrets set COLMENA_SECRET="$(openssl rand -base64 32)"), or tls; or ' +
+      'insecure: true, if everybody on the private network may own the data',
+  )
+}
+
 function checkIp(privateIp: unknown): string {
-  if (typeof privateIp === 'string' && /^[0-9A-Fa-f:.]{2,45}$/.test(privateIp)) return privateIp
-  throw invalidOption(`privateIp is ${JSON.stringify(privateIp)}; it must be as 'fdaa:0:1::3'`)
+  if (typeof privateIp === 'string' && isIPv6(privateIp)) return privateIp
+  const shown = privateIp === undefined ? 'missing' : JSON.stringify(privateIp)
+  throw invalidOption(`privateIp is ${shown}; it must be an IPv6 address, as 'fdaa:0:1::3'`)
 }

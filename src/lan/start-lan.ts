@@ -1,17 +1,21 @@
 import {
-  BIND,
   type ClusterNode,
   type ClusterOptions,
+  checkObject,
+  checkOptions,
   checkText,
   findOwnAddress,
+  invalidOption,
+  ownHosts,
   type PassedOptions,
+  PORT,
   splitAddress,
   startCluster,
   toAddress,
   toClusterConfig,
 } from '../cluster/cluster.ts'
 import { MdnsDiscovery } from './mdns-discovery.ts'
-import { keptNodeId } from './node-id.ts'
+import { ownNodeId } from './node-id.ts'
 import { type TrustOptions, toTrust } from './trust.ts'
 
 /** What {@link startLan} takes: this, and everything that `open` takes but who begins or joins. */
@@ -30,6 +34,7 @@ export interface LanInternals {
   readonly mdnsGapMs?: number | undefined
 }
 
+const OWN_OPTIONS = ['ca', 'caKey', 'interface'] as const
 export const LAN_DEFAULTS = {
   deadVoterTimeoutMs: 300_000,
   deadLearnerTimeoutMs: 86_400_000,
@@ -56,16 +61,19 @@ export async function startLanWith(
   options: LanOptions,
   { mdnsPort, mdnsGapMs }: LanInternals,
 ): Promise<ClusterNode> {
-  const { ca, caKey, interface: own, ...rest } = options
-  if (own !== undefined) checkText('interface', own, /^\d{1,3}(\.\d{1,3}){3}$/, "'192.168.1.20'")
-  const bind = rest.bind ?? BIND
+  const { ca, caKey, interface: own, ...rest } = checkObject(options, 'startLan')
+  if (own !== undefined) checkInterface(own)
+  const bind = rest.bind ?? toAddress('0.0.0.0', PORT)
   const [host, port] = splitAddress('bind', bind)
   const isWildcard = host === '0.0.0.0'
   const advertise = own !== undefined && isWildcard ? toAddress(own, port) : undefined
   const config = toClusterConfig(rest, LAN_DEFAULTS)
   const { cluster, issue, fault } = toTrust({ ca, caKey }, rest)
   const address = await findOwnAddress(bind, rest.advertise ?? advertise)
-  const nodeId = rest.nodeId ?? keptNodeId(rest.dataDir)
+  // A certificate of its own is still to come.
+  const insecure = issue === null ? rest.insecure : true
+  await checkOptions({ ...config.open, ...address, insecure }, OWN_OPTIONS)
+  const nodeId = rest.nodeId ?? ownNodeId(rest.dataDir)
   const tls = issue === null ? rest.tls : await issue(nodeId)
   const discovery = new MdnsDiscovery({
     cluster,
@@ -76,4 +84,15 @@ export async function startLanWith(
     fault,
   })
   return startCluster(discovery, address, { ...config, open: { ...config.open, nodeId, tls } })
+}
+
+/** Where nobody could be heard it would begin a cluster of its own. */
+function checkInterface(own: unknown): void {
+  const address = checkText('interface', own, /^\d{1,3}(\.\d{1,3}){3}$/, "'192.168.1.20'")
+  const hosts = ownHosts()
+  if (hosts.includes(address)) return
+  const there = hosts.filter((host) => !host.includes(':')).join(', ')
+  throw invalidOption(
+    `interface is '${address}', which is no address of this machine: it has ${there || 'none'}`,
+  )
 }

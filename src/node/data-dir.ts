@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, realpathSync } from 'node:fs'
+import { existsSync, mkdirSync, realpathSync, statSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { ColmenaError } from '../base/errors.ts'
 import { acquireFileLock, type FileLock } from '../sqlite/sqlite.ts'
@@ -114,6 +114,9 @@ export function holdDataDir(path: string): Hold {
     real = realpathSync(path)
   } catch (cause) {
     throw new ColmenaError('ERR_DATA_DIR', `can't make or enter ${path}: ${cause}`, { cause })
+  }
+  if (!statSync(real).isDirectory()) {
+    throw new ColmenaError('ERR_DATA_DIR', `${path} is a file: dataDir is a directory`)
   }
   const { dataDirs } = registry()
   if (dataDirs.has(real)) throw alreadyOpen(path)

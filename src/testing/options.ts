@@ -172,7 +172,8 @@ function checkDecided(options: unknown, of: string): void {
     throw invalidOption(`the options of ${of} are an object, not ${show(options)}`)
   }
   for (const [key, reason] of Object.entries(DECIDED)) {
-    if (key in options) throw invalidOption(`${of} has no option '${key}': ${reason}`)
+    if ((options as Readonly<Record<string, unknown>>)[key] === undefined) continue
+    throw invalidOption(`${of} has no option '${key}': ${reason}`)
   }
 }
 

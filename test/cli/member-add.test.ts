@@ -43,6 +43,7 @@ describe('members add', () => {
     assert.ok(command.startsWith("  colmena serve --node-id 'b'\\''ea' --data-dir './b'\\''ea' "))
     assert.match(command, / --bind '\[fd00::2\]:9000' --join 127\.0\.0\.1:\d+ --join-as learner /)
     assert.match(command, / --secret-file \.\/secret$/)
+    assert.match(out, /where nodes have certificates, it is --tls-ca, --tls-cert and --tls-key in/)
   })
 
   it('takes addresses only that others could dial', async () => {

@@ -42,6 +42,10 @@ describe('fromEnv', () => {
     }
     const { dataDir, bootstrapExpect, forceCleanStart } = fromEnv({ ...machine(1), ...own })
     assert.deepEqual([dataDir, bootstrapExpect, forceCleanStart], ['/mnt/colmena', 5, true])
+    const secretOf = (text: string) => fromEnv({ ...machine(1), COLMENA_SECRET: text }).secret
+    assert.equal(secretOf(' \n'), undefined)
+    assert.equal(secretOf('one\n'), 'one')
+    assert.deepEqual(secretOf('newest\r\n\n older \n'), ['newest', 'older'])
   })
 
   it('names every variable that is missing, and one that is wrong', () => {
@@ -137,6 +141,31 @@ describe('machines of Fly.io', () => {
     mkdirSync(alone.dataDir)
     const elsewhere = { ...alone, app: 'other', forceCleanStart: true, joinTimeoutMs: 1_000 }
     await assert.rejects(start(4, elsewhere), { code: 'ERR_JOIN_FAILED' })
+  })
+
+  it('lose nothing where an option is wrong, or a node runs on what they hold', async () => {
+    const cluster = running.get(2) as ClusterNode
+    const { memberId } = cluster.node
+    const clean = { forceCleanStart: true }
+    await assert.rejects(start(2, clean), { code: 'ERR_ALREADY_OPEN' })
+    await cluster.close()
+    for (const [more, message] of [
+      [{ secret: undefined }, /machines need something to know each other by.*COLMENA_SECRET/],
+      [{ machineId: undefined }, /machineId is missing; it must be as '2865550fe3e678'/],
+      [{ privateIp: '10.0.0.1' }, /privateIp is "10\.0\.0\.1"; it must be an IPv6 address/],
+      [{ privateIp: undefined }, /privateIp is missing/],
+      [{ region: 'FRA' }, /region is "FRA"; it must be as 'fra'/],
+      [{ pollMs: -1 }, /pollMs is -1/],
+      [{ port: 0 }, /port is 0/],
+      [{ bind: '127.0.0.1:9000' } as never, /bind is not for startFly, which takes .* privateIp/],
+      [{ forceCleanStart: 'false' as never }, /forceCleanStart is "false"; it must be true or/],
+      [{ handleSignals: 0 as never }, /handleSignals is 0/],
+      [{ heartbeatMs: 400 }, /heartbeatMs 400 is too long/],
+    ] as [Partial<FlyOptions>, RegExp][]) {
+      const refused = { code: 'ERR_INVALID_OPTION', message }
+      await assert.rejects(start(2, { ...clean, ...more }), refused)
+    }
+    assert.equal((await start(2)).node.memberId, memberId, 'it has what it had')
   })
 
   it('that are removed while they run say so, and join anew at the next start', async () => {

@@ -1,13 +1,15 @@
 /** Nodes on loopback that find each other by multicast DNS at a port of this test's own. */
 import assert from 'node:assert/strict'
 import { scryptSync, X509Certificate } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { createSocket } from 'node:dgram'
+import { once } from 'node:events'
+import { existsSync, mkdtempSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, it } from 'node:test'
 import { type Authority, createAuthority } from '../../src/certificates/certificates.ts'
+import { open } from '../../src/index.ts'
 import type { ClusterNode, LanOptions } from '../../src/lan/lan.ts'
-import { keptNodeId } from '../../src/lan/node-id.ts'
 import { startLanWith } from '../../src/lan/start-lan.ts'
 import { toTrust } from '../../src/lan/trust.ts'
 import { until } from '../processes/wait.ts'
@@ -125,10 +127,36 @@ describe('a cluster on a LAN', () => {
     await healed.close()
   })
 
-  it('has each start of a node under the id that its machine keeps', async () => {
-    const { node } = nodeOf('a')
-    assert.match(node.nodeId, /^node-[0-9a-f]{16}$/)
-    assert.equal(readFileSync(join(folder, 'a', 'node-id'), 'utf8').trim(), node.nodeId)
+  it('has each start of a node under the id that it keeps, for its owner alone', async () => {
+    const before = nodeOf('a')
+    const { nodeId } = before.node
+    assert.match(nodeId, /^node-[0-9a-f]{16}$/)
+    assert.equal(statSync(join(folder, 'a')).mode & 0o777, 0o700)
+    await before.close()
+    assert.equal((await start('a')).node.nodeId, nodeId)
+  })
+
+  it('goes on with what a node has that was alone, under its name', async () => {
+    const dataDir = join(folder, 'alone')
+    const alone = await open({ dataDir, nodeId: 'alone' })
+    await alone.database().execute('CREATE TABLE kv (key TEXT PRIMARY KEY)')
+    await alone.close()
+    const { cert: ca, key: caKey } = await createAuthority()
+    const { node } = await start('alone', { ca, caKey, expectedVoters: 1 })
+    assert.equal(node.nodeId, 'alone')
+    await node.database().execute("INSERT INTO kv VALUES ('a')")
+    assert.equal((await node.members()).length, 1)
+  })
+
+  it('is begun by nobody who could not look whether there is one', async (t) => {
+    const taken = await freeUdpPort()
+    const blocker = createSocket({ type: 'udp4', reuseAddr: false })
+    t.after(() => blocker.close())
+    blocker.bind(taken, '0.0.0.0')
+    await once(blocker, 'listening')
+    const blind = { expectedVoters: 1, joinTimeoutMs: 1_500 }
+    const message = /1 of 1 expected voters are here: \S+; nobody could say yet where others are/
+    await assert.rejects(start('blind', blind, taken), { code: 'ERR_JOIN_FAILED', message })
   })
 })
 
@@ -173,22 +201,23 @@ describe('what nodes on a LAN have in common', () => {
     assert.equal(toTrust({}, { insecure: true }).cluster, '0000000000000000')
   })
 
-  it('is kept from other users of the machine, from the first file on', (t) => {
-    const parent = mkdtempSync(join(tmpdir(), 'colmena-id-'))
-    t.after(() => rmSync(parent, { recursive: true, force: true }))
-    const dataDir = join(parent, 'data')
-    keptNodeId(dataDir)
-    assert.equal(statSync(dataDir).mode & 0o777, 0o700)
-  })
-
-  it('leaves no id behind that nobody can use', (t) => {
-    const dataDir = mkdtempSync(join(tmpdir(), 'colmena-id-'))
-    t.after(() => rmSync(dataDir, { recursive: true, force: true }))
-    const path = join(dataDir, 'node-id')
-    writeFileSync(path, '')
-    const made = keptNodeId(dataDir)
-    assert.equal(keptNodeId(dataDir), made)
-    writeFileSync(path, 'not an id\n')
-    assert.throws(() => keptNodeId(dataDir), { code: 'ERR_DATA_DIR', message: /not an id/ })
+  it('is refused before anything is touched where it, or an option, is wrong', async () => {
+    const dataDir = join(folder, 'nowhere')
+    for (const [more, message] of [
+      [{ dataDir: undefined }, /dataDir is missing/],
+      [{ voterTraget: 3 }, /unknown option 'voterTraget'.*ca, caKey, interface, voterTarget/],
+      [{ interface: 'eth0' }, /interface is "eth0"; it must be as '192\.168\.1\.20'/],
+      [
+        { interface: '192.0.2.77' },
+        /interface is '192\.0\.2\.77', which is no address of .* 127\.0/,
+      ],
+      [{ bind: '192.0.2.77:0' }, /bind is "192\.0\.2\.77:0": .*EADDRNOTAVAIL/],
+      [{ ca: 'no PEM' }, /ca holds no certificate in PEM/],
+      [{ heartbeatMs: 400 }, /heartbeatMs 400 is too long/],
+    ] as [Partial<LanOptions>, RegExp][]) {
+      const refused = { code: 'ERR_INVALID_OPTION', message }
+      await assert.rejects(start('nowhere', more), refused)
+    }
+    assert.ok(!existsSync(dataDir))
   })
 })

@@ -8,8 +8,8 @@ import {
   toClusterConfig,
 } from '../../src/cluster/cluster.ts'
 import { DNS_DEFAULTS, type DnsOptions, startDns } from '../../src/dns/start-dns.ts'
-import { FLY_DEFAULTS, type FlyOptions } from '../../src/fly/start-fly.ts'
-import { LAN_DEFAULTS, type LanOptions } from '../../src/lan/start-lan.ts'
+import { FLY_DEFAULTS, type FlyOptions, startFly } from '../../src/fly/start-fly.ts'
+import { LAN_DEFAULTS, type LanOptions, startLan } from '../../src/lan/start-lan.ts'
 import { readCodeSpans, readPage, readTables } from '../docs/pages.ts'
 
 type Own<Options> = Readonly<
@@ -128,6 +128,39 @@ describe('options of clusters that form themselves', () => {
     ] as [Partial<DnsOptions>, RegExp][]) {
       const options = { name: 'nodes.example', dataDir: '/nowhere/at/all', ...more }
       await assert.rejects(startDns(options), { code: 'ERR_INVALID_OPTION', message })
+    }
+  })
+
+  it('are an object, of options that somebody knows', async () => {
+    for (const [start, name] of [
+      [startLan, 'startLan'],
+      [startFly, 'startFly'],
+      [startDns, 'startDns'],
+    ] as [(options: unknown) => Promise<unknown>, string][]) {
+      for (const options of [undefined, null, 'x', []]) {
+        const message = new RegExp(`^${name} needs an object of options`)
+        await assert.rejects(async () => start(options), { code: 'ERR_INVALID_OPTION', message })
+      }
+    }
+    const dns = { name: 'nodes.example', dataDir: '/nowhere/at/all', bind: '127.0.0.1:9000' }
+    const fly = {
+      machineId: 'm',
+      privateIp: '::1',
+      region: 'fra',
+      app: 'app',
+      secret: 's'.repeat(16),
+    }
+    const misspelt = { dataDir: '/nowhere/at/all', onSelfHeel: () => {} }
+    const refused = (own: string) => ({
+      code: 'ERR_INVALID_OPTION',
+      message: new RegExp(`^unknown option 'onSelfHeel'.*${own}.*onSelfHeal`),
+    })
+    await assert.rejects(startDns({ ...dns, ...misspelt } as DnsOptions), refused('servers'))
+    await assert.rejects(startFly({ ...fly, ...misspelt } as FlyOptions), refused('peerTtlMs'))
+    const without = { ...fly, dataDir: undefined } as unknown as FlyOptions
+    for (const forceCleanStart of [false, true]) {
+      const missing = { code: 'ERR_INVALID_OPTION', message: /^dataDir is missing/ }
+      await assert.rejects(startFly({ ...without, forceCleanStart }), missing)
     }
   })
 })

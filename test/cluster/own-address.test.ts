@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict'
 import { networkInterfaces } from 'node:os'
 import { describe, it } from 'node:test'
-import { findOwnAddress, ownHosts, splitAddress } from '../../src/cluster/cluster.ts'
+import {
+  everyInterface,
+  findOwnAddress,
+  ownHosts,
+  splitAddress,
+} from '../../src/cluster/cluster.ts'
 
 describe('where a node is found', () => {
   it('is where it listens, at the port that is really taken', async () => {
@@ -39,6 +44,22 @@ describe('where a node is found', () => {
       else await assert.rejects(finding, { code: 'ERR_INVALID_OPTION', message: /advertise/ })
     }
     assert.ok(ownHosts().includes('127.0.0.1'))
+  })
+
+  it('is every interface of a family that there is, where nothing is said', () => {
+    const six = { address: '2001:db8::1', family: 'IPv6', internal: false, scopeid: 0 } as const
+    const four = { address: '192.0.2.1', family: 'IPv4', internal: false } as const
+    const local = { ...six, address: 'fe80::1', scopeid: 2 }
+    const loopback = { ...four, address: '127.0.0.1', internal: true }
+    const more = { netmask: '', mac: '', cidr: null }
+    for (const [addresses, bind] of [
+      [[loopback, local, six], '[::]:9000'],
+      [[loopback, six, four], '0.0.0.0:9000'],
+      [[loopback, local], '0.0.0.0:9000'],
+    ] as const) {
+      const eth0 = addresses.map((address) => ({ ...more, ...address }))
+      assert.equal(everyInterface(9000, { eth0 }), bind)
+    }
   })
 
   it('is refused where it is no address', async () => {

@@ -46,6 +46,12 @@ it('asks on after a source that fails or answers nonsense, and tells each once',
   assert.match(warnings[3] as string, /"a", which is no address.*; it is asked again/)
 })
 
+it('tells that it has answered, also where that is that nobody is there', async (t) => {
+  const { found, signals } = startAsking(t, [() => [], () => [], () => ['a:1'], () => []])
+  await until('it was asked on', () => signals.length > 6)
+  assert.deepEqual(found, [[], ['a:1'], []])
+})
+
 it('passes on what is new alone', async (t) => {
   const { found, signals } = startAsking(t, [
     () => ['a:1'],

@@ -134,7 +134,8 @@ describe('a test node', () => {
   })
 
   it('takes the options of open, and says why it has not all of them', async () => {
-    await using node = await createTestNode({ durability: 'full', consistency: undefined })
+    const options = { durability: 'full', consistency: undefined, secret: undefined } as const
+    await using node = await createTestNode(options)
     assert.equal((await node.status()).durability.mode, 'full')
     const refused: readonly (readonly [unknown, RegExp])[] = [
       [{ dataDir: './data' }, /no option 'dataDir': the data is in a folder of its own/],

@@ -68,7 +68,7 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
   ['src/cli/serve-settings.ts', 'reads what a person names: settings, a secret, a certificate'],
   ['src/demo/data-folder.ts', 'makes and removes the folder of the demo, while no node runs'],
   ['src/demo/page-files.ts', 'the pages that the demo serves'],
-  ['src/lan/node-id.ts', 'a file beside the databases, written before the node is opened'],
+  ['src/lan/node-id.ts', 'reads the name that a certificate needs before the node is opened'],
   ['src/log/real-disk.ts', 'the Disk port on real files'],
   ['src/node/copy-target.ts', 'names a copy of a database, once no connection is open on it'],
   ['src/node/data-dir.ts', 'makes the data directory'],
