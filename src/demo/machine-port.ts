@@ -1,3 +1,4 @@
+import type { Socket } from 'node:net'
 import { createServer, type Server, type TLSSocket } from 'node:tls'
 import { ColmenaError, type ColmenaNode } from '../index.ts'
 import {
@@ -31,6 +32,8 @@ export class MachinePort {
   readonly #names = new WeakMap<TLSSocket, string>()
   /** One of each machine: what an earlier one still holds must not come after the later one. */
   readonly #callers = new Map<string, Caller>()
+  /** All connections, with those of strangers that have not shown the key yet. */
+  readonly #sockets = new Set<Socket>()
   #node: ColmenaNode | null = null
 
   private constructor({ key, pageSince }: MachinePortOptions) {
@@ -44,6 +47,10 @@ export class MachinePort {
       },
     })
     this.#server.maxConnections = CONNECTIONS_MAX
+    this.#server.on('connection', (socket) => {
+      this.#sockets.add(socket)
+      socket.once('close', () => this.#sockets.delete(socket))
+    })
     this.#server.on('secureConnection', (socket) => this.#accept(socket))
   }
 
@@ -52,7 +59,7 @@ export class MachinePort {
     const { host, port } = options
     const opened = new MachinePort(options)
     await new Promise<void>((resolve, reject) => {
-      opened.#server.once('error', (cause: NodeJS.ErrnoException) => {
+      opened.#server.on('error', (cause: NodeJS.ErrnoException) => {
         const code = cause.code === 'EADDRINUSE' ? 'ERR_ADDRESS_IN_USE' : 'ERR_INVALID_OPTION'
         const message = `the agent can't listen on ${host}, port ${port}: ${cause.message}`
         reject(new ColmenaError(code, message, { cause }))
@@ -71,6 +78,7 @@ export class MachinePort {
   close(): void {
     this.#server.close()
     for (const caller of this.#callers.values()) caller.close()
+    for (const socket of this.#sockets) socket.destroy()
   }
 
   #accept(socket: TLSSocket): void {

@@ -21,7 +21,8 @@ export class Announcements {
       return
     }
     if (known === undefined && !this.#hasRoom(sender)) return
-    this.#kept.set(address, { sender, endsMs: nowMs + ttlMs })
+    // Its first sender's it stays: another one's goodbye must not take it back.
+    this.#kept.set(address, { sender: known?.sender ?? sender, endsMs: nowMs + ttlMs })
   }
 
   addresses(nowMs: number): readonly string[] {

@@ -308,6 +308,9 @@ describe('records of mDNS', () => {
     assert.deepEqual(kept.addresses(1_000), ['b:1'])
     hear('b:1', 's3', 1_000, 0)
     assert.deepEqual(kept.addresses(1_000), ['b:1'], 'only its sender takes it back')
+    hear('b:1', 's3', 1_000)
+    hear('b:1', 's3', 1_000, 0)
+    assert.deepEqual(kept.addresses(1_000), ['b:1'], 'nor one that said the same')
     hear('b:1', 's2', 1_000, 0)
     assert.deepEqual(kept.addresses(1_000), [])
 
