@@ -23,7 +23,7 @@ function find(path: string, pattern: RegExp): string {
 }
 
 const program = 'examples/compose/main.ts'
-const nodePort = Number(find('src/dns/start-dns.ts', /^const PORT = (\d+)$/gm))
+const nodePort = Number(find('src/cluster/options.ts', /^export const PORT = (\d+)$/gm))
 const httpPort = Number(find(program, /^ {2}port: (\d+),$/gm))
 const dataDir = find(program, /\['COLMENA_DATA_DIR'\] \?\? '([^']+)'/g)
 const joinMs = Number(
