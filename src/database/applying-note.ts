@@ -32,7 +32,7 @@ const QUARANTINE_DEATHS = 2
 export class ApplyingNote {
   readonly #file: number
   readonly #fields = new Float64Array(FIELDS)
-  readonly died: NotedDeath
+  #died: NotedDeath
   readonly #directory: string
   readonly #voided: Set<number>
   readonly #files: () => Iterable<NotedFile>
@@ -47,9 +47,9 @@ export class ApplyingNote {
     fs.readSync(this.#file, this.#bytes(), 0, FIELDS * 8, 0)
     const [first = 0, last = 0, diedFirst = 0, diedLast = 0, deaths = 0, created] = this.#fields
     const applied = [...files()].find((file) => file.created === created)?.applied ?? 0
-    if (first === 0) this.died = { first: diedFirst, last: diedLast, deaths }
-    else if (last <= applied) this.died = { first: 0, last: 0, deaths: 0 }
-    else this.died = { first, last, deaths: first === diedFirst ? deaths + 1 : 1 }
+    if (first === 0) this.#died = { first: diedFirst, last: diedLast, deaths }
+    else if (last <= applied) this.#died = { first: 0, last: 0, deaths: 0 }
+    else this.#died = { first, last, deaths: first === diedFirst ? deaths + 1 : 1 }
     this.#directory = dirname(path)
     this.#voided = new Set(readVoided(this.#directory))
     this.#held = readHeld(this.#directory)
@@ -57,7 +57,26 @@ export class ApplyingNote {
     this.#write(0, 0)
     // Whether the entry may be void is decided by that this node does not try it: a loss of power
     // must not bring it to.
-    if (this.died.deaths >= QUARANTINE_DEATHS) fs.fsyncSync(this.#file)
+    if (this.#died.deaths >= QUARANTINE_DEATHS) fs.fsyncSync(this.#file)
+  }
+
+  /**
+   * The note beside files that take the place of these, and have what goes up to `applied`. What
+   * this node has said of entries behind that it stands by: a leader may count on it.
+   */
+  moveTo(path: string, files: () => Iterable<NotedFile>, applied: number): ApplyingNote {
+    const moved = new ApplyingNote(path, files)
+    for (const index of this.#voided) if (index > applied) moved.void(index)
+    if (this.#held !== null && this.#held.index > applied) moved.#putHeld(this.#held)
+    if (this.#died.first <= applied) return moved
+    moved.#died = this.#died
+    moved.#write(0, 0)
+    fs.fsyncSync(moved.#file)
+    return moved
+  }
+
+  get died(): NotedDeath {
+    return this.#died
   }
 
   /** Whether the entry's command fails here as on all members, without a try. */
@@ -100,13 +119,13 @@ export class ApplyingNote {
 
   /** Whether the entry was among those that ran when a process died. */
   isSuspect(index: number): boolean {
-    const { first, last } = this.died
+    const { first, last } = this.#died
     return index >= first && index <= last
   }
 
   /** The entry that is not tried any more, null if there is none. */
   get quarantine(): Quarantine | null {
-    const { first, deaths } = this.died
+    const { first, deaths } = this.#died
     const index = this.#held?.index ?? (deaths < QUARANTINE_DEATHS ? 0 : first)
     if (index === 0 || this.#voided.has(index)) return null
     const begun = [...this.#files()].find(({ part }) => part?.index === index)
@@ -150,8 +169,8 @@ export class ApplyingNote {
   }
 
   #write(first: number, last: number, created = 0): void {
-    const { died } = this
-    this.#fields.set([first, last, died.first, died.last, died.deaths, created])
+    const { first: diedFirst, last: diedLast, deaths } = this.#died
+    this.#fields.set([first, last, diedFirst, diedLast, deaths, created])
     fs.writeSync(this.#file, this.#bytes(), 0, FIELDS * 8, 0)
   }
 }

@@ -329,7 +329,7 @@ export class Replica {
     this.#path = path
     this.#system = system
     this.#files = files
-    this.note = new ApplyingNote(notePath(path), () => files.values())
+    this.note = this.note.moveTo(notePath(path), () => files.values(), system.file.applied)
     this.#divergence = new Divergence(path)
     this.#applied = system.file.applied
     this.#term = system.file.term

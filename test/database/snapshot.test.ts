@@ -152,6 +152,30 @@ test('a received generation takes the place of the files, and apply goes on', as
   assert.deepEqual(again.ownSequences()[0], { database: 'a', sequence: 9 })
 })
 
+test('what this node has said of entries behind a received one holds there', async (context) => {
+  const source = createReplica(context, { ownOrigin: OTHER })
+  const log = startLog()
+  applyAll(source.replica, log)
+  const { directory, replica } = createReplica(context)
+  const index = await copyGeneration(source.replica, join(directory, '2'))
+  addRows(log, 1)
+  for (const at of [index, index + 2]) replica.note.void(at)
+  const hold = { index: index + 1, term: 3, round: 1 }
+  replica.note.hold(hold)
+  replica.installGeneration(2, { index })
+  const check = ({ note }: Replica): void => {
+    assert.deepEqual([note.isVoid(index), note.isVoid(index + 2)], [false, true])
+    assert.deepEqual(note.quarantine, { index: index + 1, unitsDone: 0, hold })
+  }
+  check(replica)
+  const { halted } = replica.apply(log.after(index))
+  assert.match(halted?.error.message ?? '', /waits for what comes of that/)
+  replica.close()
+  const again = Replica.open(optionsFor(directory, { generation: 2 }))
+  context.after(() => again.close())
+  check(again)
+})
+
 test('a generation that is not the announced one is refused', async (context) => {
   const source = createReplica(context, { ownOrigin: OTHER })
   const log = startLog()
