@@ -183,7 +183,8 @@ export class Steward {
         // Its owner has closed the node alone.
         if (isColmenaError(error) && error.code === 'ERR_CLOSED') return
         const message = isColmenaError(error) ? error.message : String(error)
-        if (message !== this.#told && !signal.aborted) failed(message, error)
+        // In a microtask, so that a logger that throws breaks nothing of ours.
+        if (message !== this.#told && !signal.aborted) queueMicrotask(() => failed(message, error))
         this.#told = message
       }
       // A vote that was taken is to be given.
@@ -244,7 +245,7 @@ export class Steward {
     if (change === 'promote') await node.promote(member.nodeId, { signal })
     else if (change === 'demote') await node.demote(member.nodeId, { signal })
     else await node.removeMember(member.nodeId, { signal })
-    did(reason)
+    queueMicrotask(() => did(reason))
   }
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {

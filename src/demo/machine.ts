@@ -96,9 +96,17 @@ export async function runMachine(options: MachineOptions): Promise<RunningMachin
   }
 }
 
-/** The last that was opened first. */
+/** The last that was opened first; one that fails to close keeps none of the others open. */
 async function closeAll(open: { close(): unknown }[]): Promise<void> {
-  for (const part of open.reverse()) await part.close()
+  const errors: unknown[] = []
+  for (const part of open.reverse()) {
+    try {
+      await part.close()
+    } catch (error) {
+      errors.push(error)
+    }
+  }
+  if (errors.length > 0) throw errors[0]
 }
 
 interface PageParts {

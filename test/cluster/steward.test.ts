@@ -84,6 +84,29 @@ describe('a steward', () => {
     await until('both are to vote', () => node.asked.length === 2)
   })
 
+  it('goes on, and can be closed, where whoever is told of a failure throws', async () => {
+    const rig = createRig([leader, learner('b')], ['b'])
+    const { node, steward } = rig
+    const seeing = node.members
+    node.members = () => Promise.reject(new ColmenaError('ERR_TIMEOUT', 'too late'))
+    rig.failed.push = () => {
+      throw new Error('a bug of the host')
+    }
+    const caught = new Promise((resolve) => {
+      const original = process.listeners('uncaughtException')
+      process.removeAllListeners('uncaughtException')
+      process.once('uncaughtException', (error) => {
+        for (const listener of original) process.on('uncaughtException', listener)
+        resolve(error)
+      })
+    })
+    steward.start()
+    assert.match(String(await caught), /a bug of the host/)
+    node.members = seeing
+    await until('it goes on', () => node.asked.length === 1)
+    await steward.close()
+  })
+
   it('looks at once when its node begins to lead, since when it counts silence', async () => {
     const never = 2_000_000
     const { node, steward } = createRig([leader, learner('b'), learner('c')], ['b', 'c'], never)
