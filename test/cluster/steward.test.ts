@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { after, describe, it } from 'node:test'
 import { LEAVING, OFFER, Steward } from '../../src/cluster/steward.ts'
 import { ColmenaError } from '../../src/index.ts'
+import { nextUncaught } from '../node/uncaught.ts'
 import { until } from '../processes/wait.ts'
 import { FakeNode, memberOf } from './fake-cluster.ts'
 
@@ -92,14 +93,7 @@ describe('a steward', () => {
     rig.failed.push = () => {
       throw new Error('a bug of the host')
     }
-    const caught = new Promise((resolve) => {
-      const original = process.listeners('uncaughtException')
-      process.removeAllListeners('uncaughtException')
-      process.once('uncaughtException', (error) => {
-        for (const listener of original) process.on('uncaughtException', listener)
-        resolve(error)
-      })
-    })
+    const caught = nextUncaught()
     steward.start()
     assert.match(String(await caught), /a bug of the host/)
     node.members = seeing

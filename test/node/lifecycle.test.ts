@@ -16,6 +16,7 @@ import {
 import { begin, type OpenRig, openFake } from './fake-node.ts'
 import { errorMessage, type FakeThread, FakeThreads } from './fakes.ts'
 import { temporaryDirectory } from './temporary.ts'
+import { nextUncaught } from './uncaught.ts'
 
 /** What the leader answers to a statement that changed one row. */
 const TRIED = encodeTrialAnswer({
@@ -316,14 +317,7 @@ suite('what the engine tells', () => {
     node.on('warning', () => {
       throw new Error('a bug of the host')
     })
-    const caught = new Promise((resolve) => {
-      const original = process.listeners('uncaughtException')
-      process.removeAllListeners('uncaughtException')
-      process.once('uncaughtException', (error) => {
-        for (const listener of original) process.on('uncaughtException', listener)
-        resolve(error)
-      })
-    })
+    const caught = nextUncaught()
     engine.say({ kind: 'warning', code: 'ERR_HANDSHAKE', message: 'a stranger' })
     assert.match(String(await caught), /a bug of the host/)
     const waiting = node.waitForLeader()
