@@ -23,6 +23,8 @@ const SHARING = [
   'test/sqlite',
   'test/transport',
 ]
+/** More take so long one after the other that a slow machine is not done within a file's limit. */
+const FILES_MAX = 24
 /** It asks what its process has loaded. */
 const ALONE = ['test/sqlite/runtime.test.ts']
 
@@ -38,14 +40,20 @@ export function groupTests(files, folder) {
     groups.set(name, [...(groups.get(name) ?? []), file])
   }
   const names = new Map()
-  const entries = [...groups].map(([name, members]) => {
-    if (members.length === 1) return members[0]
-    const entry = join(folder, `${basename(name)}.test.mjs`)
-    const imports = members.map((file) => `import '${pathToFileURL(file).href}'\n`)
-    mkdirSync(folder, { recursive: true })
-    writeFileSync(entry, imports.join(''))
-    names.set(entry, `${name}, ${members.length} files`)
-    return entry
+  const entries = [...groups].flatMap(([name, members]) => {
+    if (members.length === 1) return members
+    const parts = Math.ceil(members.length / FILES_MAX)
+    return Array.from({ length: parts }, (_, part) => {
+      // Every so many of them, as neighbours are often alike.
+      const own = members.filter((_, at) => at % parts === part)
+      const suffix = parts === 1 ? '' : `-${part + 1}`
+      const entry = join(folder, `${basename(name)}${suffix}.test.mjs`)
+      const imports = own.map((file) => `import '${pathToFileURL(file).href}'\n`)
+      mkdirSync(folder, { recursive: true })
+      writeFileSync(entry, imports.join(''))
+      names.set(entry, `${name}, ${own.length} files`)
+      return entry
+    })
   })
   return { entries, names }
 }

@@ -61,9 +61,10 @@ export async function issueCertificate(options: IssueOptions): Promise<NodeCerti
   if (!/^[A-Za-z0-9._-]{1,128}$/.test(nodeId)) {
     throw invalid(`nodeId is '${nodeId}'; in a certificate it is 1 to 128 of A-Z a-z 0-9 . _ -`)
   }
-  const { notAfter } = validityOf(checkDays(days))
+  const asked = validityOf(checkDays(days))
   const authority = await readAuthority(ca, caKey)
-  const { subjectName, notBefore, notAfter: lastDay, publicKey } = authority.certificate
+  const { subjectName, notBefore, notAfter, publicKey } = authority.certificate
+  const isForGood = asked.notAfter >= notAfter
   const keys = await generateKeys()
   const certificate = await X509CertificateGenerator.create({
     // Names of more than 64 characters are none to OpenSSL; what counts stands further below.
@@ -73,9 +74,9 @@ export async function issueCertificate(options: IssueOptions): Promise<NodeCerti
     signingKey: authority.key,
     serialNumber: createSerialNumber(),
     signingAlgorithm: SIGNATURE_ALGORITHM,
-    // As the CA's: a machine whose clock is behind would take it for a stranger's.
-    notBefore,
-    notAfter: notAfter < lastDay ? notAfter : lastDay,
+    // One for good is so from the first day: a machine whose clock is behind would refuse it.
+    notBefore: isForGood ? notBefore : asked.notBefore,
+    notAfter: isForGood ? notAfter : asked.notAfter,
     extensions: [
       new BasicConstraintsExtension(false, undefined, true),
       new KeyUsagesExtension(KeyUsageFlags.digitalSignature, true),

@@ -9,6 +9,7 @@ import {
   checkDatabaseOptions,
   type DatabaseOptions,
 } from './database-options.ts'
+import { EarlyWarnings } from './early-warnings.ts'
 import { logEvent } from './event-log.ts'
 import type { Emit, NodeEvents, NodeListener } from './events.ts'
 import { checkNotAborted } from './failures.ts'
@@ -35,14 +36,22 @@ import { type VerifyAnswer, type VerifyOptions, verify } from './verification.ts
 /** One running copy of Colmena, as `open` returns it. */
 export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDisposable {
   readonly #core: NodeCore
+  readonly #early = new EarlyWarnings()
 
-  constructor(createCore: (emit: Emit) => NodeCore) {
+  static async open(createCore: (emit: Emit) => NodeCore): Promise<ColmenaNode> {
+    const node = new ColmenaNode(createCore)
+    await node.#core.open()
+    node.#early.tellSoon((...event) => node.emit('warning', ...event))
+    return node
+  }
+
+  private constructor(createCore: (emit: Emit) => NodeCore) {
     super()
     // In a microtask, so that a listener that throws breaks nothing of ours.
     this.#core = createCore((name, ...event) => {
       queueMicrotask(() => {
         logEvent(this.#core.config.logger, name, event)
-        this.#emitter.emit(name, ...event)
+        if (!this.#early.keep(name, event)) this.#emitter.emit(name, ...event)
       })
     })
     const watch = (): void => {

@@ -15,7 +15,7 @@ import { Deadlines } from './deadlines.ts'
 import type { Drops } from './drops.ts'
 import { toEngineConfig } from './engine-config.ts'
 import { hearEngine } from './engine-messages.ts'
-import type { Emit, NodeEvents } from './events.ts'
+import type { Emit } from './events.ts'
 import {
   abortedError,
   checkNotAborted,
@@ -27,7 +27,7 @@ import {
 import { createHooks, type Hooks } from './hooks.ts'
 import { askForAddresses, type JoinSources } from './join-source.ts'
 import { LeaderWatch } from './leader-watch.ts'
-import { RELAXED_WARNING, storageData, warnSoon } from './opening.ts'
+import { RELAXED_WARNING, storageData } from './opening.ts'
 import { Outgoing } from './outgoing.ts'
 import { settlesWithin } from './patience.ts'
 import { ReaderProcesses } from './reader-processes.ts'
@@ -82,8 +82,6 @@ export class NodeCore {
   #readers: Readers | null = null
   #state: State = 'opening'
   #failure: unknown
-  /** What those hear who listen from the moment it is open. */
-  readonly #warnings: NodeEvents['warning'][0][] = []
   /** A new member takes this one's place: once the threads are gone, others begin. */
   #isReplaced = false
   #isLogDurable = false
@@ -280,15 +278,14 @@ export class NodeCore {
         break
       case 'lossKept':
         this.#keep(() => dataDir.lossKept(this.config))
-        this.#warnings.push({ code: 'ERR_UNCLEAN_STOP', message: message.message })
+        this.#options.emit('warning', { code: 'ERR_UNCLEAN_STOP', message: message.message })
         break
       case 'ready':
         if (this.#state !== 'opening' || !this.#keep(() => dataDir.joined())) return
         this.port = message.port
         this.#readers = createReaders({ ...this.processes.source, shared: this.shared })
         this.#state = 'open'
-        if (this.config.durability === 'relaxed') this.#warnings.push(RELAXED_WARNING)
-        warnSoon(this.#warnings.splice(0), this.#options.emit)
+        if (this.config.durability === 'relaxed') this.#options.emit('warning', RELAXED_WARNING)
         this.#opened.resolve()
         this.#storage.status(undefined).catch(() => {})
         break

@@ -38,11 +38,5 @@ export async function openNode(
   probeExtensions(config.extensions)
   const dataDir = openDataDir(config)
   const origin = randomBytes(16).toString('hex')
-  let core: NodeCore | undefined
-  const node = new ColmenaNode((emit) => {
-    core = new NodeCore({ config, dataDir, origin, startThread, emit })
-    return core
-  })
-  await core?.open()
-  return node
+  return ColmenaNode.open((emit) => new NodeCore({ config, dataDir, origin, startThread, emit }))
 }

@@ -3,7 +3,7 @@ import type { StorageWorkerData } from '../database/database.ts'
 import type { EngineOpening } from '../engine/engine.ts'
 import type { OpenConfig } from './config.ts'
 import type { DataDir } from './data-dir.ts'
-import type { Emit, NodeEvents } from './events.ts'
+import type { NodeEvents } from './events.ts'
 
 /** What the storage thread is started with. */
 export function storageData(
@@ -33,11 +33,4 @@ export const RELAXED_WARNING: NodeEvents['warning'][0] = {
     "durability is 'relaxed': this node acknowledges up to 100 ms before what it holds is on the " +
     'disk. Where it stops without being closed, that may be lost: a new member takes its place, ' +
     'or, if it is alone, what it had acknowledged last is gone',
-}
-
-/** What is told of an open that has just resolved, once whoever awaited it could listen. */
-export function warnSoon(warnings: readonly NodeEvents['warning'][0][], emit: Emit): void {
-  setImmediate(() => {
-    for (const warning of warnings) emit('warning', warning)
-  })
 }

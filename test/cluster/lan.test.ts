@@ -116,12 +116,13 @@ describe('a cluster on a LAN', () => {
     const { clusterId } = await half.node.status()
     await half.close()
     const healed = await start('half', split)
-    await new Promise<void>((resolve) => {
-      healed.node.on('warning', ({ code, message }) => {
-        const isIt = /another cluster answers at 127\.0\.0\.1:\d+.*never merged/.test(message)
-        if (code === 'ERR_OTHER_CLUSTER' && isIt) resolve()
-      })
+    let isTold = false
+    healed.node.on('warning', ({ code, message }) => {
+      isTold ||=
+        code === 'ERR_OTHER_CLUSTER' &&
+        /another cluster answers at 127\.0\.0\.1:\d+.*never merged/.test(message)
     })
+    await until('it tells of the other one', () => isTold)
     assert.equal((await healed.node.status()).clusterId, clusterId)
     assert.equal((await healed.node.members()).length, 1)
     await healed.close()

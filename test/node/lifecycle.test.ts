@@ -16,7 +16,6 @@ import {
 import { begin, type OpenRig, openFake } from './fake-node.ts'
 import { errorMessage, type FakeThread, FakeThreads } from './fakes.ts'
 import { temporaryDirectory } from './temporary.ts'
-import { nextUncaught } from './uncaught.ts'
 
 /** What the leader answers to a statement that changed one row. */
 const TRIED = encodeTrialAnswer({
@@ -296,33 +295,6 @@ suite('what the engine tells', () => {
       { id: 'a', term: 4 },
       { id: 'a', term: 5 },
     ])
-  })
-
-  test('warnings are events and lines', async (t) => {
-    const lines: string[] = []
-    const { node, engine, storage } = await openFake(t, {
-      logger: { warn: (message) => lines.push(message) },
-    })
-    const stranger = once(node, 'warning')
-    engine.say({ kind: 'warning', code: 'ERR_HANDSHAKE', message: 'a stranger' })
-    assert.deepEqual(await stranger, [{ code: 'ERR_HANDSHAKE', message: 'a stranger' }])
-    const large = once(node, 'warning')
-    storage.say({ kind: 'warning', code: 'ERR_LARGE_WAL', message: 'too large' })
-    assert.deepEqual(await large, [{ code: 'ERR_LARGE_WAL', message: 'too large' }])
-    assert.deepEqual(lines, ['a stranger', 'too large'])
-  })
-
-  test('a listener that throws breaks nothing of the node', async (t) => {
-    const { node, engine } = await openFake(t)
-    node.on('warning', () => {
-      throw new Error('a bug of the host')
-    })
-    const caught = nextUncaught()
-    engine.say({ kind: 'warning', code: 'ERR_HANDSHAKE', message: 'a stranger' })
-    assert.match(String(await caught), /a bug of the host/)
-    const waiting = node.waitForLeader()
-    engine.say({ kind: 'leader', nodeId: 'a', term: 4 })
-    assert.equal((await waiting).id, 'a')
   })
 
   test('no leader in time is an error, and so is a signal', async (t) => {
