@@ -5,7 +5,7 @@ import { ColmenaError, isColmenaError } from '../../src/index.ts'
 import { restMs } from '../../src/jobs/attempt.ts'
 import { Discard, type JobContext, job, RetryLater } from '../../src/jobs/jobs.ts'
 import { until } from '../processes/wait.ts'
-import { Gate, openJobs, startJobs, stateOf, untilState } from './fixture.ts'
+import { Gate, openJobs, openJobsAlone, startJobs, stateOf, untilState } from './fixture.ts'
 
 const work = job<string, unknown>('work')
 const SOON = { baseMs: 0 }
@@ -273,7 +273,7 @@ suite('closing', () => {
   })
 
   test('of the node under it ends all of it', async (t) => {
-    const { node, jobs } = await openJobs(t)
+    const { node, jobs } = await openJobsAlone(t)
     const gate = new Gate()
     let reason: unknown
     jobs.handle(work, async (_, { signal }) => {

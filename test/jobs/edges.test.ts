@@ -8,7 +8,7 @@ import { isColmenaError } from '../../src/index.ts'
 import { job, RetryLater } from '../../src/jobs/jobs.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
 import { until } from '../processes/wait.ts'
-import { Gate, openJobs, startJobs, stateOf, untilState } from './fixture.ts'
+import { Gate, openJobs, openJobsAlone, startJobs, stateOf, untilState } from './fixture.ts'
 
 const work = job<unknown, unknown>('work')
 const other = job<undefined, string>('other')
@@ -101,7 +101,7 @@ test('what nobody can look at is thrown like anything else', async (t) => {
 
 suite('a node that closes first', () => {
   test('ends what waits, and leaves nothing that fails later', async (t) => {
-    const { node, jobs } = await openJobs(t)
+    const { node, jobs } = await openJobsAlone(t)
     jobs.handle(work, () => 1)
     const dueMs = Date.now() + 300
     const { id } = await jobs.enqueue(work, 1, { runAt: dueMs })

@@ -1,4 +1,7 @@
-import type { TestContext } from 'node:test'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, type TestContext } from 'node:test'
 import { type ColmenaNode, type Database, open } from '../../src/index.ts'
 import { createJobs, type Jobs, type JobsOptions } from '../../src/jobs/jobs.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
@@ -10,11 +13,32 @@ export interface Fixture {
   readonly jobs: Jobs
 }
 
-/** A node of its own, without a network, and its jobs. */
+let shared: { node: ColmenaNode; dataDir: string } | undefined
+
+after(async () => {
+  await shared?.node.close()
+  if (shared !== undefined) rmSync(shared.dataDir, { recursive: true, force: true })
+})
+
+/**
+ * A node without a network, and its jobs, on an empty database. The tests of a process share the
+ * node, one after another, as opening one is most of what they would cost.
+ */
 export async function openJobs(t: TestContext, options: JobsOptions = {}): Promise<Fixture> {
+  if (shared === undefined) {
+    const dataDir = mkdtempSync(join(tmpdir(), 'colmena-jobs-'))
+    shared = { node: await open({ dataDir }), dataDir }
+  }
+  const { node } = shared
+  for (const name of ['main', 'other']) await node.dropDatabase(name)
+  return { node, db: node.database(), jobs: startJobs(t, node, options) }
+}
+
+/** The same on a node of the test's own, which it may close. */
+export async function openJobsAlone(t: TestContext): Promise<Fixture> {
   const node = await open({ dataDir: temporaryDirectory(t) })
   t.after(() => node.close())
-  return { node, db: node.database(), jobs: startJobs(t, node, options) }
+  return { node, db: node.database(), jobs: startJobs(t, node) }
 }
 
 /** One more handle of a node, as another part of a program may have. */

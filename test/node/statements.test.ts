@@ -1,18 +1,36 @@
 /** What a database does with a statement beside running it, and with several as a migration. */
 import assert from 'node:assert/strict'
-import { suite, type TestContext, test } from 'node:test'
-import { type Database, type InputArgs, open } from '../../src/index.ts'
-import { temporaryDirectory } from './temporary.ts'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, suite, test } from 'node:test'
+import { type ColmenaNode, type Database, type InputArgs, open } from '../../src/index.ts'
 
-async function openDatabase(t: TestContext): Promise<Database> {
-  const node = await open({ dataDir: temporaryDirectory(t), logSegmentBytes: 1024 * 1024 })
-  t.after(() => node.close())
-  return node.database()
+let dataDir: string
+let node: ColmenaNode
+let databases = 0
+
+before(async () => {
+  dataDir = mkdtempSync(join(tmpdir(), 'colmena-node-'))
+  node = await open({ dataDir, logSegmentBytes: 1024 * 1024 })
+})
+
+after(async () => {
+  await node?.close()
+  rmSync(dataDir, { recursive: true, force: true })
+})
+
+/** An empty database of its own for each test, on the one node they share. */
+async function createDatabase(): Promise<Database> {
+  databases += 1
+  const db = node.database(`db${databases}`)
+  await db.executeMultiple('CREATE TABLE first (a); DROP TABLE first')
+  return db
 }
 
 suite('describe', () => {
-  test('tells columns, parameters and kind without running anything', async (t) => {
-    const db = await openDatabase(t)
+  test('tells columns, parameters and kind without running anything', async () => {
+    const db = await createDatabase()
     await db.execute('CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT)')
     assert.deepEqual(await db.describe('SELECT id, name AS n, 1 + 1 FROM t WHERE id = :id'), {
       columns: ['id', 'n', '1 + 1'],
@@ -31,8 +49,8 @@ suite('describe', () => {
     assert.deepEqual((await db.execute('SELECT count(*) AS n FROM t')).rows, [{ n: 0 }])
   })
 
-  test('counts parameters as SQLite does', async (t) => {
-    const db = await openDatabase(t)
+  test('counts parameters as SQLite does', async () => {
+    const db = await createDatabase()
     const named: [sql: string, parameters: (string | null)[]][] = [
       ['SELECT ?, :a, $b, @c, :a, ?', [null, ':a', '$b', '@c', null]],
       ['SELECT :a, ?1, ?', [':a', null]],
@@ -50,8 +68,8 @@ suite('describe', () => {
     }
   })
 
-  test('wants an argument for each parameter, and no more', async (t) => {
-    const db = await openDatabase(t)
+  test('wants an argument for each parameter, and no more', async () => {
+    const db = await createDatabase()
     await db.execute('CREATE TABLE t (a, b, c)')
     const wrong: [sql: string, args: InputArgs | undefined, message: RegExp][] = [
       ['INSERT INTO t VALUES (?, ?, 1)', [1, 2, 3], /takes 2 arguments, and 3 were passed/],
@@ -74,16 +92,16 @@ suite('describe', () => {
     assert.equal((await db.execute('SELECT * FROM t')).rows.length, 0)
   })
 
-  test('binds by position what has a name, as SQLite numbers it', async (t) => {
-    const db = await openDatabase(t)
+  test('binds by position what has a name, as SQLite numbers it', async () => {
+    const db = await createDatabase()
     const array = await db.execute('SELECT ? a, :b b, ? c, :b d, ?2 e, @e f', [1, 2, 3, 4])
     assert.deepEqual(array.rows, [{ a: 1, b: 2, c: 3, d: 2, e: 2, f: 4 }])
     const numbered = await db.execute('SELECT ?2 a, ?1 b', { 1: 'one', 2: 'two' })
     assert.deepEqual(numbered.rows, [{ a: 'two', b: 'one' }])
   })
 
-  test('answers what can not be prepared with its error', async (t) => {
-    const db = await openDatabase(t)
+  test('answers what can not be prepared with its error', async () => {
+    const db = await createDatabase()
     await assert.rejects(db.describe('SELECT * FROM nowhere'), { code: 'ERR_SQL' })
     await assert.rejects(db.describe('BEGIN'), { code: 'ERR_REFUSED_SQL' })
     await assert.rejects(db.describe(7 as unknown as string), { code: 'ERR_INVALID_ARGUMENT' })
@@ -91,8 +109,8 @@ suite('describe', () => {
 })
 
 suite('migrate', () => {
-  test('makes a table anew that others refer to', async (t) => {
-    const db = await openDatabase(t)
+  test('makes a table anew that others refer to', async () => {
+    const db = await createDatabase()
     await db.batch([
       'CREATE TABLE p (id INTEGER PRIMARY KEY)',
       'CREATE TABLE c (p REFERENCES p (id) ON DELETE CASCADE)',
@@ -117,8 +135,8 @@ suite('migrate', () => {
     await assert.rejects(db.execute('INSERT INTO c VALUES (2)'), { sqliteCode: 787 })
   })
 
-  test('applies nothing where a foreign key leads nowhere in the end', async (t) => {
-    const db = await openDatabase(t)
+  test('applies nothing where a foreign key leads nowhere in the end', async () => {
+    const db = await createDatabase()
     await db.batch(['CREATE TABLE p (id PRIMARY KEY)', 'CREATE TABLE c (p REFERENCES p)'])
     const orphan = db.migrate(['INSERT INTO c VALUES (1)', 'CREATE TABLE later (a)'])
     await assert.rejects(orphan, { code: 'ERR_SQL', sqliteCode: 787, statementIndex: 1 })
@@ -126,8 +144,8 @@ suite('migrate', () => {
     await assert.rejects(db.execute('SELECT * FROM later'), { code: 'ERR_SQL' })
   })
 
-  test('leaves the check to a later one where it is asked to', async (t) => {
-    const db = await openDatabase(t)
+  test('leaves the check to a later one where it is asked to', async () => {
+    const db = await createDatabase()
     await db.batch(['CREATE TABLE p (id PRIMARY KEY)', 'CREATE TABLE c (p REFERENCES p)'])
     await db.migrate(['INSERT INTO c VALUES (1)'], { foreignKeyCheck: false })
     await assert.rejects(db.migrate(['CREATE TABLE later (a)']), { sqliteCode: 787 })
@@ -140,8 +158,8 @@ suite('migrate', () => {
 })
 
 suite('exact numbers', () => {
-  test('are doubles and integers as SQLite tells them apart, both ways', async (t) => {
-    const db = await openDatabase(t)
+  test('are doubles and integers as SQLite tells them apart, both ways', async () => {
+    const db = await createDatabase()
     const kinds = 'SELECT ?1 AS v, typeof(?1) AS kind'
     const exact = { exactNumbers: true }
     assert.deepEqual((await db.execute(kinds, [1])).rows, [{ v: 1, kind: 'integer' }])
@@ -170,8 +188,8 @@ suite('a script that turns foreign keys off', () => {
     ALTER TABLE new_p RENAME TO p;
     PRAGMA foreign_keys=ON;`
 
-  async function openFamily(t: TestContext): Promise<Database> {
-    const db = await openDatabase(t)
+  async function openFamily(): Promise<Database> {
+    const db = await createDatabase()
     await db.executeMultiple(`
       CREATE TABLE p (id INTEGER PRIMARY KEY);
       CREATE TABLE c (p REFERENCES p (id) ON DELETE CASCADE);
@@ -184,8 +202,8 @@ suite('a script that turns foreign keys off', () => {
     return (await db.execute('SELECT count(*) AS n FROM c JOIN p ON p.id = c.p')).rows[0]?.['n']
   }
 
-  test('makes a table anew that others refer to, and enforces them again after', async (t) => {
-    const db = await openFamily(t)
+  test('makes a table anew that others refer to, and enforces them again after', async () => {
+    const db = await openFamily()
     await db.executeMultiple(
       `PRAGMA defer_foreign_keys=ON; ${PARENT_ANEW} INSERT INTO c VALUES (1)`,
     )
@@ -195,16 +213,16 @@ suite('a script that turns foreign keys off', () => {
     await assert.rejects(db.executeMultiple(script), { sqliteCode: 787, statementIndex: 6 })
   })
 
-  test('takes a BEGIN … COMMIT around it all for what it is, and the end for =ON', async (t) => {
-    const db = await openFamily(t)
+  test('takes a BEGIN … COMMIT around it all for what it is, and the end for =ON', async () => {
+    const db = await openFamily()
     const wrapped = PARENT_ANEW.replace('OFF;', 'OFF; BEGIN;').replace(/PRAGMA.*ON;$/, 'COMMIT;')
     await db.executeMultiple(wrapped)
     assert.equal(await countChildren(db), 2)
     await db.executeMultiple('PRAGMA foreign_keys = 0; PRAGMA foreign_keys = yes')
   })
 
-  test('applies all of it or nothing, and counts its statements as the script does', async (t) => {
-    const db = await openFamily(t)
+  test('applies all of it or nothing, and counts its statements as the script does', async () => {
+    const db = await openFamily()
     const failing = PARENT_ANEW.replace('DROP TABLE p;', 'DROP TABLE p; SELEC 1;')
     await assert.rejects(db.executeMultiple(`SELECT 1; ${failing}`), {
       code: 'ERR_SQL',
@@ -225,8 +243,8 @@ suite('a script that turns foreign keys off', () => {
     await assert.rejects(db.execute('SELECT name FROM p'), { code: 'ERR_SQL' })
   })
 
-  test('has no transactions of its own in there, and none around it', async (t) => {
-    const db = await openFamily(t)
+  test('has no transactions of its own in there, and none around it', async () => {
+    const db = await openFamily()
     const inner = PARENT_ANEW.replace('DROP TABLE p;', 'COMMIT; BEGIN; DROP TABLE p;')
     await assert.rejects(db.executeMultiple(inner), {
       code: 'ERR_REFUSED_SQL',
