@@ -61,7 +61,7 @@ suite('certificates', () => {
     assert.equal(first.validTo, new X509Certificate(ca).validTo)
   })
 
-  test('one for good is so from its CA's first day, as clocks may be behind', async (t) => {
+  test('one for good is so from the first day of its CA, as clocks may be behind', async (t) => {
     const { cert: ca, key: caKey } = await createAuthority()
     t.mock.timers.enable({ apis: ['Date'], now: Date.now() + 700 * DAY_MS })
     const issued = { ca, caKey, nodeId: 'a' }
