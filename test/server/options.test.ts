@@ -10,7 +10,7 @@ import {
   type ServerOptions,
 } from '../../src/server/server.ts'
 import { readCodeSpans, readPage, readTables } from '../docs/pages.ts'
-import { ask, assertFailure, openNode, READ_TOKEN, serve, TOKENS, WRITE_TOKEN } from './rig.ts'
+import { ask, assertFailure, READ_TOKEN, serve, sharedNode, TOKENS, WRITE_TOKEN } from './rig.ts'
 
 const wrong: readonly (readonly [object, RegExp])[] = [
   [{ tokns: TOKENS }, /unknown option 'tokns'.* tokens/],
@@ -34,22 +34,22 @@ const wrong: readonly (readonly [object, RegExp])[] = [
 ]
 
 describe('createServer refuses', () => {
-  it('what it does not know and what can not be', async (t) => {
-    const node = await openNode(t)
+  it('what it does not know and what can not be', async () => {
+    const node = await sharedNode()
     for (const [options, message] of wrong) {
       const given = { port: 0, ...options } as ServerOptions
       await assert.rejects(createServer(node, given), { code: 'ERR_INVALID_OPTION', message })
     }
   })
 
-  it('tokens that can be guessed', async (t) => {
-    const node = await openNode(t)
+  it('tokens that can be guessed', async () => {
+    const node = await sharedNode()
     const tokens = { 'fifteen-bytes-..': 'read', 'fifteen-bytes..': 'read' } as const
     await assert.rejects(createServer(node, { port: 0, tokens }), { code: 'ERR_WEAK_SECRET' })
   })
 
   it('a port that is taken', async (t) => {
-    const node = await openNode(t)
+    const node = await sharedNode()
     const { port } = await serve(t, node)
     await assert.rejects(createServer(node, { port }), {
       code: 'ERR_ADDRESS_IN_USE',
@@ -59,8 +59,8 @@ describe('createServer refuses', () => {
 })
 
 describe('createHandler refuses', () => {
-  it('to decide by itself who may come in', async (t) => {
-    const node = await openNode(t)
+  it('to decide by itself who may come in', async () => {
+    const node = await sharedNode()
     assert.throws(() => createHandler(node, {} as HandlerOptions), {
       code: 'ERR_INVALID_OPTION',
       message: /authorize is missing/,
@@ -96,8 +96,8 @@ describe('docs/server.md', () => {
     }
   })
 
-  it('has every option of createHandler', async (t) => {
-    const node = await openNode(t)
+  it('has every option of createHandler', async () => {
+    const node = await sharedNode()
     const unknown = { authorize: () => null, nothing: true } as unknown as HandlerOptions
     let known: string[] = []
     assert.throws(
@@ -114,7 +114,7 @@ describe('docs/server.md', () => {
   })
 
   it('has every metric', async (t) => {
-    const node = await openNode(t)
+    const node = await sharedNode()
     const { url } = await serve(t, node, { jobs: createJobs(node, { workers: 0 }) })
     const { text } = await ask(url, '/metrics')
     const names = [...text.matchAll(/^# TYPE colmena_(\w+)/gm)].map(([, name]) => name)
@@ -123,7 +123,7 @@ describe('docs/server.md', () => {
   })
 
   it('has every route, with its right', async (t) => {
-    const { url } = await serve(t, await openNode(t), { tokens: TOKENS })
+    const { url } = await serve(t, await sharedNode(), { tokens: TOKENS })
     const routes = tableWith('GET /healthz')
     assert.ok(routes.size > 15)
     for (const [route, right] of routes) {

@@ -7,11 +7,11 @@ import { createPageRoutes } from '../../src/server/pages.ts'
 import type { Call } from '../../src/server/routes.ts'
 import { readPage } from '../docs/pages.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
-import { ask, assertFailure, openNode, serve } from './rig.ts'
+import { ask, assertFailure, serve, sharedNode } from './rig.ts'
 
 describe('pages', () => {
   it('are text, load only from beside themselves, and come once until they change', async (t) => {
-    const { url } = await serve(t, await openNode(t))
+    const { url } = await serve(t, await sharedNode())
     for (const [path, page] of [
       ['/README.md', 'README.md'],
       ['/docs/errors.md', 'docs/errors.md'],
@@ -32,7 +32,7 @@ describe('pages', () => {
   })
 
   it('are these and no other file', async (t) => {
-    const { url } = await serve(t, await openNode(t))
+    const { url } = await serve(t, await sharedNode())
     const paths = [
       '/docs/nothing.md',
       '/docs/..%2fpackage.json',
