@@ -1,9 +1,7 @@
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { type ColmenaNode, type Database, open } from '../../src/index.ts'
 import { createJobs, type Jobs, type JobsOptions } from '../../src/jobs/jobs.ts'
+import { shareNode } from '../node/shared-node.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
 import { until } from '../processes/wait.ts'
 
@@ -13,24 +11,12 @@ export interface Fixture {
   readonly jobs: Jobs
 }
 
-let shared: { node: ColmenaNode; dataDir: string } | undefined
-
-after(async () => {
-  await shared?.node.close()
-  if (shared !== undefined) rmSync(shared.dataDir, { recursive: true, force: true })
-})
-
 /**
  * A node without a network, and its jobs, on an empty database. The tests of a process share the
  * node, one after another, as opening one is most of what they would cost.
  */
 export async function openJobs(t: TestContext, options: JobsOptions = {}): Promise<Fixture> {
-  if (shared === undefined) {
-    const dataDir = mkdtempSync(join(tmpdir(), 'colmena-jobs-'))
-    shared = { node: await open({ dataDir }), dataDir }
-  }
-  const { node } = shared
-  for (const name of ['main', 'other']) await node.dropDatabase(name)
+  const { node } = await shareNode()
   return { node, db: node.database(), jobs: startJobs(t, node, options) }
 }
 

@@ -1,13 +1,12 @@
 /** Calls that nobody means as they are written: each is refused, says why, and changes nothing. */
 import assert from 'node:assert/strict'
-import { suite, type TestContext, test } from 'node:test'
-import { type BatchStatement, type Database, open } from '../../src/index.ts'
+import { suite, test } from 'node:test'
+import type { BatchStatement, Database } from '../../src/index.ts'
 import { WRITE_LIMITS } from '../../src/node/writes.ts'
-import { temporaryDirectory } from './temporary.ts'
+import { shareNode } from './shared-node.ts'
 
-async function openHere(t: TestContext): Promise<Database> {
-  const node = await open({ dataDir: temporaryDirectory(t) })
-  t.after(() => node.close())
+async function openHere(): Promise<Database> {
+  const { node } = await shareNode()
   const db = node.database()
   await db.execute('CREATE TABLE t (a)')
   return db
@@ -18,8 +17,8 @@ async function countOf(db: Database): Promise<unknown> {
 }
 
 suite('several statements where one is asked for', () => {
-  test('are refused in every call that takes one, and none of them runs', async (t) => {
-    const db = await openHere(t)
+  test('are refused in every call that takes one, and none of them runs', async () => {
+    const db = await openHere()
     const insert = 'INSERT INTO t VALUES (1)'
     const scripts = [
       `${insert}; ${insert}`,
@@ -42,8 +41,8 @@ suite('several statements where one is asked for', () => {
     assert.equal(await countOf(db), 0)
   })
 
-  test('are not what a semicolon at the end, in a string or in a trigger makes', async (t) => {
-    const db = await openHere(t)
+  test('are not what a semicolon at the end, in a string or in a trigger makes', async () => {
+    const db = await openHere()
     await db.execute("INSERT INTO t VALUES ('a; b'); -- the end;")
     await db.execute('CREATE TRIGGER g AFTER INSERT ON t BEGIN DELETE FROM t; SELECT 1; END;')
     assert.equal(await countOf(db), 1)
@@ -51,8 +50,8 @@ suite('several statements where one is asked for', () => {
 })
 
 suite('statements of a transaction outside of one', () => {
-  test('are refused by execute and batch, and leave nothing open', async (t) => {
-    const db = await openHere(t)
+  test('are refused by execute and batch, and leave nothing open', async () => {
+    const db = await openHere()
     for (const sql of ['BEGIN', 'begin immediate', 'COMMIT', 'END', 'ROLLBACK', 'SAVEPOINT s']) {
       const refused = { code: 'ERR_REFUSED_SQL', message: /transaction/ }
       await assert.rejects(db.execute(sql), refused, sql)
@@ -77,8 +76,8 @@ suite('blobs that are larger than what goes through the log at once', () => {
     message: new RegExp(`at most ${unitBytesMax}`),
   } as const
 
-  test('are refused, alone, in a batch, and in a transaction', async (t) => {
-    const db = await openHere(t)
+  test('are refused, alone, in a batch, and in a transaction', async () => {
+    const db = await openHere()
     const { sql, args } = insert(unitBytesMax)
     await assert.rejects(db.execute(sql, args), tooLarge)
     const halves: BatchStatement[] = [insert(unitBytesMax / 2), insert(unitBytesMax / 2)]
@@ -95,8 +94,8 @@ suite('blobs that are larger than what goes through the log at once', () => {
     assert.equal(await countOf(db), 0)
   })
 
-  test('go through by parts, and one that just fits does', async (t) => {
-    const db = await openHere(t)
+  test('go through by parts, and one that just fits does', async () => {
+    const db = await openHere()
     const { sql, args } = insert(unitBytesMax - 1_000)
     await db.execute(sql, args)
     await db.execute(sql, args)

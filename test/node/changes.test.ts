@@ -12,7 +12,7 @@ import {
   type OpenOptions,
   open,
 } from '../../src/index.ts'
-import { temporaryDirectory } from './temporary.ts'
+import { openOrShare } from './shared-node.ts'
 
 interface Opened {
   readonly dataDir: string
@@ -30,9 +30,7 @@ async function openHere(
   options: Partial<OpenOptions> = {},
   settings: DatabaseOptions = { changes: true },
 ): Promise<Opened> {
-  const dataDir = temporaryDirectory(t)
-  const node = await open({ dataDir, ...options })
-  t.after(() => node.close())
+  const { dataDir, node } = await openOrShare(t, options)
   const db = node.database('main', settings)
   await db.batch(SCHEMA)
   return { dataDir, node, db }

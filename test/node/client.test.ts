@@ -1,15 +1,14 @@
 /** What a database has because libsql's `Client` has it: integers, sync, reconnect, errors. */
 import assert from 'node:assert/strict'
-import { suite, type TestContext, test } from 'node:test'
+import { suite, test } from 'node:test'
 import { SharedState } from '../../src/base/shared-state.ts'
 import type { EngineWorkerData } from '../../src/engine/engine.ts'
-import { type ColmenaNode, type IntMode, open, SqlError } from '../../src/index.ts'
+import { type ColmenaNode, type IntMode, SqlError } from '../../src/index.ts'
 import { openFake } from './fake-node.ts'
-import { temporaryDirectory } from './temporary.ts'
+import { shareNode } from './shared-node.ts'
 
-async function openHere(t: TestContext): Promise<ColmenaNode> {
-  const node = await open({ dataDir: temporaryDirectory(t) })
-  t.after(() => node.close())
+async function openHere(): Promise<ColmenaNode> {
+  const { node } = await shareNode()
   await node.database().execute('CREATE TABLE t (id INTEGER PRIMARY KEY, n)')
   return node
 }
@@ -24,8 +23,8 @@ suite('intMode', () => {
   }
 
   for (const [intMode, values] of Object.entries(expected)) {
-    test(`'${intMode}' holds for every way to a row`, async (t) => {
-      const node = await openHere(t)
+    test(`'${intMode}' holds for every way to a row`, async () => {
+      const node = await openHere()
       const db = node.database('main', { intMode: intMode as IntMode })
       const select = `SELECT 1, ${BIG}, 0.5`
       const insert = `INSERT INTO t (n) VALUES (0) RETURNING 1, ${BIG}, 0.5`
@@ -46,8 +45,8 @@ suite('intMode', () => {
     })
   }
 
-  test("'number' fails where a number is not exact, and says that a write was made", async (t) => {
-    const node = await openHere(t)
+  test("'number' fails where a number is not exact, and says that a write was made", async () => {
+    const node = await openHere()
     const db = node.database('main', { intMode: 'number' })
     const least = await db.execute(`SELECT ${BIG - 1n} AS n, -${BIG - 1n} AS m`)
     assert.deepEqual(least.rows, [{ n: 2 ** 53 - 1, m: -(2 ** 53) + 1 }])
@@ -60,8 +59,8 @@ suite('intMode', () => {
     assert.deepEqual(rows, [{ n: BIG }])
   })
 
-  test("'number' leaves a transaction whole when it can't read an answer", async (t) => {
-    const node = await openHere(t)
+  test("'number' leaves a transaction whole when it can't read an answer", async () => {
+    const node = await openHere()
     const db = node.database('main', { intMode: 'number' })
     await db.transaction(async (tx) => {
       const insert = `INSERT INTO t (n) VALUES (${BIG}) RETURNING n`
@@ -71,8 +70,8 @@ suite('intMode', () => {
     assert.deepEqual(rows, [{ count: 2 }])
   })
 
-  test('is one of four', async (t) => {
-    const node = await openHere(t)
+  test('is one of four', async () => {
+    const node = await openHere()
     const options = { intMode: 'biginteger' } as unknown as { intMode: IntMode }
     const said = { code: 'ERR_INVALID_OPTION', message: /biginteger.*'auto', 'number', 'bigint'/ }
     assert.throws(() => node.database('main', options), said)
@@ -103,8 +102,8 @@ suite('sync', () => {
 })
 
 suite('reconnect', () => {
-  test('opens a closed handle again, while its node is open', async (t) => {
-    const node = await openHere(t)
+  test('opens a closed handle again, while its node is open', async () => {
+    const node = await openHere()
     const db = node.database()
     db.close()
     await assert.rejects(db.execute('SELECT 1'), { code: 'ERR_CLOSED' })
@@ -120,8 +119,8 @@ suite('reconnect', () => {
 })
 
 suite('an error of SQLite', () => {
-  test("has the fields of libsql's errors", async (t) => {
-    const db = (await openHere(t)).database()
+  test("has the fields of libsql's errors", async () => {
+    const db = (await openHere()).database()
     await db.batch([
       'CREATE TABLE p (a TEXT UNIQUE NOT NULL, b CHECK (b > 0), c REFERENCES t (id))',
       "INSERT INTO p VALUES ('x', 1, NULL)",

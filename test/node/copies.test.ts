@@ -4,9 +4,10 @@ import { existsSync, readdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { suite, type TestContext, test } from 'node:test'
-import { type ColmenaNode, open } from '../../src/index.ts'
+import type { ColmenaNode } from '../../src/index.ts'
 import { checkIntegrity, hashContent, Reader } from '../../src/sqlite/sqlite.ts'
 import { databaseFile } from '../processes/content.ts'
+import { shareNode } from './shared-node.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 interface Here {
@@ -17,10 +18,7 @@ interface Here {
 }
 
 async function openHere(t: TestContext): Promise<Here> {
-  const dataDir = temporaryDirectory(t)
-  const node = await open({ dataDir })
-  t.after(() => node.close())
-  return { node, dataDir, folder: temporaryDirectory(t) }
+  return { ...(await shareNode()), folder: temporaryDirectory(t) }
 }
 
 function contentOf(path: string, doubleQuotedStrings = false): string {

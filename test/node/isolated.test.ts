@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { suite, type TestContext, test } from 'node:test'
 import { type Database, type OpenOptions, open, type SlowStatement } from '../../src/index.ts'
 import { until } from '../processes/wait.ts'
+import { openOrShare } from './shared-node.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 const ENDLESS =
@@ -14,8 +15,7 @@ async function openHere(
   t: TestContext,
   more: Partial<OpenOptions> = {},
 ): Promise<{ db: Database; slow: SlowStatement[]; close: () => Promise<void> }> {
-  const node = await open({ dataDir: temporaryDirectory(t), ...more })
-  t.after(() => node.close())
+  const { node } = await openOrShare(t, more)
   const slow: SlowStatement[] = []
   node.on('slow', (statement) => slow.push(statement))
   const db = node.database()

@@ -9,7 +9,7 @@ import {
   open,
 } from '../../src/index.ts'
 import { openFake } from './fake-node.ts'
-import { temporaryDirectory } from './temporary.ts'
+import { openOrShare } from './shared-node.ts'
 
 const NOTES: Migration = {
   version: 1,
@@ -30,9 +30,7 @@ async function openHere(
   t: TestContext,
   options: Partial<OpenOptions> = {},
 ): Promise<{ readonly node: ColmenaNode; readonly db: Database; readonly dataDir: string }> {
-  const dataDir = temporaryDirectory(t)
-  const node = await open({ dataDir, ...options })
-  t.after(() => node.close())
+  const { dataDir, node } = await openOrShare(t, options)
   return { node, db: node.database(), dataDir }
 }
 

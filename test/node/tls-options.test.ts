@@ -102,7 +102,7 @@ suite('tls of open', () => {
     })
     const { kind: __, ...late } = expired
     refused(late, /tls.cert has expired: the certificate of 'CN=a' was good until 20\d\d-.*new one/)
-    const { kind: ___, ...early } = await atDay(t, 5, () => old.tls('a'))
+    const { kind: ___, ...early } = await atDay(t, 5, () => old.tls('a', [old], 3))
     refused(early, /tls.cert is not valid yet: .* from 20.* on. Look at this machine's clock/)
     const { kind: ____, ...young } = await old.tls('a')
     await atDay(t, 15, async () => refused(young, /has expired/))

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { AsyncLocalStorage } from 'node:async_hooks'
 import { execFile } from 'node:child_process'
-import { after, before, suite, type TestContext, test } from 'node:test'
+import { after, before, suite, test } from 'node:test'
 import { fileURLToPath } from 'node:url'
 import { promisify } from 'node:util'
 import {
@@ -17,7 +17,8 @@ import {
   type TimeInput,
   trace,
 } from '@opentelemetry/api'
-import { type ColmenaNode, open } from '../../src/index.ts'
+import type { ColmenaNode } from '../../src/index.ts'
+import { shareNode } from './shared-node.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 /** What was recorded of one span. */
@@ -87,9 +88,8 @@ const manager: ContextManager = {
   disable: () => manager,
 }
 
-async function openHere(t: TestContext): Promise<ColmenaNode> {
-  const node = await open({ dataDir: temporaryDirectory(t) })
-  t.after(() => node.close())
+async function openHere(): Promise<ColmenaNode> {
+  const { node } = await shareNode()
   await node.database().execute('CREATE TABLE t (id INTEGER PRIMARY KEY)')
   recorded.length = 0
   return node
@@ -106,8 +106,8 @@ suite('traces', () => {
     context.disable()
   })
 
-  test('of a write have its commit and its apply inside', async (t) => {
-    const node = await openHere(t)
+  test('of a write have its commit and its apply inside', async () => {
+    const node = await openHere()
     const fromMs = Date.now()
     const { index, timing } = await node.database().execute('INSERT INTO t VALUES (1)')
     const [execute, commit, apply, ...others] = recorded
@@ -131,8 +131,8 @@ suite('traces', () => {
     assert.ok((execute.endMs as number) >= (apply.endMs as number))
   })
 
-  test('of a batch are one span, inside the span that is active', async (t) => {
-    const node = await openHere(t)
+  test('of a batch are one span, inside the span that is active', async () => {
+    const node = await openHere()
     const outer = new MemoryTracer().startSpan('outer', { startTime: 0 })
     await context.with(trace.setSpan(context.active(), outer), () =>
       node.database().batch(['INSERT INTO t VALUES (1)', 'INSERT INTO t VALUES (2)'], 'write'),
@@ -148,8 +148,8 @@ suite('traces', () => {
     )
   })
 
-  test('of a read say at which level it was answered, and what it contains', async (t) => {
-    const node = await openHere(t)
+  test('of a read say at which level it was answered, and what it contains', async () => {
+    const node = await openHere()
     const { index } = await node.database().execute('SELECT 1', [], { consistency: 'strong' })
     const [span, ...others] = recorded
     assert.deepEqual(others, [])
@@ -159,7 +159,7 @@ suite('traces', () => {
   })
 
   test('that nobody records have no children', async (t) => {
-    const node = await openHere(t)
+    const node = await openHere()
     isSampled = false
     t.after(() => {
       isSampled = true
@@ -172,8 +172,8 @@ suite('traces', () => {
     )
   })
 
-  test('of a call that fails say how, and what became of the write', async (t) => {
-    const node = await openHere(t)
+  test('of a call that fails say how, and what became of the write', async () => {
+    const node = await openHere()
     const failing = node.database().execute('INSERT INTO missing VALUES (1)')
     const error = await failing.then(
       () => assert.fail('there is no such table'),

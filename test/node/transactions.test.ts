@@ -1,17 +1,11 @@
 /** Interactive transactions on one node: what they see, what stays, and what ends them. */
 import assert from 'node:assert/strict'
 import { suite, type TestContext, test } from 'node:test'
-import {
-  ColmenaError,
-  type ColmenaNode,
-  type Database,
-  type OpenOptions,
-  open,
-} from '../../src/index.ts'
+import { ColmenaError, type ColmenaNode, type Database, type OpenOptions } from '../../src/index.ts'
 import { abortedError } from '../../src/node/failures.ts'
 import type { NodeCore } from '../../src/node/node-core.ts'
 import { Transaction } from '../../src/node/transaction.ts'
-import { temporaryDirectory } from './temporary.ts'
+import { openOrShare } from './shared-node.ts'
 
 interface Opened {
   readonly node: ColmenaNode
@@ -19,8 +13,7 @@ interface Opened {
 }
 
 async function openHere(t: TestContext, more: Partial<OpenOptions> = {}): Promise<Opened> {
-  const node = await open({ dataDir: temporaryDirectory(t), ...more })
-  t.after(() => node.close())
+  const { node } = await openOrShare(t, more)
   const db = node.database()
   await db.batch([
     'CREATE TABLE t (id INTEGER PRIMARY KEY, n INTEGER UNIQUE, note TEXT)',

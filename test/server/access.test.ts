@@ -4,6 +4,7 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { text } from 'node:stream/consumers'
 import { describe, it } from 'node:test'
+import { shareNode } from '../node/shared-node.ts'
 import {
   ADMIN_TOKEN,
   ask,
@@ -12,7 +13,6 @@ import {
   pipelineOf,
   READ_TOKEN,
   serve,
-  sharedNode,
   TOKENS,
   WRITE_TOKEN,
 } from './rig.ts'
@@ -31,7 +31,7 @@ async function askAs(
 
 describe('with tokens', () => {
   it('without one, or with a wrong one, nobody hears more than whether all is well', async (t) => {
-    const { url } = await serve(t, await sharedNode(), { tokens: TOKENS })
+    const { url } = await serve(t, (await shareNode()).node, { tokens: TOKENS })
     const paths = [
       '/status',
       '/members',
@@ -72,7 +72,7 @@ describe('with tokens', () => {
   })
 
   it('one that may only read writes nothing', async (t) => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const { url } = await serve(t, node, { tokens: TOKENS })
     const body = pipelineOf('CREATE TABLE t (a)', 'SELECT 1')
     const answer = await ask(url, '/v2/pipeline', { token: READ_TOKEN, body })
@@ -88,7 +88,7 @@ describe('with tokens', () => {
   })
 
   it('a page of anywhere may call, as it must know a token', async (t) => {
-    const { port } = await serve(t, await sharedNode(), { tokens: TOKENS })
+    const { port } = await serve(t, (await shareNode()).node, { tokens: TOKENS })
     const headers = {
       host: 'db.example',
       origin: 'https://app.example',
@@ -100,7 +100,7 @@ describe('with tokens', () => {
 
 describe('without tokens', () => {
   it('the server can not be reached from other machines', async (t) => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     await assert.rejects(serve(t, node, { host: '0.0.0.0' }), {
       code: 'ERR_INVALID_OPTION',
       message: /no tokens/,
@@ -108,7 +108,7 @@ describe('without tokens', () => {
   })
 
   it('it answers to names of this machine only', async (t) => {
-    const { port } = await serve(t, await sharedNode())
+    const { port } = await serve(t, (await shareNode()).node)
     for (const host of ['localhost', `localhost:${port}`, '127.0.0.1', '127.5.5.5:1', '[::1]:80']) {
       assert.equal((await askAs(port, { host })).status, 200, host)
     }
@@ -120,7 +120,7 @@ describe('without tokens', () => {
   })
 
   it('with tokens, pages of the origins that the options name may read the answers', async (t) => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const token = 'r'.repeat(32)
     const options = { tokens: { [token]: 'read' }, origins: ['https://app.example'] } as const
     const { port } = await serve(t, node, options)
@@ -136,7 +136,7 @@ describe('without tokens', () => {
   })
 
   it('pages of other origins are refused, and those that the options name are not', async (t) => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const { port } = await serve(t, node, { origins: ['https://app.example'] })
     const host = `localhost:${port}`
     const askFrom = (origin: string): ReturnType<typeof askAs> =>

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { describe, it } from 'node:test'
 import type { Server } from '../../src/server/server.ts'
-import { ask, assertFailure, dial, pipelineOf, readAll, serve, sharedNode, waitFor } from './rig.ts'
+import { shareNode } from '../node/shared-node.ts'
+import { ask, assertFailure, dial, pipelineOf, readAll, serve, waitFor } from './rig.ts'
 
 const HEAD = 'POST /v2/pipeline HTTP/1.1\r\nhost: localhost\r\n'
 
@@ -20,7 +21,7 @@ function parseAnswer(text: string): { readonly status: number; readonly code: st
 
 describe('a body', () => {
   it('over the limit is refused, whether its length was said or not', async (t) => {
-    const server = await serve(t, await sharedNode(), { bodyBytesMax: 1_000 })
+    const server = await serve(t, (await shareNode()).node, { bodyBytesMax: 1_000 })
     const body = JSON.stringify(pipelineOf('SELECT 1')).padEnd(1_001)
     assertFailure(await ask(server.url, '/v2/pipeline', { body }), 413, 'ERR_TOO_LARGE')
     assert.equal((await ask(server.url, '/v2/pipeline', { body: body.slice(1) })).status, 400)
@@ -39,7 +40,7 @@ describe('a body', () => {
 
   it('that finds no room among those under way is told to come back', async (t) => {
     const limits = { bodyBytesMax: 1_000, bodiesBytesMax: 1_500 }
-    const server = await serve(t, await sharedNode(), limits)
+    const server = await serve(t, (await shareNode()).node, limits)
     const body = JSON.stringify(pipelineOf('SELECT 1')).padEnd(1_000)
     const slow = await dial(t, server.port)
     slow.write(`${HEAD}content-length: 1000\r\n\r\n${body.slice(0, 999)}`)
@@ -58,7 +59,7 @@ describe('a body', () => {
   })
 
   it('that is no JSON, no text or no pipeline is refused with what is wrong', async (t) => {
-    const server = await serve(t, await sharedNode())
+    const server = await serve(t, (await shareNode()).node)
     for (const body of ['{"requests":', '', 'null', '[]', '{}', '{"requests":[1]}', '"x"']) {
       for (const path of ['/v2/pipeline', '/v3/pipeline', '/v3/cursor']) {
         const answer = await ask(server.url, path, { body, method: 'POST' })
@@ -79,7 +80,7 @@ describe('a body', () => {
   })
 
   it('that asks for what there is not fails by itself', async (t) => {
-    const server = await serve(t, await sharedNode())
+    const server = await serve(t, (await shareNode()).node)
     const requests = [{ type: 'transmogrify' }, { type: 'execute', stmt: { sql: 'SELECT 1' } }]
     const answer = await ask(server.url, '/v2/pipeline', { body: { requests } })
     assert.ok(answer.status === 400 || answer.body.results[0].type === 'error', answer.text)
@@ -90,7 +91,7 @@ describe('a body', () => {
 describe('a slow client', () => {
   it('that never finishes its head, or its body, is cut off with a word why', async (t) => {
     const timeouts = { headersTimeoutMs: 100, requestTimeoutMs: 200 }
-    const server = await serve(t, await sharedNode(), timeouts)
+    const server = await serve(t, (await shareNode()).node, timeouts)
     const beginnings = ['', 'GET /status HT', `${HEAD}content-length: 100\r\n\r\n{"requests"`]
     await Promise.all(
       beginnings.map(async (beginning) => {
@@ -104,7 +105,7 @@ describe('a slow client', () => {
   })
 
   it('that rests amid its body for as long as a client may is told so too', async (t) => {
-    const server = await serve(t, await sharedNode(), { idleTimeoutMs: 1_000 })
+    const server = await serve(t, (await shareNode()).node, { idleTimeoutMs: 1_000 })
     const socket = await dial(t, server.port)
     const answer = readAll(socket)
     socket.write(`${HEAD}content-length: 100\r\n\r\n{"requests"`)
@@ -113,7 +114,7 @@ describe('a slow client', () => {
   })
 
   it('that does not take its answer is cut off', async (t) => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const server = await serve(t, node, { idleTimeoutMs: 1_000, connectionsMax: 1 })
     const socket = await dial(t, server.port)
     const closed = once(socket, 'close')
@@ -140,7 +141,7 @@ describe('a slow client', () => {
   })
 
   it('that says nothing HTTP knows is told so', async (t) => {
-    const server = await serve(t, await sharedNode())
+    const server = await serve(t, (await shareNode()).node)
     const requests = [
       ['\x16\x03\x01\x02\x00 no TLS here\r\n\r\n', 400],
       [`GET /status HTTP/1.1\r\nhost: localhost\r\nx: ${'y'.repeat(20_000)}\r\n\r\n`, 431],

@@ -3,7 +3,8 @@ import assert from 'node:assert/strict'
 import type { Socket } from 'node:net'
 import { describe, it } from 'node:test'
 import type { ColmenaNode } from '../../src/index.ts'
-import { ask, assertFailure, dial, openNode, readAll, serve, sharedNode, waitFor } from './rig.ts'
+import { shareNode } from '../node/shared-node.ts'
+import { ask, assertFailure, dial, openNode, readAll, serve, waitFor } from './rig.ts'
 
 const REQUEST = 'GET /events HTTP/1.1\r\nhost: localhost\r\n\r\n'
 
@@ -43,13 +44,13 @@ describe('a client of /events', () => {
   })
 
   it('hears something even if nothing happens', async (t) => {
-    const { port } = await serve(t, await sharedNode(), { eventHeartbeatMs: 5 })
+    const { port } = await serve(t, (await shareNode()).node, { eventHeartbeatMs: 5 })
     const { heard } = await follow(t, port)
     await waitFor('heartbeats', () => heard().split('\n:\n').length > 3)
   })
 
   it('leaves nothing behind when it goes, and costs nothing before it comes', async (t) => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const before = listeners(node)
     const { port, url } = await serve(t, node)
     assert.equal(listeners(node), before)
@@ -64,7 +65,7 @@ describe('a client of /events', () => {
   })
 
   it('beyond the bound is told to come back', async (t) => {
-    const { port, url } = await serve(t, await sharedNode(), { eventClientsMax: 1 })
+    const { port, url } = await serve(t, (await shareNode()).node, { eventClientsMax: 1 })
     const { socket, heard } = await follow(t, port)
     await waitFor('the first', () => heard().includes('event: status'))
     const answer = await ask(url, '/events')
@@ -79,7 +80,7 @@ describe('a client of /events', () => {
   })
 
   it('that does not read is cut off, and the others are not', async (t) => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const { port, url } = await serve(t, node, { eventQueueBytesMax: 65_536, eventClientsMax: 2 })
     const reading = await follow(t, port)
     const slow = await follow(t, port)

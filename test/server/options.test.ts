@@ -10,7 +10,8 @@ import {
   type ServerOptions,
 } from '../../src/server/server.ts'
 import { readCodeSpans, readPage, readTables } from '../docs/pages.ts'
-import { ask, assertFailure, READ_TOKEN, serve, sharedNode, TOKENS, WRITE_TOKEN } from './rig.ts'
+import { shareNode } from '../node/shared-node.ts'
+import { ask, assertFailure, READ_TOKEN, serve, TOKENS, WRITE_TOKEN } from './rig.ts'
 
 const wrong: readonly (readonly [object, RegExp])[] = [
   [{ tokns: TOKENS }, /unknown option 'tokns'.* tokens/],
@@ -35,7 +36,7 @@ const wrong: readonly (readonly [object, RegExp])[] = [
 
 describe('createServer refuses', () => {
   it('what it does not know and what can not be', async () => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     for (const [options, message] of wrong) {
       const given = { port: 0, ...options } as ServerOptions
       await assert.rejects(createServer(node, given), { code: 'ERR_INVALID_OPTION', message })
@@ -43,13 +44,13 @@ describe('createServer refuses', () => {
   })
 
   it('tokens that can be guessed', async () => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const tokens = { 'fifteen-bytes-..': 'read', 'fifteen-bytes..': 'read' } as const
     await assert.rejects(createServer(node, { port: 0, tokens }), { code: 'ERR_WEAK_SECRET' })
   })
 
   it('a port that is taken', async (t) => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const { port } = await serve(t, node)
     await assert.rejects(createServer(node, { port }), {
       code: 'ERR_ADDRESS_IN_USE',
@@ -60,7 +61,7 @@ describe('createServer refuses', () => {
 
 describe('createHandler refuses', () => {
   it('to decide by itself who may come in', async () => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     assert.throws(() => createHandler(node, {} as HandlerOptions), {
       code: 'ERR_INVALID_OPTION',
       message: /authorize is missing/,
@@ -97,7 +98,7 @@ describe('docs/server.md', () => {
   })
 
   it('has every option of createHandler', async () => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const unknown = { authorize: () => null, nothing: true } as unknown as HandlerOptions
     let known: string[] = []
     assert.throws(
@@ -114,7 +115,7 @@ describe('docs/server.md', () => {
   })
 
   it('has every metric', async (t) => {
-    const node = await sharedNode()
+    const node = (await shareNode()).node
     const { url } = await serve(t, node, { jobs: createJobs(node, { workers: 0 }) })
     const { text } = await ask(url, '/metrics')
     const names = [...text.matchAll(/^# TYPE colmena_(\w+)/gm)].map(([, name]) => name)
@@ -123,7 +124,7 @@ describe('docs/server.md', () => {
   })
 
   it('has every route, with its right', async (t) => {
-    const { url } = await serve(t, await sharedNode(), { tokens: TOKENS })
+    const { url } = await serve(t, (await shareNode()).node, { tokens: TOKENS })
     const routes = tableWith('GET /healthz')
     assert.ok(routes.size > 15)
     for (const [route, right] of routes) {

@@ -6,12 +6,13 @@ import { pathToFileURL } from 'node:url'
 import { createPageRoutes } from '../../src/server/pages.ts'
 import type { Call } from '../../src/server/routes.ts'
 import { readPage } from '../docs/pages.ts'
+import { shareNode } from '../node/shared-node.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
-import { ask, assertFailure, serve, sharedNode } from './rig.ts'
+import { ask, assertFailure, serve } from './rig.ts'
 
 describe('pages', () => {
   it('are text, load only from beside themselves, and come once until they change', async (t) => {
-    const { url } = await serve(t, await sharedNode())
+    const { url } = await serve(t, (await shareNode()).node)
     for (const [path, page] of [
       ['/README.md', 'README.md'],
       ['/docs/errors.md', 'docs/errors.md'],
@@ -32,7 +33,7 @@ describe('pages', () => {
   })
 
   it('are these and no other file', async (t) => {
-    const { url } = await serve(t, await sharedNode())
+    const { url } = await serve(t, (await shareNode()).node)
     const paths = [
       '/docs/nothing.md',
       '/docs/..%2fpackage.json',

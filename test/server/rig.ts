@@ -1,11 +1,8 @@
 /** Real nodes behind real servers, and clients for them. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
 import { connect, type Socket } from 'node:net'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, type TestContext } from 'node:test'
+import type { TestContext } from 'node:test'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { type ColmenaNode, type OpenOptions, open } from '../../src/index.ts'
 import {
@@ -34,23 +31,6 @@ export async function openNode(
   const node = await open({ dataDir: temporaryDirectory(t), ...options })
   t.after(() => node.close())
   return node
-}
-
-let shared: { node: ColmenaNode; dataDir: string } | undefined
-
-after(async () => {
-  await shared?.node.close()
-  if (shared !== undefined) rmSync(shared.dataDir, { recursive: true, force: true })
-})
-
-/** The node that tests of a process share, one after another, `main` empty each time. */
-export async function sharedNode(): Promise<ColmenaNode> {
-  if (shared === undefined) {
-    const dataDir = mkdtempSync(join(tmpdir(), 'colmena-server-'))
-    shared = { node: await open({ dataDir }), dataDir }
-  }
-  await shared.node.dropDatabase('main')
-  return shared.node
 }
 
 export async function serve(
