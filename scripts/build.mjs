@@ -6,6 +6,7 @@ import { spawnSync } from 'node:child_process'
 import { copyFileSync, readdirSync, readFileSync, renameSync, rmSync } from 'node:fs'
 import { dirname, join, normalize } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { BUNDLING, ENTRIES } from './bundling.mjs'
 import { refuseUsage, requireRuntime } from './runtime.mjs'
 
 requireRuntime()
@@ -17,17 +18,6 @@ if (unexpected === '--help') {
   process.exit(0)
 }
 if (unexpected !== undefined) refuseUsage(`build does not know "${unexpected}".`, usage)
-
-/** What threads, processes and scripts begin with. */
-const ENTRIES = [
-  'database/hash-thread',
-  'database/reader-process',
-  'database/storage-thread',
-  'demo/demo',
-  'demo/node-process',
-  'engine/engine-thread',
-  'testing/links-thread',
-]
 
 const root = fileURLToPath(new URL('..', import.meta.url))
 const manifest = JSON.parse(readFileSync(`${root}package.json`, 'utf8'))
@@ -75,19 +65,15 @@ async function bundle() {
   const { build } = await import('esbuild')
   const begun = [...Object.values(manifest.bin), ...doors.map((door) => door.default)]
   const places = begun.map((path) => /^\.\/dist\/(.*)\.js$/.exec(path)[1])
+  // Scripts of this repository begin with the demo.
+  const all = [...places, ...ENTRIES, 'demo/demo']
   await build({
+    ...BUNDLING,
     absWorkingDir: root,
-    entryPoints: [...places, ...ENTRIES].map((out) => ({ in: `src/${sourceOf(out)}.ts`, out })),
+    entryPoints: all.map((out) => ({ in: `src/${sourceOf(out)}.ts`, out })),
     outdir: built,
     chunkNames: 'shared/[name]-[hash]',
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    packages: 'external',
     legalComments: 'none',
-    logLevel: 'warning',
   })
 }
 

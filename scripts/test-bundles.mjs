@@ -7,16 +7,12 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { fileURLToPath, pathToFileURL } from 'node:url'
+import { BUNDLING, ENTRIES } from './bundling.mjs'
 
 /** Nothing that itself exchanges parts of the product: that must find them as they are. */
-const ENTRIES = [
+const BEGUN = [
   'src/cli/colmena.ts',
-  'src/database/hash-thread.ts',
-  'src/database/reader-process.ts',
-  'src/database/storage-thread.ts',
-  'src/demo/node-process.ts',
-  'src/engine/engine-thread.ts',
-  'src/testing/links-thread.ts',
+  ...ENTRIES.map((entry) => `src/${entry}.ts`),
   'test/demo/fly-machine.ts',
   'test/processes/node-process.ts',
 ]
@@ -27,22 +23,16 @@ export async function bundleEntries(folder) {
   // Only now: an old Node.js must get its sentence first.
   const { build } = await import('esbuild')
   await build({
+    ...BUNDLING,
     absWorkingDir: root,
-    entryPoints: ENTRIES,
+    entryPoints: BEGUN,
     outdir: folder,
     outbase: root,
     outExtension: { '.js': '.mjs' },
-    bundle: true,
-    splitting: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node24',
-    packages: 'external',
     keepNames: true,
-    logLevel: 'warning',
     plugins: [{ name: 'own-urls', setup: keepUrls }],
   })
-  const pairs = ENTRIES.map((path) => [
+  const pairs = BEGUN.map((path) => [
     pathToFileURL(join(root, path)).href,
     pathToFileURL(join(folder, path.replace(/\.ts$/, '.mjs'))).href,
   ])

@@ -1,12 +1,15 @@
 import { createPrivateKey, type KeyObject, X509Certificate } from 'node:crypto'
 import { createSecureContext } from 'node:tls'
-import { certificateNames, type TransportSecurity } from '../transport/transport.ts'
+import {
+  certificateNames,
+  PEM_CERTIFICATE,
+  type TransportSecurity,
+} from '../transport/transport.ts'
 import { checkKeys } from './nearest.ts'
 import { invalid, show } from './option-checks.ts'
 
 type CertificateSecurity = Extract<TransportSecurity, { kind: 'tls' }>
 
-const PEM_CERTIFICATE = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
 /** The beginning of one that has no end. */
 const PEM_REST = /-----BEGIN CERTIFICATE-----|-----B[A-Z ]*-*$/
 const CHAIN_LENGTH_MAX = 16

@@ -16,7 +16,9 @@ const DAY_MS = 86_400_000
 const NOTICE_MS_MAX = 30 * DAY_MS
 /** Who has certificates for a day renews them once two thirds of it are over. */
 const NOTICE_SHARE = 1 / 4
-const PEM = /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
+/** Each certificate of a text. */
+export const PEM_CERTIFICATE: RegExp =
+  /-----BEGIN CERTIFICATE-----[\s\S]*?-----END CERTIFICATE-----/g
 
 /** Of the certificates that a node shows, and of those it trusts that have signed one of them. */
 export function readValidity({
@@ -40,7 +42,7 @@ export function readValidity({
 }
 
 function readAll(pem: string): readonly X509Certificate[] {
-  return (pem.match(PEM) ?? [pem]).map((one) => new X509Certificate(one))
+  return (pem.match(PEM_CERTIFICATE) ?? [pem]).map((one) => new X509Certificate(one))
 }
 
 /**

@@ -12,6 +12,7 @@ import { TcpTransport } from './tcp.ts'
  * when to try a snapshot again.
  */
 export { type Address, formatAddress, parseAddress } from './address.ts'
+export { PEM_CERTIFICATE } from './certificate-watch.ts'
 export { readError, writeError } from './error-wire.ts'
 export { decodeMessage, encodeMessage, isWireMessage } from './message.ts'
 export { namesOf as certificateNames } from './peer-certificate.ts'
