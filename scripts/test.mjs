@@ -7,7 +7,7 @@
 import { spawn } from 'node:child_process'
 import { mkdtempSync, readdirSync, rmSync } from 'node:fs'
 import { availableParallelism, tmpdir } from 'node:os'
-import { join, relative } from 'node:path'
+import { join, relative, resolve } from 'node:path'
 import { run } from 'node:test'
 import { spec } from 'node:test/reporters'
 import { fileURLToPath } from 'node:url'
@@ -27,6 +27,8 @@ const LEADING = [
 
 const toolTimeoutMs = 180_000
 const fileTimeoutMs = 400_000
+/** A file may end in time and leave a process that holds its output: the runner waits for that. */
+const testsTimeoutMs = 2_400_000
 const slowestFilesMax = 10
 const root = fileURLToPath(new URL('..', import.meta.url))
 const usage = [
@@ -122,8 +124,11 @@ async function runTests() {
     concurrency: Math.min(4, 2 + availableParallelism()),
     execArgv: ['--import', import.meta.resolve('./test-watchdog.mjs')],
   })
+  const pending = new Set(entries.map((entry) => resolve(entry)))
+  const limit = setTimeout(() => giveUp(pending, names), testsTimeoutMs)
   stream.on('test:summary', ({ file, duration_ms, counts: seen, success }) => {
     if (file !== undefined) {
+      pending.delete(file)
       durations.push({ file: names.get(file) ?? relative(root, file), durationMs: duration_ms })
       return
     }
@@ -136,8 +141,16 @@ async function runTests() {
     ok = false
   })
   for await (const text of stream.compose(spec)) process.stdout.write(text)
+  clearTimeout(limit)
   printSlowest(durations)
   return ok && counts.passed > 0
+}
+
+function giveUp(pending, names) {
+  const files = [...pending].map((file) => names.get(file) ?? relative(root, file))
+  const minutes = testsTimeoutMs / 60_000
+  process.stderr.write(`tests did not end within ${minutes} minutes: ${files.join(', ')}\n`)
+  process.exit(1)
 }
 
 /**

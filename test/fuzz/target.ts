@@ -103,21 +103,28 @@ export function isDecodeRefusal(error: unknown): boolean {
   return error instanceof DecodeError || isColmenaError(error)
 }
 
-/** A length or a count must never make us allocate more than what came with it is worth. */
+/** A process allocates beside what it is asked to, a case that allocates too much does every time. */
+const ALLOCATION_TRIES = 3
+
+/**
+ * A length or a count must never make us allocate more than what came with it is worth. Where it
+ * seems so the work is done again: the least counts, and the last result.
+ */
 export function boundAllocation<Result>(
   inputBytes: number,
   allocatedBytesMax: number | undefined,
   input: string,
   work: () => Result,
 ): Result {
-  const beforeBytes = heldBytes()
-  const result = work()
-  const allocatedBytes = heldBytes() - beforeBytes
   const boundBytes = (allocatedBytesMax ?? ALLOCATED_BYTES_MAX) + ALLOCATED_FACTOR_MAX * inputBytes
-  if (allocatedBytes <= boundBytes) return result
-  assert.fail(
-    `${inputBytes} bytes made it allocate ${allocatedBytes}, bound ${boundBytes}: ${input}`,
-  )
+  let leastBytes = Number.POSITIVE_INFINITY
+  for (let tries = 0; tries < ALLOCATION_TRIES; tries += 1) {
+    const beforeBytes = heldBytes()
+    const result = work()
+    leastBytes = Math.min(leastBytes, heldBytes() - beforeBytes)
+    if (leastBytes <= boundBytes) return result
+  }
+  assert.fail(`${inputBytes} bytes made it allocate ${leastBytes}, bound ${boundBytes}: ${input}`)
 }
 
 export function describe(bytes: Uint8Array): string {

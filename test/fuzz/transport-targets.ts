@@ -171,20 +171,9 @@ function checkStream({ frames: sent, changes, cuts }: FrameStream): void {
   const stream = join(...sent.map(encodeFrame))
   const broken = breakBytes(stream, stream, changes)
   const same = firstDifference(stream, broken)
-  const reader = new FrameReader(FRAME_BODY_BYTES_MAX)
-  const read: Frame[] = []
-  boundAllocation(broken.length, undefined, describe(broken), () => {
-    try {
-      for (let at = 0, i = 0; at < broken.length; i += 1) {
-        const end = at + (cuts[i % cuts.length] as number)
-        reader.push(Buffer.from(broken.slice(at, end)))
-        at = end
-        for (let frame = reader.next(); frame !== null; frame = reader.next()) read.push(frame)
-      }
-    } catch (error) {
-      if (!(error instanceof FrameError)) throw error
-    }
-  })
+  const read = boundAllocation(broken.length, undefined, describe(broken), () =>
+    readStream(broken, cuts),
+  )
   const again = join(...read.map(encodeFrame))
   assert.deepEqual(again, broken.subarray(0, again.length), 'frames are what the stream says')
   let whole = 0
@@ -194,6 +183,22 @@ function checkStream({ frames: sent, changes, cuts }: FrameStream): void {
     assert.deepEqual(read[at], sent[at], 'what came whole before the damage counts')
     whole = end
   }
+}
+
+function readStream(bytes: Uint8Array, cuts: readonly number[]): readonly Frame[] {
+  const reader = new FrameReader(FRAME_BODY_BYTES_MAX)
+  const read: Frame[] = []
+  try {
+    for (let at = 0, i = 0; at < bytes.length; i += 1) {
+      const end = at + (cuts[i % cuts.length] as number)
+      reader.push(Buffer.from(bytes.slice(at, end)))
+      at = end
+      for (let frame = reader.next(); frame !== null; frame = reader.next()) read.push(frame)
+    }
+  } catch (error) {
+    if (!(error instanceof FrameError)) throw error
+  }
+  return read
 }
 
 function encodeFrame({ kind, body }: Frame): Buffer {

@@ -2,8 +2,16 @@
 import assert from 'node:assert/strict'
 import { fork } from 'node:child_process'
 import { once } from 'node:events'
-import { readdirSync, readFileSync, readlinkSync } from 'node:fs'
-import { networkInterfaces } from 'node:os'
+import {
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
+import { networkInterfaces, tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { it } from 'node:test'
 import { DEADLINE_MS, until } from '../processes/wait.ts'
 import { createHosts, type Host } from './hosts.ts'
@@ -130,19 +138,35 @@ it('one way, a cut lets through what the other sends', async (t) => {
   assert.ok(!two.heard.some((text) => text.startsWith('lost')))
 })
 
-it('nothing is left of it when its process is killed', async () => {
-  const owner = fork(new URL('owner.ts', import.meta.url), { execArgv: [] })
+it('nothing is left of it when its process is killed', () => killOwner({}))
+
+it('nothing is left of it when its process is killed before a process has begun', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'colmena-hosts-'))
+  const { PATH = '' } = process.env
+  // Begins what is endless only once who starts it is no more.
+  const late = 'case "$*" in *endless*) while kill -0 "$PPID" 2>/dev/null; do :; done;; esac'
+  const script = `#!/bin/sh\n${late}\nPATH='${PATH}' exec setpriv "$@"\n`
+  writeFileSync(join(directory, 'setpriv'), script, { mode: 0o755 })
+  try {
+    await killOwner({ PATH: `${directory}:${PATH}` })
+  } finally {
+    rmSync(directory, { recursive: true, force: true })
+  }
+})
+
+async function killOwner(env: NodeJS.ProcessEnv): Promise<void> {
+  const owner = fork(new URL('owner.ts', import.meta.url), {
+    execArgv: [],
+    env: { ...process.env, ...env },
+  })
   const [pid] = (await once(owner, 'message')) as [number]
   const network = networkOf(pid)
   assert.ok(isThere(pid))
   owner.kill('SIGKILL')
   await until('its process is gone', () => !isThere(pid))
   if (network === null || network === networkOf(process.pid)) return
-  await until('nothing holds its network', () => {
-    const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
-    return !pids.some((each) => networkOf(Number(each)) === network)
-  })
-})
+  await until('nothing holds its network', () => pidsOf(network).length === 0)
+}
 
 it('without namespaces hosts are loopback addresses, each with a port of its own', async () => {
   const { places } = await Loopback.open(3)
@@ -162,6 +186,11 @@ function networkOf(pid: number): string | null {
   } catch {
     return null
   }
+}
+
+function pidsOf(network: string): readonly number[] {
+  const pids = readdirSync('/proc').filter((name) => /^\d+$/.test(name))
+  return pids.map(Number).filter((pid) => networkOf(pid) === network)
 }
 
 function isThere(pid: number): boolean {

@@ -9,6 +9,8 @@ const HOSTS_MAX = 250
 const AS_USER = ['--user', '--map-root-user']
 /** Says that it is in, then lasts until whoever began it closes its input, or is no more. */
 const HOLD = ['sh', '-c', 'echo in && exec cat']
+/** Who ended before the kernel was told to watch for that would never be missed. */
+const UNLESS_ORPHAN = ['sh', '-c', 'test "$PPID" = "$0" && exec "$@"']
 /** What a rig does in a namespace, in short: fails where one of the tools or rights is missing. */
 const TRIAL = [
   'ip link add name a1 type veth peer name a2',
@@ -169,8 +171,8 @@ class Namespace {
 
   /** Starts a Node.js in here that is killed when this process ends, however it does. */
   get runtime(): Runtime {
-    const args = [...this.#enter, 'setpriv', '--pdeathsig', 'KILL', process.execPath]
-    return { path: 'nsenter', args }
+    const dying = ['setpriv', '--pdeathsig', 'KILL', ...UNLESS_ORPHAN, String(process.pid)]
+    return { path: 'nsenter', args: [...this.#enter, ...dying, process.execPath] }
   }
 
   /** Many commands of one tool, at once; the first that fails throws. */
