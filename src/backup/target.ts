@@ -1,0 +1,65 @@
+/** What a call of a target takes. */
+export interface TargetCall {
+  /** Ends the call with ERR_ABORTED, soon. */
+  readonly signal?: AbortSignal | undefined
+}
+
+export interface PutCall extends TargetCall {
+  /** Only where there is no object of that name: false is answered where there is one. */
+  readonly ifAbsent?: boolean | undefined
+}
+
+/** An object as a list tells of it. */
+export interface BackupObject {
+  readonly name: string
+  readonly sizeBytes: number
+  /** When it was put, by the target's own clock, in milliseconds since 1970. */
+  readonly modifiedMs: number
+}
+
+/**
+ * Where backups are kept: objects of bytes by name, each there whole or not at all. Names are of
+ * `[a-zA-Z0-9._-]` in parts joined by `/`, of 500 characters at most; no part begins with a dot.
+ * Extend it to bring a target of your own, and let `testTarget` tell whether it does.
+ *
+ * All calls but `close` may be made at the same time, and again after they failed. What a target
+ * can't do just now it throws as ColmenaError ERR_TARGET with `retryable` true, what will not be
+ * better by itself (wrong credentials, no such bucket) with false, saying what to do.
+ */
+export abstract class BackupTarget implements AsyncDisposable {
+  /** What people know it by, as in `s3://bucket/prefix`: it stands in errors and in `status()`. */
+  abstract readonly label: string
+
+  /** The objects whose names begin so, in the order of their names' characters. */
+  abstract list(prefix: string, call?: TargetCall): AsyncIterable<BackupObject>
+
+  /**
+   * What an object holds, piece by piece: it ends early for no other reason than an error.
+   *
+   * @throws ColmenaError ERR_NOT_FOUND where there is none
+   */
+  abstract get(name: string, call?: TargetCall): AsyncIterable<Uint8Array>
+
+  /**
+   * Makes an object, in place of one of that name. It is there, whole, lasting, and in every list
+   * that is begun then, once this resolves; where it rejects it may be there whole, or not at all.
+   * The pieces are asked for once, one after the other, and held in memory up to a bound.
+   *
+   * @returns false where `ifAbsent` found one
+   */
+  abstract put(
+    name: string,
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    call?: PutCall,
+  ): Promise<boolean>
+
+  /** Removes an object; one that is not there is removed already. */
+  abstract delete(name: string, call?: TargetCall): Promise<void>
+
+  /** Gives back what the target holds, such as connections. What is under way ends with an error. */
+  async close(): Promise<void> {}
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+}
