@@ -103,7 +103,7 @@ export function isDecodeRefusal(error: unknown): boolean {
   return error instanceof DecodeError || isColmenaError(error)
 }
 
-/** A process allocates beside what it is asked to, a case that allocates too much does every time. */
+/** A process allocates by itself too; a case that allocates too much does so every time. */
 const ALLOCATION_TRIES = 3
 
 /**
