@@ -49,7 +49,9 @@ export { StorageClient, type StorageHandlers, type StoragePort } from './storage
 export type { ContentHasher, SnapshotMaker, StoragePorts } from './storage-ports.ts'
 export {
   type AppliedReport,
+  decodeEntries,
   decodeResults,
+  encodeEntries,
   type HashedContent,
   type ReplicaState,
   type SnapshotCopy,

@@ -305,7 +305,8 @@ export class Replica {
       index: this.#applied,
       term: this.#term,
       confState: this.confState,
-      members: this.members,
+      clockMs: this.clockMs,
+      digests: this.digestsAt(this.#applied),
       generationDirectory: this.#path,
       settings: new Map(this.#all().map(({ name }) => [name, this.#system.settingsOf(name)])),
     })

@@ -36,13 +36,13 @@ export class SnapshotCopies {
     this.#underWay.set(directory, snapshot)
     try {
       const files = await snapshot.copyTo(join(this.#dataDir, directory))
-      const { index, term, confState } = snapshot
+      const { index, term, confState, clockMs, digests } = snapshot
       const copied = files.map(({ name, sizeBytes, sha256 }) => ({
         name,
         sizeBytes,
         sha256: new Uint8Array(Buffer.from(sha256, 'hex')),
       }))
-      return { index, term, confState, files: copied }
+      return { index, term, confState, clockMs, digests, files: copied }
     } catch (error) {
       removeDirectory(join(this.#dataDir, directory))
       throw error

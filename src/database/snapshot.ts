@@ -1,5 +1,4 @@
 import { ColmenaError } from '../base/errors.ts'
-import type { MemberRecord } from '../command/command.ts'
 import type { ConfState } from '../raft/types.ts'
 import { type ConnectionSettings, Reader } from '../sqlite/sqlite.ts'
 import {
@@ -17,7 +16,9 @@ interface SnapshotSource {
   readonly index: number
   readonly term: number
   readonly confState: ConfState
-  readonly members: readonly MemberRecord[]
+  readonly clockMs: number
+  /** As `digestsAt` has them. */
+  readonly digests: ReadonlyMap<string, string>
   readonly generationDirectory: string
   /** Of each database by its name. */
   readonly settings: ReadonlyMap<string, ConnectionSettings>
@@ -31,7 +32,8 @@ export class PinnedSnapshot {
   readonly index: number
   readonly term: number
   readonly confState: ConfState
-  readonly members: readonly MemberRecord[]
+  readonly clockMs: number
+  readonly digests: ReadonlyMap<string, string>
   readonly #readers: ReadonlyMap<string, Reader>
   #isReleased = false
   #copying = 0
@@ -40,7 +42,8 @@ export class PinnedSnapshot {
     this.index = source.index
     this.term = source.term
     this.confState = source.confState
-    this.members = source.members
+    this.clockMs = source.clockMs
+    this.digests = source.digests
     this.#readers = readers
   }
 

@@ -82,6 +82,9 @@ export interface SnapshotCopy {
   readonly index: number
   readonly term: number
   readonly confState: ConfState
+  /** The time of the latest entry that was given one; 0 before. */
+  readonly clockMs: number
+  readonly digests: ReadonlyMap<string, string>
   readonly files: readonly {
     readonly name: string
     readonly sizeBytes: number

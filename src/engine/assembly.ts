@@ -14,6 +14,7 @@ import { Failover } from './failover.ts'
 import { Formats } from './formats.ts'
 import { Freshness } from './freshness.ts'
 import { transferAway } from './leadership.ts'
+import type { LogHolds } from './log-holds.ts'
 import { Membership } from './membership.ts'
 import type { Applier, EnginePorts, ReplicaState } from './ports.ts'
 import type { EngineConfig } from './protocol.ts'
@@ -203,10 +204,14 @@ export function createApplying(
 
 export function createCompaction(
   { config, ports, log, applier }: CoreParts,
-  raft: Raft,
-  snapshots: Snapshots,
-  skipping: Skipping,
+  core: {
+    readonly raft: Raft
+    readonly snapshots: Snapshots
+    readonly skipping: Skipping
+    readonly holds: LogHolds
+  },
 ): Compaction {
+  const { raft, snapshots, skipping, holds } = core
   return new Compaction({
     log,
     clock: ports.clock,
@@ -214,6 +219,7 @@ export function createCompaction(
     logRetainBytes: config.logRetainBytes,
     applied: () => raft.applied,
     lastVoid: () => skipping.lastVoid,
+    held: () => holds.droppable((bytes) => log.indexRetaining(bytes)),
     neededIndex: () => snapshots.neededIndex,
     warning: (code, message) => ports.toUser({ kind: 'warning', code, message }),
   })

@@ -13,6 +13,8 @@ export interface CompactionOptions {
   readonly applied: () => number
   /** Whoever has this entry in its log would try it: no new member must get it from here. */
   readonly lastVoid: () => number
+  /** Up to where the log may go for all that read it. */
+  readonly held: () => number
   /** The lowest index that a snapshot stream still needs, null for none. */
   readonly neededIndex: () => number | null
   readonly warning: (code: string, message: string) => void
@@ -34,9 +36,9 @@ export class Compaction {
 
   tick(): void {
     this.#retrySpace()
-    const { log, applier, logRetainBytes, lastVoid, applied } = this.#options
+    const { log, applier, logRetainBytes, lastVoid, applied, held } = this.#options
     if (this.#isRunning) return
-    const dropped = Math.max(log.indexRetaining(logRetainBytes), lastVoid())
+    const dropped = Math.max(Math.min(log.indexRetaining(logRetainBytes), held()), lastVoid())
     const wanted = Math.min(dropped, applied())
     if (wanted < log.firstIndex) return
     this.#isRunning = true

@@ -42,6 +42,7 @@ import { takeFrame } from './frames.ts'
 import type { Freshness } from './freshness.ts'
 import { Handling } from './handling.ts'
 import { HandingOver, transferAway } from './leadership.ts'
+import { LogHolds } from './log-holds.ts'
 import type { Membership } from './membership.ts'
 import type { AppliedReport, Quarantine, ReplicaState } from './ports.ts'
 import type { ReadRequests } from './read-requests.ts'
@@ -81,6 +82,7 @@ export class Core {
   readonly handling: Handling
   readonly agreement: Agreement
   readonly skipping: Skipping
+  readonly holds: LogHolds = new LogHolds()
   readonly #parts: CoreParts
   readonly #compaction: Compaction
   readonly applyWatch: ApplyWatch
@@ -162,7 +164,7 @@ export class Core {
     })
     const isRelaxed = parts.config.durability === 'relaxed'
     this.#flushing = isRelaxed ? new Flushing(parts.log, ports.clock) : null
-    this.#compaction = createCompaction(parts, this.raft, this.snapshots, this.skipping)
+    this.#compaction = createCompaction(parts, this)
   }
 
   start(): void {

@@ -62,10 +62,9 @@ export class Engine {
 
   /** What runs, for all that ask about it; null until log and databases are open. */
   get running(): StatusParts | null {
-    const core = this.#core
-    const log = this.#recovered?.log
-    if (core === null || log === undefined) return null
-    return { core, log, ...this.#parts }
+    const [core, log, applier] = [this.#core, this.#recovered?.log, this.#applier]
+    if (core === null || log === undefined || applier === null) return null
+    return { core, log, applier, ...this.#parts }
   }
 
   get #parts(): EnteringParts {

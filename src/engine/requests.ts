@@ -1,9 +1,11 @@
 import { ColmenaError } from '../base/errors.ts'
 import { encodeDropDatabase } from '../command/command.ts'
 import { readReply } from '../transport/transport.ts'
+import { copyDatabases } from './database-copies.ts'
 import { forwardCall } from './forward-requests.ts'
 import { callLeader } from './leader-calls.ts'
 import { awaitDeposition } from './leadership.ts'
+import { readLog } from './log-reading.ts'
 import { changeMember } from './member-requests.ts'
 import { engineMetrics } from './metrics.ts'
 import type { EngineRequest } from './protocol.ts'
@@ -73,6 +75,20 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
       break
     case 'skip':
       skipEntry(parts, request, (error) => answer(error, null))
+      break
+    case 'readLog':
+      readLog(parts, request, answer)
+      break
+    case 'holdLog':
+      core.holds.set(request.key, request.hold)
+      answer(null, null)
+      break
+    case 'copyDatabases':
+      copyDatabases(parts, request.directory, answer)
+      break
+    case 'removeCopy':
+      parts.applier.removeSnapshot(request.directory)
+      answer(null, null)
       break
     case 'verify':
     case 'verified':

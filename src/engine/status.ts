@@ -1,7 +1,7 @@
 import type { Log } from '../log/log.ts'
 import type { Transport } from '../transport/transport.ts'
 import type { Core } from './core.ts'
-import type { EnginePorts } from './ports.ts'
+import type { Applier, EnginePorts } from './ports.ts'
 import type { EngineConfig, EngineStatus, FormatStatus } from './protocol.ts'
 import { FORMATS } from './settings.ts'
 
@@ -10,6 +10,7 @@ export interface StatusParts {
   readonly config: EngineConfig
   readonly ports: EnginePorts
   readonly log: Log
+  readonly applier: Applier
   readonly transport: Transport
 }
 

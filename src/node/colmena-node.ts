@@ -19,6 +19,7 @@ import { checkWaitOptions, type Leader, type WaitOptions } from './leader-watch.
 import { runOnce, takeLock } from './lease-calls.ts'
 import type { Lease, LockOptions, OnceOptions } from './lease-options.ts'
 import type { Lock } from './lock.ts'
+import { changeMember } from './member-calls.ts'
 import { createMetrics, type NodeMetrics } from './metrics.ts'
 import type { NodeCore } from './node-core.ts'
 import {
@@ -29,6 +30,7 @@ import {
   runMigrations,
 } from './numbered-migrations.ts'
 import { type Rotation, rotate } from './rotation.ts'
+import { Shipping } from './shipping.ts'
 import { type SkipOptions, skip } from './skipping.ts'
 import { createStatus, type NodeStatus } from './status.ts'
 import { type VerifyAnswer, type VerifyOptions, verify } from './verification.ts'
@@ -183,7 +185,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * @throws ColmenaError ERR_NO_LEADER, ERR_INVALID_ARGUMENT, ERR_BUSY, ERR_TIMEOUT, ERR_ABORTED
    */
   async promote(nodeId: string, options: SignalOptions = {}): Promise<void> {
-    await this.#changeMember('promote', nodeId, options)
+    await changeMember(this.#core, 'promote', nodeId, options)
   }
 
   /**
@@ -193,7 +195,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * @throws as {@link promote}; never the last voter, nor one without whom no majority is left.
    */
   async demote(nodeId: string, options: SignalOptions = {}): Promise<void> {
-    await this.#changeMember('demote', nodeId, options)
+    await changeMember(this.#core, 'demote', nodeId, options)
   }
 
   /**
@@ -203,7 +205,7 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    * @throws as {@link demote}
    */
   async removeMember(nodeId: string, options: SignalOptions = {}): Promise<void> {
-    await this.#changeMember('remove', nodeId, options)
+    await changeMember(this.#core, 'remove', nodeId, options)
   }
 
   /**
@@ -250,16 +252,6 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
     if (typeof second !== 'function') return runOnce(this.#core, name, second, work)
     super.once(name as never, second as never)
     return this
-  }
-
-  async #changeMember(
-    change: 'promote' | 'demote' | 'remove',
-    nodeId: string,
-    options: SignalOptions,
-  ): Promise<void> {
-    const signal = checkSignalOptions(options, change === 'remove' ? 'removeMember' : change)
-    checkNodeId(nodeId)
-    await this.#core.request({ method: 'changeMember', change, nodeId }, signal)
   }
 
   /**
@@ -363,6 +355,11 @@ export class ColmenaNode extends EventEmitter<NodeEvents> implements AsyncDispos
    */
   async reinstall(options: SignalOptions = {}): Promise<void> {
     await this.#core.request({ method: 'reinstall' }, checkSignalOptions(options, 'reinstall'))
+  }
+
+  /** What a backup takes of this node. */
+  get shipping(): Shipping {
+    return new Shipping(this.#core)
   }
 
   /**

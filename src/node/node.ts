@@ -56,6 +56,7 @@ export type { DatabaseCopy } from './isolated-reads.ts'
 export type { Leader, WaitOptions } from './leader-watch.ts'
 export type { Fence, Lease, LockOptions, OnceOptions } from './lease-options.ts'
 export type { Lock } from './lock.ts'
+export { rollLog } from './log-digest.ts'
 export type { NodeMetrics } from './metrics.ts'
 export type { MigrateOptions } from './migration.ts'
 export type { Migration, MigrationDone, MigrationsOptions } from './numbered-migrations.ts'
@@ -79,6 +80,14 @@ export {
 } from './recovery.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { Rotation } from './rotation.ts'
+export type {
+  CopiedDatabases,
+  HoldLogOptions,
+  LogChunk,
+  LogHold,
+  ReadLogOptions,
+  Shipping,
+} from './shipping.ts'
 export type { SkipOptions } from './skipping.ts'
 export type { BatchStatement, InputArgs, InputStatement } from './statement.ts'
 export type { NodeStatus } from './status.ts'

@@ -27,6 +27,7 @@ function createRig(): {
     logRetainBytes: 1,
     applied: () => 50,
     lastVoid: () => 0,
+    held: () => Number.POSITIVE_INFINITY,
     neededIndex: () => null,
     warning: (code, message) => assert.fail(`${code} ${message}`),
   })
@@ -56,6 +57,7 @@ describe('compaction', () => {
   for (const [what, needs, cutTo] of [
     ['what the databases do not hold durably', {}, 80],
     ['what a snapshot on its way needs next', { needed: 60 }, 60],
+    ['what somebody reads', { held: 40 }, 40],
   ] as const) {
     it(`keeps ${what}`, () => assert.equal(compactedTo(needs), cutTo))
   }
@@ -63,6 +65,7 @@ describe('compaction', () => {
   it('drops what a new member would try in vain, once it is passed', () => {
     assert.equal(compactedTo({ retained: 10 }), 10)
     assert.equal(compactedTo({ retained: 10, lastVoid: 70 }), 70)
+    assert.equal(compactedTo({ held: 10, lastVoid: 70 }), 70)
     assert.equal(compactedTo({ retained: 10, lastVoid: 101 }), 80)
   })
 })
@@ -71,10 +74,11 @@ interface Needs {
   readonly retained?: number
   readonly lastVoid?: number
   readonly needed?: number
+  readonly held?: number
 }
 
 /** All of a log of 100 entries is applied, and what goes up to 80 is durable. */
-function compactedTo({ retained = 90, lastVoid = 0, needed }: Needs): number {
+function compactedTo({ retained = 90, lastVoid = 0, needed, held = 100 }: Needs): number {
   let compacted = 0
   const compaction = new Compaction({
     log: {
@@ -93,6 +97,7 @@ function compactedTo({ retained = 90, lastVoid = 0, needed }: Needs): number {
     logRetainBytes: 1,
     applied: () => 100,
     lastVoid: () => lastVoid,
+    held: () => held,
     neededIndex: () => needed ?? null,
     warning: (code, message) => assert.fail(`${code} ${message}`),
   })

@@ -55,7 +55,14 @@ function createRig() {
     state,
     send: () => snapshots.send(createMessage('snapshot', LEADER, MEMBER)),
     finishCopy: (index: number) =>
-      finishCopy(null, { index, term: 1, confState: NOBODY, files: [] }),
+      finishCopy(null, {
+        index,
+        term: 1,
+        confState: NOBODY,
+        clockMs: 0,
+        digests: new Map(),
+        files: [],
+      }),
     breakStream: () => endStream(new Error('the link broke')),
     endStream: () => endStream(null),
   }

@@ -211,11 +211,12 @@ export class SqliteStorage extends StorageClient {
           done({ error, value: null })
           return
         }
-        const { index, term, confState } = pinned
+        const { index, term, confState, clockMs, digests } = pinned
+        const copy = { index, term, confState, clockMs, digests, files: [] }
         const target = join(root, directory)
         fs.cpSync(this.#directory, target, { recursive: true, filter: isOfCopy })
         pinned.release()
-        plan(SNAPSHOT_MS, () => done({ error: null, value: { index, term, confState, files: [] } }))
+        plan(SNAPSHOT_MS, () => done({ error: null, value: copy }))
       },
       remove: (directory) => fs.rmSync(join(root, directory), { recursive: true, force: true }),
       close: () => {},
