@@ -56,7 +56,7 @@ export abstract class BackupTarget implements AsyncDisposable {
   /** Removes an object; one that is not there is removed already. */
   abstract delete(name: string, call?: TargetCall): Promise<void>
 
-  /** Gives back what the target holds, such as connections. What is under way ends with an error. */
+  /** Gives back what it holds, such as connections. What is under way ends with an error. */
   async close(): Promise<void> {}
 
   async [Symbol.asyncDispose](): Promise<void> {

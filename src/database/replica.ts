@@ -320,9 +320,8 @@ export class Replica {
    */
   installGeneration(generation: number, expected: ExpectedSnapshot): void {
     const path = requireGeneration(this.#options.directory, generation)
-    const clusterId = this.clusterId
     const { system, files } = withDataDirErrors(() =>
-      openReceived(path, this.#open, { ...expected, clusterId }),
+      openReceived(path, this.#open, { ...expected, clusterId: this.clusterId }),
     )
     this.#closeFiles()
     this.#hasInstalled = true

@@ -7,7 +7,7 @@ import type { Durability } from '../log/log.ts'
 export interface LogChunk {
   /** The index of the first entry. */
   readonly first: number
-  /** The index of the last entry; `first - 1` where nothing is applied yet behind what was asked. */
+  /** The index of the last entry; `first - 1` where nothing is applied behind what was asked. */
   readonly last: number
   /** The entries: for a replay, and for `rollLog`. */
   readonly bytes: Uint8Array

@@ -1,21 +1,18 @@
 import { ColmenaError } from '../base/errors.ts'
 import { encodeDropDatabase } from '../command/command.ts'
 import { readReply } from '../transport/transport.ts'
-import { copyDatabases } from './database-copies.ts'
+import type { Answer } from './answer.ts'
 import { forwardCall } from './forward-requests.ts'
 import { callLeader } from './leader-calls.ts'
 import { awaitDeposition } from './leadership.ts'
-import { readLog } from './log-reading.ts'
 import { changeMember } from './member-requests.ts'
 import { engineMetrics } from './metrics.ts'
 import type { EngineRequest } from './protocol.ts'
+import { answerShipping } from './shipping.ts'
 import { skipEntry } from './skip-requests.ts'
 import { engineStatus, type StatusParts } from './status.ts'
 import { endTrial, tryStatements } from './trial-requests.ts'
 import { CALLS, decodeLeaderAnswer } from './wire.ts'
-
-/** Called once with an error or a value that can cross threads. */
-export type Answer = (error: ColmenaError | null, value: unknown) => void
 
 /** Answers the administrative requests of this node's user, and the leader's for others'. */
 export function answerRequest(parts: StatusParts, request: EngineRequest, answer: Answer): void {
@@ -77,18 +74,10 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
       skipEntry(parts, request, (error) => answer(error, null))
       break
     case 'readLog':
-      readLog(parts, request, answer)
-      break
     case 'holdLog':
-      core.holds.set(request.key, request.hold)
-      answer(null, null)
-      break
     case 'copyDatabases':
-      copyDatabases(parts, request.directory, answer)
-      break
     case 'removeCopy':
-      parts.applier.removeSnapshot(request.directory)
-      answer(null, null)
+      answerShipping(parts, request, answer)
       break
     case 'verify':
     case 'verified':

@@ -29,7 +29,7 @@ export interface CopiedDatabases extends DatabasesCopy, AsyncDisposable {
 
 const BYTES_MAX = 4 * 1024 * 1024
 const BYTES_MAX_MAX = 64 * 1024 * 1024
-/** Copying is bound by the disk: a call that waits forever is ended by its signal, or by `close`. */
+/** Bound by the disk: a copy that takes forever is ended by its signal, or by `close`. */
 const COPY_MS_MAX = 0x7fff_ffff
 
 let keys = 0
