@@ -31,11 +31,7 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
       answer(null, core.applying.indexOf(config.origin, request.database, request.sequence))
       break
     case 'dropDatabase':
-      core.commands.drops.add(
-        request.request,
-        encodeDropDatabase({ ...request, origin: config.origin }),
-      )
-      core.schedule()
+      dropDatabase(parts, request)
       answer(null, null)
       break
     case 'dropSettled':
@@ -85,6 +81,15 @@ export function answerRequest(parts: StatusParts, request: EngineRequest, answer
       answer(...answerAgreement(parts, request))
       break
   }
+}
+
+function dropDatabase(
+  { core, config }: StatusParts,
+  request: Extract<EngineRequest, { method: 'dropDatabase' }>,
+): void {
+  const command = encodeDropDatabase({ ...request, origin: config.origin })
+  core.commands.drops.add(request.request, command)
+  core.schedule()
 }
 
 function answerAgreement(
