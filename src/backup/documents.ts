@@ -1,0 +1,87 @@
+import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
+import { damaged } from './damage.ts'
+import { deriveKey, type Key, type Keys } from './keys.ts'
+import { readWhole } from './streams.ts'
+import type { BackupTarget, PutCall, TargetCall } from './target.ts'
+
+/** Newer ones are refused: what they mean is not known here. */
+const FORMAT = 1
+const BYTES_MAX = 16 * 1024 * 1024
+
+/**
+ * A document as it is put: for people to read, with a digest of what it says. Where the backup is
+ * encrypted the digest takes the key, so that nobody else can make one.
+ */
+interface Sealed {
+  readonly format: number
+  readonly keyId: string | null
+  readonly digest: string
+  readonly content: unknown
+}
+
+export async function putDocument(
+  target: BackupTarget,
+  keys: Keys,
+  name: string,
+  content: object,
+  call: PutCall = {},
+): Promise<boolean> {
+  const { current } = keys
+  const sealed: Sealed = {
+    format: FORMAT,
+    keyId: current?.id ?? null,
+    digest: digestOf(name, content, current),
+    content,
+  }
+  return target.put(name, Buffer.from(`${JSON.stringify(sealed, null, 2)}\n`), call)
+}
+
+/** @throws ColmenaError ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_TARGET */
+export async function getDocument<T extends object>(
+  target: BackupTarget,
+  keys: Keys,
+  name: string,
+  call: TargetCall = {},
+): Promise<T> {
+  const bytes = await readWhole(target.get(name, call), BYTES_MAX, () =>
+    damaged(target, name, `has more than ${BYTES_MAX} bytes`),
+  )
+  const { format, keyId, digest, content } = parse(target, name, bytes)
+  if (typeof format === 'number' && format > FORMAT) {
+    throw damaged(target, name, `is of format ${format}, and this colmena reads up to ${FORMAT}`)
+  }
+  const key = keyId === null ? null : keys.find(String(keyId))
+  if (keyId !== null && key === null) {
+    throw damaged(target, name, `was sealed with the key '${keyId}', which was not given`)
+  }
+  if (keyId === null && keys.current !== null) {
+    throw damaged(target, name, 'is not sealed, and keys were given: anybody could have put it')
+  }
+  const isRight =
+    typeof content === 'object' && content !== null && isSame(digestOf(name, content, key), digest)
+  if (!isRight) throw damaged(target, name, 'is not what was put there')
+  return content as T
+}
+
+function parse(target: BackupTarget, name: string, bytes: Uint8Array): Partial<Sealed> {
+  try {
+    const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
+    if (typeof value === 'object' && value !== null && 'keyId' in value) return value
+  } catch {
+    // Said below.
+  }
+  throw damaged(target, name, 'is no document of a backup')
+}
+
+/** The name belongs to it: no document passes for another one. */
+function digestOf(name: string, content: object, key: Key | null): string {
+  const text = `${name}\n${JSON.stringify(content)}`
+  if (key === null) return createHash('sha256').update(text).digest('hex')
+  const own = deriveKey(key, Buffer.alloc(0), 'colmena-backup document')
+  return createHmac('sha256', own).update(text).digest('hex')
+}
+
+function isSame(a: string, b: unknown): boolean {
+  if (typeof b !== 'string' || a.length !== b.length) return false
+  return timingSafeEqual(Buffer.from(a), Buffer.from(b))
+}
