@@ -46,7 +46,7 @@ export { Replica, type ReplicaOptions } from './replica.ts'
 export type { AskedDatabase } from './settings.ts'
 export {
   damaged,
-  describeEntries,
+  describeLog,
   type LogSpan,
   readEntries,
   timeOf,

@@ -23,7 +23,7 @@ export interface LogSpan {
  *
  * @throws ColmenaError ERR_BACKUP_DAMAGED for bytes that are no entries, each one behind the last.
  */
-export function describeEntries(bytes: Uint8Array): LogSpan {
+export function describeLog(bytes: Uint8Array): LogSpan {
   const entries = readEntries(bytes)
   const times = entries.map(timeOf).filter((timeMs) => timeMs !== null)
   return {

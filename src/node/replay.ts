@@ -13,7 +13,7 @@ import {
 } from '../database/database.ts'
 import type { Entry } from '../raft/raft.ts'
 import type { Extension } from '../sqlite/sqlite.ts'
-import { checkSignalOptions, invalid, type SignalOptions } from './arguments.ts'
+import { checkSignal, checkSignalOptions, invalid, type SignalOptions, show } from './arguments.ts'
 import { checkExtensions } from './extension-options.ts'
 import { abortedError, checkNotAborted } from './failures.ts'
 import { checkKeys } from './nearest.ts'
@@ -84,6 +84,9 @@ export async function openReplay(options: ReplayOptions): Promise<Replay> {
   if (typeof directory !== 'string' || directory === '') {
     throw invalid('openReplay needs the directory that holds the copies')
   }
+  if (!Array.isArray(voided) || !voided.every(Number.isSafeInteger)) {
+    throw invalid('voided must be a list of the indexes of entries')
+  }
   const extensions = checkExtensions(options.extensions)
   return new Replay(directory, { extensions, voided })
 }
@@ -129,9 +132,12 @@ export class Replay implements AsyncDisposable {
     return this.#replica.clusterId
   }
 
+  /** In the order of their names. */
   databases(): readonly ReplayedDatabase[] {
+    this.#checkOpen()
     const users = this.#replica.databases().filter(({ name }) => name !== SYSTEM)
-    return users.map(({ name, createdIndex, sizeBytes }) => ({ name, createdIndex, sizeBytes }))
+    const sorted = users.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    return sorted.map(({ name, createdIndex, sizeBytes }) => ({ name, createdIndex, sizeBytes }))
   }
 
   /**
@@ -161,7 +167,8 @@ export class Replay implements AsyncDisposable {
 
   /**
    * What each database's rolling digest is now, by its name and the entry that made it, as in
-   * `main@7`. It counts what writes did: equal logs give equal ones, on every node.
+   * `main@7`; of those 64 that were written to last. It counts what writes did: equal logs give
+   * equal ones, on every node.
    */
   digests(): Readonly<Record<string, string>> {
     this.#checkOpen()
@@ -255,8 +262,15 @@ export class Replay implements AsyncDisposable {
   }
 }
 
+/** @throws ColmenaError ERR_INVALID_ARGUMENT */
 function checkBounds(bounds: ReplayBounds): ReplayBounds {
   checkKeys(bounds, ['untilIndex', 'untilMs', 'signal'], invalid, ' of apply')
+  checkSignal(bounds.signal)
+  for (const name of ['untilIndex', 'untilMs'] as const) {
+    const value = bounds[name]
+    if (value === undefined || Number.isFinite(value)) continue
+    throw invalid(`${name} is ${show(value)}; it must be a number`)
+  }
   return bounds
 }
 
