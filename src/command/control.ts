@@ -105,3 +105,12 @@ export function encodeVoid(index: number): Uint8Array<ArrayBuffer> {
   writeEnvelope(writer, 'void')
   return writer.u53(index).finish()
 }
+
+/** The index of the write that an entry makes void. */
+export function decodeVoid(bytes: Uint8Array): number {
+  const reader = new ByteReader(bytes)
+  if (readEnvelope(reader) !== 'void') throw new DecodeError('not a void')
+  const index = reader.u53()
+  reader.end()
+  return index
+}

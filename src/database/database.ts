@@ -7,6 +7,8 @@
  * say (`sqlite/`).
  */
 export { type ApplyMetrics, emptyApplyMetrics } from './apply-metrics.ts'
+export { ContentHashes } from './content-hashes.ts'
+export { openCopies } from './copies.ts'
 export type { EntryChanges } from './feed-reader.ts'
 export type { DatabaseStatus } from './file-status.ts'
 export type { CopiedFile, Hold } from './generation.ts'
@@ -42,6 +44,13 @@ export {
 } from './readers.ts'
 export { Replica, type ReplicaOptions } from './replica.ts'
 export type { AskedDatabase } from './settings.ts'
+export {
+  damaged,
+  describeLog,
+  type LogSpan,
+  readEntries,
+  timeOf,
+} from './shipped-log.ts'
 export type { PinnedSnapshot } from './snapshot.ts'
 export { readStanding, rehomeDatabases, type Standing } from './standing.ts'
 export { Storage } from './storage.ts'

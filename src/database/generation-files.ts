@@ -55,11 +55,14 @@ export function openGeneration(path: string, openWriter: OpenWriter): Generation
 
 type Announced = ExpectedSnapshot & { readonly clusterId: string }
 
-/** Opens a generation that was received, if it is complete and exactly what was announced. */
+/**
+ * Opens a generation that was received, if it is complete and exactly what was announced; where
+ * that is null, whatever is at one index.
+ */
 export function openReceived(
   path: string,
   openWriter: OpenWriter,
-  expected: Announced,
+  expected: Announced | null,
 ): GenerationFiles {
   try {
     return openAnnounced(path, openWriter, expected)
@@ -70,18 +73,24 @@ export function openReceived(
   }
 }
 
-function openAnnounced(path: string, openWriter: OpenWriter, expected: Announced): GenerationFiles {
+function openAnnounced(
+  path: string,
+  openWriter: OpenWriter,
+  expected: Announced | null,
+): GenerationFiles {
   const system = openSystem(path, openWriter)
   const files = new Map<string, DatabaseFile>()
+  const index = expected?.index ?? system.file.applied
   try {
-    if (system.clusterId !== expected.clusterId) throw wrong(path, 'belongs to another cluster')
+    if (expected !== null && system.clusterId !== expected.clusterId)
+      throw wrong(path, 'belongs to another cluster')
     verifyNames(path, system)
     for (const name of liveDatabases(system)) {
       if (!hasFile(databasePath(path, name))) throw wrong(path, `lacks ${name}.db`)
       files.set(name, openLive(path, system, name, openWriter))
     }
-    for (const file of files.values()) verifyFile(path, file, system.file.term, expected.index)
-    verifyFile(path, system.file, system.file.term, expected.index)
+    for (const file of files.values()) verifyFile(path, file, system.file.term, index)
+    verifyFile(path, system.file, system.file.term, index)
     return { system, files }
   } catch (error) {
     closeFiles({ system, files })

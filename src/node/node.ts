@@ -6,6 +6,7 @@
  */
 export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
+export { describeLog, type LogSpan } from '../database/database.ts'
 export type {
   ClockStatus,
   Divergence,
@@ -78,6 +79,14 @@ export {
   type RecoveryPlan,
   recover,
 } from './recovery.ts'
+export {
+  openReplay,
+  type Replay,
+  type ReplayBounds,
+  type ReplayedDatabase,
+  type ReplayOptions,
+  type ReplayProgress,
+} from './replay.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { Rotation } from './rotation.ts'
 export type {

@@ -1,0 +1,45 @@
+import { isColmenaError } from '../base/errors.ts'
+import { Writer } from '../sqlite/sqlite.ts'
+import { requireGeneration } from './generation.ts'
+import { closeFiles, openReceived, writerOpener } from './generation-files.ts'
+import { Replica, type ReplicaOptions } from './replica.ts'
+import { damaged } from './shipped-log.ts'
+import { MachineTrouble, withDataDirErrors } from './trouble.ts'
+
+const SQLITE_CORRUPT = 11
+const SQLITE_NOTADB = 26
+
+/**
+ * Opens copies of databases that lie as a generation of no node, to go on from there. All of them
+ * must be there, at one index. Nothing survives a loss of power before somebody has synced every
+ * file, after this is closed: until then it is quicker.
+ *
+ * @throws ColmenaError ERR_BACKUP_DAMAGED, ERR_DATA_DIR, ERR_UNSUPPORTED_FORMAT
+ */
+export function openCopies(options: Omit<ReplicaOptions, 'openWriter'>): Replica {
+  const source = { ...options, openWriter: openUnsynced }
+  try {
+    const path = requireGeneration(options.directory, options.generation)
+    // A replica would make anew what is missing.
+    withDataDirErrors(() => closeFiles(openReceived(path, writerOpener(source), null)))
+    return Replica.open(source)
+  } catch (error) {
+    if (!isColmenaError(error) || error.code !== 'ERR_DATA_DIR') throw error
+    if (error.retryable && !isDamage(error.cause)) throw error
+    throw damaged(`the copies of the databases are not whole: ${error.message}`, error)
+  }
+}
+
+function openUnsynced(path: string, settings: Writer['settings']): Writer {
+  const writer = new Writer(path, settings)
+  writer.internal(() => writer.own('PRAGMA synchronous = OFF').get())
+  return writer
+}
+
+/** What SQLite says of a file that is none of its own. */
+function isDamage(error: unknown): boolean {
+  if (!(error instanceof MachineTrouble)) return false
+  const { cause } = error
+  const code = cause instanceof Error && 'errcode' in cause ? (cause.errcode as number) & 0xff : 0
+  return code === SQLITE_CORRUPT || code === SQLITE_NOTADB
+}

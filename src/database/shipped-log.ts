@@ -1,0 +1,88 @@
+import { DecodeError } from '../base/bytes.ts'
+import { ColmenaError } from '../base/errors.ts'
+import { commandKind, decodeVoid, routedWrite } from '../command/command.ts'
+import type { Entry } from '../raft/types.ts'
+import { decodeEntries } from './storage-protocol.ts'
+
+/** What a piece of the log says of itself. */
+export interface LogSpan {
+  readonly firstIndex: number
+  readonly lastIndex: number
+  /** Of the last entry. */
+  readonly term: number
+  /** Of the first entry that has a time, in milliseconds since 1970; null where none has. */
+  readonly firstMs: number | null
+  /** The latest time of any entry; null as above. */
+  readonly lastMs: number | null
+  /** Entries, here or before, of which nothing may run: whoever replays must know before. */
+  readonly voided: readonly number[]
+}
+
+/**
+ * Reads a piece of the log without applying it.
+ *
+ * @throws ColmenaError ERR_BACKUP_DAMAGED for bytes that are no entries, each one behind the last.
+ */
+export function describeLog(bytes: Uint8Array): LogSpan {
+  const entries = readEntries(bytes)
+  const times = entries.map(timeOf).filter((timeMs) => timeMs !== null)
+  return {
+    firstIndex: entries[0]?.index ?? 0,
+    lastIndex: entries.at(-1)?.index ?? 0,
+    term: entries.at(-1)?.term ?? 0,
+    firstMs: times[0] ?? null,
+    lastMs: times.length === 0 ? null : times.reduce((latest, timeMs) => Math.max(latest, timeMs)),
+    voided: entries.flatMap(voidedBy),
+  }
+}
+
+/** Entries as they were shipped, at least one. @throws ColmenaError ERR_BACKUP_DAMAGED */
+export function readEntries(bytes: Uint8Array): readonly Entry[] {
+  const entries = decoded(bytes)
+  const [first] = entries
+  if (first === undefined) throw damaged('a piece of the log holds no entry')
+  let { index, term } = first
+  for (const entry of entries.slice(1)) {
+    if (entry.index !== index + 1 || entry.term < term) {
+      throw damaged(
+        `a piece of the log has entry ${entry.index} of term ${entry.term} behind entry ${index} ` +
+          `of term ${term}`,
+      )
+    }
+    ;({ index, term } = entry)
+  }
+  return entries
+}
+
+function decoded(bytes: Uint8Array): readonly Entry[] {
+  try {
+    return decodeEntries(bytes)
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    throw damaged(`a piece of the log can't be read: ${error.message}`, error)
+  }
+}
+
+/** The time that the leader gave an entry; null for one that has none. */
+export function timeOf({ index, type, data }: Entry): number | null {
+  if (type !== 'normal' || data.length === 0) return null
+  return readable(index, () => routedWrite(data)?.environment.wallMs ?? null)
+}
+
+function voidedBy({ index, type, data }: Entry): readonly number[] {
+  if (type !== 'normal' || data.length === 0) return []
+  return readable(index, () => (commandKind(data) === 'void' ? [decodeVoid(data)] : []))
+}
+
+function readable<T>(index: number, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (!(error instanceof DecodeError)) throw error
+    throw damaged(`entry ${index} of the log can't be read: ${error.message}`, error)
+  }
+}
+
+export function damaged(message: string, cause?: unknown): ColmenaError {
+  return new ColmenaError('ERR_BACKUP_DAMAGED', message, { cause })
+}

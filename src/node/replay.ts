@@ -1,0 +1,297 @@
+import { join } from 'node:path'
+import { setImmediate } from 'node:timers/promises'
+import { ColmenaError, isColmenaError } from '../base/errors.ts'
+import {
+  ContentHashes,
+  damaged,
+  type HashedContent,
+  openCopies,
+  type Replica,
+  readEntries,
+  SYSTEM,
+  timeOf,
+} from '../database/database.ts'
+import type { Entry } from '../raft/raft.ts'
+import type { Extension } from '../sqlite/sqlite.ts'
+import { checkSignal, checkSignalOptions, invalid, type SignalOptions, show } from './arguments.ts'
+import { checkExtensions } from './extension-options.ts'
+import { abortedError, checkNotAborted } from './failures.ts'
+import { checkKeys } from './nearest.ts'
+import type { ExtensionOptions } from './options.ts'
+
+export interface ReplayOptions {
+  /** A folder that is no node's, with the copies as `db/1/<name>.db`. The replay changes them. */
+  readonly directory: string
+  /**
+   * What the nodes were opened with whose log is replayed.
+   *
+   * @defaultValue none
+   */
+  readonly extensions?: readonly ExtensionOptions[] | undefined
+  /**
+   * Entries that were skipped, as `describeLog` tells of the pieces that are going to be applied
+   * and of those behind them.
+   *
+   * @defaultValue none
+   */
+  readonly voided?: readonly number[] | undefined
+}
+
+/** How far a replay goes; without either, to the end of what it is given. */
+export interface ReplayBounds extends SignalOptions {
+  /** The last entry that is applied. */
+  readonly untilIndex?: number | undefined
+  /**
+   * In milliseconds since 1970: the first entry of a later time is not applied, and none behind
+   * it. One without a time belongs to the one before.
+   */
+  readonly untilMs?: number | undefined
+}
+
+/** How far a replay has come. */
+export interface ReplayProgress {
+  readonly index: number
+  /** The time of the last entry that has one, in milliseconds since 1970; 0 before the first. */
+  readonly timeMs: number
+  /** Whether the bound is reached, so that nothing further on will be applied. */
+  readonly isDone: boolean
+}
+
+/** A database as a replay has it. */
+export interface ReplayedDatabase {
+  readonly name: string
+  /** The entry that made it. */
+  readonly createdIndex: number
+  readonly sizeBytes: number
+}
+
+const GENERATION = 1
+/** Each group is one turn of the event loop: some 10 ms of small writes. */
+const GROUP_ENTRIES_MAX = 1_024
+const GROUP_BYTES_MAX = 4 * 1024 * 1024
+const KEYS = ['directory', 'extensions', 'voided']
+const HASH_KEY = 'replay'
+
+/**
+ * Opens copies of all databases, taken at one index, to apply what the log had behind them.
+ *
+ * @throws ColmenaError ERR_INVALID_ARGUMENT, ERR_INVALID_OPTION; ERR_BACKUP_DAMAGED where they are
+ * not all of one index; ERR_DATA_DIR, ERR_UNSUPPORTED_FORMAT, ERR_EXTENSION_FAILED.
+ */
+export async function openReplay(options: ReplayOptions): Promise<Replay> {
+  checkKeys(options, KEYS, invalid, ' of openReplay')
+  const { directory, voided = [] } = options
+  if (typeof directory !== 'string' || directory === '') {
+    throw invalid('openReplay needs the directory that holds the copies')
+  }
+  if (!Array.isArray(voided) || !voided.every(Number.isSafeInteger)) {
+    throw invalid('voided must be a list of the indexes of entries')
+  }
+  const extensions = checkExtensions(options.extensions)
+  return new Replay(directory, { extensions, voided })
+}
+
+/**
+ * Databases on their way from a copy along the log, without a cluster. They are nobody's yet: what
+ * fails or is killed here is begun again from the copies.
+ */
+export class Replay implements AsyncDisposable {
+  readonly #directory: string
+  readonly #replica: Replica
+  #isBusy = false
+  #isClosed = false
+
+  constructor(
+    directory: string,
+    { extensions, voided }: { extensions: readonly Extension[]; voided: readonly number[] },
+  ) {
+    this.#directory = directory
+    const place = { directory: join(directory, 'db'), generation: GENERATION }
+    this.#replica = openCopies({ ...place, writer: { extensions } })
+    for (const index of voided) {
+      if (index > this.#replica.appliedIndex) this.#replica.note.void(index)
+    }
+  }
+
+  get directory(): string {
+    return this.#directory
+  }
+
+  /** Every entry up to here is in every database. */
+  get index(): number {
+    return this.#replica.appliedIndex
+  }
+
+  /** The time of the last entry that has one, in milliseconds since 1970; 0 before the first. */
+  get timeMs(): number {
+    return this.#replica.clockMs
+  }
+
+  /** Of the cluster that the copies are of: 32 hexadecimal digits. */
+  get clusterId(): string {
+    return this.#replica.clusterId
+  }
+
+  /** In the order of their names. */
+  databases(): readonly ReplayedDatabase[] {
+    this.#checkOpen()
+    const users = this.#replica.databases().filter(({ name }) => name !== SYSTEM)
+    const sorted = users.toSorted((a, b) => (a.name < b.name ? -1 : 1))
+    return sorted.map(({ name, createdIndex, sizeBytes }) => ({ name, createdIndex, sizeBytes }))
+  }
+
+  /**
+   * Applies a piece of the log, which begins at or below the entry that is due and reaches it.
+   *
+   * @throws ColmenaError ERR_BACKUP_DAMAGED for a piece that can't be read, or does not follow;
+   * ERR_DATA_DIR where this machine could not apply it: the same piece may be given again;
+   * ERR_UNSUPPORTED_FORMAT, ERR_ABORTED, ERR_CLOSED.
+   */
+  async apply(bytes: Uint8Array, bounds: ReplayBounds = {}): Promise<ReplayProgress> {
+    const { untilIndex = Number.POSITIVE_INFINITY, signal } = checkBounds(bounds)
+    return this.#alone(async () => {
+      const due = this.#due(readEntries(bytes))
+      const wanted = entriesUpTo(due, bounds)
+      for (let at = 0; at < wanted.length; ) {
+        checkNotAborted(signal)
+        const group = groupFrom(wanted, at)
+        this.#applyGroup(group)
+        at += group.length
+        await setImmediate()
+        this.#checkOpen()
+      }
+      const isDone = wanted.length < due.length || this.index >= untilIndex
+      return { index: this.index, timeMs: this.timeMs, isDone }
+    })
+  }
+
+  /**
+   * What each database's rolling digest is now, by its name and the entry that made it, as in
+   * `main@7`; of those 64 that were written to last. It counts what writes did: equal logs give
+   * equal ones, on every node.
+   */
+  digests(): Readonly<Record<string, string>> {
+    this.#checkOpen()
+    return Object.fromEntries(this.#replica.digestsAt(this.index))
+  }
+
+  /**
+   * A hash of the content of each database, as `node.verify()` compares them, by the same names.
+   * It reads everything, on a thread of its own.
+   *
+   * @throws ColmenaError ERR_FAILED, ERR_ABORTED, ERR_CLOSED
+   */
+  async hashes(options: SignalOptions = {}): Promise<Readonly<Record<string, string>>> {
+    const signal = checkSignalOptions(options, 'hashes')
+    checkNotAborted(signal)
+    return this.#alone(async () => {
+      const { promise, resolve } = Promise.withResolvers<HashedContent>()
+      const hasher = new ContentHashes({ pinned: () => {}, hashed: resolve })
+      const giveUp = (): void => hasher.close()
+      signal?.addEventListener('abort', giveUp, { once: true })
+      hasher.expect(HASH_KEY)
+      hasher.begin(HASH_KEY, this.#replica.hashSource())
+      const { hashes, error } = await promise
+      signal?.removeEventListener('abort', giveUp)
+      if (hashes !== null) return Object.fromEntries(hashes)
+      if (signal?.aborted) throw abortedError(signal)
+      throw new ColmenaError('ERR_FAILED', `the databases could not be hashed: ${error}`)
+    })
+  }
+
+  /** Lets the files go. Twice is once. */
+  async close(): Promise<void> {
+    if (this.#isClosed) return
+    this.#isClosed = true
+    this.#replica.close()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  /** Those that are not applied yet. @throws ColmenaError ERR_BACKUP_DAMAGED */
+  #due(entries: readonly Entry[]): readonly Entry[] {
+    const { appliedIndex, appliedTerm } = this.#replica
+    const first = entries[0] as Entry
+    const last = entries.at(-1) as Entry
+    const piece = `the piece with entries ${first.index} to ${last.index}`
+    if (first.index > appliedIndex + 1 || last.index <= appliedIndex) {
+      throw damaged(`${piece} does not follow entry ${appliedIndex}, which is applied`)
+    }
+    const due = appliedIndex + 1 - first.index
+    const before = entries[due - 1]
+    const [next] = entries.slice(due)
+    if ((before?.term ?? appliedTerm) !== appliedTerm || (next?.term ?? 0) < appliedTerm) {
+      throw damaged(
+        `${piece} is not of the log that entry ${appliedIndex} of term ${appliedTerm} was applied ` +
+          `from: it has that entry in term ${before?.term ?? next?.term}`,
+      )
+    }
+    return entries.slice(due)
+  }
+
+  #applyGroup(group: readonly Entry[]): void {
+    const { halted } = this.#replica.apply(group)
+    if (halted === null) {
+      this.#replica.checkpoint()
+      return
+    }
+    const { cause } = halted.error.cause as Error
+    const what = `entries from ${group[0]?.index} on could not be applied: ${halted.error.message}`
+    // What an entry says is the same on all machines, what a machine can't do is not.
+    if (isColmenaError(cause)) throw cause
+    if (cause instanceof Error && cause.name === 'DecodeError') throw damaged(what, halted.error)
+    throw new ColmenaError('ERR_DATA_DIR', what, { cause: halted.error, retryable: true })
+  }
+
+  /** One thing at a time: what is applied meanwhile would be in no hash, or in another group. */
+  async #alone<T>(work: () => Promise<T>): Promise<T> {
+    this.#checkOpen()
+    if (this.#isBusy) throw invalid('this replay is busy: wait for one call before the next')
+    this.#isBusy = true
+    try {
+      return await work()
+    } finally {
+      this.#isBusy = false
+    }
+  }
+
+  #checkOpen(): void {
+    if (this.#isClosed) throw new ColmenaError('ERR_CLOSED', 'this replay is closed')
+  }
+}
+
+/** @throws ColmenaError ERR_INVALID_ARGUMENT */
+function checkBounds(bounds: ReplayBounds): ReplayBounds {
+  checkKeys(bounds, ['untilIndex', 'untilMs', 'signal'], invalid, ' of apply')
+  checkSignal(bounds.signal)
+  for (const name of ['untilIndex', 'untilMs'] as const) {
+    const value = bounds[name]
+    if (value === undefined || Number.isFinite(value)) continue
+    throw invalid(`${name} is ${show(value)}; it must be a number`)
+  }
+  return bounds
+}
+
+function entriesUpTo(
+  entries: readonly Entry[],
+  { untilIndex = Number.POSITIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY }: ReplayBounds,
+): readonly Entry[] {
+  const isBeyond = (entry: Entry): boolean =>
+    entry.index > untilIndex ||
+    (untilMs < Number.POSITIVE_INFINITY && (timeOf(entry) ?? 0) > untilMs)
+  const end = entries.findIndex(isBeyond)
+  return end === -1 ? entries : entries.slice(0, end)
+}
+
+function groupFrom(entries: readonly Entry[], from: number): readonly Entry[] {
+  let sizeBytes = 0
+  let to = from
+  while (to < entries.length && to - from < GROUP_ENTRIES_MAX) {
+    sizeBytes += entries[to]?.data.length ?? 0
+    if (to > from && sizeBytes > GROUP_BYTES_MAX) break
+    to += 1
+  }
+  return entries.slice(from, to)
+}
