@@ -63,7 +63,11 @@ export async function getDocument<T extends object>(
   return content as T
 }
 
-function parse(target: BackupTarget, name: string, bytes: Uint8Array): Partial<Sealed> {
+function parse(
+  target: BackupTarget,
+  name: string,
+  bytes: Uint8Array,
+): { readonly [Field in keyof Sealed]?: unknown } {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
     if (typeof value === 'object' && value !== null && 'keyId' in value) return value

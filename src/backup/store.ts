@@ -1,0 +1,85 @@
+import { isColmenaError } from '../index.ts'
+import { getDocument, putDocument } from './documents.ts'
+import type { Keys } from './keys.ts'
+import { type Listed, type SegmentName, sortNames } from './names.ts'
+import { encodeSegment, getSegment, type Segment } from './segment.ts'
+import type { Bytes } from './streams.ts'
+import type { BackupObject, BackupTarget, TargetCall } from './target.ts'
+
+/** A target with the keys to what is in it, and the signal that ends all calls. */
+export class Store {
+  readonly target: BackupTarget
+  readonly keys: Keys
+  readonly #call: TargetCall
+
+  constructor(target: BackupTarget, keys: Keys, signal?: AbortSignal) {
+    this.target = target
+    this.keys = keys
+    this.#call = { signal }
+  }
+
+  get label(): string {
+    return this.target.label
+  }
+
+  /** @throws ColmenaError ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_TARGET */
+  document<T extends object>(name: string): Promise<T> {
+    return getDocument<T>(this.target, this.keys, name, this.#call)
+  }
+
+  async documentOrNull<T extends object>(name: string): Promise<T | null> {
+    try {
+      return await this.document<T>(name)
+    } catch (error) {
+      if (isColmenaError(error) && error.code === 'ERR_NOT_FOUND') return null
+      throw error
+    }
+  }
+
+  async putDocument(name: string, content: object): Promise<void> {
+    await putDocument(this.target, this.keys, name, content, this.#call)
+  }
+
+  /** @returns false where there is one */
+  claimDocument(name: string, content: object): Promise<boolean> {
+    const call = { ...this.#call, ifAbsent: true }
+    return putDocument(this.target, this.keys, name, content, call)
+  }
+
+  /** @throws ColmenaError ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_TARGET */
+  segment(name: SegmentName): Promise<Segment> {
+    return getSegment(this.target, name, this.keys, this.#call)
+  }
+
+  async putSegment(name: string, segment: Segment): Promise<void> {
+    await this.put(name, encodeSegment(name, segment, this.keys))
+  }
+
+  async put(name: string, content: Bytes): Promise<void> {
+    await this.target.put(name, content, this.#call)
+  }
+
+  get(name: string): Bytes {
+    return this.target.get(name, this.#call)
+  }
+
+  async delete(names: Iterable<string>): Promise<void> {
+    for (const name of names) await this.target.delete(name, this.#call)
+  }
+
+  async objects(prefix: string): Promise<readonly BackupObject[]> {
+    const objects: BackupObject[] = []
+    for await (const object of this.target.list(prefix, this.#call)) objects.push(object)
+    return objects
+  }
+
+  /** By generation, in their order. */
+  async generations(): Promise<readonly Listed[]> {
+    return sortNames(await this.objects(''))
+  }
+
+  /** Null where there is none of that name. */
+  async generation(name: string): Promise<Listed | null> {
+    return sortNames(await this.objects(`${name}/`))[0] ?? null
+  }
+}
