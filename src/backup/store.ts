@@ -3,7 +3,7 @@ import { getDocument, putDocument } from './documents.ts'
 import type { Keys } from './keys.ts'
 import { type Listed, type SegmentName, sortNames } from './names.ts'
 import { encodeSegment, getSegment, type Segment } from './segment.ts'
-import type { Bytes } from './streams.ts'
+import { type Bytes, passing } from './streams.ts'
 import type { BackupObject, BackupTarget, TargetCall } from './target.ts'
 
 /** A target with the keys to what is in it, and the signal that ends all calls. */
@@ -51,12 +51,19 @@ export class Store {
     return getSegment(this.target, name, this.keys, this.#call)
   }
 
-  async putSegment(name: string, segment: Segment): Promise<void> {
-    await this.put(name, encodeSegment(name, segment, this.keys))
+  /** @returns how many bytes it has there */
+  putSegment(name: string, segment: Segment): Promise<number> {
+    return this.put(name, encodeSegment(name, segment, this.keys))
   }
 
-  async put(name: string, content: Bytes): Promise<void> {
-    await this.target.put(name, content, this.#call)
+  /** @returns how many bytes it has there */
+  async put(name: string, content: Bytes): Promise<number> {
+    let bytes = 0
+    const seen = passing(content, (piece) => {
+      bytes += piece.length
+    })
+    await this.target.put(name, seen, this.#call)
+    return bytes
   }
 
   get(name: string): Bytes {
