@@ -4,6 +4,7 @@
  * an entry, that damage is named and never restored in silence, that one cluster writes to a
  * target, and that a target which is down delays no write. Sees the core as users do.
  */
+export { type DirectoryTargetOptions, directoryTarget } from './directory-target.ts'
 export type { EncryptionOptions } from './keys.ts'
 export type { BackupOptions, DrillOptions, RetentionOptions } from './options.ts'
 export type { Damage, RestorePoint } from './points.ts'
@@ -18,4 +19,5 @@ export type {
 export type { RestoreProgress } from './restoring.ts'
 export { Backup, startBackup } from './running.ts'
 export { type BackupObject, BackupTarget, type PutCall, type TargetCall } from './target.ts'
+export { type TargetCase, testTarget } from './test-target.ts'
 export type { Verified, VerifyBackupOptions } from './verifying.ts'

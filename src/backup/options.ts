@@ -1,5 +1,6 @@
-import { ColmenaError, type Logger } from '../index.ts'
+import type { Logger } from '../index.ts'
 import { type EncryptionOptions, Keys } from './keys.ts'
+import { checkKeys, checkWhole, invalidOption, show } from './option-checks.ts'
 import type { Failing } from './reports.ts'
 import { BackupTarget } from './target.ts'
 
@@ -98,31 +99,33 @@ export function checkBackupOptions(options: BackupOptions): BackupConfig {
   checkKeys(retention, ['keepMs', 'keepCount'], 'retention')
   checkKeys(drills, ['everyMs', 'directory'], 'drills')
   if (compression !== 'none' && compression !== 'zstd') {
-    throw invalid(`compression is 'none' or 'zstd', not ${show(compression)}`)
+    throw invalidOption(`compression is 'none' or 'zstd', not ${show(compression)}`)
   }
   if (takeOver !== undefined && !/^[0-9a-f]{32}$/.test(String(takeOver))) {
-    throw invalid(`takeOver is the id of a cluster, 32 hexadecimal digits, not ${show(takeOver)}`)
+    throw invalidOption(
+      `takeOver is the id of a cluster, 32 hexadecimal digits, not ${show(takeOver)}`,
+    )
   }
   if (onAlert !== undefined && typeof onAlert !== 'function') {
-    throw invalid(`onAlert is a function, not ${show(onAlert)}`)
+    throw invalidOption(`onAlert is a function, not ${show(onAlert)}`)
   }
   return {
     targets: checkTargets(options.targets),
-    syncIntervalMs: whole('syncIntervalMs', options.syncIntervalMs ?? 1_000, 10, DAY_MS),
-    snapshotIntervalMs: whole(
+    syncIntervalMs: checkWhole('syncIntervalMs', options.syncIntervalMs ?? 1_000, 10, DAY_MS),
+    snapshotIntervalMs: checkWhole(
       'snapshotIntervalMs',
       options.snapshotIntervalMs ?? 3_600_000,
       100,
       30 * DAY_MS,
     ),
-    keepMs: whole('keepMs', retention.keepMs ?? 7 * DAY_MS, -1, 36_600 * DAY_MS),
-    keepCount: whole('keepCount', retention.keepCount ?? 168, 1, 100_000),
+    keepMs: checkWhole('keepMs', retention.keepMs ?? 7 * DAY_MS, -1, 36_600 * DAY_MS),
+    keepCount: checkWhole('keepCount', retention.keepCount ?? 168, 1, 100_000),
     isCompressed: compression === 'zstd',
     keys: new Keys(options.encryption),
-    logBytesMax: whole('logBytesMax', options.logBytesMax ?? GIB, 1_048_576, 1024 * GIB),
-    drillEveryMs: whole('everyMs', drills.everyMs ?? DAY_MS, 0, 366 * DAY_MS),
+    logBytesMax: checkWhole('logBytesMax', options.logBytesMax ?? GIB, 1_048_576, 1024 * GIB),
+    drillEveryMs: checkWhole('everyMs', drills.everyMs ?? DAY_MS, 0, 366 * DAY_MS),
     drillDirectory: drills.directory,
-    alertAfter: whole('alertAfter', options.alertAfter ?? 5, 1, 1_000_000),
+    alertAfter: checkWhole('alertAfter', options.alertAfter ?? 5, 1, 1_000_000),
     onAlert,
     takeOver,
     logger: options.logger,
@@ -132,46 +135,16 @@ export function checkBackupOptions(options: BackupOptions): BackupConfig {
 function checkTargets(targets: unknown): readonly BackupTarget[] {
   const list: readonly unknown[] = Array.isArray(targets) ? targets : [targets]
   if (list.length === 0 || list.length > TARGETS_MAX) {
-    throw invalid(`targets are 1 to ${TARGETS_MAX}, not ${list.length}`)
+    throw invalidOption(`targets are 1 to ${TARGETS_MAX}, not ${list.length}`)
   }
   const own = list.filter((target) => target instanceof BackupTarget)
   if (own.length < list.length) {
-    throw invalid('targets are what directoryTarget, s3Target or a BackupTarget of yours made')
+    throw invalidOption(
+      'targets are what directoryTarget, s3Target or a BackupTarget of yours made',
+    )
   }
   const labels = own.map(({ label }) => label)
   const twice = labels.find((label, at) => labels.indexOf(label) < at)
-  if (twice !== undefined) throw invalid(`the target ${twice} is there twice`)
+  if (twice !== undefined) throw invalidOption(`the target ${twice} is there twice`)
   return own
-}
-
-/** Options as an object of these keys. @throws ColmenaError ERR_INVALID_OPTION */
-export function checkKeys(options: unknown, keys: readonly string[], of: string): void {
-  if (typeof options !== 'object' || options === null || Array.isArray(options)) {
-    throw invalid(`${of} takes an object of options, not ${show(options)}`)
-  }
-  const unknown = Object.keys(options).find((key) => !keys.includes(key))
-  if (unknown === undefined) return
-  throw invalid(`${of} has no option '${unknown}'; it has ${keys.join(', ')}`)
-}
-
-/** @throws ColmenaError ERR_INVALID_OPTION */
-function whole(name: string, value: unknown, least: number, most: number): number {
-  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) {
-    return value as number
-  }
-  throw invalid(`${name} is a whole number from ${least} to ${most}, not ${show(value)}`)
-}
-
-/** Any value as an error shows it: short, on one line, and without running its code. */
-export function show(value: unknown): string {
-  if (typeof value === 'string') return JSON.stringify(value.slice(0, 100))
-  if (typeof value === 'bigint') return `${value}n`
-  if (typeof value === 'object' && value !== null) {
-    return Array.isArray(value) ? 'an array' : 'an object'
-  }
-  return typeof value === 'function' ? 'a function' : String(value)
-}
-
-export function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_OPTION', message)
 }

@@ -2,7 +2,7 @@ import { ColmenaError, isColmenaError } from '../index.ts'
 import type { Head, Manifest, Owner, Snapshot } from './contents.ts'
 import { damaged } from './damage.ts'
 import { headName, type Listed, manifestName, OWNER, snapshotName } from './names.ts'
-import { show } from './options.ts'
+import { show } from './option-checks.ts'
 import { findPath } from './path.ts'
 import type { Store } from './store.ts'
 

@@ -8,6 +8,7 @@ import {
   type Replay,
   rollLog,
 } from '../index.ts'
+import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
 import { getSnapshotFile } from './copying.ts'
 import { damaged } from './damage.ts'
@@ -126,7 +127,7 @@ export async function fetchSnapshot(
   const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   let doneBytes = 0
   for (const file of files) {
-    signal?.throwIfAborted()
+    checkNotAborted(signal)
     await getSnapshotFile(store, file, join(folder, `${file.database}.db`), (bytes) => {
       doneBytes += bytes
       progress?.({ phase: 'snapshot', doneBytes, totalBytes, index: 0 })
@@ -181,7 +182,7 @@ class Replaying {
     let next = this.#get(0)
     for (const [at, { sizeBytes }] of segments.entries()) {
       if (isDone) break
-      signal?.throwIfAborted()
+      checkNotAborted(signal)
       const segment = await next
       next = this.#get(at + 1)
       isDone = await this.#apply(segment as Segment)

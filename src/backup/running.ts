@@ -9,13 +9,8 @@ import {
 } from '../index.ts'
 import { type BackupClock, REAL_CLOCK } from './clock.ts'
 import { Drills } from './drills.ts'
-import {
-  type BackupConfig,
-  type BackupOptions,
-  checkBackupOptions,
-  invalid,
-  show,
-} from './options.ts'
+import { invalidOption, show } from './option-checks.ts'
+import { type BackupConfig, type BackupOptions, checkBackupOptions } from './options.ts'
 import {
   type BackupEvents,
   type BackupStatus,
@@ -76,7 +71,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
   constructor(node: ColmenaNode, options: BackupOptions, clock: BackupClock) {
     super()
     if (typeof node !== 'object' || node === null || node.shipping === undefined) {
-      throw invalid(`startBackup takes the node that open gave, not ${show(node)}`)
+      throw invalidOption(`startBackup takes the node that open gave, not ${show(node)}`)
     }
     this.#node = node
     this.#config = checkBackupOptions(options)

@@ -19,7 +19,9 @@ export interface BackupObject {
 
 /**
  * Where backups are kept: objects of bytes by name, each there whole or not at all. Names are of
- * `[a-zA-Z0-9._-]` in parts joined by `/`, of 500 characters at most; no part begins with a dot.
+ * `[a-zA-Z0-9._-]` in parts joined by `/`, of 500 characters at most, a part of 200; no part begins
+ * with a dot. Others are refused with ERR_INVALID_ARGUMENT. As some targets have folders, nobody
+ * uses an object's name as a part of another's (`a` and `a/b`), or two that differ by case alone.
  * Extend it to bring a target of your own, and let `testTarget` tell whether it does.
  *
  * All calls but `close` may be made at the same time, and again after they failed. What a target
@@ -43,7 +45,8 @@ export abstract class BackupTarget implements AsyncDisposable {
   /**
    * Makes an object, in place of one of that name. It is there, whole, lasting, and in every list
    * that is begun then, once this resolves; where it rejects it may be there whole, or not at all.
-   * The pieces are asked for once, one after the other, and held in memory up to a bound.
+   * The pieces are asked for once, one after the other, and held in memory up to a bound. What they
+   * throw is thrown on, and leaves nothing.
    *
    * @returns false where `ifAbsent` found one
    */
@@ -56,7 +59,7 @@ export abstract class BackupTarget implements AsyncDisposable {
   /** Removes an object; one that is not there is removed already. */
   abstract delete(name: string, call?: TargetCall): Promise<void>
 
-  /** Gives back what it holds, such as connections. What is under way ends with an error. */
+  /** Gives back what the target holds. What is under way, or begun later, ends with ERR_CLOSED. */
   async close(): Promise<void> {}
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,6 +1,7 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { ColmenaError } from '../index.ts'
+import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
 import { findPath } from './path.ts'
 import { type Damage, type Generation, isDamage, lastOf, readGenerations } from './points.ts'
@@ -101,7 +102,7 @@ export async function findDamages(
 ): Promise<readonly Damage[]> {
   const damages: Damage[] = []
   const note = async (name: string, work: () => Promise<unknown>): Promise<void> => {
-    signal?.throwIfAborted()
+    checkNotAborted(signal)
     try {
       await work()
     } catch (error) {

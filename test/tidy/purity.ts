@@ -59,6 +59,7 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
     'src/database/generation.ts',
     'folders of database files, which it opens only while they are closed',
   ],
+  ['src/backup/directory-target.ts', 'keeps backups in a folder that a person names'],
   ['src/cli/ca.ts', 'reads a CA that a person names, and writes keys and certificates'],
   ['src/cli/dump.ts', 'reads a file that a person names'],
   ['src/cli/export.ts', 'writes a file that a person names, and never one that is there'],
