@@ -30,6 +30,19 @@ export function openCopies(options: Omit<ReplicaOptions, 'openWriter'>): Replica
   }
 }
 
+/**
+ * Lets copies go, all of them at one index: {@link openCopies} takes them again.
+ *
+ * @throws ColmenaError ERR_DATA_DIR where the disk does not take that; they are let go even so.
+ */
+export function closeCopies(replica: Replica): void {
+  try {
+    withDataDirErrors(() => replica.bump(replica.appliedIndex))
+  } finally {
+    replica.close()
+  }
+}
+
 function openUnsynced(path: string, settings: Writer['settings']): Writer {
   const writer = new Writer(path, settings)
   writer.internal(() => writer.own('PRAGMA synchronous = OFF').get())

@@ -14,6 +14,7 @@ import {
   TIMER_MS_MAX,
 } from './option-checks.ts'
 import { type Logger, OPTION_DEFAULTS, type OpenOptions } from './options.ts'
+import { checkOpenRestore, type RestoreConfig } from './restore-options.ts'
 
 /** {@link OpenOptions} after checking, complete; no other file reads the raw ones. */
 export interface OpenConfig extends NetworkConfig {
@@ -21,6 +22,7 @@ export interface OpenConfig extends NetworkConfig {
   readonly nodeId: string | undefined
   /** Absolute. */
   readonly dataDir: string
+  readonly restore: RestoreConfig | undefined
   readonly ifRemoved: 'fail' | 'rejoin'
   readonly joinAs: 'voter' | 'learner'
   readonly consistency: Consistency
@@ -75,6 +77,7 @@ export function checkOpenOptions(options: unknown): OpenConfig {
     nodeId: checkNodeId(options['nodeId']),
     dataDir: checkDataDir(options['dataDir']),
     ...network,
+    restore: checkOpenRestore(options['restore'], network),
     ifRemoved: checkChoice(options, 'ifRemoved', ['fail', 'rejoin'] as const),
     joinAs: checkChoice(options, 'joinAs', ['voter', 'learner'] as const),
     consistency: checkChoice(options, 'consistency', CONSISTENCY_LEVELS),

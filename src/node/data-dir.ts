@@ -5,6 +5,7 @@ import { acquireFileLock, type FileLock } from '../sqlite/sqlite.ts'
 import type { OpenConfig } from './config.ts'
 import { type Identity, openIdentity, replaceIdentity, writeIdentity } from './identity.ts'
 import { endRecovery } from './recovery-files.ts'
+import { endRestore } from './restoring-files.ts'
 
 /**
  * What every copy of this package in the process shares: a development server that reloads modules
@@ -90,15 +91,16 @@ export interface Hold {
 }
 
 /**
- * Locks the data directory and reads who it is; leaves nothing behind where that fails.
+ * Locks the data directory, unless it is held, and reads who it is; lets it go where that fails.
  *
  * @throws ColmenaError ERR_ALREADY_OPEN, ERR_LOCKED, and what {@link openIdentity} throws.
  */
-export function openDataDir(config: OpenConfig): DataDir {
+export function openDataDir(config: OpenConfig, held?: Hold | undefined): DataDir {
   const path = config.dataDir
-  const hold = holdDataDir(path)
+  const hold = held ?? holdDataDir(path)
   try {
     endRecovery(path)
+    endRestore(path)
     return new DataDir(path, hold, openIdentity(config))
   } catch (error) {
     hold.release()

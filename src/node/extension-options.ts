@@ -4,6 +4,16 @@ import { listExtensions } from '../base/fingerprint.ts'
 import type { Extension } from '../sqlite/sqlite.ts'
 import { checkKeys } from './nearest.ts'
 
+/** One extension that `open` loads. */
+export interface ExtensionOptions {
+  /** What all nodes call it: letters, digits, `_`, `.` and `-`, up to 64. */
+  readonly name: string
+  /** The same on all nodes; equal versions must answer alike, whatever they were built for. */
+  readonly version: string
+  /** Where this node has it: the library's file, with its ending. */
+  readonly path: string
+}
+
 /** Of the whole list, as nodes tell it each other. */
 const LIST_BYTES_MAX = 512
 const KEYS = ['name', 'version', 'path'] as const

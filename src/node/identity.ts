@@ -61,15 +61,7 @@ export const STATE_FOLDERS = ['log', 'db'] as const
  * for one of a newer version, ERR_INVALID_OPTION for options that contradict it.
  */
 export function openIdentity(config: OpenConfig): Identity {
-  const kept = readIdentity(config.dataDir)
-  const found = STATE_FOLDERS.filter((folder) => existsSync(join(config.dataDir, folder)))
-  if (kept === null && found.length > 0) {
-    throw new ColmenaError(
-      'ERR_DATA_DIR',
-      `${config.dataDir} has a ${found.join(' and a ')} folder but no ${IDENTITY_FILE}: it is no ` +
-        'data directory of colmena, or a part of one. Use another dataDir, or bring the file back',
-    )
-  }
+  const { kept, found } = readDataDir(config.dataDir)
   const opened = kept?.state === 'established' ? reopen(kept, config, found) : begin(config, kept)
   const votePromiseMs = Math.max(kept?.votePromiseMs ?? 0, promiseMs(config))
   const promised = votePromiseMs === 0 ? opened : { ...opened, votePromiseMs }
@@ -80,6 +72,33 @@ export function openIdentity(config: OpenConfig): Identity {
   checkNodeName(config.security, identity.nodeId, isMadeUp)
   writeIdentity(config.dataDir, identity)
   return identity
+}
+
+/** Whose it is, and which folders of a node it has. @throws ColmenaError ERR_DATA_DIR */
+function readDataDir(dataDir: string): {
+  readonly kept: Identity | null
+  readonly found: readonly string[]
+} {
+  const kept = readIdentity(dataDir)
+  const found = STATE_FOLDERS.filter((folder) => existsSync(join(dataDir, folder)))
+  if (kept !== null || found.length === 0) return { kept, found }
+  throw new ColmenaError(
+    'ERR_DATA_DIR',
+    `${dataDir} has a ${found.join(' and a ')} folder but no ${IDENTITY_FILE}: it is no data ` +
+      'directory of colmena, or a part of one. Use another dataDir, or bring the file back',
+  )
+}
+
+/**
+ * Null where the directory holds a node, or one that is on its way into its cluster; else what is
+ * left of tries to begin one there, if any.
+ *
+ * @throws ColmenaError ERR_DATA_DIR, ERR_UNSUPPORTED_FORMAT
+ */
+export function readUnbegun(dataDir: string): { readonly kept: Identity | null } | null {
+  const { kept } = readDataDir(dataDir)
+  const isBegun = kept !== null && (kept.state === 'established' || kept.rejoinAddresses)
+  return isBegun ? null : { kept }
 }
 
 /** A new identity has acknowledged nothing yet; what an operator accepts counts as nothing. */
@@ -135,7 +154,7 @@ export function replaceIdentity(
   return identity
 }
 
-function deleteState(dataDir: string): void {
+export function deleteState(dataDir: string): void {
   for (const folder of STATE_FOLDERS) {
     rmSync(join(dataDir, folder), { recursive: true, force: true })
   }
@@ -182,15 +201,24 @@ function begin(config: OpenConfig, kept: Identity | null): Identity {
   }
   deleteState(config.dataDir)
   const memberId = randomMemberId()
-  return {
-    format: PLAIN_FORMAT,
+  return newIdentity({
     clusterId: config.genesis === 'bootstrap' ? randomBytes(16).toString('hex') : '',
-    nodeId: config.nodeId ?? kept?.nodeId ?? `node-${memberId.toString(16).padStart(12, '0')}`,
+    nodeId: config.nodeId ?? kept?.nodeId ?? makeNodeId(memberId),
     memberId,
     incarnation: (kept?.incarnation ?? 0) + 1,
-    state: 'new',
     genesis: config.genesis,
-  }
+  })
+}
+
+export function newIdentity(
+  begun: Pick<Identity, 'clusterId' | 'nodeId' | 'memberId' | 'incarnation' | 'genesis'>,
+): Identity {
+  return { format: PLAIN_FORMAT, ...begun, state: 'new' }
+}
+
+/** The name of a node that nobody gave one. */
+export function makeNodeId(memberId: number): string {
+  return `node-${memberId.toString(16).padStart(12, '0')}`
 }
 
 /** It was on its way into its own cluster, whatever `bootstrap` says. */
@@ -200,7 +228,7 @@ function beginAgain(kept: Identity, config: OpenConfig): Identity {
 }
 
 /** 48 random bits, never 0, which stands for no member. */
-function randomMemberId(): number {
+export function randomMemberId(): number {
   for (;;) {
     const memberId = randomBytes(6).readUIntBE(0, 6)
     if (memberId !== 0) return memberId

@@ -1,26 +1,16 @@
 import { resolve, sep } from 'node:path'
-import { assert } from '../base/assert.ts'
 import { ColmenaError } from '../base/errors.ts'
 import type { Statement } from '../command/command.ts'
-import { type AskedDatabase, fromReaderFailure, type ReaderAnswer } from '../database/database.ts'
+import type { AskedDatabase, ReaderAnswer } from '../database/database.ts'
 import { invalid } from './arguments.ts'
-import { checkCopyTarget, withCopyTarget } from './copy-target.ts'
-import { readFailure, type StatementPlace } from './failures.ts'
+import { checkCopyTarget } from './copy-target.ts'
+import { copyDatabase, type DatabaseCopy, failureOf } from './copying.ts'
+import type { StatementPlace } from './failures.ts'
 import type { NodeCore } from './node-core.ts'
 import type { IsolatedCall } from './reader-processes.ts'
 
 /** What the rows of one call may take: they are copied between processes. */
 const RESULT_BYTES_MAX = 64 * 1024 * 1024
-/** A copy takes as long as the disk does, but not for ever. */
-const COPY_MS_MAX = 3_600_000
-
-/** A copy of a database, as `copyTo` made it. */
-export interface DatabaseCopy {
-  /** The log index that the copy holds all writes up to. */
-  readonly index: number
-  readonly sizeBytes: number
-}
-
 export interface IsolatedOptions {
   readonly asked: AskedDatabase
   readonly signal: AbortSignal | undefined
@@ -61,16 +51,7 @@ export async function copyIsolated(
 ): Promise<DatabaseCopy> {
   const path = checkTarget(core, target)
   const applied = core.shared.applied()
-  const timedOut = (): ColmenaError =>
-    new ColmenaError('ERR_TIMEOUT', `the copy was not made in ${COPY_MS_MAX} ms`)
-  return withCopyTarget(path, async (partialPath) => {
-    const work = { kind: 'copy', path: partialPath } as const
-    const answer = await run(core, { ...options, work, timeoutMs: COPY_MS_MAX, timedOut })
-    if (answer.kind !== 'copied') throw failureOf(answer, { index: 0, count: 1 })
-    const { appliedIndex, sizeBytes } = answer.copied
-    // An idle database's own index stays behind: nothing was written to it in between.
-    return { index: Math.max(applied, appliedIndex), sizeBytes }
-  })
+  return copyDatabase((call) => run(core, call), path, applied, options)
 }
 
 /** @throws ColmenaError ERR_INVALID_ARGUMENT for a path that a copy can't have. */
@@ -91,10 +72,4 @@ async function run(core: NodeCore, call: IsolatedCall): Promise<ReaderAnswer> {
   // Files that were found to differ meanwhile answer nothing.
   void core.readers
   return answer
-}
-
-function failureOf(answer: ReaderAnswer, place: StatementPlace): unknown {
-  assert(answer.kind === 'failed', 'work is answered in its kind, or has failed')
-  const index = place.index + answer.statementIndex
-  return readFailure(fromReaderFailure(answer.failure), { ...place, index })
 }

@@ -33,6 +33,7 @@ export type {
 export type { ColmenaNode } from './colmena-node.ts'
 export type { Compacted, CompactOptions } from './compaction.ts'
 export { type Consistency, withConsistency } from './consistency.ts'
+export type { DatabaseCopy } from './copying.ts'
 export type { Database, TransactionCallOptions } from './database-client.ts'
 export type { DatabaseOptions } from './database-options.ts'
 export type {
@@ -43,6 +44,7 @@ export type {
   ReaderValue,
 } from './database-reader.ts'
 export type { NodeEvents, SlowStatement } from './events.ts'
+export type { ExtensionOptions } from './extension-options.ts'
 export type { ForwardOptions } from './forwarding.ts'
 export {
   type Handler,
@@ -53,7 +55,6 @@ export {
   handler,
   type Travelling,
 } from './handler.ts'
-export type { DatabaseCopy } from './isolated-reads.ts'
 export type { Leader, WaitOptions } from './leader-watch.ts'
 export type { Fence, Lease, LockOptions, OnceOptions } from './lease-options.ts'
 export type { Lock } from './lock.ts'
@@ -63,7 +64,6 @@ export type { MigrateOptions } from './migration.ts'
 export type { Migration, MigrationDone, MigrationsOptions } from './numbered-migrations.ts'
 export { open, openNode } from './open.ts'
 export {
-  type ExtensionOptions,
   type JoinSource,
   type Logger,
   OPTION_DEFAULTS,
@@ -87,6 +87,13 @@ export {
   type ReplayOptions,
   type ReplayProgress,
 } from './replay.ts'
+export { type Restored, type RestoreNodeOptions, restoreNode } from './restore-node.ts'
+export type {
+  RestoreOptions,
+  RestorePoint,
+  RestoreRequest,
+  RestoreSource,
+} from './restore-source.ts'
 export type { IntMode, Replicated, ResultSet, Row, Value } from './result-set.ts'
 export type { Rotation } from './rotation.ts'
 export type {

@@ -6,6 +6,7 @@ import { openDataDir } from './data-dir.ts'
 import { checkNotAborted } from './failures.ts'
 import { NodeCore } from './node-core.ts'
 import type { OpenOptions } from './options.ts'
+import { restoreFirst } from './restore-node.ts'
 import { requireEntries, type StartThread, startWorker } from './threads.ts'
 
 /**
@@ -16,7 +17,8 @@ import { requireEntries, type StartThread, startWorker } from './threads.ts'
  * @throws ColmenaError ERR_INVALID_OPTION, ERR_WEAK_SECRET, ERR_EXTENSION_FAILED and ERR_BUNDLED
  * before anything is touched; ERR_UNSUPPORTED_RUNTIME, ERR_DATA_DIR, ERR_LOCKED, ERR_ALREADY_OPEN,
  * ERR_UNSUPPORTED_FORMAT, ERR_ADDRESS_IN_USE, ERR_JOIN_FAILED, ERR_NODE_ID_TAKEN,
- * ERR_OTHER_CLUSTER, ERR_OTHER_EXTENSIONS, ERR_LOG_CORRUPT, ERR_ABORTED.
+ * ERR_OTHER_CLUSTER, ERR_OTHER_EXTENSIONS, ERR_LOG_CORRUPT, ERR_ABORTED; with `restore` what that
+ * fails with, such as ERR_TARGET and ERR_BACKUP_DAMAGED.
  * @example
  * await using node = await open({ dataDir: './data' })
  * const db = node.database()
@@ -36,7 +38,7 @@ export async function openNode(
   const config = checkOpenOptions(options)
   checkNotAborted(config.signal)
   probeExtensions(config.extensions)
-  const dataDir = openDataDir(config)
+  const dataDir = openDataDir(config, await restoreFirst(config))
   const origin = randomBytes(16).toString('hex')
   return ColmenaNode.open((emit) => new NodeCore({ config, dataDir, origin, startThread, emit }))
 }

@@ -1,4 +1,6 @@
 import type { Consistency } from './consistency.ts'
+import type { ExtensionOptions } from './extension-options.ts'
+import type { RestoreOptions } from './restore-source.ts'
 
 /** Where a node tells what happens in the background; each method is optional. */
 export interface Logger {
@@ -6,16 +8,6 @@ export interface Logger {
   info?(message: string, details?: unknown): void
   warn?(message: string, details?: unknown): void
   error?(message: string, details?: unknown): void
-}
-
-/** One extension that `open` loads. */
-export interface ExtensionOptions {
-  /** What all nodes call it: letters, digits, `_`, `.` and `-`, up to 64. */
-  readonly name: string
-  /** The same on all nodes; equal versions must answer alike, whatever they were built for. */
-  readonly version: string
-  /** Where this node has it: the library's file, with its ending. */
-  readonly path: string
 }
 
 /**
@@ -66,6 +58,12 @@ export interface OpenOptions {
    * @defaultValue true without `bind`, else false
    */
   readonly bootstrap?: boolean | undefined
+  /**
+   * Where the data directory holds no cluster yet, it is first brought back from a backup, with
+   * `bootstrap`: a new cluster begins with what was in that. Ignored where it holds one. It takes
+   * as long as it takes; `signal` ends it.
+   */
+  readonly restore?: RestoreOptions | undefined
   /**
    * Where members may be, to join through; or a function that says so, again and again. Where the
    * data directory holds a cluster it serves to find members again that have moved.
@@ -264,6 +262,7 @@ export const OPTION_DEFAULTS: Required<{
   bind: undefined,
   advertise: undefined,
   bootstrap: undefined,
+  restore: undefined,
   join: undefined,
   expectedVoters: undefined,
   discoveryWindowMs: 2_000,

@@ -68,11 +68,10 @@ export function changesToAlone(
 
 /** The entries of {@link changesToAlone}, behind empty ones up to `end`, which pass over a gap. */
 export function entriesToAlone(
-  { log, hardState: { term } }: Recovered,
+  { lastIndex, term }: { readonly lastIndex: number; readonly term: number },
   end: number,
   changes: readonly ConfChange[],
 ): readonly Entry[] {
-  const { lastIndex } = log
   const count = end - lastIndex
   const passed = Array.from({ length: count }, (_, at): Entry => {
     return { index: lastIndex + 1 + at, term, type: 'normal', data: new Uint8Array() }

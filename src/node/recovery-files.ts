@@ -140,14 +140,14 @@ function syncTree(directory: string): void {
   for (const path of foldersIn(directory)) syncDirectoryNow(path)
 }
 
-function filesIn(directory: string): readonly string[] {
+export function filesIn(directory: string): readonly string[] {
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true })
   return entries
     .filter((entry) => entry.isFile())
     .map((entry) => join(entry.parentPath, entry.name))
 }
 
-function foldersIn(directory: string): readonly string[] {
+export function foldersIn(directory: string): readonly string[] {
   const entries = readdirSync(directory, { recursive: true, withFileTypes: true })
   const folders = entries.filter((entry) => entry.isDirectory())
   return [directory, ...folders.map((entry) => join(entry.parentPath, entry.name))]

@@ -2,10 +2,8 @@ import { randomBytes } from 'node:crypto'
 import { existsSync } from 'node:fs'
 import { join } from 'node:path'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
-import { processNowMs } from '../base/process-clock.ts'
 import { readStanding, rehomeDatabases, type Standing } from '../database/database.ts'
 import {
-  type LogOptions,
   openLog,
   openRealDisk,
   type Recovered,
@@ -13,6 +11,7 @@ import {
   UNSYNCED_ENTRIES_MAX,
 } from '../log/log.ts'
 import { isVoter } from '../raft/raft.ts'
+import { closedLogOptions, closeLog, completed, opened } from './closed-log.ts'
 import { holdDataDir } from './data-dir.ts'
 import { type Identity, readIdentity } from './identity.ts'
 import {
@@ -250,54 +249,28 @@ async function makeAlone(work: string, next: Identity, found: Found): Promise<vo
   const recovered = await openLogOf(work, next)
   try {
     const changes = changesToAlone(found.membership, next.memberId)
-    const entries = entriesToAlone(recovered, found.end, changes)
+    const { log, hardState: hard } = recovered
+    const place = { lastIndex: log.lastIndex, term: hard.term }
+    const entries = entriesToAlone(place, found.end, changes)
     const commit = entries.at(-1)?.index ?? found.end
-    const hardState = { ...recovered.hardState, vote: 0, commit }
+    const hardState = { ...hard, vote: 0, commit }
     const batch = { entries, hardState, snapshot: null, mustSync: true }
-    await completed((done) => recovered.log.append(batch, done))
+    await completed((done) => log.append(batch, done))
   } finally {
     await closeLog(recovered)
   }
 }
 
 /** @throws ColmenaError as of `openLog`, saying what is left to do. */
-async function openLogOf(dataDir: string, { clusterId, memberId }: Identity): Promise<Recovered> {
-  const options: LogOptions = {
-    disk: openRealDisk(dataDir),
-    directory: 'log',
-    clusterId: Buffer.from(clusterId, 'hex'),
-    memberId,
-    segmentBytes: segmentBytesOf(dataDir),
-    random: { u32: () => randomBytes(4).readUInt32LE() },
-    clock: { nowMs: processNowMs },
-    // The append that failed says so as well.
-    fatal: () => {},
-  }
+async function openLogOf(dataDir: string, identity: Identity): Promise<Recovered> {
+  const options = closedLogOptions(dataDir, identity, segmentBytesOf(dataDir))
   try {
-    return await new Promise<Recovered>((resolve, reject) => {
-      openLog(options, (error, recovered) => {
-        if (recovered !== null) resolve(recovered)
-        else reject(error ?? new Error('the log did not open'))
-      })
-    })
+    return await opened((done) => openLog(options, done))
   } catch (error) {
     if (!isColmenaError(error) || error.code !== 'ERR_LOG_CORRUPT') throw error
     const message = `${error.message}. ${elsewhere(dataDir)}`
     throw new ColmenaError('ERR_LOG_CORRUPT', message, { cause: error })
   }
-}
-
-async function closeLog({ log }: Recovered): Promise<void> {
-  await completed((done) => log.close(done))
-}
-
-function completed(start: (done: (error: Error | null) => void) => void): Promise<void> {
-  return new Promise((resolve, reject) => {
-    start((error) => {
-      if (error === null) resolve()
-      else reject(error)
-    })
-  })
 }
 
 function noNode(dataDir: string): ColmenaError {

@@ -1,8 +1,10 @@
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
+import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError, isColmenaError } from '../base/errors.ts'
 import {
   ContentHashes,
+  closeCopies,
   damaged,
   type HashedContent,
   openCopies,
@@ -12,12 +14,13 @@ import {
   timeOf,
 } from '../database/database.ts'
 import type { Entry } from '../raft/raft.ts'
-import type { Extension } from '../sqlite/sqlite.ts'
+import { type Extension, probeExtensions, requireSqlite } from '../sqlite/sqlite.ts'
 import { checkSignal, checkSignalOptions, invalid, type SignalOptions, show } from './arguments.ts'
-import { checkExtensions } from './extension-options.ts'
+import type { DatabaseCopy } from './copying.ts'
+import { checkExtensions, type ExtensionOptions } from './extension-options.ts'
 import { abortedError, checkNotAborted } from './failures.ts'
 import { checkKeys } from './nearest.ts'
-import type { ExtensionOptions } from './options.ts'
+import { copyReplayed } from './replay-copy.ts'
 
 export interface ReplayOptions {
   /** A folder that is no node's, with the copies as `db/1/<name>.db`. The replay changes them. */
@@ -65,7 +68,8 @@ export interface ReplayedDatabase {
   readonly sizeBytes: number
 }
 
-const GENERATION = 1
+/** The generation that copies lie as. */
+export const GENERATION = 1
 /** Each group is one turn of the event loop: some 10 ms of small writes. */
 const GROUP_ENTRIES_MAX = 1_024
 const GROUP_BYTES_MAX = 4 * 1024 * 1024
@@ -79,6 +83,7 @@ const HASH_KEY = 'replay'
  * not all of one index; ERR_DATA_DIR, ERR_UNSUPPORTED_FORMAT, ERR_EXTENSION_FAILED.
  */
 export async function openReplay(options: ReplayOptions): Promise<Replay> {
+  requireSqlite()
   checkKeys(options, KEYS, invalid, ' of openReplay')
   const { directory, voided = [] } = options
   if (typeof directory !== 'string' || directory === '') {
@@ -88,6 +93,7 @@ export async function openReplay(options: ReplayOptions): Promise<Replay> {
     throw invalid('voided must be a list of the indexes of entries')
   }
   const extensions = checkExtensions(options.extensions)
+  probeExtensions(extensions)
   return new Replay(directory, { extensions, voided })
 }
 
@@ -97,6 +103,7 @@ export async function openReplay(options: ReplayOptions): Promise<Replay> {
  */
 export class Replay implements AsyncDisposable {
   readonly #directory: string
+  readonly #extensions: readonly Extension[]
   readonly #replica: Replica
   #isBusy = false
   #isClosed = false
@@ -106,6 +113,7 @@ export class Replay implements AsyncDisposable {
     { extensions, voided }: { extensions: readonly Extension[]; voided: readonly number[] },
   ) {
     this.#directory = directory
+    this.#extensions = extensions
     const place = { directory: join(directory, 'db'), generation: GENERATION }
     this.#replica = openCopies({ ...place, writer: { extensions } })
     for (const index of voided) {
@@ -199,11 +207,39 @@ export class Replay implements AsyncDisposable {
     })
   }
 
-  /** Lets the files go. Twice is once. */
+  /**
+   * Copies one database to a file of its own, as `database.copyTo` does: any SQLite opens it, and
+   * nothing of ours is in it. No file is replaced.
+   *
+   * @throws ColmenaError ERR_INVALID_ARGUMENT where there is no such database, or a file of that
+   * path; ERR_FAILED, ERR_ABORTED, ERR_CLOSED
+   */
+  async copyTo(database: string, path: string, options: SignalOptions = {}): Promise<DatabaseCopy> {
+    const signal = checkSignalOptions(options, 'copyTo')
+    checkNotAborted(signal)
+    return this.#alone(async () => {
+      const names = this.databases().map(({ name }) => name)
+      if (!names.includes(database)) {
+        const known = names.join(', ') || 'none'
+        const where = `at entry ${this.index}`
+        throw invalid(`there is no database ${show(database)} ${where}, but ${known}`)
+      }
+      const extensions = this.#extensions
+      const { index, directory } = this
+      const files = { directory, generation: GENERATION, extensions, index }
+      return copyReplayed(files, database, path, signal)
+    })
+  }
+
+  /**
+   * Lets the files go. Twice is once.
+   *
+   * @throws ColmenaError ERR_DATA_DIR where the disk did not take the last of it.
+   */
   async close(): Promise<void> {
     if (this.#isClosed) return
     this.#isClosed = true
-    this.#replica.close()
+    closeCopies(this.#replica)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -232,17 +268,8 @@ export class Replay implements AsyncDisposable {
   }
 
   #applyGroup(group: readonly Entry[]): void {
-    const { halted } = this.#replica.apply(group)
-    if (halted === null) {
-      this.#replica.checkpoint()
-      return
-    }
-    const { cause } = halted.error.cause as Error
-    const what = `entries from ${group[0]?.index} on could not be applied: ${halted.error.message}`
-    // What an entry says is the same on all machines, what a machine can't do is not.
-    if (isColmenaError(cause)) throw cause
-    if (cause instanceof Error && cause.name === 'DecodeError') throw damaged(what, halted.error)
-    throw new ColmenaError('ERR_DATA_DIR', what, { cause: halted.error, retryable: true })
+    applyOrFail(this.#replica, group)
+    this.#replica.checkpoint()
   }
 
   /** One thing at a time: what is applied meanwhile would be in no hash, or in another group. */
@@ -260,6 +287,19 @@ export class Replay implements AsyncDisposable {
   #checkOpen(): void {
     if (this.#isClosed) throw new ColmenaError('ERR_CLOSED', 'this replay is closed')
   }
+}
+
+/** @throws ColmenaError ERR_BACKUP_DAMAGED, ERR_DATA_DIR, ERR_UNSUPPORTED_FORMAT */
+export function applyOrFail(replica: Replica, group: readonly Entry[]): void {
+  const { halted } = replica.apply(group)
+  if (halted === null) return
+  const { cause } = halted.error.cause as Error
+  const { message } = halted.error
+  const what = `entries from ${group[0]?.index} on could not be applied: ${message}`
+  // What an entry says is the same on all machines, what a machine can't do is not.
+  if (isColmenaError(cause)) throw cause
+  if (cause instanceof DecodeError) throw damaged(what, halted.error)
+  throw new ColmenaError('ERR_DATA_DIR', what, { cause: halted.error, retryable: true })
 }
 
 /** @throws ColmenaError ERR_INVALID_ARGUMENT */

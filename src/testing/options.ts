@@ -12,6 +12,7 @@ type Decided =
   | 'bind'
   | 'advertise'
   | 'bootstrap'
+  | 'restore'
   | 'join'
   | 'expectedVoters'
   | 'discoveryWindowMs'
@@ -28,6 +29,7 @@ export const DECIDED: Readonly<Record<Decided, string>> = {
   bind: 'ports are chosen where there is a network',
   advertise: 'ports are chosen where there is a network',
   bootstrap: 'the first node begins a new cluster',
+  restore: 'a test begins with what its migrations make',
   join: 'the other nodes join the first one',
   expectedVoters: 'the first node begins a new cluster',
   discoveryWindowMs: 'the first node begins a new cluster',

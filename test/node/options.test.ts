@@ -35,6 +35,7 @@ suite('options of open', () => {
       discoveryWindowMs: 2_000,
       ifRemoved: 'fail',
       security: { kind: 'plaintext' },
+      restore: undefined,
       joinAs: 'voter',
       consistency: 'weak',
       strongReads: 'majority',

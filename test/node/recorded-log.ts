@@ -1,20 +1,28 @@
 /** A real node's life as its log has it, and copies of its databases as they were at any entry. */
 import { randomBytes } from 'node:crypto'
-import { mkdirSync, mkdtempSync, rmSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, type TestContext } from 'node:test'
 import { type Genesis, Replica } from '../../src/database/database.ts'
 import { encodeEntries } from '../../src/database/storage-protocol.ts'
-import type { ColmenaNode, VerifyAnswer } from '../../src/index.ts'
-import { open } from '../../src/index.ts'
+import {
+  type ColmenaNode,
+  type OpenOptions,
+  open,
+  type RestoreRequest,
+  type RestoreSource,
+  type VerifyAnswer,
+} from '../../src/index.ts'
 import { openLog, openRealDisk, type Recovered } from '../../src/log/log.ts'
 import { readIdentity } from '../../src/node/identity.ts'
 import type { Entry } from '../../src/raft/raft.ts'
-import type { SeededRandom } from '../simulated/random.ts'
+import { SeededRandom } from '../simulated/random.ts'
 import { temporaryDirectory } from './temporary.ts'
 
 export interface Recorded {
+  /** Where the node has closed. */
+  readonly dataDir: string
   readonly genesis: Genesis
   /** All of the log, from entry 2 on. */
   readonly entries: readonly Entry[]
@@ -24,11 +32,13 @@ export interface Recorded {
 
 export async function recordNode(
   live: (node: ColmenaNode, verify: () => Promise<void>) => Promise<void>,
+  options: Partial<OpenOptions> = {},
 ): Promise<Recorded> {
   const dataDir = mkdtempSync(join(tmpdir(), 'colmena-recorded-'))
   after(() => rmSync(dataDir, { recursive: true, force: true }))
   const verified: VerifyAnswer[] = []
-  const node = await open({ dataDir, nodeId: 'one' })
+  const node = await open({ dataDir, nodeId: 'one', ...options })
+  const { address } = node
   await live(node, async () => void verified.push(await node.verify())).finally(() => node.close())
   const { clusterId, memberId, nodeId } = readIdentity(dataDir) ?? raise('no identity')
   const confState = {
@@ -38,9 +48,9 @@ export async function recordNode(
     learnersNext: [],
     autoLeave: false,
   }
-  const members = [{ memberId, nodeId, address: '', wantedRole: 'voter' }] as const
+  const members = [{ memberId, nodeId, address, wantedRole: 'voter' }] as const
   const genesis = { index: 1, term: 1, confState, members, clusterId }
-  return { genesis, entries: await readLog(dataDir, clusterId, memberId), verified }
+  return { dataDir, genesis, entries: await readLog(dataDir, clusterId, memberId), verified }
 }
 
 async function readLog(
@@ -117,4 +127,30 @@ export function piecesBehind(
     at += count
   }
   return pieces
+}
+
+/** Gives copies of that entry, and all of the log up to what is asked for. */
+export class RecordedSource implements RestoreSource {
+  readonly requests: RestoreRequest[] = []
+  readonly #recorded: Recorded
+  readonly #directory: string
+
+  constructor(recorded: Recorded, directory: string) {
+    this.#recorded = recorded
+    this.#directory = directory
+  }
+
+  async restore(request: RestoreRequest): Promise<void> {
+    this.requests.push(request)
+    const { copies, to, signal } = request
+    cpSync(join(this.#directory, 'db', '1'), copies, { recursive: true })
+    const replay = await request.openReplay()
+    const untilIndex = to !== undefined && 'index' in to ? to.index : undefined
+    const untilMs = to !== undefined && 'timeMs' in to ? to.timeMs : undefined
+    for (const piece of piecesBehind(this.#recorded, replay.index, new SeededRandom(1), 1_000)) {
+      const { isDone } = await replay.apply(piece, { untilIndex, untilMs, signal })
+      if (isDone) break
+    }
+    request.progress('brought back', { index: replay.index })
+  }
 }

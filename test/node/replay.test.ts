@@ -1,6 +1,6 @@
 /** Copies of databases, and the log behind them, come to what the node had at each entry. */
 import assert from 'node:assert/strict'
-import { rmSync, writeFileSync } from 'node:fs'
+import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { before, suite, type TestContext, test } from 'node:test'
@@ -8,8 +8,10 @@ import { encodeVoid, routedWrite } from '../../src/command/command.ts'
 import { encodeEntries } from '../../src/database/storage-protocol.ts'
 import { describeLog, openReplay, type Replay, type ReplayBounds } from '../../src/index.ts'
 import type { Entry } from '../../src/raft/raft.ts'
+import { hashContent, Reader } from '../../src/sqlite/sqlite.ts'
 import { SeededRandom } from '../simulated/random.ts'
 import { copyAt, piecesBehind, type Recorded, recordNode } from './recorded-log.ts'
+import { temporaryDirectory } from './temporary.ts'
 import { liveVaried } from './varied-life.ts'
 
 let recorded: Recorded
@@ -46,6 +48,15 @@ function named(hashes: Readonly<Record<string, string>>): Record<string, string>
 function timeOf({ type, data }: Entry): number | null {
   if (type !== 'normal' || data.length === 0) return null
   return routedWrite(data)?.environment.wallMs ?? null
+}
+
+function hashOf(path: string): string {
+  const reader = new Reader(path)
+  try {
+    return hashContent(reader)
+  } finally {
+    reader.close()
+  }
 }
 
 /** Entries `from` to `to`, both included. */
@@ -168,6 +179,30 @@ suite('a replay', () => {
     const tables = main.prepare("SELECT name FROM sqlite_schema WHERE name = 'kept'").all()
     main.close()
     assert.deepEqual(tables, [])
+  })
+
+  test('gives each database as a file of its own, and replaces none', async (t) => {
+    const { index, members } = recorded.verified[1] as Recorded['verified'][0]
+    const replay = await replayFrom(t, 30)
+    await bring(replay, 5, { untilIndex: index })
+    const folder = temporaryDirectory(t)
+    for (const { name } of replay.databases()) {
+      const path = join(folder, `${name}.db`)
+      const copied = await replay.copyTo(name, path)
+      assert.equal(copied.index, index)
+      assert.equal(hashOf(path), members[0]?.hashes?.[name])
+    }
+    const code = 'ERR_INVALID_ARGUMENT'
+    const again = replay.copyTo('main', join(folder, 'main.db'))
+    await assert.rejects(again, { code, message: /there already/ })
+    const none = replay.copyTo('none', join(folder, 'none.db'))
+    await assert.rejects(none, { code, message: /no database "none" at entry \d+, but gone, main/ })
+    const inside = replay.copyTo('main', join(replay.directory, 'copy.db'))
+    await assert.rejects(inside, { code, message: /its own/ })
+    const signal = AbortSignal.abort()
+    const ended = replay.copyTo('main', join(folder, 'new.db'), { signal })
+    await assert.rejects(ended, { code: 'ERR_ABORTED' })
+    assert.deepEqual(readdirSync(folder).sort(), ['gone.db', 'main.db', 'other.db'])
   })
 
   test('ends at a signal and at its close, twice', async (t) => {

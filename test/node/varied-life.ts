@@ -5,7 +5,7 @@ import type { SeededRandom } from '../simulated/random.ts'
 const NAMES = ['main', 'other', 'gone']
 
 const SCHEMA = [
-  'CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, value, at TEXT DEFAULT CURRENT_TIMESTAMP)',
+  'CREATE TABLE IF NOT EXISTS kept (id INTEGER PRIMARY KEY, value, at DEFAULT CURRENT_TIMESTAMP)',
   'CREATE TABLE IF NOT EXISTS pairs (a, b, PRIMARY KEY (a, b)) WITHOUT ROWID',
   'CREATE VIRTUAL TABLE IF NOT EXISTS texts USING fts5(body)',
 ]

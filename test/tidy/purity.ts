@@ -76,6 +76,7 @@ export const fileSystemUsers: ReadonlyMap<string, string> = new Map([
   ['src/node/identity.ts', 'the identity file'],
   ['src/node/recovery.ts', 'looks whether there is a directory to recover'],
   ['src/node/recovery-files.ts', 'copies and exchanges files of a node that is closed'],
+  ['src/node/restoring-files.ts', 'makes and moves the files of a node that is not begun yet'],
   ['src/node/wiping.ts', 'deletes what a node holds that is closed'],
   ['src/node/threads.ts', 'looks whether the code of its threads and processes is there'],
   ['src/server/exports.ts', 'sends copies of databases that it had made, never one in use'],
