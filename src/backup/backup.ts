@@ -7,7 +7,7 @@
 export { type DirectoryTargetOptions, directoryTarget } from './directory-target.ts'
 export type { EncryptionOptions } from './keys.ts'
 export type { BackupOptions, DrillOptions, RetentionOptions } from './options.ts'
-export type { Damage, RestorePoint } from './points.ts'
+export type { Damage } from './points.ts'
 export type {
   BackupEvents,
   BackupStatus,
@@ -16,6 +16,7 @@ export type {
   FailureReport,
   TargetStatus,
 } from './reports.ts'
+export type { RestoreFromOptions } from './restore-request.ts'
 export type { RestoreProgress } from './restoring.ts'
 export { Backup, startBackup } from './running.ts'
 export { type BackupObject, BackupTarget, type PutCall, type TargetCall } from './target.ts'

@@ -1,7 +1,7 @@
 import { addAbortListener } from 'node:events'
 import { ColmenaError } from '../index.ts'
+import type { TargetCall } from './objects.ts'
 import { show } from './option-checks.ts'
-import type { TargetCall } from './target.ts'
 
 /** One call of a target, under way until it is disposed of. */
 export interface Call extends Disposable {

@@ -74,7 +74,7 @@ export class Drills {
     try {
       const verified = await verifyByRestoring(store, {
         directory: folder,
-        fingerprint: node.shipping.fingerprint,
+        extensions: node.shipping.extensions,
         signal: AbortSignal.any(ends),
         onProgress,
       })

@@ -2,17 +2,10 @@ import { ColmenaError, isColmenaError } from '../index.ts'
 import type { Head, Manifest, Owner, Snapshot } from './contents.ts'
 import { damaged } from './damage.ts'
 import { headName, type Listed, manifestName, OWNER, snapshotName } from './names.ts'
-import { show } from './option-checks.ts'
 import { findPath } from './path.ts'
 import type { Store } from './store.ts'
 
-/**
- * What to restore to: the last entry that is there; the last one up to a time (a Date, or text as
- * in `2026-11-28T10:00:00Z`); or an entry.
- */
-export type RestorePoint = 'latest' | Date | string | { readonly index: number }
-
-/** The same, checked. */
+/** What to restore to: the last entry that is there, the last one up to a time, or an entry. */
 export type Wanted =
   | { readonly kind: 'latest' }
   | { readonly kind: 'time'; readonly timeMs: number }
@@ -31,24 +24,6 @@ export interface Generation {
 export interface Damage {
   readonly name: string
   readonly message: string
-}
-
-/** @throws ColmenaError ERR_INVALID_ARGUMENT */
-export function checkPoint(point: RestorePoint = 'latest'): Wanted {
-  if (point === 'latest') return { kind: 'latest' }
-  if (typeof point === 'string' || point instanceof Date) {
-    const timeMs = new Date(point).getTime()
-    const isTime =
-      point instanceof Date || /^\d{4}-\d\d-\d\d([T ].*(Z|[+-]\d\d:?\d\d))?$/.test(point)
-    if (isTime && Number.isFinite(timeMs)) return { kind: 'time', timeMs }
-  } else if (typeof point === 'object' && point !== null && Number.isSafeInteger(point.index)) {
-    if (point.index >= 0) return { kind: 'index', index: point.index }
-  }
-  throw new ColmenaError(
-    'ERR_INVALID_ARGUMENT',
-    `what to restore to is 'latest', a Date, a time with its zone as in '2026-11-28T10:00:00Z', or ` +
-      `{ index }, not ${show(point)}`,
-  )
 }
 
 /**
@@ -112,9 +87,7 @@ async function readable<T extends object>(
 
 /** Whether something is wrong with what is in a target, not with the target. */
 export function isDamage(error: unknown): error is ColmenaError {
-  return (
-    isColmenaError(error) && (error.code === 'ERR_BACKUP_DAMAGED' || error.code === 'ERR_NOT_FOUND')
-  )
+  return isColmenaError(error) && error.code === 'ERR_BACKUP_DAMAGED'
 }
 
 /**

@@ -1,13 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import {
-  ColmenaError,
-  describeLog,
-  type ExtensionOptions,
-  openReplay,
-  type Replay,
-  rollLog,
-} from '../index.ts'
+import { ColmenaError, describeLog, type Replay, rollLog } from '../index.ts'
 import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
 import { getSnapshotFile } from './copying.ts'
@@ -25,6 +18,9 @@ import { digestAtBegin } from './position.ts'
 import type { Segment } from './segment.ts'
 import type { Store } from './store.ts'
 
+/** Of what is listed anew after something in it was not there. */
+const TRIES_MAX = 3
+
 /** How far a restore is. */
 export interface RestoreProgress {
   readonly phase: 'snapshot' | 'log' | 'check'
@@ -36,13 +32,12 @@ export interface RestoreProgress {
 }
 
 export interface ReplayingOptions {
-  /** A folder of its own, which is emptied. */
-  readonly directory: string
+  /** A folder for the files of a snapshot, where `openReplay` looks for them; it is emptied. */
+  readonly copies: string
+  readonly openReplay: () => Promise<Replay>
   readonly wanted: Wanted
   /** Only snapshots before this entry are begun with. @defaultValue any */
   readonly before?: number | undefined
-  readonly fingerprint: string
-  readonly extensions?: readonly ExtensionOptions[] | undefined
   readonly signal?: AbortSignal | undefined
   readonly progress?: ((progress: RestoreProgress) => void) | undefined
 }
@@ -67,6 +62,23 @@ export interface Replayed {
  * the object; ERR_MIXED_ENGINES where this process can't replay that log; ERR_TARGET, ERR_ABORTED
  */
 export async function replayBackup(store: Store, options: ReplayingOptions): Promise<Replayed> {
+  for (let tries = 1; ; tries += 1) {
+    const names = await namesIn(store)
+    try {
+      return await replayOnce(store, options)
+    } catch (error) {
+      // What was listed may have been merged with others, or been removed as it was old.
+      const isMoved = isDamage(error) && tries < TRIES_MAX && names !== (await namesIn(store))
+      if (!isMoved) throw error
+    }
+  }
+}
+
+async function namesIn(store: Store): Promise<string> {
+  return (await store.objects('')).map(({ name }) => name).join('\n')
+}
+
+async function replayOnce(store: Store, options: ReplayingOptions): Promise<Replayed> {
   const damages: Damage[] = []
   const generations = await readGenerations(store, damages)
   const generation = chooseGeneration(store, generations, options.wanted)
@@ -74,7 +86,7 @@ export async function replayBackup(store: Store, options: ReplayingOptions): Pro
   for (const snapshot of snapshots.toReversed()) {
     const fetched = await fetchOrNote(store, snapshot, options, damages)
     if (!fetched) continue
-    const replay = await openFetched(options)
+    const replay = await options.openReplay()
     try {
       await new Replaying(store, generation, snapshot, replay, options).run()
       requireNoGap(store, generations, generation, replay, options.wanted)
@@ -119,27 +131,19 @@ async function fetchOrNote(
 export async function fetchSnapshot(
   store: Store,
   { files }: Snapshot,
-  { directory, progress, signal }: Pick<ReplayingOptions, 'directory' | 'progress' | 'signal'>,
+  { copies, progress, signal }: Pick<ReplayingOptions, 'copies' | 'progress' | 'signal'>,
 ): Promise<void> {
-  const folder = join(directory, 'db', '1')
-  await rm(directory, { recursive: true, force: true })
-  await mkdir(folder, { recursive: true, mode: 0o700 })
+  await rm(copies, { recursive: true, force: true })
+  await mkdir(copies, { recursive: true, mode: 0o700 })
   const totalBytes = files.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
   let doneBytes = 0
   for (const file of files) {
     checkNotAborted(signal)
-    await getSnapshotFile(store, file, join(folder, `${file.database}.db`), (bytes) => {
+    await getSnapshotFile(store, file, join(copies, `${file.database}.db`), (bytes) => {
       doneBytes += bytes
       progress?.({ phase: 'snapshot', doneBytes, totalBytes, index: 0 })
     })
   }
-}
-
-export function openFetched({
-  directory,
-  extensions,
-}: Pick<ReplayingOptions, 'directory' | 'extensions'>): Promise<Replay> {
-  return openReplay(extensions === undefined ? { directory } : { directory, extensions })
 }
 
 /** The log of a generation on its way into a replay. */
@@ -172,9 +176,9 @@ class Replaying {
   }
 
   async run(): Promise<void> {
-    const { wanted, fingerprint, signal } = this.#options
+    const { wanted, signal } = this.#options
     const { segments } = this.#path
-    if (segments.length > 0) this.#requireEngine(fingerprint)
+    if (segments.length > 0) this.#requireEngine(this.#replay.fingerprint)
     const totalBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     let doneBytes = 0
     let isDone = wanted.kind === 'index' && this.#replay.index >= wanted.index
@@ -190,13 +194,15 @@ class Replaying {
       const { index } = this.#replay
       this.#options.progress?.({ phase: 'log', doneBytes, totalBytes, index })
     }
-    next.catch(() => {})
     if (!isDone) this.#requireEnd()
   }
 
-  async #get(at: number): Promise<Segment | null> {
+  #get(at: number): Promise<Segment> | null {
     const name = this.#path.segments[at]
-    return name === undefined ? null : this.#store.segment(name)
+    const segment = name === undefined ? null : this.#store.segment(name)
+    // Nobody may come to wait for it.
+    segment?.catch(() => {})
+    return segment
   }
 
   /** Whether what is wanted is reached. */

@@ -221,7 +221,10 @@ export class Shipper {
 
   #isSnapshotDue(): boolean {
     const { clock, config } = this.#options
-    const lastMs = this.#position?.snapshots.at(-1)?.takenMs ?? 0
+    const newest = this.#position?.snapshots.at(-1)
+    // Nothing was written since: the last one is as good.
+    if (newest?.index === this.#position?.last) return false
+    const lastMs = newest?.takenMs ?? 0
     const sinceMs = Math.max(lastMs, this.#snapshotTriedMs - config.snapshotIntervalMs / 2)
     return clock.nowMs() - sinceMs >= config.snapshotIntervalMs
   }

@@ -1,18 +1,19 @@
 import { isColmenaError } from '../index.ts'
+import { damaged } from './damage.ts'
 import { getDocument, putDocument } from './documents.ts'
 import type { Keys } from './keys.ts'
 import { type Listed, type SegmentName, sortNames } from './names.ts'
-import { encodeSegment, getSegment, type Segment } from './segment.ts'
+import type { BackupObject, Objects, TargetCall } from './objects.ts'
+import { encodeSegment, readSegment, type Segment } from './segment.ts'
 import { type Bytes, passing } from './streams.ts'
-import type { BackupObject, BackupTarget, TargetCall } from './target.ts'
 
 /** A target with the keys to what is in it, and the signal that ends all calls. */
 export class Store {
-  readonly target: BackupTarget
+  readonly target: Objects
   readonly keys: Keys
   readonly #call: TargetCall
 
-  constructor(target: BackupTarget, keys: Keys, signal?: AbortSignal) {
+  constructor(target: Objects, keys: Keys, signal?: AbortSignal) {
     this.target = target
     this.keys = keys
     this.#call = { signal }
@@ -22,14 +23,17 @@ export class Store {
     return this.target.label
   }
 
-  /** @throws ColmenaError ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_TARGET */
-  document<T extends object>(name: string): Promise<T> {
-    return getDocument<T>(this.target, this.keys, name, this.#call)
+  /** @throws ColmenaError ERR_BACKUP_DAMAGED also where it is missing; ERR_TARGET, ERR_ABORTED */
+  async document<T extends object>(name: string): Promise<T> {
+    const document = await this.documentOrNull<T>(name)
+    if (document === null) throw damaged(this, name, 'is missing')
+    return document
   }
 
+  /** Null where there is none. @throws as {@link document} */
   async documentOrNull<T extends object>(name: string): Promise<T | null> {
     try {
-      return await this.document<T>(name)
+      return await getDocument<T>(this.target, this.keys, name, this.#call)
     } catch (error) {
       if (isColmenaError(error) && error.code === 'ERR_NOT_FOUND') return null
       throw error
@@ -46,9 +50,9 @@ export class Store {
     return putDocument(this.target, this.keys, name, content, call)
   }
 
-  /** @throws ColmenaError ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_TARGET */
+  /** @throws as {@link document} */
   segment(name: SegmentName): Promise<Segment> {
-    return getSegment(this.target, name, this.keys, this.#call)
+    return readSegment(this, name, this.get(name.name), this.keys)
   }
 
   /** @returns how many bytes it has there */
@@ -66,8 +70,14 @@ export class Store {
     return bytes
   }
 
-  get(name: string): Bytes {
-    return this.target.get(name, this.#call)
+  /** @throws as {@link document} */
+  async *get(name: string): Bytes {
+    try {
+      yield* this.target.get(name, this.#call)
+    } catch (error) {
+      if (!isColmenaError(error) || error.code !== 'ERR_NOT_FOUND') throw error
+      throw damaged(this, name, 'is missing', error)
+    }
   }
 
   async delete(names: Iterable<string>): Promise<void> {

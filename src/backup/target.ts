@@ -1,21 +1,8 @@
-/** What a call of a target takes. */
-export interface TargetCall {
-  /** Ends the call with ERR_ABORTED, soon. */
-  readonly signal?: AbortSignal | undefined
-}
+import type { RestoreRequest, RestoreSource } from '../index.ts'
+import type { BackupObject, Objects, PutCall, TargetCall } from './objects.ts'
+import { restoreFrom } from './restore-request.ts'
 
-export interface PutCall extends TargetCall {
-  /** Only where there is no object of that name: false is answered where there is one. */
-  readonly ifAbsent?: boolean | undefined
-}
-
-/** An object as a list tells of it. */
-export interface BackupObject {
-  readonly name: string
-  readonly sizeBytes: number
-  /** When it was put, by the target's own clock, in milliseconds since 1970. */
-  readonly modifiedMs: number
-}
+export type { BackupObject, PutCall, TargetCall } from './objects.ts'
 
 /**
  * Where backups are kept: objects of bytes by name, each there whole or not at all. Names are of
@@ -28,7 +15,7 @@ export interface BackupObject {
  * can't do just now it throws as ColmenaError ERR_TARGET with `retryable` true, what will not be
  * better by itself (wrong credentials, no such bucket) with false, saying what to do.
  */
-export abstract class BackupTarget implements AsyncDisposable {
+export abstract class BackupTarget implements Objects, RestoreSource, AsyncDisposable {
   /** What people know it by, as in `s3://bucket/prefix`: it stands in errors and in `status()`. */
   abstract readonly label: string
 
@@ -58,6 +45,17 @@ export abstract class BackupTarget implements AsyncDisposable {
 
   /** Removes an object; one that is not there is removed already. */
   abstract delete(name: string, call?: TargetCall): Promise<void>
+
+  /**
+   * What `open` and `restoreNode` call for their `restore: { from: target }`: brings back what a
+   * backup has here. Beside `from` and `to` it takes {@link RestoreFromOptions}.
+   *
+   * @throws ColmenaError ERR_INVALID_OPTION; ERR_NOT_FOUND where there is no backup, or none of
+   * that moment; ERR_BACKUP_DAMAGED, ERR_MIXED_ENGINES, ERR_TARGET, ERR_ABORTED
+   */
+  async restore(request: RestoreRequest): Promise<void> {
+    await restoreFrom(this, request)
+  }
 
   /** Gives back what the target holds. What is under way, or begun later, ends with ERR_CLOSED. */
   async close(): Promise<void> {}

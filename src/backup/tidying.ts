@@ -9,10 +9,10 @@ import {
   snapshotName,
   sortNames,
 } from './names.ts'
+import type { BackupObject } from './objects.ts'
 import { findPath } from './path.ts'
 import type { Segment } from './segment.ts'
 import type { Store } from './store.ts'
-import type { BackupObject } from './target.ts'
 
 export interface Tidying {
   /** The newest generation. */

@@ -1,13 +1,12 @@
 import { rm } from 'node:fs/promises'
 import { join } from 'node:path'
-import { ColmenaError } from '../index.ts'
+import { ColmenaError, type ExtensionOptions, openReplay } from '../index.ts'
 import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
 import { findPath } from './path.ts'
 import { type Damage, type Generation, isDamage, lastOf, readGenerations } from './points.ts'
 import {
   fetchSnapshot,
-  openFetched,
   type ReplayingOptions,
   type RestoreProgress,
   replayBackup,
@@ -33,8 +32,11 @@ export interface Verified {
   readonly damages: readonly Damage[]
 }
 
-type Options = Pick<ReplayingOptions, 'directory' | 'fingerprint' | 'extensions'> &
-  VerifyBackupOptions
+interface Options extends VerifyBackupOptions {
+  /** A folder of its own, which is emptied, and removed at the end. */
+  readonly directory: string
+  readonly extensions?: readonly ExtensionOptions[] | undefined
+}
 
 /**
  * Restores all there is into a folder, which is deleted again. Where there are two snapshots, the
@@ -43,12 +45,14 @@ type Options = Pick<ReplayingOptions, 'directory' | 'fingerprint' | 'extensions'
  * @throws ColmenaError ERR_BACKUP_DAMAGED where it can't be restored, or comes to something else
  */
 export async function verifyByRestoring(store: Store, options: Options): Promise<Verified> {
-  const { signal, onProgress: progress, directory, fingerprint, extensions } = options
-  const common = { fingerprint, extensions, signal, progress }
+  const { signal, onProgress: progress, directory, extensions } = options
+  const copies = join(directory, 'db', '1')
+  const openIt = () => openReplay({ directory, extensions })
+  const common = { copies, openReplay: openIt, signal, progress }
   try {
-    const comparedIndex = await compareSnapshots(store, { ...common, directory })
+    const comparedIndex = await compareSnapshots(store, common)
     const wanted = { kind: 'latest' } as const
-    const replayed = await replayBackup(store, { ...common, directory, wanted })
+    const replayed = await replayBackup(store, { ...common, wanted })
     const { replay, generation, index, timeMs, damages } = replayed
     await using _ = replay
     const hashes = await replay.hashes({ signal })
@@ -88,7 +92,7 @@ async function hashesOf(
   options: Omit<ReplayingOptions, 'wanted'>,
 ): Promise<Readonly<Record<string, string>>> {
   await fetchSnapshot(store, snapshot, options)
-  await using replay = await openFetched(options)
+  await using replay = await options.openReplay()
   return await replay.hashes({ signal: options.signal })
 }
 
@@ -98,7 +102,7 @@ async function hashesOf(
  */
 export async function findDamages(
   store: Store,
-  { directory, signal }: Pick<ReplayingOptions, 'directory' | 'signal'>,
+  { directory, signal }: Pick<Options, 'directory' | 'signal'>,
 ): Promise<readonly Damage[]> {
   const damages: Damage[] = []
   const note = async (name: string, work: () => Promise<unknown>): Promise<void> => {
@@ -114,7 +118,7 @@ export async function findDamages(
     const { listed, snapshots } = generation
     for (const snapshot of snapshots) {
       await note(`${listed.generation}/snapshots/${snapshot.index}`, () =>
-        fetchSnapshot(store, snapshot, { directory: join(directory, 'snapshot'), signal }),
+        fetchSnapshot(store, snapshot, { copies: directory, signal }),
       )
     }
     for (const segment of listed.segments) await note(segment.name, () => store.segment(segment))
