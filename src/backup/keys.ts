@@ -5,7 +5,7 @@ import { invalidOption } from './option-checks.ts'
 export interface EncryptionOptions {
   /** Names the key, 1 to 64 of `[a-zA-Z0-9._-]`: it stands beside all that is sealed with it. */
   readonly keyId: string
-  /** 32 bytes, or 64 hexadecimal digits. Without it nobody can restore: keep it elsewhere as well. */
+  /** 32 bytes, or 64 hexadecimal digits. Without it nobody can restore: keep it elsewhere too. */
   readonly key: Uint8Array | string
   /** Keys of earlier objects by their ids, so that what they sealed can still be read. */
   readonly oldKeys?: Readonly<Record<string, Uint8Array | string>> | undefined

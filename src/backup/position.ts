@@ -106,6 +106,7 @@ function otherCluster(store: Store, { clusterId }: Owner, own: Shipping): Colmen
     'ERR_OTHER_CLUSTER',
     `${store.label} has the backup of cluster ${clusterId}, and this is cluster ` +
       `${own.clusterId}: give it a target, or a prefix, of its own. If that cluster is no more, ` +
-      `as this one was restored or recovered from it, open the backup with takeOver: '${clusterId}'`,
+      'as this one was restored or recovered from it, start the backup with ' +
+      `takeOver: '${clusterId}'`,
   )
 }

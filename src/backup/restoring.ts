@@ -5,6 +5,7 @@ import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
 import { getSnapshotFile } from './copying.ts'
 import { damaged } from './damage.ts'
+import { segmentName } from './names.ts'
 import { findPath, type Path } from './path.ts'
 import {
   chooseGeneration,
@@ -100,7 +101,8 @@ async function replayOnce(store: Store, options: ReplayingOptions): Promise<Repl
   }
   throw new ColmenaError(
     'ERR_BACKUP_DAMAGED',
-    `${store.label}: no snapshot before that is whole: ${damages.map(({ message }) => message).join('; ')}`,
+    `${store.label}: no snapshot before that is whole: ` +
+      damages.map(({ message }) => message).join('; '),
   )
 }
 
@@ -227,8 +229,11 @@ class Replaying {
       return own[key] !== undefined && own[key] !== segment.digests[key]
     })
     if (other === undefined) return wanted.kind === 'index' && this.#replay.index >= wanted.index
-    const what = `entries ${first} to ${last} did to ${other} here what they did not do in the cluster`
-    throw damaged(this.#store, this.#generation.listed.generation, `can't be replayed: ${what}`)
+    throw damaged(
+      this.#store,
+      this.#generation.listed.generation,
+      `can't be replayed: entries ${first} to ${last} did to ${other} what they did not do before`,
+    )
   }
 
   /** Each segment goes on from the very entries that were applied. */
@@ -240,8 +245,9 @@ class Replaying {
       digest = rollLog(digest, chunk, this.#replay.index)
     }
     if (Buffer.from(digest).toString('hex') === this.#digest) return
-    const name = `${this.#generation.listed.generation}, entries ${segment.first} to ${segment.last}`
-    throw damaged(this.#store, name, 'do not follow what is before them')
+    const { generation } = this.#generation.listed
+    const name = segmentName(generation, segment.first, segment.last)
+    throw damaged(this.#store, name, 'does not go on from the entries before it')
   }
 
   /** All that was put there has been replayed. */
@@ -275,8 +281,8 @@ class Replaying {
     })
     throw new ColmenaError(
       'ERR_MIXED_ENGINES',
-      `the log of this backup was applied by ${manifest.fingerprint}, and here runs ${own}: it may ` +
-        `come to something else. Restore with that build, or to one of the entries that have a ` +
+      `the log of this backup was applied by ${manifest.fingerprint}, and here runs ${own}: it ` +
+        `may come to something else. Restore with that build, or to one of the entries that have a ` +
         `snapshot: ${points.join(', ')}`,
     )
   }
