@@ -260,8 +260,8 @@ export class Replay implements AsyncDisposable {
     const [next] = entries.slice(due)
     if ((before?.term ?? appliedTerm) !== appliedTerm || (next?.term ?? 0) < appliedTerm) {
       throw damaged(
-        `${piece} is not of the log that entry ${appliedIndex} of term ${appliedTerm} was applied ` +
-          `from: it has that entry in term ${before?.term ?? next?.term}`,
+        `${piece} is not of the log that was applied up to entry ${appliedIndex} of term ` +
+          `${appliedTerm}: it has that entry in term ${before?.term ?? next?.term}`,
       )
     }
     return entries.slice(due)
