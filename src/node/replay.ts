@@ -180,6 +180,7 @@ export class Replay implements AsyncDisposable {
    */
   digests(): Readonly<Record<string, string>> {
     this.#checkOpen()
+    this.#checkWhole()
     return Object.fromEntries(this.#replica.digestsAt(this.index))
   }
 
@@ -187,12 +188,14 @@ export class Replay implements AsyncDisposable {
    * A hash of the content of each database, as `node.verify()` compares them, by the same names.
    * It reads everything, on a thread of its own.
    *
-   * @throws ColmenaError ERR_FAILED, ERR_ABORTED, ERR_CLOSED
+   * @throws ColmenaError ERR_FAILED, ERR_ABORTED, ERR_CLOSED; ERR_DATA_DIR after an `apply` that
+   * failed so, until that piece is applied.
    */
   async hashes(options: SignalOptions = {}): Promise<Readonly<Record<string, string>>> {
     const signal = checkSignalOptions(options, 'hashes')
     checkNotAborted(signal)
     return this.#alone(async () => {
+      this.#checkWhole()
       const { promise, resolve } = Promise.withResolvers<HashedContent>()
       const hasher = new ContentHashes({ pinned: () => {}, hashed: resolve })
       const giveUp = (): void => hasher.close()
@@ -212,12 +215,13 @@ export class Replay implements AsyncDisposable {
    * nothing of ours is in it. No file is replaced.
    *
    * @throws ColmenaError ERR_INVALID_ARGUMENT where there is no such database, or a file of that
-   * path; ERR_FAILED, ERR_ABORTED, ERR_CLOSED
+   * path; ERR_FAILED, ERR_ABORTED, ERR_CLOSED; ERR_DATA_DIR as of {@link hashes}
    */
   async copyTo(database: string, path: string, options: SignalOptions = {}): Promise<DatabaseCopy> {
     const signal = checkSignalOptions(options, 'copyTo')
     checkNotAborted(signal)
     return this.#alone(async () => {
+      this.#checkWhole()
       const names = this.databases().map(({ name }) => name)
       if (!names.includes(database)) {
         const known = names.join(', ') || 'none'
@@ -282,6 +286,18 @@ export class Replay implements AsyncDisposable {
     } finally {
       this.#isBusy = false
     }
+  }
+
+  /** Where a piece could be applied in part, some databases have more of it than others. */
+  #checkWhole(): void {
+    const { highestApplied, appliedIndex } = this.#replica
+    if (highestApplied === appliedIndex) return
+    throw new ColmenaError(
+      'ERR_DATA_DIR',
+      `the databases are at entries from ${appliedIndex} to ${highestApplied}, as this machine ` +
+        'could not apply a piece of the log to all of them: give that piece again',
+      { retryable: true },
+    )
   }
 
   #checkOpen(): void {

@@ -202,6 +202,7 @@ suite('a restore that comes to nothing', () => {
     await assert.rejects(open({ dataDir, signal, restore: { from: source } }), {
       code: 'ERR_ABORTED',
     })
+    assert.equal(source.requests[0]?.signal, signal)
     assert.deepEqual(readdirSync(dataDir), ['lock'])
   })
 
