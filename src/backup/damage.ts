@@ -1,9 +1,9 @@
 import { ColmenaError } from '../index.ts'
-import type { BackupTarget } from './target.ts'
+import type { Objects } from './objects.ts'
 
 /** An object that is not what was put there, by its name. */
 export function damaged(
-  { label }: Pick<BackupTarget, 'label'>,
+  { label }: Pick<Objects, 'label'>,
   name: string,
   what: string,
   cause?: unknown,

@@ -1,8 +1,8 @@
 import { createHash, createHmac, timingSafeEqual } from 'node:crypto'
 import { damaged } from './damage.ts'
 import { deriveKey, type Key, type Keys } from './keys.ts'
+import type { Objects, PutCall, TargetCall } from './objects.ts'
 import { readWhole } from './streams.ts'
-import type { BackupTarget, PutCall, TargetCall } from './target.ts'
 
 /** Newer ones are refused: what they mean is not known here. */
 const FORMAT = 1
@@ -20,7 +20,7 @@ interface Sealed {
 }
 
 export async function putDocument(
-  target: BackupTarget,
+  target: Objects,
   keys: Keys,
   name: string,
   content: object,
@@ -38,7 +38,7 @@ export async function putDocument(
 
 /** @throws ColmenaError ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_TARGET */
 export async function getDocument<T extends object>(
-  target: BackupTarget,
+  target: Objects,
   keys: Keys,
   name: string,
   call: TargetCall = {},
@@ -63,7 +63,11 @@ export async function getDocument<T extends object>(
   return content as T
 }
 
-function parse(target: BackupTarget, name: string, bytes: Uint8Array): Partial<Sealed> {
+function parse(
+  target: Objects,
+  name: string,
+  bytes: Uint8Array,
+): { readonly [Field in keyof Sealed]?: unknown } {
   try {
     const value: unknown = JSON.parse(Buffer.from(bytes).toString('utf8'))
     if (typeof value === 'object' && value !== null && 'keyId' in value) return value

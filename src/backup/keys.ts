@@ -1,11 +1,11 @@
 import { hkdfSync } from 'node:crypto'
-import { ColmenaError } from '../index.ts'
+import { invalidOption } from './option-checks.ts'
 
 /** What a backup is sealed with. */
 export interface EncryptionOptions {
   /** Names the key, 1 to 64 of `[a-zA-Z0-9._-]`: it stands beside all that is sealed with it. */
   readonly keyId: string
-  /** 32 bytes, or 64 hexadecimal digits. Without it nobody can restore: keep it elsewhere as well. */
+  /** 32 bytes, or 64 hexadecimal digits. Without it nobody can restore: keep it elsewhere too. */
   readonly key: Uint8Array | string
   /** Keys of earlier objects by their ids, so that what they sealed can still be read. */
   readonly oldKeys?: Readonly<Record<string, Uint8Array | string>> | undefined
@@ -32,7 +32,7 @@ export class Keys {
       return
     }
     if (typeof options !== 'object' || options === null) {
-      throw invalid('encryption is an object of keyId and key')
+      throw invalidOption('encryption is an object of keyId and key')
     }
     for (const [id, key] of Object.entries(options.oldKeys ?? {})) this.#add(id, key)
     this.current = this.#add(options.keyId, options.key)
@@ -45,12 +45,12 @@ export class Keys {
 
   #add(id: unknown, key: unknown): Key {
     if (typeof id !== 'string' || !ID.test(id)) {
-      throw invalid('a keyId has 1 to 64 characters of [a-zA-Z0-9._-]')
+      throw invalidOption('a keyId has 1 to 64 characters of [a-zA-Z0-9._-]')
     }
     const bytes = typeof key === 'string' ? Buffer.from(key, 'hex') : key
     const isWhole = bytes instanceof Uint8Array && bytes.length === KEY_BYTES
     if (!isWhole || (typeof key === 'string' && key.length !== 2 * KEY_BYTES)) {
-      throw invalid(`the key '${id}' must be 32 bytes, or 64 hexadecimal digits`)
+      throw invalidOption(`the key '${id}' must be 32 bytes, or 64 hexadecimal digits`)
     }
     const made = { id, bytes: new Uint8Array(bytes) }
     this.#all.set(id, made)
@@ -61,8 +61,4 @@ export class Keys {
 /** A key for one purpose alone. */
 export function deriveKey({ bytes }: Key, salt: Uint8Array, purpose: string): Uint8Array {
   return new Uint8Array(hkdfSync('sha256', bytes, salt, purpose, KEY_BYTES))
-}
-
-function invalid(message: string): ColmenaError {
-  return new ColmenaError('ERR_INVALID_OPTION', message)
 }

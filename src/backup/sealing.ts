@@ -1,8 +1,8 @@
 import { createCipheriv, createDecipheriv, createHash, randomBytes } from 'node:crypto'
 import { damaged } from './damage.ts'
 import { deriveKey, type Key, type Keys } from './keys.ts'
+import type { Objects } from './objects.ts'
 import type { Bytes } from './streams.ts'
-import type { BackupTarget } from './target.ts'
 
 /**
  * A sealed object: `CLMBAK`, version, whether it is encrypted, the length of the key's id and the
@@ -61,7 +61,7 @@ export async function* seal(name: string, source: Bytes, key: Key | null): Bytes
  * @throws ColmenaError ERR_BACKUP_DAMAGED
  */
 export async function* unseal(
-  target: Pick<BackupTarget, 'label'>,
+  target: Pick<Objects, 'label'>,
   name: string,
   source: Bytes,
   keys: Keys,

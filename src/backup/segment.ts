@@ -3,9 +3,9 @@ import { isColmenaError, rollLog } from '../index.ts'
 import { damaged } from './damage.ts'
 import type { Keys } from './keys.ts'
 import type { SegmentName } from './names.ts'
+import type { Objects } from './objects.ts'
 import { seal, unseal } from './sealing.ts'
 import { type Bytes, readWhole, through } from './streams.ts'
-import type { BackupTarget, TargetCall } from './target.ts'
 
 /** Entries of the log without a gap, as they stand in a target. */
 export interface Segment {
@@ -36,15 +36,15 @@ export function encodeSegment(name: string, segment: Segment, keys: Keys): Bytes
   return seal(name, through(each(parts), createZstdCompress()), keys.current)
 }
 
-/** @throws ColmenaError ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_TARGET */
-export async function getSegment(
-  target: BackupTarget,
+/** @throws ColmenaError ERR_BACKUP_DAMAGED, and what the source throws */
+export async function readSegment(
+  target: Pick<Objects, 'label'>,
   { name, first, last }: SegmentName,
+  source: Bytes,
   keys: Keys,
-  call: TargetCall,
 ): Promise<Segment> {
   const refuse = (what: string, cause?: unknown) => damaged(target, name, what, cause)
-  const plain = through(unseal(target, name, target.get(name, call), keys), createZstdDecompress())
+  const plain = through(unseal(target, name, source, keys), createZstdDecompress())
   let bytes: Uint8Array
   try {
     bytes = await readWhole(plain, CONTENT_BYTES_MAX, () => refuse('is larger than any segment'))

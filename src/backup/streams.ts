@@ -31,6 +31,14 @@ export async function* through(source: Bytes, transform: Transform): Bytes {
   }
 }
 
+/** Shows what passes. */
+export async function* passing(source: Bytes, see: (piece: Uint8Array) => void): Bytes {
+  for await (const piece of source) {
+    see(piece)
+    yield piece
+  }
+}
+
 /** Looks at what passes; at the end `done` is told how much it was, and its SHA-256. */
 export async function* counted(
   source: Bytes,
@@ -38,10 +46,9 @@ export async function* counted(
 ): Bytes {
   const hash = createHash('sha256')
   let sizeBytes = 0
-  for await (const piece of source) {
+  yield* passing(source, (piece) => {
     hash.update(piece)
     sizeBytes += piece.length
-    yield piece
-  }
+  })
   done(sizeBytes, hash.digest('hex'))
 }

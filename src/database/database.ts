@@ -58,7 +58,6 @@ export { StorageClient, type StorageHandlers, type StoragePort } from './storage
 export type { ContentHasher, SnapshotMaker, StoragePorts } from './storage-ports.ts'
 export {
   type AppliedReport,
-  decodeEntries,
   decodeResults,
   encodeEntries,
   type HashedContent,

@@ -1,5 +1,5 @@
 import { hash } from 'node:crypto'
-import { decodeEntries } from '../database/database.ts'
+import { readEntries } from '../database/database.ts'
 
 /** Of an encoded entry before its data: index, term, type and length. */
 const HEAD_BYTES = 21
@@ -9,12 +9,18 @@ const HEAD_BYTES = 21
  * they were divided. It begins with any bytes that both sides know.
  *
  * @param bytes as {@link Shipping.read} gives them
+ * @param untilIndex the last entry that counts
  * @returns 32 bytes
- * @throws DecodeError where these are no entries
+ * @throws ColmenaError ERR_BACKUP_DAMAGED where these are no entries
  */
-export function rollLog(before: Uint8Array, bytes: Uint8Array): Uint8Array {
+export function rollLog(
+  before: Uint8Array,
+  bytes: Uint8Array,
+  untilIndex: number = Number.POSITIVE_INFINITY,
+): Uint8Array {
   let digest = before
-  for (const { data } of decodeEntries(bytes)) {
+  for (const { index, data } of readEntries(bytes)) {
+    if (index > untilIndex) break
     const from = data.byteOffset - bytes.byteOffset - HEAD_BYTES
     const entry = bytes.subarray(from, from + HEAD_BYTES + data.length)
     digest = hash('sha256', Buffer.concat([digest, entry]), 'buffer')

@@ -14,7 +14,12 @@ import {
   timeOf,
 } from '../database/database.ts'
 import type { Entry } from '../raft/raft.ts'
-import { type Extension, probeExtensions, requireSqlite } from '../sqlite/sqlite.ts'
+import {
+  type Extension,
+  engineFingerprint,
+  probeExtensions,
+  requireSqlite,
+} from '../sqlite/sqlite.ts'
 import { checkSignal, checkSignalOptions, invalid, type SignalOptions, show } from './arguments.ts'
 import type { DatabaseCopy } from './copying.ts'
 import { checkExtensions, type ExtensionOptions } from './extension-options.ts'
@@ -138,6 +143,11 @@ export class Replay implements AsyncDisposable {
   /** Of the cluster that the copies are of: 32 hexadecimal digits. */
   get clusterId(): string {
     return this.#replica.clusterId
+  }
+
+  /** What this process runs SQL with: the log comes to the same content where that is the same. */
+  get fingerprint(): string {
+    return engineFingerprint(this.#extensions)
   }
 
   /** In the order of their names. */

@@ -2,6 +2,7 @@ import { join } from 'node:path'
 import type { DatabasesCopy, LogChunk } from '../engine/engine.ts'
 import { engineFingerprint } from '../sqlite/sqlite.ts'
 import { checkSignalOptions, invalid, type SignalOptions, show } from './arguments.ts'
+import type { ExtensionOptions } from './extension-options.ts'
 import { checkKeys } from './nearest.ts'
 import type { NodeCore } from './node-core.ts'
 
@@ -93,6 +94,11 @@ export class Shipping {
   /** What this node runs SQL with: a replay gives the same content where it is the same. */
   get fingerprint(): string {
     return engineFingerprint(this.#core.config.extensions)
+  }
+
+  /** What this node was opened with: a replay of its log needs the same. */
+  get extensions(): readonly ExtensionOptions[] {
+    return this.#core.config.extensions
   }
 
   /**

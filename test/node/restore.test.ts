@@ -2,7 +2,15 @@
 import assert from 'node:assert/strict'
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, type TestContext, test } from 'node:test'
@@ -14,6 +22,7 @@ import {
   type NodeEvents,
   type OpenOptions,
   open,
+  type RestoreRequest,
   restoreNode,
 } from '../../src/index.ts'
 import { checkOpenOptions } from '../../src/node/config.ts'
@@ -146,6 +155,22 @@ suite('a restored node', () => {
     old.on('warning', (warning) => warnings.push(warning))
     await until('it is told apart', () => warnings.some(({ code }) => code === 'ERR_OTHER_CLUSTER'))
     assert.equal(old.leader, null)
+  })
+
+  test('has what came last where its source took other copies', async (t) => {
+    const [first, second] = [await copyAt(t, recorded, 30), await copyAt(t, recorded, 20)]
+    const from = {
+      restore: async ({ copies, openReplay }: RestoreRequest) => {
+        for (const [at, directory] of [first, second].entries()) {
+          rmSync(copies, { recursive: true })
+          cpSync(join(directory, 'db', '1'), copies, { recursive: true })
+          const replay = await openReplay()
+          if (at === 0) await replay.close()
+        }
+      },
+    }
+    const { index } = await restoreNode({ dataDir: temporaryDirectory(t), restore: { from } })
+    assert.equal(index, 20)
   })
 
   test('is the same where it is restored before it is opened', async (t) => {

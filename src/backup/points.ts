@@ -1,0 +1,137 @@
+import { ColmenaError, isColmenaError } from '../index.ts'
+import type { Head, Manifest, Owner, Snapshot } from './contents.ts'
+import { damaged } from './damage.ts'
+import { headName, type Listed, manifestName, OWNER, snapshotName } from './names.ts'
+import { findPath } from './path.ts'
+import type { Store } from './store.ts'
+
+/** What to restore to: the last entry that is there, the last one up to a time, or an entry. */
+export type Wanted =
+  | { readonly kind: 'latest' }
+  | { readonly kind: 'time'; readonly timeMs: number }
+  | { readonly kind: 'index'; readonly index: number }
+
+/** A generation as it is read before anything of it is restored. */
+export interface Generation {
+  readonly listed: Listed
+  readonly manifest: Manifest
+  readonly head: Head
+  /** The snapshots that are there, in their order. */
+  readonly snapshots: readonly Snapshot[]
+}
+
+/** What is wrong with an object that a restore could do without. */
+export interface Damage {
+  readonly name: string
+  readonly message: string
+}
+
+/**
+ * Reads what tells of all generations of the cluster that writes to a target. What can't be read is
+ * left out, and told as damage.
+ *
+ * @throws ColmenaError ERR_NOT_FOUND where there is no backup; ERR_BACKUP_DAMAGED, ERR_TARGET
+ */
+export async function readGenerations(
+  store: Store,
+  damages: Damage[],
+): Promise<readonly Generation[]> {
+  const all = await store.generations()
+  const owner = await store.documentOrNull<Owner>(OWNER)
+  if (owner === null && all.length === 0) {
+    throw new ColmenaError('ERR_NOT_FOUND', `${store.label} holds no backup`)
+  }
+  if (owner === null) throw damaged(store, OWNER, 'is missing')
+  if (all.every(({ generation }) => generation !== owner.generation)) {
+    throw damaged(store, owner.generation, 'is missing, and it is the newest generation')
+  }
+  const generations: Generation[] = []
+  for (const listed of all) {
+    const generation = await readGeneration(store, listed, damages)
+    if (generation?.manifest.clusterId === owner.clusterId) generations.push(generation)
+  }
+  return generations
+}
+
+async function readGeneration(
+  store: Store,
+  listed: Listed,
+  damages: Damage[],
+): Promise<Generation | null> {
+  const { generation } = listed
+  const manifest = await readable<Manifest>(store, manifestName(generation), damages)
+  const head = await readable<Head>(store, headName(generation), damages)
+  if (manifest === null || head === null) return null
+  const snapshots: Snapshot[] = []
+  for (const { index } of head.snapshots) {
+    const snapshot = await readable<Snapshot>(store, snapshotName(generation, index), damages)
+    if (snapshot !== null) snapshots.push(snapshot)
+  }
+  return { listed, manifest, head, snapshots }
+}
+
+/** Null, and told as damage, where it is missing or not what was put. */
+async function readable<T extends object>(
+  store: Store,
+  name: string,
+  damages: Damage[],
+): Promise<T | null> {
+  try {
+    return await store.document<T>(name)
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    damages.push({ name, message: error.message })
+    return null
+  }
+}
+
+/** Whether something is wrong with what is in a target, not with the target. */
+export function isDamage(error: unknown): error is ColmenaError {
+  return isColmenaError(error) && error.code === 'ERR_BACKUP_DAMAGED'
+}
+
+/**
+ * The generation that has what is wanted.
+ *
+ * @throws ColmenaError ERR_NOT_FOUND, saying what there is
+ */
+export function chooseGeneration(
+  store: Store,
+  generations: readonly Generation[],
+  wanted: Wanted,
+): Generation {
+  const chosen = generations.findLast((each) => mayHave(each, wanted))
+  if (chosen === undefined || generations.length === 0) throw notThere(store, generations)
+  if (wanted.kind === 'latest') {
+    // Entries of one cluster are the same in all of its generations.
+    return generations.reduce((best, each) => (lastOf(each) >= lastOf(best) ? each : best))
+  }
+  return chosen
+}
+
+function mayHave({ snapshots, manifest }: Generation, wanted: Wanted): boolean {
+  const [first] = snapshots
+  if (first === undefined) return false
+  if (wanted.kind === 'latest') return true
+  if (wanted.kind === 'index')
+    return manifest.firstIndex <= wanted.index && first.index <= wanted.index
+  return first.timeMs <= wanted.timeMs
+}
+
+/** The last entry that can be restored to, if all is as its name says. */
+export function lastOf({ snapshots, listed, head }: Generation): number {
+  const newest = snapshots.at(-1)?.index ?? 0
+  return Math.max(findPath(listed.segments, newest).last, snapshots.length === 0 ? 0 : head.last)
+}
+
+function notThere(store: Store, generations: readonly Generation[]): ColmenaError {
+  const each = generations.map((generation) => {
+    const [first] = generation.snapshots
+    const from = first === undefined ? 'nothing' : new Date(first.timeMs).toISOString()
+    return `${from} (entry ${first?.index ?? '–'}) to entry ${lastOf(generation)}`
+  })
+  return new ColmenaError(
+    'ERR_NOT_FOUND',
+    `${store.label} does not go back so far; it has ${each.join(', ') || 'nothing'}`,
+  )
+}

@@ -1,0 +1,35 @@
+import type { RestoreRequest } from '../index.ts'
+import { type EncryptionOptions, Keys } from './keys.ts'
+import type { Objects } from './objects.ts'
+import { checkKeys } from './option-checks.ts'
+import type { Wanted } from './points.ts'
+import { replayBackup } from './restoring.ts'
+import { Store } from './store.ts'
+
+/** What `restore` takes for a target of a backup, beside `from` and `to`. */
+export interface RestoreFromOptions {
+  /** The keys that it was sealed with. */
+  readonly encryption?: EncryptionOptions | undefined
+}
+
+/** @throws ColmenaError as of `BackupTarget.restore` */
+export async function restoreFrom(target: Objects, request: RestoreRequest): Promise<void> {
+  const { options, to, copies, signal } = request
+  checkKeys(options, ['encryption'], 'restore')
+  const { encryption } = options as RestoreFromOptions
+  const store = new Store(target, new Keys(encryption), signal)
+  const replayed = await replayBackup(store, {
+    copies,
+    wanted: asWanted(to),
+    openReplay: () => request.openReplay(),
+    signal,
+    progress: ({ phase, ...done }) => request.progress(`restoring: ${phase}`, done),
+  })
+  for (const { message } of replayed.damages) request.progress(`done without: ${message}`)
+}
+
+function asWanted(to: RestoreRequest['to']): Wanted {
+  if (to === undefined) return { kind: 'latest' }
+  if ('index' in to) return { kind: 'index', index: to.index }
+  return { kind: 'time', timeMs: to.timeMs }
+}

@@ -1,0 +1,340 @@
+import { EventEmitter } from 'node:events'
+import {
+  ColmenaError,
+  type ColmenaNode,
+  handler,
+  isColmenaError,
+  type Logger,
+  type LogHold,
+} from '../index.ts'
+import { type BackupClock, REAL_CLOCK } from './clock.ts'
+import { Drills } from './drills.ts'
+import { invalidOption, show } from './option-checks.ts'
+import { type BackupConfig, type BackupOptions, checkBackupOptions } from './options.ts'
+import {
+  type BackupEvents,
+  type BackupStatus,
+  type Failing,
+  reportFailure,
+  type TargetStatus,
+} from './reports.ts'
+import { asColmenaError, isBehind, Shipper } from './shipper.ts'
+import { Store } from './store.ts'
+import type { BackupTarget } from './target.ts'
+import type { Verified, VerifyBackupOptions } from './verifying.ts'
+
+/** How often a node that does not lead asks the leader how far the backup is. */
+const FOLLOW_MS = 5_000
+const BACKOFF_MS_MAX = 60_000
+/** What is written up to the end is to be there, but no target may keep a process from ending. */
+const CLOSE_MS = 5_000
+
+/** What the leader knows of the backup, for the others. */
+interface LeaderWord {
+  readonly heldAfter: number | null
+  readonly targets: readonly TargetStatus[]
+}
+
+const ASK = handler<null, LeaderWord>('colmena-backup')
+
+/**
+ * Keeps a node's databases in one or several targets from now on. Call it on every node of a
+ * cluster, with the same options: the one that leads ships, and any may come to lead.
+ *
+ * @throws ColmenaError ERR_INVALID_OPTION; ERR_INVALID_ARGUMENT where this node has one already
+ * @example
+ * const backup = startBackup(node, { targets: directoryTarget('/mnt/backups/app') })
+ * backup.on('alert', ({ target, error }) => page(`backup to ${target}: ${error.message}`))
+ */
+export function startBackup(node: ColmenaNode, options: BackupOptions): Backup {
+  return new Backup(node, options, REAL_CLOCK)
+}
+
+/** A backup that runs, until it is closed or its node is. */
+export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposable {
+  readonly #node: ColmenaNode
+  readonly #config: BackupConfig
+  readonly #clock: BackupClock
+  readonly #end = new AbortController()
+  readonly #lanes: readonly Lane[]
+  readonly #drills: Drills
+  readonly #unhandle: () => void
+  readonly #running: Promise<unknown>
+  #hold: Promise<LogHold> | null = null
+  #heldAfter: number | null = null
+  /** What the leader said last. */
+  #word: LeaderWord | null = null
+  #copying: Promise<unknown> = Promise.resolve()
+  #closing: Promise<void> | null = null
+
+  /** @internal `startBackup` is for users. */
+  constructor(node: ColmenaNode, options: BackupOptions, clock: BackupClock) {
+    super()
+    if (typeof node !== 'object' || node === null || node.shipping === undefined) {
+      throw invalidOption(`startBackup takes the node that open gave, not ${show(node)}`)
+    }
+    this.#node = node
+    this.#config = checkBackupOptions(options)
+    this.#clock = clock
+    const { signal } = this.#end
+    this.#lanes = this.#config.targets.map((target) => this.#createLane(target))
+    this.#drills = new Drills({
+      config: this.#config,
+      clock,
+      signal,
+      node,
+      tell: (name, event) => this.#tell(name, event),
+      alert: (failing) => this.#alert(failing),
+    })
+    this.#unhandle = node.handle(ASK, () => this.#leaderWord())
+    const loops = [...this.#lanes.map((lane) => this.#ship(lane)), this.#follow()]
+    this.#running = Promise.all([...loops, this.#drills.run()])
+  }
+
+  /** Everything there is to know of it, as plain JSON. */
+  status(): BackupStatus {
+    const isLeading = this.#node.isLeader
+    const word = isLeading ? null : this.#word
+    return {
+      role: isLeading ? 'shipping' : 'following',
+      targets: word?.targets ?? this.#lanes.map((lane) => lane.status(this.#clock.nowMs())),
+      heldAfter: this.#heldAfter,
+      drill: this.#drills.status,
+    }
+  }
+
+  /**
+   * Puts all that is applied by now into all targets, on the node that leads.
+   *
+   * @throws ColmenaError ERR_NO_LEADER on another one; of the first target that failed
+   */
+  async sync(): Promise<void> {
+    this.#checkOpen()
+    if (!this.#node.isLeader) {
+      throw new ColmenaError('ERR_NO_LEADER', 'the leader ships: call sync there', {
+        retryable: true,
+      })
+    }
+    await Promise.all(this.#lanes.map((lane) => lane.turn(() => lane.shipper.sync())))
+  }
+
+  /**
+   * Restores into a folder for temporary files, looks whether that is what was backed up, and
+   * deletes it again.
+   *
+   * @throws ColmenaError ERR_BACKUP_DAMAGED, ERR_TARGET, ERR_BUSY, ERR_ABORTED
+   */
+  async verify(options: VerifyBackupOptions = {}): Promise<readonly Verified[]> {
+    this.#checkOpen()
+    return this.#drills.verify(options)
+  }
+
+  /** Ships what is applied by now if it can, then ends. Twice is once. */
+  async close(): Promise<void> {
+    this.#closing ??= this.#shutDown()
+    await this.#closing
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close()
+  }
+
+  async #shutDown(): Promise<void> {
+    if (this.#node.isLeader) {
+      const shipped = Promise.allSettled(
+        this.#lanes.map((lane) => lane.turn(() => lane.shipper.sync())),
+      )
+      await Promise.race([shipped, this.#clock.wait(CLOSE_MS, this.#end.signal)])
+    }
+    this.#abort()
+    await this.#running
+    await Promise.all(this.#lanes.map(({ shipper }) => shipper.settled()))
+    const hold = await this.#hold?.catch(() => null)
+    await hold?.release().catch(() => {})
+  }
+
+  /** Nothing is begun any more, and what is under way ends. */
+  #abort(): void {
+    if (this.#end.signal.aborted) return
+    this.#end.abort(new ColmenaError('ERR_CLOSED', 'the backup was closed'))
+    this.#unhandle()
+  }
+
+  #createLane(target: BackupTarget): Lane {
+    const { signal } = this.#end
+    const store = new Store(target, this.#config.keys, signal)
+    const shipper = new Shipper({
+      node: this.#node,
+      store,
+      config: this.#config,
+      clock: this.#clock,
+      signal,
+      alone: (work) => this.#alone(work),
+      held: () => this.#moveHold(),
+      tell: (name, event) => this.#tell(name, event),
+    })
+    return new Lane(target.label, shipper)
+  }
+
+  /** One target at a time has a copy of all databases on this node's disk. */
+  #alone<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#copying.then(work)
+    this.#copying = turn.catch(() => {})
+    return turn
+  }
+
+  async #ship(lane: Lane): Promise<void> {
+    const { signal } = this.#end
+    const { syncIntervalMs } = this.#config
+    while (!signal.aborted) {
+      if (this.#node.isLeader) await this.#turn(lane)
+      else lane.shipper.forget()
+      const backoffMs = lane.failuresInRow === 0 ? 0 : syncIntervalMs * 2 ** lane.failuresInRow
+      await this.#clock.wait(Math.max(syncIntervalMs, Math.min(backoffMs, BACKOFF_MS_MAX)), signal)
+    }
+  }
+
+  async #turn(lane: Lane): Promise<void> {
+    const { signal } = this.#end
+    try {
+      await lane.turn(() => lane.shipper.sync())
+      if (lane.succeeded()) this.#tell('resumed', { target: lane.label })
+    } catch (error) {
+      // What the target has is the truth: the next turn looks there.
+      lane.shipper.forget()
+      if (signal.aborted || isBehind(error)) return
+      const failure = asColmenaError(error)
+      const inRow = lane.failed(failure)
+      this.#tell('failed', { target: lane.label, error: failure, inRow })
+      if (inRow === this.#config.alertAfter) {
+        this.#alert({ target: lane.label, what: 'shipping', inRow, error: failure })
+      }
+    }
+  }
+
+  /** Keeps this node's log from where the leader's backup is, as this node may lead next. */
+  async #follow(): Promise<void> {
+    const { signal } = this.#end
+    while (!signal.aborted) {
+      if (!this.#node.isLeader) {
+        try {
+          this.#word = await this.#node.forward(ASK, null, { signal })
+          await this.#moveHold()
+        } catch (error) {
+          // No leader, or one without a backup: what is kept stays kept.
+          if (isColmenaError(error) && error.code === 'ERR_CLOSED') this.#abort()
+        }
+      }
+      await this.#clock.wait(FOLLOW_MS, signal)
+    }
+  }
+
+  #leaderWord(): LeaderWord {
+    const nowMs = this.#clock.nowMs()
+    return {
+      heldAfter: this.#needed(),
+      targets: this.#lanes.map((lane) => lane.status(nowMs)),
+    }
+  }
+
+  /** The entry behind which some target still needs the log; null while that is not known. */
+  #needed(): number | null {
+    const each = this.#lanes.map(({ shipper }) => shipper.heldAfter)
+    return each.reduce((least, after) => {
+      return least === null || after === null ? null : Math.min(least, after)
+    })
+  }
+
+  async #moveHold(): Promise<void> {
+    const after = this.#node.isLeader ? this.#needed() : (this.#word?.heldAfter ?? null)
+    if (after === null || after === this.#heldAfter) return
+    const { logBytesMax: bytesMax } = this.#config
+    this.#hold ??= this.#node.shipping.hold({ after, bytesMax })
+    const hold = await this.#hold.catch((error) => {
+      this.#hold = null
+      throw error
+    })
+    await hold.move(after)
+    this.#heldAfter = after
+  }
+
+  #tell<Name extends keyof BackupEvents>(name: Name, event: BackupEvents[Name][0]): void {
+    log(this.#config.logger, name, event)
+    queueMicrotask(() => (this as EventEmitter).emit(name, event))
+  }
+
+  #alert(failing: Failing): void {
+    this.#tell('alert', failing)
+    const { onAlert, logger } = this.#config
+    if (onAlert === undefined) return
+    Promise.resolve(failing)
+      .then(onAlert)
+      .catch((error: unknown) => logger?.error?.(`onAlert threw: ${String(error)}`))
+  }
+
+  #checkOpen(): void {
+    if (this.#end.signal.aborted) throw new ColmenaError('ERR_CLOSED', 'the backup was closed')
+  }
+}
+
+/** A target's shipping: one turn at a time, and how the last ones went. */
+class Lane {
+  readonly label: string
+  readonly shipper: Shipper
+  failuresInRow = 0
+  #failure: ColmenaError | null = null
+  #last: Promise<unknown> = Promise.resolve()
+
+  constructor(label: string, shipper: Shipper) {
+    this.label = label
+    this.shipper = shipper
+  }
+
+  turn<T>(work: () => Promise<T>): Promise<T> {
+    const turn = this.#last.then(work)
+    this.#last = turn.catch(() => {})
+    return turn
+  }
+
+  /** Whether failures were before it. */
+  succeeded(): boolean {
+    const wasFailing = this.failuresInRow > 0
+    this.failuresInRow = 0
+    this.#failure = null
+    return wasFailing
+  }
+
+  failed(error: ColmenaError): number {
+    this.#failure = error
+    this.failuresInRow += 1
+    return this.failuresInRow
+  }
+
+  status(nowMs: number): TargetStatus {
+    const { known: position, caughtUpMs, lagEntries, shippedBytes } = this.shipper
+    return {
+      label: this.label,
+      generation: position?.generation ?? null,
+      lastIndex: position?.last ?? null,
+      lagEntries,
+      lagMs: caughtUpMs === null ? null : Math.max(0, nowMs - caughtUpMs),
+      lastSnapshotMs: position?.snapshots.at(-1)?.takenMs ?? null,
+      shippedBytes,
+      failuresInRow: this.failuresInRow,
+      error: this.#failure && reportFailure(this.#failure),
+    }
+  }
+}
+
+/** Of what happens each second nothing is said. */
+function log<Name extends keyof BackupEvents>(
+  logger: Logger | undefined,
+  name: Name,
+  event: BackupEvents[Name][0],
+): void {
+  if (logger === undefined || name === 'shipped') return
+  const level = name === 'failed' ? 'warn' : name === 'alert' ? 'error' : 'info'
+  const { error, ...rest } = event as { readonly error?: ColmenaError }
+  const fields = error === undefined ? rest : { ...rest, error: error.message, code: error.code }
+  logger[level]?.(`backup ${name}`, fields)
+}
