@@ -69,7 +69,8 @@ export function timeOf({ index, type, data }: Entry): number | null {
   return readable(index, () => commandTimeMs(data))
 }
 
-function voidedBy({ index, type, data }: Entry): readonly number[] {
+/** What an entry makes void: none, or one. */
+export function voidedBy({ index, type, data }: Entry): readonly number[] {
   if (type !== 'normal' || data.length !== VOID_BYTES) return []
   return readable(index, () => (commandKind(data) === 'void' ? [decodeVoid(data)] : []))
 }

@@ -12,6 +12,7 @@ import {
   readEntries,
   SYSTEM,
   timeOf,
+  voidedBy,
 } from '../database/database.ts'
 import type { Entry } from '../raft/raft.ts'
 import {
@@ -38,7 +39,7 @@ export interface ReplayOptions {
   readonly extensions?: readonly ExtensionOptions[] | undefined
   /**
    * Entries that were skipped, as `describeLog` tells of the pieces that are going to be applied
-   * and of those behind them.
+   * and of those behind them. What a piece says of its own entries is known without.
    *
    * @defaultValue none
    */
@@ -121,9 +122,7 @@ export class Replay implements AsyncDisposable {
     this.#extensions = extensions
     const place = { directory: join(directory, 'db'), generation: GENERATION }
     this.#replica = openCopies({ ...place, writer: { extensions } })
-    for (const index of voided) {
-      if (index > this.#replica.appliedIndex) this.#replica.note.void(index)
-    }
+    this.#skip(voided)
   }
 
   get directory(): string {
@@ -169,6 +168,7 @@ export class Replay implements AsyncDisposable {
     const { untilIndex = Number.POSITIVE_INFINITY, signal } = checkBounds(bounds)
     return this.#alone(async () => {
       const due = this.#due(readEntries(bytes))
+      this.#skip(due.flatMap(voidedBy))
       const wanted = entriesUpTo(due, bounds)
       for (let at = 0; at < wanted.length; ) {
         checkNotAborted(signal)
@@ -258,6 +258,11 @@ export class Replay implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close()
+  }
+
+  #skip(voided: readonly number[]): void {
+    const { appliedIndex, note } = this.#replica
+    for (const index of voided) if (index > appliedIndex) note.void(index)
   }
 
   /** Those that are not applied yet. @throws ColmenaError ERR_BACKUP_DAMAGED */

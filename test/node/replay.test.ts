@@ -4,7 +4,12 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { before, suite, type TestContext, test } from 'node:test'
-import { encodeVoid, type RoutedWrite, routedWrite } from '../../src/command/command.ts'
+import {
+  commandKind,
+  encodeVoid,
+  type RoutedWrite,
+  routedWrite,
+} from '../../src/command/command.ts'
 import { encodeEntries } from '../../src/database/storage-protocol.ts'
 import { describeLog, openReplay, type Replay, type ReplayBounds } from '../../src/index.ts'
 import type { Entry } from '../../src/raft/raft.ts'
@@ -105,7 +110,11 @@ suite('a replay', () => {
   test('ends at a time: before the first entry that is later', async (t) => {
     const timed = recorded.entries.filter((entry) => timeOf(entry) !== null)
     const times = timed.map((entry) => timeOf(entry) as number)
-    for (const at of [0, 30, 111]) {
+    const packed = timed.findIndex(({ data }, at) => {
+      return commandKind(data) === 'packedWrite' && (times[at - 1] ?? 0) < (times[at] as number)
+    })
+    assert.ok(packed > 0)
+    for (const at of [0, 30, 111, packed - 1]) {
       const untilMs = times[at] as number
       const next = timed.find((_, number) => (times[number] as number) > untilMs) as Entry
       const replay = await replayFrom(t, 2)
@@ -182,15 +191,23 @@ suite('a replay', () => {
     const entry = recorded.entries.find((one) => writeOf(one) !== null)
     assert.ok(entry !== undefined)
     const skipped = { index: entry.index + 1, term: entry.term, type: 'normal' } as const
-    const bytes = encodeEntries([entry, { ...skipped, data: encodeVoid(entry.index) }])
-    assert.deepEqual(describeLog(bytes).voided, [entry.index])
-    const directory = await copyAt(t, recorded, entry.index - 1)
-    await using replay = await openReplay({ directory, voided: describeLog(bytes).voided })
-    await replay.apply(bytes)
-    const main = new DatabaseSync(join(directory, 'db', '1', 'main.db'))
-    const tables = main.prepare("SELECT name FROM sqlite_schema WHERE name = 'kept'").all()
-    main.close()
-    assert.deepEqual(tables, [])
+    const behind = encodeEntries([{ ...skipped, data: encodeVoid(entry.index) }])
+    const { voided } = describeLog(behind)
+    assert.deepEqual(voided, [entry.index])
+    const ways = {
+      apart: { voided, pieces: [encodeEntries([entry]), behind] },
+      together: { pieces: [encodeEntries([entry, { ...skipped, data: encodeVoid(entry.index) }])] },
+    }
+    for (const [way, { pieces, ...options }] of Object.entries(ways)) {
+      const directory = await copyAt(t, recorded, entry.index - 1)
+      await using replay = await openReplay({ directory, ...options })
+      for (const bytes of pieces) await replay.apply(bytes)
+      assert.equal(replay.index, skipped.index)
+      const main = new DatabaseSync(join(directory, 'db', '1', 'main.db'))
+      const tables = main.prepare("SELECT name FROM sqlite_schema WHERE name = 'kept'").all()
+      main.close()
+      assert.deepEqual(tables, [], way)
+    }
   })
 
   test('gives each database as a file of its own, and replaces none', async (t) => {
