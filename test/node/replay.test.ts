@@ -5,8 +5,10 @@ import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { before, suite, type TestContext, test } from 'node:test'
 import {
+  COMMAND_FORMAT,
   commandKind,
   encodeVoid,
+  packWrite,
   type RoutedWrite,
   routedWrite,
 } from '../../src/command/command.ts'
