@@ -4,14 +4,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { before, suite, type TestContext, test } from 'node:test'
-import {
-  COMMAND_FORMAT,
-  commandKind,
-  encodeVoid,
-  packWrite,
-  type RoutedWrite,
-  routedWrite,
-} from '../../src/command/command.ts'
+import { encodeVoid, type RoutedWrite, routedWrite } from '../../src/command/command.ts'
 import { encodeEntries } from '../../src/database/storage-protocol.ts'
 import { describeLog, openReplay, type Replay, type ReplayBounds } from '../../src/index.ts'
 import type { Entry } from '../../src/raft/raft.ts'
@@ -289,19 +282,6 @@ suite('copies are refused', () => {
     await assert.rejects(openReplay({ directory: '.', voided: 3 as never }), { code })
     await assert.rejects(openReplay({ directory: '.', dir: 1 } as never), { code })
   })
-})
-
-test('a packed write has its time as any other', () => {
-  const { index, term, type, data } = recorded.entries.toSorted((a, b) => {
-    return b.data.length - a.data.length
-  })[0] as Entry
-  const packed = packWrite(Uint8Array.from(data), COMMAND_FORMAT)
-  assert.equal(commandKind(packed), 'packedWrite')
-  const [one, other] = [data, packed].map((bytes) => {
-    return describeLog(encodeEntries([{ index, term, type, data: bytes }]))
-  })
-  assert.ok(one?.firstMs !== null)
-  assert.deepEqual(one, other)
 })
 
 test('a piece of the log tells its entries and their times', () => {
