@@ -2,7 +2,7 @@ import { deflateRawSync, inflateRawSync } from 'node:zlib'
 import { ByteReader, ByteWriter, DecodeError } from '../base/bytes.ts'
 import { hasKind, readEnvelope, writeEnvelope } from './envelope.ts'
 import { commandKind } from './kind.ts'
-import { decodeWriteHeader, type RoutedWrite } from './write.ts'
+import { decodeWriteHeader, type RoutedWrite, writeTimeMs } from './write.ts'
 
 /** Less is not worth the time. */
 const PACKED_BYTES_MIN = 4_096
@@ -33,6 +33,19 @@ export function unpackWrite(packed: Uint8Array): Uint8Array {
     return inflateRawSync(deflated, { maxOutputLength: UNPACKED_BYTES_MAX })
   } catch (error) {
     throw new DecodeError(`a packed write does not unpack: ${String(error)}`)
+  }
+}
+
+/** When an entry's payload was proposed, in milliseconds since 1970; null where it does not say. */
+export function commandTimeMs(data: Uint8Array): number | null {
+  switch (commandKind(data)) {
+    case 'write':
+    case 'leases':
+      return writeTimeMs(data)
+    case 'packedWrite':
+      return writeTimeMs(unpackWrite(data))
+    default:
+      return null
   }
 }
 

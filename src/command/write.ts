@@ -201,6 +201,13 @@ export function patchEnvironment(bytes: Uint8Array, environment: Environment): v
   view.setUint32(ENVIRONMENT_AT + 12, environment.seedLow, true)
 }
 
+/** When an encoded write command was proposed, in milliseconds since 1970. @throws DecodeError */
+export function writeTimeMs(bytes: Uint8Array): number {
+  const reader = new ByteReader(bytes)
+  reader.raw(ENVIRONMENT_AT)
+  return reader.u53()
+}
+
 /** The header and environment alone, for those who only route the command. */
 export function decodeWriteHeader(bytes: Uint8Array): RoutedWrite {
   return readWriteHeader(new ByteReader(bytes))

@@ -50,6 +50,7 @@ export {
   type LogSpan,
   readEntries,
   timeOf,
+  voidedBy,
 } from './shipped-log.ts'
 export type { PinnedSnapshot } from './snapshot.ts'
 export { readStanding, rehomeDatabases, type Standing } from './standing.ts'

@@ -1,6 +1,6 @@
 import { DecodeError } from '../base/bytes.ts'
 import { ColmenaError } from '../base/errors.ts'
-import { commandKind, decodeVoid, routedWrite } from '../command/command.ts'
+import { commandKind, commandTimeMs, decodeVoid } from '../command/command.ts'
 import type { Entry } from '../raft/types.ts'
 import { decodeEntries } from './storage-protocol.ts'
 
@@ -66,11 +66,12 @@ function decoded(bytes: Uint8Array): readonly Entry[] {
 /** The time that the leader gave an entry; null for one that has none. */
 export function timeOf({ index, type, data }: Entry): number | null {
   if (type !== 'normal' || data.length === 0) return null
-  return readable(index, () => routedWrite(data)?.environment.wallMs ?? null)
+  return readable(index, () => commandTimeMs(data))
 }
 
-function voidedBy({ index, type, data }: Entry): readonly number[] {
-  if (type !== 'normal' || data.length === 0) return []
+/** What an entry makes void: none, or one. */
+export function voidedBy({ index, type, data }: Entry): readonly number[] {
+  if (type !== 'normal' || data.length !== VOID_BYTES) return []
   return readable(index, () => (commandKind(data) === 'void' ? [decodeVoid(data)] : []))
 }
 
@@ -82,6 +83,9 @@ function readable<T>(index: number, read: () => T): T {
     throw damaged(`entry ${index} of the log can't be read: ${error.message}`, error)
   }
 }
+
+/** An envelope and an index. */
+const VOID_BYTES = 12
 
 export function damaged(message: string, cause?: unknown): ColmenaError {
   return new ColmenaError('ERR_BACKUP_DAMAGED', message, { cause })

@@ -74,33 +74,6 @@ export function openIdentity(config: OpenConfig): Identity {
   return identity
 }
 
-/** Whose it is, and which folders of a node it has. @throws ColmenaError ERR_DATA_DIR */
-function readDataDir(dataDir: string): {
-  readonly kept: Identity | null
-  readonly found: readonly string[]
-} {
-  const kept = readIdentity(dataDir)
-  const found = STATE_FOLDERS.filter((folder) => existsSync(join(dataDir, folder)))
-  if (kept !== null || found.length === 0) return { kept, found }
-  throw new ColmenaError(
-    'ERR_DATA_DIR',
-    `${dataDir} has a ${found.join(' and a ')} folder but no ${IDENTITY_FILE}: it is no data ` +
-      'directory of colmena, or a part of one. Use another dataDir, or bring the file back',
-  )
-}
-
-/**
- * Null where the directory holds a node, or one that is on its way into its cluster; else what is
- * left of tries to begin one there, if any.
- *
- * @throws ColmenaError ERR_DATA_DIR, ERR_UNSUPPORTED_FORMAT
- */
-export function readUnbegun(dataDir: string): { readonly kept: Identity | null } | null {
-  const { kept } = readDataDir(dataDir)
-  const isBegun = kept !== null && (kept.state === 'established' || kept.rejoinAddresses)
-  return isBegun ? null : { kept }
-}
-
 /** A new identity has acknowledged nothing yet; what an operator accepts counts as nothing. */
 function relaxedSince(
   opened: Identity,
@@ -262,6 +235,33 @@ function replaceFile(dataDir: string, text: string): void {
   }
   renameSync(aside, join(dataDir, IDENTITY_FILE))
   syncDirectoryNow(dataDir)
+}
+
+/** Whose it is, and which folders of a node it has. @throws ColmenaError ERR_DATA_DIR */
+function readDataDir(dataDir: string): {
+  readonly kept: Identity | null
+  readonly found: readonly string[]
+} {
+  const kept = readIdentity(dataDir)
+  const found = STATE_FOLDERS.filter((folder) => existsSync(join(dataDir, folder)))
+  if (kept !== null || found.length === 0) return { kept, found }
+  throw new ColmenaError(
+    'ERR_DATA_DIR',
+    `${dataDir} has a ${found.join(' and a ')} folder but no ${IDENTITY_FILE}: it is no data ` +
+      'directory of colmena, or a part of one. Use another dataDir, or bring the file back',
+  )
+}
+
+/**
+ * Null where the directory holds a node, or one that is on its way into its cluster; else what is
+ * left of tries to begin one there, if any.
+ *
+ * @throws ColmenaError ERR_DATA_DIR, ERR_UNSUPPORTED_FORMAT
+ */
+export function readUnbegun(dataDir: string): { readonly kept: Identity | null } | null {
+  const { kept } = readDataDir(dataDir)
+  const isBegun = kept !== null && (kept.state === 'established' || kept.rejoinAddresses)
+  return isBegun ? null : { kept }
 }
 
 /** The identity of a data directory, or null if it has none. */

@@ -12,6 +12,7 @@ import {
   readEntries,
   SYSTEM,
   timeOf,
+  voidedBy,
 } from '../database/database.ts'
 import type { Entry } from '../raft/raft.ts'
 import {
@@ -38,7 +39,7 @@ export interface ReplayOptions {
   readonly extensions?: readonly ExtensionOptions[] | undefined
   /**
    * Entries that were skipped, as `describeLog` tells of the pieces that are going to be applied
-   * and of those behind them.
+   * and of those behind them. What a piece says of its own entries is known without.
    *
    * @defaultValue none
    */
@@ -121,9 +122,7 @@ export class Replay implements AsyncDisposable {
     this.#extensions = extensions
     const place = { directory: join(directory, 'db'), generation: GENERATION }
     this.#replica = openCopies({ ...place, writer: { extensions } })
-    for (const index of voided) {
-      if (index > this.#replica.appliedIndex) this.#replica.note.void(index)
-    }
+    this.#skip(voided)
   }
 
   get directory(): string {
@@ -169,6 +168,7 @@ export class Replay implements AsyncDisposable {
     const { untilIndex = Number.POSITIVE_INFINITY, signal } = checkBounds(bounds)
     return this.#alone(async () => {
       const due = this.#due(readEntries(bytes))
+      this.#skip(due.flatMap(voidedBy))
       const wanted = entriesUpTo(due, bounds)
       for (let at = 0; at < wanted.length; ) {
         checkNotAborted(signal)
@@ -190,6 +190,7 @@ export class Replay implements AsyncDisposable {
    */
   digests(): Readonly<Record<string, string>> {
     this.#checkOpen()
+    this.#checkWhole()
     return Object.fromEntries(this.#replica.digestsAt(this.index))
   }
 
@@ -197,12 +198,14 @@ export class Replay implements AsyncDisposable {
    * A hash of the content of each database, as `node.verify()` compares them, by the same names.
    * It reads everything, on a thread of its own.
    *
-   * @throws ColmenaError ERR_FAILED, ERR_ABORTED, ERR_CLOSED
+   * @throws ColmenaError ERR_FAILED, ERR_ABORTED, ERR_CLOSED; ERR_DATA_DIR after an `apply` that
+   * failed so, until that piece is applied.
    */
   async hashes(options: SignalOptions = {}): Promise<Readonly<Record<string, string>>> {
     const signal = checkSignalOptions(options, 'hashes')
     checkNotAborted(signal)
     return this.#alone(async () => {
+      this.#checkWhole()
       const { promise, resolve } = Promise.withResolvers<HashedContent>()
       const hasher = new ContentHashes({ pinned: () => {}, hashed: resolve })
       const giveUp = (): void => hasher.close()
@@ -222,12 +225,13 @@ export class Replay implements AsyncDisposable {
    * nothing of ours is in it. No file is replaced.
    *
    * @throws ColmenaError ERR_INVALID_ARGUMENT where there is no such database, or a file of that
-   * path; ERR_FAILED, ERR_ABORTED, ERR_CLOSED
+   * path; ERR_FAILED, ERR_ABORTED, ERR_CLOSED; ERR_DATA_DIR as of {@link hashes}
    */
   async copyTo(database: string, path: string, options: SignalOptions = {}): Promise<DatabaseCopy> {
     const signal = checkSignalOptions(options, 'copyTo')
     checkNotAborted(signal)
     return this.#alone(async () => {
+      this.#checkWhole()
       const names = this.databases().map(({ name }) => name)
       if (!names.includes(database)) {
         const known = names.join(', ') || 'none'
@@ -256,6 +260,11 @@ export class Replay implements AsyncDisposable {
     await this.close()
   }
 
+  #skip(voided: readonly number[]): void {
+    const { appliedIndex, note } = this.#replica
+    for (const index of voided) if (index > appliedIndex) note.void(index)
+  }
+
   /** Those that are not applied yet. @throws ColmenaError ERR_BACKUP_DAMAGED */
   #due(entries: readonly Entry[]): readonly Entry[] {
     const { appliedIndex, appliedTerm } = this.#replica
@@ -270,8 +279,8 @@ export class Replay implements AsyncDisposable {
     const [next] = entries.slice(due)
     if ((before?.term ?? appliedTerm) !== appliedTerm || (next?.term ?? 0) < appliedTerm) {
       throw damaged(
-        `${piece} is not of the log that entry ${appliedIndex} of term ${appliedTerm} was ` +
-          `applied from: it has that entry in term ${before?.term ?? next?.term}`,
+        `${piece} is not of the log that was applied up to entry ${appliedIndex} of term ` +
+          `${appliedTerm}: it has that entry in term ${before?.term ?? next?.term}`,
       )
     }
     return entries.slice(due)
@@ -292,6 +301,18 @@ export class Replay implements AsyncDisposable {
     } finally {
       this.#isBusy = false
     }
+  }
+
+  /** Where a piece could be applied in part, some databases have more of it than others. */
+  #checkWhole(): void {
+    const { highestApplied, appliedIndex } = this.#replica
+    if (highestApplied === appliedIndex) return
+    throw new ColmenaError(
+      'ERR_DATA_DIR',
+      `the databases are at entries from ${appliedIndex} to ${highestApplied}, as this machine ` +
+        'could not apply a piece of the log to all of them: give that piece again',
+      { retryable: true },
+    )
   }
 
   #checkOpen(): void {

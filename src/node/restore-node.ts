@@ -128,7 +128,8 @@ async function bringBack(
       options,
       signal,
       openReplay: async ({ voided } = {}) => {
-        replay ??= await openReplay({ directory: restorePath(dataDir), extensions, voided })
+        await replay?.close()
+        replay = await openReplay({ directory: restorePath(dataDir), extensions, voided })
         return replay
       },
       progress: (message, details) => logger.info?.(message, details),

@@ -19,8 +19,9 @@ export interface RestoreRequest {
   /** Ends it soon, with ERR_ABORTED. */
   readonly signal: AbortSignal | undefined
   /**
-   * Opens what lies in `copies`, once it is all there. What the replay has come to when `restore`
-   * resolves is what the node has. Leave it open: whoever asked closes it.
+   * Opens what lies in `copies`, once it is all there; again, if other copies took their place
+   * after the replay of the first ones was closed. What the last one has come to when `restore`
+   * resolves is what the node has. Leave that open: whoever asked closes it.
    *
    * @throws ColmenaError as of `openReplay`
    */

@@ -4,7 +4,7 @@ import { readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { before, suite, type TestContext, test } from 'node:test'
-import { encodeVoid, routedWrite } from '../../src/command/command.ts'
+import { encodeVoid, type RoutedWrite, routedWrite } from '../../src/command/command.ts'
 import { encodeEntries } from '../../src/database/storage-protocol.ts'
 import { describeLog, openReplay, type Replay, type ReplayBounds } from '../../src/index.ts'
 import type { Entry } from '../../src/raft/raft.ts'
@@ -45,9 +45,12 @@ function named(hashes: Readonly<Record<string, string>>): Record<string, string>
   return Object.fromEntries(Object.entries(hashes).map(([key, hash]) => [key.split('@')[0], hash]))
 }
 
-function timeOf({ type, data }: Entry): number | null {
-  if (type !== 'normal' || data.length === 0) return null
-  return routedWrite(data)?.environment.wallMs ?? null
+function writeOf({ type, data }: Entry): RoutedWrite | null {
+  return type === 'normal' && data.length > 0 ? routedWrite(data) : null
+}
+
+function timeOf(entry: Entry): number | null {
+  return writeOf(entry)?.environment.wallMs ?? null
 }
 
 function hashOf(path: string): string {
@@ -138,7 +141,7 @@ suite('a replay', () => {
     await refused(encodeEntries([second, first]), /has entry 31 of term \d+ behind entry 32/)
     await refused(encodeEntries([]), /holds no entry/)
     await refused(piece(31, 40).subarray(0, -3), /can't be read/)
-    await refused(encodeEntries([{ ...first, term: 0 }]), /of term [1-9]\d* was applied/)
+    await refused(encodeEntries([{ ...first, term: 0 }]), /applied up to entry 30 of term [1-9]/)
     const other = { ...(recorded.entries[28] as Entry), term: 99 }
     await refused(encodeEntries([other, { ...first, term: 99 }]), /has that entry in term 99/)
     await refused(
@@ -151,34 +154,51 @@ suite('a replay', () => {
 
   test('says where this machine fails, and takes the same piece again', async (t) => {
     const replay = await replayFrom(t, 30)
-    const other = new DatabaseSync(join(replay.directory, 'db', '1', 'main.db'))
+    const last = recorded.verified[0]?.index as number
+    const rest = piece(31, last)
+    // Not the first that is written to, which is then ahead of it.
+    const [, second] = recorded.entries.slice(29, last).flatMap((entry, at, entries) => {
+      const name = writeOf(entry)?.database
+      const isFirst = entries.findIndex((one) => writeOf(one)?.database === name) === at
+      return name !== undefined && name !== 'system' && isFirst ? [name] : []
+    })
+    const other = new DatabaseSync(join(replay.directory, 'db', '1', `${second}.db`))
     other.exec('BEGIN IMMEDIATE')
-    const rest = piece(31, recorded.verified[0]?.index as number)
     await assert.rejects(replay.apply(rest), {
       code: 'ERR_DATA_DIR',
       retryable: true,
       message: /entries from \d+ on could not be applied: .*locked/,
     })
+    const torn = { code: 'ERR_DATA_DIR', message: /at entries from 30 to \d+.*piece again/ }
+    await assert.rejects(replay.hashes(), torn)
+    await assert.rejects(replay.copyTo('main', join(replay.directory, '..', 'torn.db')), torn)
+    assert.throws(() => replay.digests(), torn)
     other.close()
     await replay.apply(rest)
     assert.deepEqual(named(await replay.hashes()), recorded.verified[0]?.members[0]?.hashes)
   })
 
   test('runs nothing of an entry that was skipped', async (t) => {
-    const [entry, ...rest] = recorded.entries.filter((one) => {
-      return one.type === 'normal' && one.data.length > 0 && routedWrite(one.data) !== null
-    })
-    assert.ok(entry !== undefined && rest.length > 0)
+    const entry = recorded.entries.find((one) => writeOf(one) !== null)
+    assert.ok(entry !== undefined)
     const skipped = { index: entry.index + 1, term: entry.term, type: 'normal' } as const
-    const bytes = encodeEntries([entry, { ...skipped, data: encodeVoid(entry.index) }])
-    assert.deepEqual(describeLog(bytes).voided, [entry.index])
-    const directory = await copyAt(t, recorded, entry.index - 1)
-    await using replay = await openReplay({ directory, voided: describeLog(bytes).voided })
-    await replay.apply(bytes)
-    const main = new DatabaseSync(join(directory, 'db', '1', 'main.db'))
-    const tables = main.prepare("SELECT name FROM sqlite_schema WHERE name = 'kept'").all()
-    main.close()
-    assert.deepEqual(tables, [])
+    const behind = encodeEntries([{ ...skipped, data: encodeVoid(entry.index) }])
+    const { voided } = describeLog(behind)
+    assert.deepEqual(voided, [entry.index])
+    const ways = {
+      apart: { voided, pieces: [encodeEntries([entry]), behind] },
+      together: { pieces: [encodeEntries([entry, { ...skipped, data: encodeVoid(entry.index) }])] },
+    }
+    for (const [way, { pieces, ...options }] of Object.entries(ways)) {
+      const directory = await copyAt(t, recorded, entry.index - 1)
+      await using replay = await openReplay({ directory, ...options })
+      for (const bytes of pieces) await replay.apply(bytes)
+      assert.equal(replay.index, skipped.index)
+      const main = new DatabaseSync(join(directory, 'db', '1', 'main.db'))
+      const tables = main.prepare("SELECT name FROM sqlite_schema WHERE name = 'kept'").all()
+      main.close()
+      assert.deepEqual(tables, [], way)
+    }
   })
 
   test('gives each database as a file of its own, and replaces none', async (t) => {

@@ -1,15 +1,28 @@
 /** A data directory comes back from copies and the log behind them, as a cluster of its own. */
 import assert from 'node:assert/strict'
-import { existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync } from 'node:fs'
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, type TestContext, test } from 'node:test'
+import { fileURLToPath } from 'node:url'
+import { encodeEntries } from '../../src/database/storage-protocol.ts'
 import {
   ColmenaError,
   type ColmenaNode,
   type NodeEvents,
   type OpenOptions,
   open,
+  type RestoreRequest,
   restoreNode,
 } from '../../src/index.ts'
 import { checkOpenOptions } from '../../src/node/config.ts'
@@ -24,6 +37,7 @@ import { liveVaried } from './varied-life.ts'
 
 /** A cluster of three, which is gone when anything is restored. */
 let recorded: Recorded
+const RESTORING = fileURLToPath(new URL('restoring-process.ts', import.meta.url))
 const others = mkdtempSync(join(tmpdir(), 'colmena-others-'))
 
 before(async () => {
@@ -143,6 +157,22 @@ suite('a restored node', () => {
     assert.equal(old.leader, null)
   })
 
+  test('has what came last where its source took other copies', async (t) => {
+    const [first, second] = [await copyAt(t, recorded, 30), await copyAt(t, recorded, 20)]
+    const from = {
+      restore: async ({ copies, openReplay }: RestoreRequest) => {
+        for (const [at, directory] of [first, second].entries()) {
+          rmSync(copies, { recursive: true })
+          cpSync(join(directory, 'db', '1'), copies, { recursive: true })
+          const replay = await openReplay()
+          if (at === 0) await replay.close()
+        }
+      },
+    }
+    const { index } = await restoreNode({ dataDir: temporaryDirectory(t), restore: { from } })
+    assert.equal(index, 20)
+  })
+
   test('is the same where it is restored before it is opened', async (t) => {
     const dataDir = temporaryDirectory(t)
     const told: string[] = []
@@ -197,20 +227,54 @@ suite('a restore that comes to nothing', () => {
     await assert.rejects(open({ dataDir, signal, restore: { from: source } }), {
       code: 'ERR_ABORTED',
     })
+    assert.equal(source.requests[0]?.signal, signal)
     assert.deepEqual(readdirSync(dataDir), ['lock'])
   })
+
+  for (const stage of ['copied', 'applied']) {
+    test(`is begun anew where its process was killed: ${stage}`, async (t) => {
+      const [base, dataDir] = [temporaryDirectory(t), temporaryDirectory(t)]
+      const { index } = verifiedAt(0)
+      const log = join(base, 'log')
+      const behind = recorded.entries.filter((entry) => entry.index > 20 && entry.index <= index)
+      writeFileSync(log, encodeEntries(behind))
+      const copies = join(await copyAt(t, recorded, 20), 'db', '1')
+      const child = spawn(process.execPath, [RESTORING, dataDir, copies, log, stage], {
+        stdio: ['ignore', 'pipe', 'inherit'],
+      })
+      t.after(() => child.kill('SIGKILL'))
+      await Promise.race([once(child.stdout, 'data'), once(child, 'exit')])
+      assert.ok(existsSync(join(dataDir, 'restoring', 'db', '1', 'main.db')))
+      const taken = open({ dataDir, restore: { from: await sourceAt(t, 20) } })
+      await assert.rejects(taken, { code: 'ERR_LOCKED' })
+      const exit = once(child, 'exit')
+      child.kill('SIGKILL')
+      await exit
+      // Also where nothing is restored then.
+      openDataDir(checkOpenOptions({ dataDir })).close()
+      assert.ok(!existsSync(join(dataDir, 'restoring')))
+      const restore = { from: await sourceAt(t, 20), to: { index } }
+      const node = await openHere(t, { dataDir, restore })
+      assert.deepEqual(await hashesOf(node), verifiedAt(0).members[0]?.hashes)
+    })
+  }
 
   test('is made good by the next open where it crashed, at any step', async (t) => {
     const base = temporaryDirectory(t)
     const source = await sourceAt(t, 20)
     const { index, members } = verifiedAt(0)
-    const seen = { first: 0, whole: 0 }
+    const seen = { first: 0, half: 0, whole: 0 }
     for (let step = 0; ; step += 1) {
       const dataDir = join(base, String(step))
       mkdirSync(dataDir)
       const restore = { from: source, to: { index } }
       const hasCrashed = await crashAt(step, () => restoreNode({ dataDir, nodeId: 'a', restore }))
       if (!hasCrashed) break
+      if (readIdentity(dataDir)?.state === 'new' && existsSync(join(dataDir, 'db'))) {
+        seen.half += 1
+        const again = await restoreNode({ dataDir, nodeId: 'a', restore })
+        assert.equal(again.index, index)
+      }
       const found = openDataDir(checkOpenOptions({ dataDir }))
       found.close()
       assert.ok(!existsSync(join(dataDir, 'restoring')), `step ${step}`)
@@ -225,7 +289,7 @@ suite('a restore that comes to nothing', () => {
       assert.deepEqual(await hashesOf(node), members[0]?.hashes, `step ${step}`)
       await node.close()
     }
-    assert.ok(seen.first > 10 && seen.whole > 0, JSON.stringify(seen))
+    assert.ok(seen.first > 10 && seen.half > 1 && seen.whole > 0, JSON.stringify(seen))
   })
 })
 
