@@ -4,6 +4,7 @@
  * ends in a bounded time, and that a row which could not be measured is named.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
+import { measureBackupGroup } from './groups/backup.ts'
 import { measureFailoverGroup } from './groups/failover.ts'
 import type { GroupContext } from './groups/group.ts'
 import { measureJobsGroup } from './groups/jobs.ts'
@@ -43,6 +44,7 @@ const PARTS: Readonly<Record<Group, Part>> = {
   restart: measureRestartGroup,
   memory: measureMemoryGroup,
   snapshot: measureSnapshotGroup,
+  backup: measureBackupGroup,
   jobs: measureJobsGroup,
   testing: measureTestingGroup,
 }

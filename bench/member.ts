@@ -1,10 +1,11 @@
 /** A process of the bench: it runs one node, or raw work, as it is told over IPC. */
 import { randomBytes } from 'node:crypto'
 import type { ColmenaNode, OpenOptions } from '../src/index.ts'
+import { BackupWork, copyRaw, insertRawBatches, restoreBackup } from './backup-work.ts'
 import { monotonicMs, pause } from './clock.ts'
 import { JobWork } from './job-work.ts'
 import { INSERT, Load, NOTE, type Write } from './load.ts'
-import { startProfile, startProfiledWorker, stopProfile } from './profiled-thread.ts'
+import { profileThreads, startProfile, stopProfile } from './profiled-thread.ts'
 import type { FromMember, MemberCalls, ToMember, Written } from './protocol.ts'
 import { insertRaw, syncRaw } from './raw.ts'
 import { Reading } from './reading.ts'
@@ -24,11 +25,13 @@ let opened: ColmenaNode | null = null
 let reading: Reading | null = null
 let jobWork: JobWork | null = null
 const load = new Load()
+const backupWork = new BackupWork()
 
 const handlers: Handlers = {
   open: async (options, isProfiled) => {
     const startedMs = performance.now()
-    opened = await (isProfiled ? openProfiled(options) : openPlain(options))
+    if (isProfiled) profileThreads()
+    opened = await openBuilt(options)
     await opened.database().execute('SELECT 1', [], { consistency: 'none' })
     return performance.now() - startedMs
   },
@@ -73,6 +76,23 @@ const handlers: Handlers = {
   stopWork: () => jobs().stop(),
   startedCount: () => jobs().startedCount,
   takeStarts: () => jobs().takeStarts(),
+  startBackup: (folder, syncIntervalMs) => backupWork.start(node(), folder, syncIntervalMs),
+  stopBackup: () => backupWork.stop(),
+  writeApart: async (durationMs) => {
+    const untilMs = monotonicMs() + durationMs
+    while (monotonicMs() < untilMs) {
+      const { index } = await node().database().execute(INSERT, [0, NOTE])
+      backupWork.wrote(index)
+    }
+  },
+  restoreBackup,
+  countRows: async () => {
+    const { rows } = await node().database().execute('SELECT count(*) AS count FROM items')
+    return Number(rows[0]?.['count'])
+  },
+  copyTo: async (path) => void (await node().database().copyTo(path)),
+  rawBatches: insertRawBatches,
+  rawCopy: copyRaw,
   rawInserts: insertRaw,
   rawSyncs: syncRaw,
   startProfile,
@@ -115,16 +135,10 @@ function writeOf(what: Written): Write {
 }
 
 /** The package as it is built; it lies beside this file's folder. */
-async function openPlain(options: OpenOptions): Promise<ColmenaNode> {
-  const address = new URL('../dist/index.js', import.meta.url).href
+async function openBuilt(options: OpenOptions): Promise<ColmenaNode> {
+  const address = new URL('../dist/index/index.js', import.meta.url).href
   const { open } = (await import(address)) as typeof import('../src/index.ts')
   return open(options)
-}
-
-async function openProfiled(options: OpenOptions): Promise<ColmenaNode> {
-  const address = new URL('../dist/node/open.js', import.meta.url).href
-  const { openNode } = (await import(address)) as typeof import('../src/node/open.ts')
-  return openNode(options, startProfiledWorker)
 }
 
 async function writeUntilDone(): Promise<number> {

@@ -3,16 +3,10 @@
  * process does not reach the threads of a node, so each is asked from within.
  */
 import { Session } from 'node:inspector/promises'
-import { BroadcastChannel, isMainThread, Worker } from 'node:worker_threads'
-import type { StartThread, ThreadName } from '../src/node/threads.ts'
+import { createRequire, syncBuiltinESMExports } from 'node:module'
+import { BroadcastChannel, isMainThread, Worker, type WorkerOptions } from 'node:worker_threads'
 import type { ProfiledThread } from './protocol.ts'
 
-const ENTRIES: Readonly<Record<ThreadName, string>> = {
-  engine: new URL('../dist/engine/engine-thread.js', import.meta.url).href,
-  storage: new URL('../dist/database/storage-thread.js', import.meta.url).href,
-}
-/** As the package is built; only the types are the sources'. */
-const THREADS = new URL('../dist/node/threads.js', import.meta.url).href
 const CHANNEL = 'colmena-bench-profile'
 const SAMPLING_MICROSECONDS = 200
 
@@ -27,11 +21,10 @@ interface Answer {
   readonly profile: string
 }
 
-const { watchWorker } = (await import(THREADS)) as typeof import('../src/node/threads.ts')
 const session = new Session()
 
 if (!isMainThread) {
-  const name = process.argv[2] as ThreadName
+  const [, , entry = '', name] = process.argv
   const channel = new BroadcastChannel(CHANNEL)
   channel.unref()
   channel.onmessage = ({ data }: { readonly data: unknown }): void => {
@@ -39,21 +32,20 @@ if (!isMainThread) {
     if (!('action' in order) || order.thread !== name) return
     void obey(order).then((answer) => channel.postMessage(answer))
   }
-  await import(ENTRIES[name])
+  await import(entry)
 }
 
-/** Starts the threads of a node as this file. */
-export const startProfiledWorker: StartThread = (name, workerData, transfer, handlers) => {
-  const worker = new Worker(new URL(import.meta.url), {
-    name: `profiled-${name}`,
-    argv: [name],
-    workerData,
-    transferList: [...transfer],
-    execArgv: [],
-    // As the product has it: collecting garbage is a part of what is measured.
-    resourceLimits: { maxYoungGenerationSizeMb: 16 },
-  })
-  return watchWorker(worker, handlers)
+/** From now on threads of a node begin with this file; all else of them is as the package has it. */
+export function profileThreads(): void {
+  class ProfiledWorker extends Worker {
+    constructor(entry: string | URL, options: WorkerOptions = {}) {
+      const name = /^colmena-(engine|storage)$/.exec(options.name ?? '')?.[1]
+      if (name === undefined) super(entry, options)
+      else super(new URL(import.meta.url), { ...options, argv: [String(entry), name] })
+    }
+  }
+  createRequire(import.meta.url)('node:worker_threads').Worker = ProfiledWorker
+  syncBuiltinESMExports()
 }
 
 export async function startProfile(thread: ProfiledThread): Promise<void> {

@@ -30,6 +30,19 @@ export interface MemberCalls {
   startedCount(): number
   /** When jobs were started, and how long after they were made, since this was asked last. */
   takeStarts(): Recording
+  startBackup(folder: string, syncIntervalMs: number): void
+  /** How old each write of {@link writeApart} was when it was in the target, in milliseconds. */
+  stopBackup(): Float64Array
+  /** One write after the other, for so long. */
+  writeApart(durationMs: number): void
+  /** Milliseconds until a data directory was restored from the backup in a folder. */
+  restoreBackup(folder: string, dataDir: string): number
+  countRows(): number
+  copyTo(path: string): void
+  /** Inserts a second by SQLite alone, a thousand in a transaction. */
+  rawBatches(folder: string, rows: number): number
+  /** Megabytes a second of a file that is copied and synced. */
+  rawCopy(path: string, folder: string): number
   rawInserts(folder: string, durationMs: number): RawResult
   rawSyncs(folder: string, durationMs: number): RawResult
   startProfile(thread: ProfiledThread): void

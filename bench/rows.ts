@@ -8,13 +8,14 @@ export const GROUPS = [
   'restart',
   'memory',
   'snapshot',
+  'backup',
   'jobs',
   'testing',
 ] as const
 export type Group = (typeof GROUPS)[number]
 
 export type Values = ReadonlyMap<string, number>
-type Unit = '/s' | 'ms' | 'MB' | 'x'
+type Unit = '/s' | 'ms' | 'MB' | 'MB/s' | 'x'
 type Bound = number | ((values: Values) => number | undefined)
 
 export interface Row {
@@ -37,6 +38,8 @@ export const RELAXED_WRITE = 'write.cluster.128.relaxed.perSecond'
 
 const RAW_INSERT = 'write.raw.sqlite.perSecond'
 const RAW_SYNC = 'write.raw.fsync.p50Ms'
+const RAW_BATCHES = 'backup.raw.insert.perSecond'
+const RAW_COPY = 'backup.raw.copy.mbPerSecond'
 const RAW_JOB_ROW = 'jobs.raw.insert.perSecond'
 const RAW_TRANSACTION = 'transaction.raw.p50Ms'
 const PLAIN_WRITE = 'transaction.plain.p50Ms'
@@ -144,6 +147,34 @@ export const ROWS: readonly Row[] = [
     unit: 'x',
     title: 'write p99 during a snapshot, to before',
     atMost: 2,
+  },
+  {
+    id: 'backup.write.p99Ratio',
+    unit: 'x',
+    title: 'write p99 with a backup each second, to without',
+    atMost: 1.2,
+  },
+  {
+    id: 'backup.recoveryPoint.intervals',
+    unit: 'x',
+    title: 'the oldest write not in the target, in sync intervals',
+    atMost: 2,
+  },
+  { id: RAW_BATCHES, unit: '/s', title: 'node:sqlite: the inserts below, 1,000 in a commit' },
+  {
+    id: 'backup.restore.log.perSecond',
+    unit: '/s',
+    title: 'statements of the log, restored into a node',
+    raw: RAW_BATCHES,
+    atLeast: 100_000,
+  },
+  { id: RAW_COPY, unit: 'MB/s', title: 'the file below, copied and synced' },
+  {
+    id: 'backup.restore.snapshot.mbPerSecond',
+    unit: 'MB/s',
+    title: 'a snapshot, restored into a node',
+    raw: RAW_COPY,
+    atLeast: 100,
   },
   { id: RAW_JOB_ROW, unit: '/s', title: 'the row of a job as a plain insert, 32 callers' },
   ...jobRows(null, ''),

@@ -20,6 +20,7 @@ import { fileURLToPath } from 'node:url'
 
 const ROOT = fileURLToPath(new URL('..', import.meta.url))
 const PROGRAM: readonly string[] = [
+  'backup-work.ts',
   'clock.ts',
   'figures.ts',
   'job-queue.ts',

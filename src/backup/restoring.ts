@@ -282,8 +282,8 @@ class Replaying {
     throw new ColmenaError(
       'ERR_MIXED_ENGINES',
       `the log of this backup was applied by ${manifest.fingerprint}, and here runs ${own}: it ` +
-        `may come to something else. Restore with that build, or to one of the entries that have a ` +
-        `snapshot: ${points.join(', ')}`,
+        'may come to something else. Restore with that build, or to one of the entries that have ' +
+        `a snapshot: ${points.join(', ')}`,
     )
   }
 }

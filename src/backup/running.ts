@@ -106,10 +106,12 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
   /**
    * Puts all that is applied by now into all targets, on the node that leads.
    *
-   * @throws ColmenaError ERR_NO_LEADER on another one; of the first target that failed
+   * @throws ColmenaError ERR_NO_LEADER on another one; ERR_TIMEOUT where none leads; and what the
+   * first target failed with that did
    */
   async sync(): Promise<void> {
     this.#checkOpen()
+    await this.#node.waitForLeader()
     if (!this.#node.isLeader) {
       throw new ColmenaError('ERR_NO_LEADER', 'the leader ships: call sync there', {
         retryable: true,

@@ -37,8 +37,8 @@ export function checkOpenRestore(
   if (genesis === 'bootstrap') return checkRestore(restore)
   throw invalid(
     'restore begins a cluster, so it needs bootstrap: true, on one node alone: were it done by ' +
-      'all that start, each would restore a cluster of its own. Let the others join this one. Of ' +
-      "a cluster that forms itself, bring one node's directory back by restoreNode before",
+      'all that start, each would restore a cluster of its own. Let the others join this one. ' +
+      "Of a cluster that forms itself, bring one node's directory back by restoreNode before",
   )
 }
 
