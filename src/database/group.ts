@@ -1,3 +1,4 @@
+import { ColmenaError } from '../base/errors.ts'
 import { extensionsIn, listExtensions } from '../base/fingerprint.ts'
 import {
   type DropDatabase,
@@ -142,11 +143,13 @@ function refuseOtherExtensions(system: SystemFile, index: number, command: Write
   const theirs = extensionsIn(record.fingerprint)
   const ours = listExtensions(system.file.writer.settings.extensions ?? [])
   if (theirs === ours) return
+  const what =
+    `entry ${index} was written with extensions ${theirs || '(none)'}, and here are ` +
+    `${ours || '(none)'}`
   throw new MachineTrouble(
-    `entry ${index} was written with extensions ${theirs || '(none)'}, and this node was opened ` +
-      `with ${ours || '(none)'}: open all nodes with the list of before until each has applied ` +
-      'all, or delete the data directory of this one and let it join again',
-    {},
+    `${what}: open all nodes with the list of before until each has applied all, or delete the ` +
+      'data directory of this one and let it join again',
+    { cause: new ColmenaError('ERR_OTHER_EXTENSIONS', `${what}: give those of that time`) },
   )
 }
 

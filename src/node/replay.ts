@@ -162,7 +162,7 @@ export class Replay implements AsyncDisposable {
    *
    * @throws ColmenaError ERR_BACKUP_DAMAGED for a piece that can't be read, or does not follow;
    * ERR_DATA_DIR where this machine could not apply it: the same piece may be given again;
-   * ERR_UNSUPPORTED_FORMAT, ERR_ABORTED, ERR_CLOSED.
+   * ERR_UNSUPPORTED_FORMAT, ERR_OTHER_EXTENSIONS, ERR_ABORTED, ERR_CLOSED.
    */
   async apply(bytes: Uint8Array, bounds: ReplayBounds = {}): Promise<ReplayProgress> {
     const { untilIndex = Number.POSITIVE_INFINITY, signal } = checkBounds(bounds)

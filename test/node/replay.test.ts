@@ -1,6 +1,6 @@
 /** Copies of databases, and the log behind them, come to what the node had at each entry. */
 import assert from 'node:assert/strict'
-import { readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
 import { before, suite, type TestContext, test } from 'node:test'
@@ -9,6 +9,7 @@ import { encodeEntries } from '../../src/database/storage-protocol.ts'
 import { describeLog, openReplay, type Replay, type ReplayBounds } from '../../src/index.ts'
 import type { Entry } from '../../src/raft/raft.ts'
 import { hashContent, Reader } from '../../src/sqlite/sqlite.ts'
+import { createReplica, LogMaker, ORIGIN } from '../database/log-maker.ts'
 import { SeededRandom } from '../simulated/random.ts'
 import { copyAt, piecesBehind, type Recorded, recordNode } from './recorded-log.ts'
 import { temporaryDirectory } from './temporary.ts'
@@ -244,6 +245,23 @@ suite('a replay', () => {
     await assert.rejects(replay.apply(piece(3, 20)), { code: 'ERR_CLOSED' })
     await assert.rejects(replay.hashes(), { code: 'ERR_CLOSED' })
     assert.throws(() => replay.digests(), { code: 'ERR_CLOSED' })
+  })
+})
+
+test('a replay without the extensions of its log says which they are', async (t) => {
+  const { replica } = createReplica(t)
+  const log = new LogMaker()
+  log.register(1, ORIGIN, '', 'one extensions vec@1')
+  log.write('app', ['CREATE TABLE t (v)'])
+  const directory = temporaryDirectory(t)
+  mkdirSync(join(directory, 'db'))
+  const snapshot = replica.pinSnapshot()
+  await snapshot?.copyTo(join(directory, 'db', '1'))
+  snapshot?.release()
+  await using replay = await openReplay({ directory })
+  await assert.rejects(replay.apply(encodeEntries(log.entries)), {
+    code: 'ERR_OTHER_EXTENSIONS',
+    message: /entry 3 was written with extensions vec@1, and here are \(none\): give those/,
   })
 })
 
