@@ -29,3 +29,12 @@ export function checkSwitch(name: string, value: unknown): boolean {
   if (typeof value === 'boolean') return value
   throw invalidOption(`${name} is ${show(value)}; it must be true or false`)
 }
+
+/** @throws ColmenaError ERR_INVALID_OPTION */
+export function checkWhole(name: string, value: unknown, least: number, most: number): number {
+  if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) {
+    return value as number
+  }
+  const range = `a whole number from ${least} to ${Math.floor(most)}`
+  throw invalidOption(`${name} is ${show(value)}; it must be ${range}`)
+}
