@@ -205,7 +205,7 @@ describe('a backup of one node', () => {
       [{ targets: [] }, /targets are 1 to 8/],
       [{ targets: 'folder' }, /targets are what directoryTarget/],
       [{ targets: [targets, targets] }, /is there twice/],
-      [{ targets, syncIntervalMs: 0 }, /syncIntervalMs is a whole number from 10/],
+      [{ targets, syncIntervalMs: 0 }, /syncIntervalMs is 0; it must be a whole number from 10/],
       [{ targets, retention: { keepDays: 1 } }, /retention has no option 'keepDays'/],
       [{ targets, compression: 'gzip' }, /compression is 'none' or 'zstd', not "gzip"/],
       [{ targets, takeOver: 'me' }, /takeOver is the id of a cluster/],
