@@ -192,7 +192,8 @@ function readFiles<Name extends string>(
   ) as Record<Name, string>
 }
 
-function toExtension(text: string): ExtensionOptions {
+/** @throws CliError */
+export function toExtension(text: string): ExtensionOptions {
   const [, name, version, path] = /^([^@=]+)@([^=]+)=(.+)$/.exec(text) ?? []
   if (name !== undefined && version !== undefined && path !== undefined) {
     return { name, version, path }
