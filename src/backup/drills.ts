@@ -68,10 +68,10 @@ export class Drills {
   async #verify(store: Store, { signal, onProgress }: VerifyBackupOptions): Promise<Verified> {
     const { config, node, clock, tell } = this.#options
     const ends = [this.#options.signal, ...(signal === undefined ? [] : [signal])]
-    const folder = await makeFolder(config.drillDirectory, 'colmena-drill-')
+    await using folder = await makeFolder(config.drillDirectory, 'colmena-drill-')
     try {
       const verified = await verifyByRestoring(store, {
-        directory: folder,
+        directory: folder.path,
         extensions: node.shipping.extensions,
         signal: AbortSignal.any(ends),
         onProgress,

@@ -1,4 +1,4 @@
-import { lstat, rm } from 'node:fs/promises'
+import { lstat } from 'node:fs/promises'
 import { dirname, join, resolve } from 'node:path'
 import { ColmenaError, type ExtensionOptions, openReplay, type RestorePoint } from '../index.ts'
 import { makeFolder } from './folders.ts'
@@ -43,7 +43,8 @@ const KEYS = ['database', 'path', 'to', 'extensions', 'onProgress', 'encryption'
  * nothing of ours is in it.
  *
  * @throws ColmenaError ERR_INVALID_OPTION; ERR_INVALID_ARGUMENT where there is no such database, or
- * a file of that path; ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_MIXED_ENGINES, ERR_TARGET, ERR_ABORTED
+ * a file of that path; ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_MIXED_ENGINES, ERR_TARGET,
+ * ERR_ABORTED
  */
 export async function restoreFile(
   target: BackupTarget,
@@ -58,7 +59,8 @@ export async function restoreFile(
   const path = resolve(options.path)
   await requireFree(path)
   const store = new Store(target, new Keys(encryption), signal)
-  const directory = await makeFolder(dirname(path), '.colmena-restore-')
+  await using folder = await makeFolder(dirname(path), '.colmena-restore-')
+  const directory = folder.path
   try {
     const replayed = await replayBackup(store, {
       copies: join(directory, 'db', '1'),
@@ -73,8 +75,6 @@ export async function restoreFile(
     return { path, sizeBytes, index, timeMs, damages }
   } catch (error) {
     throw asColmenaError(error)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
   }
 }
 

@@ -1,4 +1,3 @@
-import { rm } from 'node:fs/promises'
 import type { ExtensionOptions } from '../index.ts'
 import { makeFolder } from './folders.ts'
 import { Keys } from './keys.ts'
@@ -42,7 +41,8 @@ export async function verifyBackup(
 ): Promise<VerifiedTarget> {
   const { encryption, signal, extensions, onProgress } = options
   const keys = new Keys(encryption)
-  const directory = await makeFolder(options.directory, 'colmena-verify-')
+  await using folder = await makeFolder(options.directory, 'colmena-verify-')
+  const directory = folder.path
   try {
     const damages = await readAll(target, keys, directory, options)
     const store = new Store(target, keys, signal)
@@ -58,8 +58,6 @@ export async function verifyBackup(
     return { damages, verified }
   } catch (error) {
     throw asColmenaError(error)
-  } finally {
-    await rm(directory, { recursive: true, force: true })
   }
 }
 

@@ -13,11 +13,11 @@ interface Sum {
 /** A part of a phase: one snapshot that comes, one log that is replayed. */
 interface Leg {
   readonly phase: Phase
-  readonly totalBytes: number
   readonly progress: Progress
   readonly startedMs: number
   readonly firstIndex: number
   last: RestoreProgress
+  lastMs: number
 }
 
 /** Shows how far a restore is, and knows in the end how fast it was. */
@@ -29,16 +29,18 @@ export class RestoreWatch {
     const { phase, doneBytes, totalBytes, index } = progress
     const isSame = this.#leg?.phase === phase && this.#leg.last.doneBytes <= doneBytes
     if (!isSame) this.#end()
+    const nowMs = performance.now()
     this.#leg ??= {
       phase,
-      totalBytes,
       progress: new Progress(totalBytes, showBytes),
-      startedMs: performance.now(),
+      startedMs: nowMs,
       firstIndex: index,
       last: progress,
+      lastMs: nowMs,
     }
     this.#leg.last = progress
-    this.#leg.progress.update(doneBytes)
+    this.#leg.lastMs = nowMs
+    if (doneBytes > 0) this.#leg.progress.update(doneBytes)
   }
 
   /** What `restoreNode` tells its logger. */
@@ -65,18 +67,19 @@ export class RestoreWatch {
 
   #end(): void {
     if (this.#leg === null) return
-    const { phase, last, firstIndex, startedMs, progress } = this.#leg
+    const { phase, last, lastMs, firstIndex, startedMs, progress } = this.#leg
     progress.end()
     this.#leg = null
     const sum = this.#sums.get(phase) ?? { bytes: 0, entries: 0, durationMs: 0 }
     sum.bytes += last.doneBytes
     sum.entries += last.index - firstIndex
-    sum.durationMs += performance.now() - startedMs
+    sum.durationMs += lastMs - startedMs
     this.#sums.set(phase, sum)
   }
 }
 
 export function showBytes(bytes: number): string {
+  if (bytes < 1e6) return `${(bytes / 1e3).toFixed(1)} KB`
   return bytes < 1e9 ? `${(bytes / 1e6).toFixed(1)} MB` : `${(bytes / 1e9).toFixed(2)} GB`
 }
 
