@@ -36,13 +36,20 @@ export async function putDocument(
   return target.put(name, Buffer.from(`${JSON.stringify(sealed, null, 2)}\n`), call)
 }
 
+/** A document as it was put, and by whose key. */
+export interface Opened<T> {
+  readonly content: T
+  /** null: it is not encrypted. */
+  readonly keyId: string | null
+}
+
 /** @throws ColmenaError ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_TARGET */
 export async function getDocument<T extends object>(
   target: Objects,
   keys: Keys,
   name: string,
   call: TargetCall = {},
-): Promise<T> {
+): Promise<Opened<T>> {
   const bytes = await readWhole(target.get(name, call), BYTES_MAX, () =>
     damaged(target, name, `has more than ${BYTES_MAX} bytes`),
   )
@@ -60,7 +67,7 @@ export async function getDocument<T extends object>(
   const isRight =
     typeof content === 'object' && content !== null && isSame(digestOf(name, content, key), digest)
   if (!isRight) throw damaged(target, name, 'is not what was put there')
-  return content as T
+  return { content: content as T, keyId: key?.id ?? null }
 }
 
 function parse(

@@ -1,6 +1,7 @@
 import { ColmenaError, isColmenaError } from '../index.ts'
 import type { Head, Manifest, Owner, Snapshot } from './contents.ts'
 import { damaged } from './damage.ts'
+import type { Opened } from './documents.ts'
 import { headName, type Listed, manifestName, OWNER, snapshotName } from './names.ts'
 import { findPath } from './path.ts'
 import type { Store } from './store.ts'
@@ -18,6 +19,8 @@ export interface Generation {
   readonly head: Head
   /** The snapshots that are there, in their order. */
   readonly snapshots: readonly Snapshot[]
+  /** Of the keys that these documents were sealed with, each once; none where it was with none. */
+  readonly keyIds: readonly string[]
 }
 
 /** What is wrong with an object that a restore could do without. */
@@ -55,19 +58,27 @@ export async function readGenerations(
 
 async function readGeneration(
   store: Store,
-  listed: Listed,
+  found: Listed,
   damages: Damage[],
 ): Promise<Generation | null> {
-  const { generation } = listed
+  const { generation } = found
   const manifest = await readable<Manifest>(store, manifestName(generation), damages)
   const head = await readable<Head>(store, headName(generation), damages)
   if (manifest === null || head === null) return null
+  const newest = head.content.snapshots.at(-1)?.index ?? 0
+  // Entries were put there since it was listed: they are not missing.
+  const isOld = findPath(found.segments, newest).last < head.content.last
+  const listed = (isOld ? await store.generation(generation) : null) ?? found
+  const keyIds = new Set([manifest.keyId, head.keyId])
   const snapshots: Snapshot[] = []
-  for (const { index } of head.snapshots) {
+  for (const { index } of head.content.snapshots) {
     const snapshot = await readable<Snapshot>(store, snapshotName(generation, index), damages)
-    if (snapshot !== null) snapshots.push(snapshot)
+    if (snapshot === null) continue
+    snapshots.push(snapshot.content)
+    keyIds.add(snapshot.keyId)
   }
-  return { listed, manifest, head, snapshots }
+  const named = [...keyIds].filter((id) => id !== null)
+  return { listed, manifest: manifest.content, head: head.content, snapshots, keyIds: named }
 }
 
 /** Null, and told as damage, where it is missing or not what was put. */
@@ -75,9 +86,9 @@ async function readable<T extends object>(
   store: Store,
   name: string,
   damages: Damage[],
-): Promise<T | null> {
+): Promise<Opened<T> | null> {
   try {
-    return await store.document<T>(name)
+    return await store.openDocument<T>(name)
   } catch (error) {
     if (!isDamage(error)) throw error
     damages.push({ name, message: error.message })

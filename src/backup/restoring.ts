@@ -24,8 +24,9 @@ const TRIES_MAX = 3
 
 /** How far a restore is. */
 export interface RestoreProgress {
+  /** A snapshot comes, or the log behind it; or all objects are read, to find what is damaged. */
   readonly phase: 'snapshot' | 'log' | 'check'
-  /** Of SQLite files, or of the log as it is put there. */
+  /** Of SQLite files; of the log, and of all that is checked, as it is put there. */
   readonly doneBytes: number
   readonly totalBytes: number
   /** The entry that is reached; 0 before the log is replayed. */
@@ -183,6 +184,8 @@ class Replaying {
     if (segments.length > 0) this.#requireEngine(this.#replay.fingerprint)
     const totalBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     let doneBytes = 0
+    // Whoever watches learns where it begins, to tell how fast it is.
+    this.#options.progress?.({ phase: 'log', doneBytes, totalBytes, index: this.#replay.index })
     let isDone = wanted.kind === 'index' && this.#replay.index >= wanted.index
     // The next one is on its way while one is applied.
     let next = this.#get(0)

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { ColmenaError, type ExtensionOptions, openReplay } from '../index.ts'
 import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
+import { snapshotName } from './names.ts'
 import { findPath } from './path.ts'
 import { type Damage, type Generation, isDamage, lastOf, readGenerations } from './points.ts'
 import {
@@ -117,7 +118,7 @@ export async function findDamages(
   for (const generation of await readGenerations(store, damages)) {
     const { listed, snapshots } = generation
     for (const snapshot of snapshots) {
-      await note(`${listed.generation}/snapshots/${snapshot.index}`, () =>
+      await note(snapshotName(listed.generation, snapshot.index), () =>
         fetchSnapshot(store, snapshot, { copies: directory, signal }),
       )
     }
