@@ -46,14 +46,20 @@ export async function readGenerations(
   }
   if (owner === null) throw damaged(store, OWNER, 'is missing')
   if (all.every(({ generation }) => generation !== owner.generation)) {
-    throw damaged(store, owner.generation, 'is missing, and it is the newest generation')
+    throw damaged(store, owner.generation, `is missing, and ${OWNER} has it as the newest one`)
   }
   const generations: Generation[] = []
   for (const listed of all) {
+    if (isUnfinished(listed) && listed.generation !== owner.generation) continue
     const generation = await readGeneration(store, listed, damages)
     if (generation?.manifest.clusterId === owner.clusterId) generations.push(generation)
   }
   return generations
+}
+
+/** Whoever began it was stopped before anything could be restored from it: that is no damage. */
+function isUnfinished({ hasManifest, hasHead, segments }: Listed): boolean {
+  return !hasManifest && !hasHead && segments.length === 0
 }
 
 async function readGeneration(
@@ -102,31 +108,44 @@ export function isDamage(error: unknown): error is ColmenaError {
 }
 
 /**
- * The generation that has what is wanted.
+ * The generation that has what is wanted: of several that begin before it the one that goes on for
+ * longest, as entries of one cluster are the same in all of its generations.
  *
- * @throws ColmenaError ERR_NOT_FOUND, saying what there is
+ * @throws ColmenaError ERR_NOT_FOUND, saying what there is; ERR_BACKUP_DAMAGED where what could not
+ * be read may have it
  */
 export function chooseGeneration(
   store: Store,
   generations: readonly Generation[],
   wanted: Wanted,
+  damages: readonly Damage[],
 ): Generation {
-  const chosen = generations.findLast((each) => mayHave(each, wanted))
-  if (chosen === undefined || generations.length === 0) throw notThere(store, generations)
-  if (wanted.kind === 'latest') {
-    // Entries of one cluster are the same in all of its generations.
-    return generations.reduce((best, each) => (lastOf(each) >= lastOf(best) ? each : best))
-  }
-  return chosen
+  const able = generations.filter((each) => mayHave(each, wanted))
+  const [first, ...others] = able
+  if (first === undefined) throw notThere(store, generations, damages)
+  return others.reduce((best, each) => (lastOf(each) >= lastOf(best) ? each : best), first)
 }
 
-function mayHave({ snapshots, manifest }: Generation, wanted: Wanted): boolean {
-  const [first] = snapshots
+function mayHave(generation: Generation, wanted: Wanted): boolean {
+  const [first] = generation.snapshots
   if (first === undefined) return false
   if (wanted.kind === 'latest') return true
-  if (wanted.kind === 'index')
-    return manifest.firstIndex <= wanted.index && first.index <= wanted.index
-  return first.timeMs <= wanted.timeMs
+  if (wanted.kind === 'time') return first.timeMs <= wanted.timeMs
+  return first.index <= wanted.index && wanted.index <= lastOf(generation)
+}
+
+/**
+ * What could not be read of later generations, which may have more than this one.
+ *
+ * @throws ColmenaError ERR_BACKUP_DAMAGED
+ */
+export function requireNoneHidden(
+  store: Store,
+  { listed }: Generation,
+  damages: readonly Damage[],
+): void {
+  const hidden = damages.filter(({ name }) => (name.split('/')[0] ?? '') > listed.generation)
+  if (hidden.length > 0) throw unreadable(store, hidden)
 }
 
 /** The last entry that can be restored to, if all is as its name says. */
@@ -135,7 +154,12 @@ export function lastOf({ snapshots, listed, head }: Generation): number {
   return Math.max(findPath(listed.segments, newest).last, snapshots.length === 0 ? 0 : head.last)
 }
 
-function notThere(store: Store, generations: readonly Generation[]): ColmenaError {
+function notThere(
+  store: Store,
+  generations: readonly Generation[],
+  damages: readonly Damage[],
+): ColmenaError {
+  if (damages.length > 0) return unreadable(store, damages)
   const each = generations.map((generation) => {
     const [first] = generation.snapshots
     const from = first === undefined ? 'nothing' : new Date(first.timeMs).toISOString()
@@ -143,6 +167,12 @@ function notThere(store: Store, generations: readonly Generation[]): ColmenaErro
   })
   return new ColmenaError(
     'ERR_NOT_FOUND',
-    `${store.label} does not go back so far; it has ${each.join(', ') || 'nothing'}`,
+    `${store.label} does not have that; it has ${each.join(', ') || 'nothing'}`,
   )
+}
+
+function unreadable({ label }: Store, damages: readonly Damage[]): ColmenaError {
+  const each = damages.map(({ message }) => message).join('; ')
+  const what = `${label}: what is wanted may be in what can't be read: ${each}`
+  return new ColmenaError('ERR_BACKUP_DAMAGED', what)
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { ColmenaError, type ExtensionOptions, openReplay } from '../index.ts'
 import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
-import { snapshotName } from './names.ts'
+import { OWNER, snapshotName } from './names.ts'
 import { findPath } from './path.ts'
 import { type Damage, type Generation, isDamage, lastOf, readGenerations } from './points.ts'
 import {
@@ -115,7 +115,11 @@ export async function findDamages(
       damages.push({ name, message: error.message })
     }
   }
-  for (const generation of await readGenerations(store, damages)) {
+  let generations: readonly Generation[] = []
+  await note(OWNER, async () => {
+    generations = await readGenerations(store, damages)
+  })
+  for (const generation of generations) {
     const { listed, snapshots } = generation
     for (const snapshot of snapshots) {
       await note(snapshotName(listed.generation, snapshot.index), () =>

@@ -98,7 +98,7 @@ describe('a backup of one node', () => {
     assert.deepEqual(await values(await restored(t, target, { to: { index } })), [1])
     await assert.rejects(restored(t, target, { to: '2001-01-01T00:00:00Z' }), {
       code: 'ERR_NOT_FOUND',
-      message: /does not go back so far; it has .* to entry \d+/,
+      message: /does not have that; it has .* to entry \d+/,
     })
     await assert.rejects(restored(t, target, { to: { index: 1_000_000 } }), {
       code: 'ERR_NOT_FOUND',
