@@ -215,18 +215,24 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
     const { signal } = this.#end
     try {
       await lane.turn(() => lane.shipper.sync())
-      if (lane.succeeded()) this.#tell('resumed', { target: lane.label })
+      this.#succeeded(lane)
     } catch (error) {
       // What the target has is the truth: the next turn looks there.
       lane.shipper.forget()
       if (signal.aborted || isBehind(error)) return
-      const failure = asColmenaError(error)
-      const inRow = lane.failed(failure)
-      this.#tell('failed', { target: lane.label, error: failure, inRow })
-      if (inRow === this.#config.alertAfter) {
-        this.#alert({ target: lane.label, what: 'shipping', inRow, error: failure })
-      }
+      this.#failed(lane, asColmenaError(error))
     }
+  }
+
+  #succeeded(lane: Lane): void {
+    if (lane.succeeded()) this.#tell('resumed', { target: lane.label })
+  }
+
+  #failed(lane: Lane, error: ColmenaError): void {
+    const inRow = lane.failed(error)
+    const { label: target } = lane
+    this.#tell('failed', { target, error, inRow })
+    if (inRow === this.#config.alertAfter) this.#alert({ target, what: 'shipping', inRow, error })
   }
 
   /** Keeps this node's log from where the leader's backup is, as this node may lead next. */
@@ -236,14 +242,22 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
       if (!this.#node.isLeader) {
         try {
           this.#word = await this.#node.forward(ASK, null, { signal })
+          for (const lane of this.#lanes) this.#succeeded(lane)
           await this.#moveHold()
         } catch (error) {
-          // No leader, or one without a backup: what is kept stays kept.
-          if (isColmenaError(error) && error.code === 'ERR_CLOSED') this.#abort()
+          // What is kept stays kept; that there is no leader is for others to tell.
+          const code = isColmenaError(error) ? error.code : null
+          if (code === 'ERR_CLOSED') this.#abort()
+          if (code === 'ERR_NO_HANDLER') this.#missLeader()
         }
       }
       await this.#clock.wait(FOLLOW_MS, signal)
     }
+  }
+
+  #missLeader(): void {
+    this.#word = null
+    for (const lane of this.#lanes) this.#failed(lane, noBackup())
   }
 
   #leaderWord(): LeaderWord {
@@ -341,6 +355,14 @@ class Lane {
       error: this.#failure && reportFailure(this.#failure),
     }
   }
+}
+
+function noBackup(): ColmenaError {
+  return new ColmenaError(
+    'ERR_NO_HANDLER',
+    'the node that leads runs no backup, so nothing is shipped: start it on every node',
+    { retryable: true },
+  )
 }
 
 /** Of what happens each second nothing is said. */

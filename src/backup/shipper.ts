@@ -86,10 +86,10 @@ export class Shipper {
 
   async #find(): Promise<void> {
     const { store, node, config, clock } = this.#options
-    // What is applied now is needed at the latest: more of it, if the target is further behind.
+    // All that this node still has may be needed, while it is not known how far the target is.
     if (this.heldAfter === null) {
-      const { appliedIndex } = await node.status()
-      this.heldAfter = appliedIndex
+      const { compactedIndex } = await node.status()
+      this.heldAfter = compactedIndex
       await this.#options.held()
     }
     const found = await findPosition(store, node.shipping, config.takeOver)

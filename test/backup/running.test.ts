@@ -229,6 +229,20 @@ describe('a backup of one node', () => {
 })
 
 describe('a backup of a cluster', () => {
+  it('says so where the leader runs none', async (t) => {
+    const folder = temporaryDirectory(t)
+    const bind = '127.0.0.1:0'
+    const place = { dataDir: join(folder, 'a'), nodeId: 'a', bind, bootstrap: true }
+    const first = await openNode(t, place)
+    const other = { dataDir: join(folder, 'b'), nodeId: 'b', bind, join: first.address }
+    const second = await openNode(t, other)
+    const backup = start(t, second, { alertAfter: 1 })
+    const [{ error }] = await once(backup, 'alert')
+    assert.equal(error.code, 'ERR_NO_HANDLER')
+    assert.match(error.message, /the node that leads runs no backup.*start it on every node/)
+    assert.equal(backup.status().targets[0]?.error?.code, 'ERR_NO_HANDLER')
+  })
+
   it('goes on with whoever leads, and every node keeps the log for it', async (t) => {
     const folder = temporaryDirectory(t)
     const first = await openNode(t, {
