@@ -93,6 +93,8 @@ export interface S3Config {
 
 const MIB = 1_048_576
 const TIMER_MS_MAX = 0x7fff_ffff
+/** Some answers are waited for longer, by as much as two hundred times. */
+const STALL_MS_MAX = 3_600_000
 /** Of buckets that others than AWS have: AWS's own are a part of these. */
 const BUCKET = /^[a-zA-Z0-9][a-zA-Z0-9._-]{1,62}$/
 const KEYS: Readonly<Record<keyof S3TargetOptions, true>> = {
@@ -137,7 +139,7 @@ export function toS3Config(options: S3TargetOptions): S3Config {
     isConditional: conditionalPut === 'auto',
     isTigris: /\.(tigris\.dev|storage\.dev)$/.test(new URL(baseUrl).hostname),
     partBytes: checkWhole('partBytes', partBytes, 5 * MIB, 1_024 * MIB),
-    stallMs: checkWhole('stallMs', stallMs, 100, TIMER_MS_MAX / 100),
+    stallMs: checkWhole('stallMs', stallMs, 100, STALL_MS_MAX),
     retryMs: checkWhole('retryMs', retryMs, 0, TIMER_MS_MAX),
   }
 }

@@ -59,6 +59,7 @@ function compileBlocks(folderName: string, blocks: ReadonlyMap<string, string>):
         'colmena/server': ['../../../src/server/server.ts'],
         'colmena/jobs': ['../../../src/jobs/jobs.ts'],
         'colmena/backup': ['../../../src/backup/backup.ts'],
+        'colmena/backup/s3': ['../../../src/backup/s3.ts'],
         'colmena/certificates': ['../../../src/certificates/certificates.ts'],
         'colmena/lan': ['../../../src/lan/lan.ts'],
         'colmena/fly': ['../../../src/fly/fly.ts'],

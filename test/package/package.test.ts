@@ -239,6 +239,27 @@ describe('the package is loaded', () => {
     assert.equal(stdout, '0 -----BEGIN CERTIFICATE-----\n')
   })
 
+  it('with targets of backups, of which only S3 brings packages', async () => {
+    const program = `
+      const { registerHooks } = require('node:module')
+      const loaded = []
+      registerHooks({ load: (url, context, next) => (loaded.push(url), next(url, context)) })
+      const isOfS3 = (url) => /aws4fetch|parse-xml|dist\\/backup\\/s3/.test(url)
+      require('colmena')
+      const { directoryTarget, testTarget } = require('colmena/backup')
+      const before = loaded.filter(isOfS3).length
+      const { s3Target } = require('colmena/backup/s3')
+      const target = s3Target({ bucket: 'b-1', accessKeyId: 'a', secretAccessKey: 's' })
+      console.log(before, loaded.some(isOfS3), target.label)
+      Promise.all(testTarget(() => directoryTarget('targets')).map(({ run }) => run())).then(
+        (done) => console.log(done.length > 20),
+      )`
+    write(consumer, { 'targets.cjs': program })
+    const { stdout, stderr } = await runNode(process.execPath, consumer, ['targets.cjs'])
+    assert.equal(stderr, '')
+    assert.equal(stdout, '0 true s3://b-1\ntrue\n')
+  })
+
   it('with what forms clusters, each of which loads no more than it needs', async () => {
     const program = `
       const { registerHooks } = require('node:module')
