@@ -35,7 +35,7 @@ if (!isMainThread) {
   await import(entry)
 }
 
-/** From now on threads of a node begin with this file; all else of them is as the package has it. */
+/** From now on threads of a node begin with this file; all else is as the package has it. */
 export function profileThreads(): void {
   class ProfiledWorker extends Worker {
     constructor(entry: string | URL, options: WorkerOptions = {}) {

@@ -58,6 +58,8 @@ export function checkNotAborted(signal: AbortSignal | undefined): void {
 
 /** The promise's outcome, or the signal's reason where that comes first. */
 export async function orAborted<T>(promise: Promise<T>, signal: AbortSignal): Promise<T> {
+  // Nobody else may wait for it, and an error that nobody hears ends the process.
+  promise.catch(() => {})
   signal.throwIfAborted()
   const aborted = Promise.withResolvers<never>()
   using _ = addAbortListener(signal, () => aborted.reject(signal.reason))

@@ -33,7 +33,18 @@ export async function putDocument(
     digest: digestOf(name, content, current),
     content,
   }
-  return target.put(name, Buffer.from(`${JSON.stringify(sealed, null, 2)}\n`), call)
+  return target.put(name, encode(sealed), call)
+}
+
+function encode({ format, keyId, digest, content }: { [Field in keyof Sealed]?: unknown }): Buffer {
+  return Buffer.from(`${JSON.stringify({ format, keyId, digest, content }, null, 2)}\n`)
+}
+
+/** A document as it was put, and by whose key. */
+export interface Opened<T> {
+  readonly content: T
+  /** null: it is not encrypted. */
+  readonly keyId: string | null
 }
 
 /** @throws ColmenaError ERR_NOT_FOUND, ERR_BACKUP_DAMAGED, ERR_TARGET */
@@ -42,7 +53,7 @@ export async function getDocument<T extends object>(
   keys: Keys,
   name: string,
   call: TargetCall = {},
-): Promise<T> {
+): Promise<Opened<T>> {
   const bytes = await readWhole(target.get(name, call), BYTES_MAX, () =>
     damaged(target, name, `has more than ${BYTES_MAX} bytes`),
   )
@@ -59,8 +70,10 @@ export async function getDocument<T extends object>(
   }
   const isRight =
     typeof content === 'object' && content !== null && isSame(digestOf(name, content, key), digest)
-  if (!isRight) throw damaged(target, name, 'is not what was put there')
-  return content as T
+  // What stands around the content is in no digest, but there is one way alone to write it.
+  const isWhole = format === FORMAT && encode({ format, keyId, digest, content }).equals(bytes)
+  if (!isRight || !isWhole) throw damaged(target, name, 'is not what was put there')
+  return { content: content as T, keyId: key?.id ?? null }
 }
 
 function parse(
@@ -86,6 +99,8 @@ function digestOf(name: string, content: object, key: Key | null): string {
 }
 
 function isSame(a: string, b: unknown): boolean {
-  if (typeof b !== 'string' || a.length !== b.length) return false
-  return timingSafeEqual(Buffer.from(a), Buffer.from(b))
+  if (typeof b !== 'string') return false
+  // Of a text that is none any more, characters are fewer than bytes.
+  const [own, other] = [Buffer.from(a), Buffer.from(b)]
+  return own.length === other.length && timingSafeEqual(own, other)
 }

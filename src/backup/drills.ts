@@ -1,8 +1,6 @@
-import { mkdtemp } from 'node:fs/promises'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { ColmenaError, type ColmenaNode } from '../index.ts'
 import type { BackupClock } from './clock.ts'
+import { makeFolder } from './folders.ts'
 import type { BackupConfig } from './options.ts'
 import { type BackupEvents, type DrillStatus, type Failing, reportFailure } from './reports.ts'
 import { asColmenaError } from './shipper.ts'
@@ -70,10 +68,10 @@ export class Drills {
   async #verify(store: Store, { signal, onProgress }: VerifyBackupOptions): Promise<Verified> {
     const { config, node, clock, tell } = this.#options
     const ends = [this.#options.signal, ...(signal === undefined ? [] : [signal])]
-    const folder = await mkdtemp(join(config.drillDirectory ?? tmpdir(), 'colmena-drill-'))
+    await using folder = await makeFolder(config.drillDirectory, 'colmena-drill-')
     try {
       const verified = await verifyByRestoring(store, {
-        directory: folder,
+        directory: folder.path,
         extensions: node.shipping.extensions,
         signal: AbortSignal.any(ends),
         onProgress,

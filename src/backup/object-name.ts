@@ -12,16 +12,18 @@ export function checkName(name: unknown): string {
   throw invalid('name of an object', name)
 }
 
-/** What names may begin with: nothing, or a name with or without its end. */
+/** What names may begin with. @throws ColmenaError ERR_INVALID_ARGUMENT */
 export function checkPrefix(prefix: unknown): string {
-  if (typeof prefix === 'string') {
-    const isWhole = prefix === '' || prefix.endsWith('/')
-    if (prefix === '' || isName(isWhole ? prefix.slice(0, -1) : prefix)) return prefix
-  }
+  if (typeof prefix === 'string' && isPrefix(prefix)) return prefix
   throw invalid('beginning of names', prefix)
 }
 
-function isName(name: string): boolean {
+/** Nothing, or a name with or without a slash behind it. */
+export function isPrefix(prefix: string): boolean {
+  return prefix === '' || isName(prefix.endsWith('/') ? prefix.slice(0, -1) : prefix)
+}
+
+export function isName(name: string): boolean {
   if (name.length > NAME_CHARACTERS_MAX) return false
   return name.split('/').every((part) => part.length <= PART_CHARACTERS_MAX && PART.test(part))
 }

@@ -35,5 +35,6 @@ export function checkWhole(name: string, value: unknown, least: number, most: nu
   if (Number.isInteger(value) && (value as number) >= least && (value as number) <= most) {
     return value as number
   }
-  throw invalidOption(`${name} is a whole number from ${least} to ${most}, not ${show(value)}`)
+  const range = `a whole number from ${least} to ${Math.floor(most)}`
+  throw invalidOption(`${name} is ${show(value)}; it must be ${range}`)
 }

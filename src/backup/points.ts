@@ -1,6 +1,7 @@
 import { ColmenaError, isColmenaError } from '../index.ts'
 import type { Head, Manifest, Owner, Snapshot } from './contents.ts'
 import { damaged } from './damage.ts'
+import type { Opened } from './documents.ts'
 import { headName, type Listed, manifestName, OWNER, snapshotName } from './names.ts'
 import { findPath } from './path.ts'
 import type { Store } from './store.ts'
@@ -18,6 +19,8 @@ export interface Generation {
   readonly head: Head
   /** The snapshots that are there, in their order. */
   readonly snapshots: readonly Snapshot[]
+  /** Of the keys that these documents were sealed with, each once; none where it was with none. */
+  readonly keyIds: readonly string[]
 }
 
 /** What is wrong with an object that a restore could do without. */
@@ -43,31 +46,45 @@ export async function readGenerations(
   }
   if (owner === null) throw damaged(store, OWNER, 'is missing')
   if (all.every(({ generation }) => generation !== owner.generation)) {
-    throw damaged(store, owner.generation, 'is missing, and it is the newest generation')
+    throw damaged(store, owner.generation, `is missing, and ${OWNER} has it as the newest one`)
   }
   const generations: Generation[] = []
   for (const listed of all) {
+    if (isUnfinished(listed) && listed.generation !== owner.generation) continue
     const generation = await readGeneration(store, listed, damages)
     if (generation?.manifest.clusterId === owner.clusterId) generations.push(generation)
   }
   return generations
 }
 
+/** Whoever began it was stopped before anything could be restored from it: that is no damage. */
+function isUnfinished({ hasManifest, hasHead, segments }: Listed): boolean {
+  return !hasManifest && !hasHead && segments.length === 0
+}
+
 async function readGeneration(
   store: Store,
-  listed: Listed,
+  found: Listed,
   damages: Damage[],
 ): Promise<Generation | null> {
-  const { generation } = listed
+  const { generation } = found
   const manifest = await readable<Manifest>(store, manifestName(generation), damages)
   const head = await readable<Head>(store, headName(generation), damages)
   if (manifest === null || head === null) return null
+  const newest = head.content.snapshots.at(-1)?.index ?? 0
+  // Entries were put there since it was listed: they are not missing.
+  const isOld = findPath(found.segments, newest).last < head.content.last
+  const listed = (isOld ? await store.generation(generation) : null) ?? found
+  const keyIds = new Set([manifest.keyId, head.keyId])
   const snapshots: Snapshot[] = []
-  for (const { index } of head.snapshots) {
+  for (const { index } of head.content.snapshots) {
     const snapshot = await readable<Snapshot>(store, snapshotName(generation, index), damages)
-    if (snapshot !== null) snapshots.push(snapshot)
+    if (snapshot === null) continue
+    snapshots.push(snapshot.content)
+    keyIds.add(snapshot.keyId)
   }
-  return { listed, manifest, head, snapshots }
+  const named = [...keyIds].filter((id) => id !== null)
+  return { listed, manifest: manifest.content, head: head.content, snapshots, keyIds: named }
 }
 
 /** Null, and told as damage, where it is missing or not what was put. */
@@ -75,9 +92,9 @@ async function readable<T extends object>(
   store: Store,
   name: string,
   damages: Damage[],
-): Promise<T | null> {
+): Promise<Opened<T> | null> {
   try {
-    return await store.document<T>(name)
+    return await store.openDocument<T>(name)
   } catch (error) {
     if (!isDamage(error)) throw error
     damages.push({ name, message: error.message })
@@ -91,31 +108,44 @@ export function isDamage(error: unknown): error is ColmenaError {
 }
 
 /**
- * The generation that has what is wanted.
+ * The generation that has what is wanted: of several that begin before it the one that goes on for
+ * longest, as entries of one cluster are the same in all of its generations.
  *
- * @throws ColmenaError ERR_NOT_FOUND, saying what there is
+ * @throws ColmenaError ERR_NOT_FOUND, saying what there is; ERR_BACKUP_DAMAGED where what could not
+ * be read may have it
  */
 export function chooseGeneration(
   store: Store,
   generations: readonly Generation[],
   wanted: Wanted,
+  damages: readonly Damage[],
 ): Generation {
-  const chosen = generations.findLast((each) => mayHave(each, wanted))
-  if (chosen === undefined || generations.length === 0) throw notThere(store, generations)
-  if (wanted.kind === 'latest') {
-    // Entries of one cluster are the same in all of its generations.
-    return generations.reduce((best, each) => (lastOf(each) >= lastOf(best) ? each : best))
-  }
-  return chosen
+  const able = generations.filter((each) => mayHave(each, wanted))
+  const [first, ...others] = able
+  if (first === undefined) throw notThere(store, generations, damages)
+  return others.reduce((best, each) => (lastOf(each) >= lastOf(best) ? each : best), first)
 }
 
-function mayHave({ snapshots, manifest }: Generation, wanted: Wanted): boolean {
-  const [first] = snapshots
+function mayHave(generation: Generation, wanted: Wanted): boolean {
+  const [first] = generation.snapshots
   if (first === undefined) return false
   if (wanted.kind === 'latest') return true
-  if (wanted.kind === 'index')
-    return manifest.firstIndex <= wanted.index && first.index <= wanted.index
-  return first.timeMs <= wanted.timeMs
+  if (wanted.kind === 'time') return first.timeMs <= wanted.timeMs
+  return first.index <= wanted.index && wanted.index <= lastOf(generation)
+}
+
+/**
+ * What could not be read of later generations, which may have more than this one.
+ *
+ * @throws ColmenaError ERR_BACKUP_DAMAGED
+ */
+export function requireNoneHidden(
+  store: Store,
+  { listed }: Generation,
+  damages: readonly Damage[],
+): void {
+  const hidden = damages.filter(({ name }) => (name.split('/')[0] ?? '') > listed.generation)
+  if (hidden.length > 0) throw unreadable(store, hidden)
 }
 
 /** The last entry that can be restored to, if all is as its name says. */
@@ -124,7 +154,12 @@ export function lastOf({ snapshots, listed, head }: Generation): number {
   return Math.max(findPath(listed.segments, newest).last, snapshots.length === 0 ? 0 : head.last)
 }
 
-function notThere(store: Store, generations: readonly Generation[]): ColmenaError {
+function notThere(
+  store: Store,
+  generations: readonly Generation[],
+  damages: readonly Damage[],
+): ColmenaError {
+  if (damages.length > 0) return unreadable(store, damages)
   const each = generations.map((generation) => {
     const [first] = generation.snapshots
     const from = first === undefined ? 'nothing' : new Date(first.timeMs).toISOString()
@@ -132,6 +167,12 @@ function notThere(store: Store, generations: readonly Generation[]): ColmenaErro
   })
   return new ColmenaError(
     'ERR_NOT_FOUND',
-    `${store.label} does not go back so far; it has ${each.join(', ') || 'nothing'}`,
+    `${store.label} does not have that; it has ${each.join(', ') || 'nothing'}`,
   )
+}
+
+function unreadable({ label }: Store, damages: readonly Damage[]): ColmenaError {
+  const each = damages.map(({ message }) => message).join('; ')
+  const what = `${label}: what is wanted may be in what can't be read: ${each}`
+  return new ColmenaError('ERR_BACKUP_DAMAGED', what)
 }

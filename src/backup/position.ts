@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto'
 import { ColmenaError, isColmenaError, type Shipping } from '../index.ts'
 import type { Head, Manifest, Owner, TakenSnapshot } from './contents.ts'
+import { damaged } from './damage.ts'
 import { headName, type Listed, manifestName, OWNER } from './names.ts'
 import { findPath } from './path.ts'
 import type { Store } from './store.ts'
@@ -59,9 +60,7 @@ export async function checkOwner(
   const id = owner?.clusterId
   if (owner !== null && (id === shipping.clusterId || id === takeOver)) return owner
   if (owner !== null) throw otherCluster(store, owner, shipping)
-  throw new ColmenaError('ERR_BACKUP_DAMAGED', `${store.label}: ${OWNER} is not there any more`, {
-    retryable: true,
-  })
+  throw damaged(store, OWNER, 'is not there any more')
 }
 
 /** A target without its first document may be another cluster's all the same. */

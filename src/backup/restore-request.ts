@@ -1,4 +1,4 @@
-import type { RestoreRequest } from '../index.ts'
+import type { RestorePoint, RestoreRequest } from '../index.ts'
 import { type EncryptionOptions, Keys } from './keys.ts'
 import type { Objects } from './objects.ts'
 import { checkKeys } from './option-checks.ts'
@@ -28,7 +28,8 @@ export async function restoreFrom(target: Objects, request: RestoreRequest): Pro
   for (const { message } of replayed.damages) request.progress(`done without: ${message}`)
 }
 
-function asWanted(to: RestoreRequest['to']): Wanted {
+/** A point as a restore takes it; undefined is the newest that there is. */
+export function asWanted(to: RestorePoint | undefined): Wanted {
   if (to === undefined) return { kind: 'latest' }
   if ('index' in to) return { kind: 'index', index: to.index }
   return { kind: 'time', timeMs: to.timeMs }

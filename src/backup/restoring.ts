@@ -1,5 +1,5 @@
 import { mkdir, rm } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { ColmenaError, describeLog, type Replay, rollLog } from '../index.ts'
 import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
@@ -12,7 +12,9 @@ import {
   type Damage,
   type Generation,
   isDamage,
+  lastOf,
   readGenerations,
+  requireNoneHidden,
   type Wanted,
 } from './points.ts'
 import { digestAtBegin } from './position.ts'
@@ -24,8 +26,9 @@ const TRIES_MAX = 3
 
 /** How far a restore is. */
 export interface RestoreProgress {
+  /** A snapshot comes, or the log behind it; or all objects are read, to find what is damaged. */
   readonly phase: 'snapshot' | 'log' | 'check'
-  /** Of SQLite files, or of the log as it is put there. */
+  /** Of SQLite files; of the log, and of all that is checked, as it is put there. */
   readonly doneBytes: number
   readonly totalBytes: number
   /** The entry that is reached; 0 before the log is replayed. */
@@ -82,7 +85,7 @@ async function namesIn(store: Store): Promise<string> {
 async function replayOnce(store: Store, options: ReplayingOptions): Promise<Replayed> {
   const damages: Damage[] = []
   const generations = await readGenerations(store, damages)
-  const generation = chooseGeneration(store, generations, options.wanted)
+  const generation = chooseGeneration(store, generations, options.wanted, damages)
   const snapshots = generation.snapshots.filter((snapshot) => isBefore(snapshot, options))
   for (const snapshot of snapshots.toReversed()) {
     const fetched = await fetchOrNote(store, snapshot, options, damages)
@@ -90,7 +93,10 @@ async function replayOnce(store: Store, options: ReplayingOptions): Promise<Repl
     const replay = await options.openReplay()
     try {
       await new Replaying(store, generation, snapshot, replay, options).run()
-      requireNoGap(store, generations, generation, replay, options.wanted)
+      if (options.wanted.kind !== 'index' && replay.index >= lastOf(generation)) {
+        requireNoneHidden(store, generation, damages)
+        if (options.wanted.kind === 'time') requireNoGap(store, generations, replay)
+      }
       const { index, timeMs } = replay
       const name = generation.listed.generation
       return { replay, generation: name, snapshotIndex: snapshot.index, index, timeMs, damages }
@@ -124,7 +130,8 @@ async function fetchOrNote(
     return true
   } catch (error) {
     if (!isDamage(error)) throw error
-    damages.push({ name: String(snapshot.index), message: error.message })
+    const [file] = snapshot.files
+    damages.push({ name: dirname(file?.name ?? ''), message: error.message })
     return false
   }
 }
@@ -183,6 +190,8 @@ class Replaying {
     if (segments.length > 0) this.#requireEngine(this.#replay.fingerprint)
     const totalBytes = segments.reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
     let doneBytes = 0
+    // Whoever watches learns where it begins, to tell how fast it is.
+    this.#options.progress?.({ phase: 'log', doneBytes, totalBytes, index: this.#replay.index })
     let isDone = wanted.kind === 'index' && this.#replay.index >= wanted.index
     // The next one is on its way while one is applied.
     let next = this.#get(0)
@@ -289,16 +298,9 @@ class Replaying {
 }
 
 /** A time between two generations, where entries are in no backup. @throws ERR_NOT_FOUND */
-function requireNoGap(
-  store: Store,
-  generations: readonly Generation[],
-  { listed, head }: Generation,
-  replay: Replay,
-  wanted: Wanted,
-): void {
-  if (wanted.kind !== 'time' || replay.index < head.last) return
-  const next = generations.find(({ listed: other }) => other.generation > listed.generation)
-  if (next === undefined || next.manifest.firstIndex <= replay.index) return
+function requireNoGap(store: Store, generations: readonly Generation[], replay: Replay): void {
+  const next = generations.find(({ manifest }) => manifest.firstIndex > replay.index)
+  if (next === undefined) return
   throw new ColmenaError(
     'ERR_NOT_FOUND',
     `${store.label} has entries up to ${replay.index} (${new Date(replay.timeMs).toISOString()}) ` +

@@ -6,6 +6,7 @@ import {
   isColmenaError,
   type Logger,
   type LogHold,
+  type SignalOptions,
 } from '../index.ts'
 import { type BackupClock, REAL_CLOCK } from './clock.ts'
 import { Drills } from './drills.ts'
@@ -36,6 +37,7 @@ interface LeaderWord {
 }
 
 const ASK = handler<null, LeaderWord>('colmena-backup')
+const SYNC = handler<null, LeaderWord>('colmena-backup-sync')
 
 /**
  * Keeps a node's databases in one or several targets from now on. Call it on every node of a
@@ -58,7 +60,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
   readonly #end = new AbortController()
   readonly #lanes: readonly Lane[]
   readonly #drills: Drills
-  readonly #unhandle: () => void
+  readonly #unhandle: readonly (() => void)[]
   readonly #running: Promise<unknown>
   #hold: Promise<LogHold> | null = null
   #heldAfter: number | null = null
@@ -86,7 +88,13 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
       tell: (name, event) => this.#tell(name, event),
       alert: (failing) => this.#alert(failing),
     })
-    this.#unhandle = node.handle(ASK, () => this.#leaderWord())
+    this.#unhandle = [
+      node.handle(ASK, () => this.#leaderWord()),
+      node.handle(SYNC, async () => {
+        await this.#sync()
+        return this.#leaderWord()
+      }),
+    ]
     const loops = [...this.#lanes.map((lane) => this.#ship(lane)), this.#follow()]
     this.#running = Promise.all([...loops, this.#drills.run()])
   }
@@ -104,19 +112,26 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
   }
 
   /**
-   * Puts all that is applied by now into all targets, on the node that leads.
+   * Puts all that is applied by now into all targets. A node that does not lead has the leader do
+   * it, and gives it `requestTimeoutMs`.
    *
-   * @throws ColmenaError ERR_NO_LEADER on another one; ERR_TIMEOUT where none leads; and what the
-   * first target failed with that did
+   * @throws ColmenaError of the first target that failed; ERR_NO_LEADER, ERR_NO_HANDLER where the
+   * leader has no backup, ERR_TIMEOUT while it goes on there, ERR_ABORTED, ERR_CLOSED
    */
-  async sync(): Promise<void> {
+  async sync({ signal }: SignalOptions = {}): Promise<void> {
     this.#checkOpen()
-    await this.#node.waitForLeader()
-    if (!this.#node.isLeader) {
-      throw new ColmenaError('ERR_NO_LEADER', 'the leader ships: call sync there', {
-        retryable: true,
-      })
+    if (this.#node.isLeader) return this.#sync()
+    try {
+      this.#word = await this.#node.forward(SYNC, null, { signal })
+    } catch (error) {
+      // What the target said there is what it would have said here.
+      const { cause } = error as ColmenaError
+      const isOurs = isColmenaError(error) && error.code === 'ERR_HANDLER_FAILED'
+      throw isOurs && isColmenaError(cause) ? cause : error
     }
+  }
+
+  async #sync(): Promise<void> {
     await Promise.all(this.#lanes.map((lane) => lane.turn(() => lane.shipper.sync())))
   }
 
@@ -159,7 +174,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
   #abort(): void {
     if (this.#end.signal.aborted) return
     this.#end.abort(new ColmenaError('ERR_CLOSED', 'the backup was closed'))
-    this.#unhandle()
+    for (const unhandle of this.#unhandle) unhandle()
   }
 
   #createLane(target: BackupTarget): Lane {

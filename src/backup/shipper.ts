@@ -130,7 +130,9 @@ export class Shipper {
     await this.#writeHead()
     await checkOwner(store, node.shipping, config.takeOver)
     // Whoever leads by now begins one too, and that one is to be the newest.
-    if (!node.isLeader) throw new ColmenaError('ERR_STALE', 'this node leads no more')
+    if (!node.isLeader) {
+      throw new ColmenaError('ERR_NO_LEADER', 'this node leads no more', { retryable: true })
+    }
     await store.putDocument(OWNER, mine)
     await this.#moveTo(this.#position)
     tell('generation', { target: store.label, generation, reason })

@@ -1,6 +1,6 @@
 import { isColmenaError } from '../index.ts'
 import { damaged } from './damage.ts'
-import { getDocument, putDocument } from './documents.ts'
+import { getDocument, type Opened, putDocument } from './documents.ts'
 import type { Keys } from './keys.ts'
 import { type Listed, type SegmentName, sortNames } from './names.ts'
 import type { BackupObject, Objects, TargetCall } from './objects.ts'
@@ -25,13 +25,22 @@ export class Store {
 
   /** @throws ColmenaError ERR_BACKUP_DAMAGED also where it is missing; ERR_TARGET, ERR_ABORTED */
   async document<T extends object>(name: string): Promise<T> {
-    const document = await this.documentOrNull<T>(name)
-    if (document === null) throw damaged(this, name, 'is missing')
-    return document
+    return (await this.openDocument<T>(name)).content
+  }
+
+  /** A document, and by whose key it was sealed. @throws as {@link document} */
+  async openDocument<T extends object>(name: string): Promise<Opened<T>> {
+    const opened = await this.#openOrNull<T>(name)
+    if (opened === null) throw damaged(this, name, 'is missing')
+    return opened
   }
 
   /** Null where there is none. @throws as {@link document} */
   async documentOrNull<T extends object>(name: string): Promise<T | null> {
+    return (await this.#openOrNull<T>(name))?.content ?? null
+  }
+
+  async #openOrNull<T extends object>(name: string): Promise<Opened<T> | null> {
     try {
       return await getDocument<T>(this.target, this.keys, name, this.#call)
     } catch (error) {

@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import { ColmenaError, type ExtensionOptions, openReplay } from '../index.ts'
 import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
+import { OWNER, snapshotName } from './names.ts'
 import { findPath } from './path.ts'
 import { type Damage, type Generation, isDamage, lastOf, readGenerations } from './points.ts'
 import {
@@ -114,10 +115,14 @@ export async function findDamages(
       damages.push({ name, message: error.message })
     }
   }
-  for (const generation of await readGenerations(store, damages)) {
+  let generations: readonly Generation[] = []
+  await note(OWNER, async () => {
+    generations = await readGenerations(store, damages)
+  })
+  for (const generation of generations) {
     const { listed, snapshots } = generation
     for (const snapshot of snapshots) {
-      await note(`${listed.generation}/snapshots/${snapshot.index}`, () =>
+      await note(snapshotName(listed.generation, snapshot.index), () =>
         fetchSnapshot(store, snapshot, { copies: directory, signal }),
       )
     }

@@ -1,6 +1,7 @@
 import { type Command, Option } from 'commander'
+import { addBackups } from './backup-commands.ts'
 import { runBench } from './bench.ts'
-import { ApiClient, LEVELS } from './client.ts'
+import { LEVELS } from './client.ts'
 import { runDemoCommand } from './demo.ts'
 import { runExec } from './exec.ts'
 import { runExport } from './export.ts'
@@ -17,20 +18,15 @@ import {
 } from './jobs.ts'
 import { runMemberAdd } from './member-add.ts'
 import { runMemberChange, runMembers, runTransfer } from './members.ts'
+import { clientOf, example, remote, URL_DEFAULT } from './remote.ts'
 import { addServe } from './serve.ts'
 import { variableOf } from './serve-settings.ts'
 import { runShell } from './shell.ts'
 import { runSkip } from './skip.ts'
 import { runStatus } from './status.ts'
 
-const URL_DEFAULT = 'http://127.0.0.1:8080'
 const JOB_COMMANDS = 'it is list, show, retry, cancel, run, pause, resume, stats or schedules'
 const MEMBER_COMMANDS = 'it is list, add, promote, demote or remove'
-
-interface RemoteOptions {
-  readonly url: string
-  readonly token?: string
-}
 
 /** Every command, in the order in which help lists them. */
 export function addCommands(program: Command): void {
@@ -42,6 +38,7 @@ export function addCommands(program: Command): void {
   addJobs(program)
   addMembers(program)
   addCertificates(program)
+  addBackups(program)
   addRepairs(program)
 }
 
@@ -285,20 +282,4 @@ function addRepairs(program: Command): void {
       const { runRecover } = await import('./recover.ts')
       await runRecover(options)
     })
-}
-
-/** The options of each command that asks a running node. */
-function remote(command: Command): Command {
-  return command
-    .addOption(new Option('--url <url>', 'of a node').env('COLMENA_URL').default(URL_DEFAULT))
-    .addOption(new Option('--token <token>', 'if the server wants one').env('COLMENA_TOKEN'))
-    .exitOverride()
-}
-
-function clientOf({ url, token }: RemoteOptions): ApiClient {
-  return new ApiClient({ url, token })
-}
-
-function example(line: string): string {
-  return `\nExample:\n  ${line}`
 }

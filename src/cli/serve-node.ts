@@ -1,7 +1,9 @@
+import type { Backup } from '../backup/backup.ts'
 import { ColmenaError, type ColmenaNode, open } from '../index.ts'
 import { createJobs, type Jobs } from '../jobs/jobs.ts'
 import { createServer, type Server } from '../server/server.ts'
 import { CliError, sentenceOf } from './failure.ts'
+import { type Backups, prepareBackups } from './node-backup.ts'
 import { Reloads } from './reload.ts'
 import { readServeConfig, withFlags } from './serve-settings.ts'
 import { endAtOnce, untilSignal } from './signals.ts'
@@ -18,21 +20,27 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
   const signal = new AbortController()
   const told = untilSignal().then(() => signal.abort())
   const reloads = new Reloads(flags)
-  const opening = open({ ...config.open, signal: signal.signal, logger: { warn } })
+  const backups = await prepareBackups(config.backup)
   let node: ColmenaNode
   try {
-    node = await opening
+    const { restore, watch } = backups
+    const logger = { warn, info: (...told: [string, unknown]) => watch.info(...told) }
+    node = await open({ ...config.open, restore, signal: signal.signal, logger })
   } catch (error) {
+    await backups.close()
     if (signal.signal.aborted) return
     throw failure(error)
   }
   // To look at: whoever has handlers runs them in a process of his own.
   const jobs = createJobs(node, { workers: 0 })
   let server: Server
+  let backup: Backup | undefined
   try {
-    server = await createServer(node, { ...config.server, jobs })
+    backup = await backups.start(node)
+    server = await createServer(node, { ...config.server, jobs, backup })
   } catch (error) {
     await node.close()
+    await backups.close()
     throw failure(error)
   }
   process.stdout.write(`${describe(node, server, config.open.dataDir)}\n`)
@@ -46,7 +54,7 @@ export async function runServe(flags: Readonly<Record<string, unknown>>): Promis
     })
   })
   const cause = await Promise.race([told.then(() => null), failed])
-  await leave(node, server, jobs)
+  await leave(node, server, jobs, backups)
   if (cause !== null) throw new CliError(`the node has failed: ${sentenceOf(cause)}`)
 }
 
@@ -57,13 +65,20 @@ function warn(message: string, details: unknown): void {
 }
 
 /** Within ten seconds, whatever a client or a statement does. */
-async function leave(node: ColmenaNode, server: Server, jobs: Jobs): Promise<void> {
+async function leave(
+  node: ColmenaNode,
+  server: Server,
+  jobs: Jobs,
+  backups: Backups,
+): Promise<void> {
   process.stdout.write('leaving\n')
   // A statement that runs on a thread can't be ended, and would hold up the exit.
   setTimeout(() => endAtOnce(0), LEAVE_MS_MAX).unref()
   const signal = AbortSignal.timeout(CUT_AFTER_MS)
   await server.close({ signal })
   await jobs.close({ signal })
+  // While it leads it ships the last writes.
+  await backups.close({ signal })
   await node.close({ signal })
   process.stdout.write('left\n')
 }

@@ -3,16 +3,15 @@ import type { ExtensionOptions, OpenOptions } from '../index.ts'
 import type { Right, ServerOptions } from '../server/server.ts'
 import { usageError } from './failure.ts'
 import { toInteger, toPort } from './numbers.ts'
-
-type Kind = 'text' | 'number' | 'port' | 'switch' | 'list'
-
-/** One thing that `serve` can be told: by a flag, by the environment, or in the file. */
-interface Setting {
-  /** Its key in the file; the flag and the variable are made from it. */
-  readonly key: string
-  readonly kind: Kind
-  readonly help: string
-}
+import {
+  BACKUP_SETTINGS,
+  type BackupPlan,
+  flagName,
+  type Setting,
+  toBackupPlan,
+  type Value,
+  type Values,
+} from './serve-backup.ts'
 
 /** In the order in which help lists them. */
 export const SETTINGS: readonly Setting[] = [
@@ -59,6 +58,7 @@ export const SETTINGS: readonly Setting[] = [
   { key: 'adminToken', kind: 'list', help: 'who has it may change the members too' },
   { key: 'httpCert', kind: 'text', help: 'a file with the certificate for HTTPS, in PEM' },
   { key: 'httpKey', kind: 'text', help: 'a file with its key, in PEM' },
+  ...BACKUP_SETTINGS,
 ]
 
 /** Files that are of use only together, by what they are called in options of `tls`. */
@@ -70,24 +70,19 @@ const NOT_OF_OPEN: readonly string[] = [
   ...['secretFile', 'httpHost', 'httpPort', 'readToken', 'writeToken', 'adminToken'],
   ...Object.values(TLS_FILES),
   ...Object.values(HTTP_FILES),
+  ...BACKUP_SETTINGS.map(({ key }) => key),
 ]
-
-type Value = string | number | boolean | readonly string[]
-type Values = Readonly<Record<string, Value | undefined>>
 
 export interface ServeConfig {
   readonly open: OpenOptions
   readonly server: ServerOptions
+  readonly backup: BackupPlan
 }
 
 export function flagOf({ key, kind }: Setting): string {
-  const flag = nameOf(key)
+  const flag = flagName(key)
   if (kind === 'switch') return flag
   return kind === 'list' ? `${flag} <value...>` : `${flag} <value>`
-}
-
-function nameOf(key: string): string {
-  return `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`
 }
 
 export function variableOf(key: string): string {
@@ -117,7 +112,11 @@ export function readServeConfig(
       values[key] = convert(setting, file[key], `${key} in ${String(configPath)}`)
     }
   }
-  return { open: toOpenOptions(values), server: toServerOptions(values) }
+  return {
+    open: toOpenOptions(values),
+    server: toServerOptions(values),
+    backup: toBackupPlan(values),
+  }
 }
 
 function readConfigFile(path: string): Readonly<Record<string, unknown>> {
@@ -183,16 +182,17 @@ function readFiles<Name extends string>(
   keys: Readonly<Record<Name, string>>,
 ): Readonly<Record<Name, string>> | undefined {
   const files = Object.entries<string>(keys)
-  const flags = files.map(([, key]) => nameOf(key))
+  const flags = files.map(([, key]) => flagName(key))
   const missing = files.filter(([, key]) => values[key] === undefined)
   if (missing.length === files.length) return undefined
   if (missing.length > 0) throw usageError(`${flags.join(', ')} go together: give all or none`)
   return Object.fromEntries(
-    files.map(([name, key]) => [name, readText(nameOf(key), String(values[key]))]),
+    files.map(([name, key]) => [name, readText(flagName(key), String(values[key]))]),
   ) as Record<Name, string>
 }
 
-function toExtension(text: string): ExtensionOptions {
+/** @throws CliError */
+export function toExtension(text: string): ExtensionOptions {
   const [, name, version, path] = /^([^@=]+)@([^=]+)=(.+)$/.exec(text) ?? []
   if (name !== undefined && version !== undefined && path !== undefined) {
     return { name, version, path }
@@ -233,6 +233,7 @@ export function withFlags(sentence: string): string {
       /^secret and tls are/,
       '--secret (or its file) and --tls-ca with what goes with it are',
     )
+    .replace(/takeOver: '([^']*)'/, '--backup-take-over $1')
     .replace(/acceptLoss: '([^']*)'/, '--accept-loss $1')
     .replace('its own acceptLoss', 'its own --accept-loss')
     .replace(/^tls has no key and certificate/, '--http-cert and --http-key hold none')

@@ -30,3 +30,10 @@ export function endAtOnce(exitCode: number): never {
   process.kill(process.pid, 'SIGKILL')
   process.exit(exitCode)
 }
+
+/** Aborted by the first SIGINT or SIGTERM, for a command that has something to undo. */
+export function endSignal(): AbortSignal {
+  const end = new AbortController()
+  void untilSignal().then(() => end.abort(new Error('interrupted')))
+  return end.signal
+}

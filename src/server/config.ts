@@ -1,3 +1,4 @@
+import type { Backup } from '../backup/backup.ts'
 import { ColmenaError, type Logger } from '../index.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 import { isLoopbackHost } from './hosts.ts'
@@ -29,6 +30,8 @@ export interface HandlerConfig {
   readonly idleTimeoutMs: number
   /** null where this server has none to show. */
   readonly jobs: Jobs | null
+  /** null where this server has none to show. */
+  readonly backup: Backup | null
   readonly logger: Logger
 }
 
@@ -170,6 +173,7 @@ function checkCommon(options: Options): Common {
     eventHeartbeatMs: checkInteger(options, 'eventHeartbeatMs', 1, TIMER_MS_MAX),
     idleTimeoutMs: checkInteger(options, 'idleTimeoutMs', 1, TIMER_MS_MAX),
     jobs: checkJobs(options['jobs']),
+    backup: checkBackup(options['backup']),
     logger: checkLogger(options['logger']),
   }
 }
@@ -211,6 +215,15 @@ function checkJobs(jobs: unknown): Jobs | null {
     return jobs as unknown as Jobs
   }
   throw invalid("jobs must be what createJobs of 'colmena/jobs' gave")
+}
+
+function checkBackup(backup: unknown): Backup | null {
+  if (backup === undefined) return null
+  const methods = ['status', 'sync', 'verify'] as const
+  if (isRecord(backup) && methods.every((name) => typeof backup[name] === 'function')) {
+    return backup as unknown as Backup
+  }
+  throw invalid("backup must be what startBackup of 'colmena/backup' gave")
 }
 
 function checkLogger(logger: unknown): Logger {

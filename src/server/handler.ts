@@ -2,6 +2,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http'
 import { getRequestListener } from '@hono/node-server'
 import { ColmenaError, type ColmenaNode } from '../index.ts'
 import { createFetch, type Fetch } from './app.ts'
+import { createBackupRoutes } from './backup-routes.ts'
 import { Bodies } from './bodies.ts'
 import { checkHandlerOptions, type HandlerConfig } from './config.ts'
 import { Events } from './events.ts'
@@ -46,6 +47,7 @@ export function handle(node: ColmenaNode, config: HandlerConfig): Handler {
     ...createNodeRoutes(node),
     ...createMemberRoutes(node, bodies),
     ...createJobRoutes(config.jobs),
+    ...createBackupRoutes(config),
     createMetricsRoute(node, config),
     ...events.routes,
     ...new Pipeline(node, bodies, config).routes,

@@ -1,11 +1,12 @@
 import { type Metric, Registry } from 'prom-client'
 import type { ColmenaNode } from '../index.ts'
+import { backupFamiliesOf } from './backup-families.ts'
 import type { HandlerConfig } from './config.ts'
 import { jobFamiliesOf } from './job-families.ts'
 import { type Family, familiesOf } from './metric-families.ts'
 import type { Route } from './routes.ts'
 
-type MetricsConfig = Pick<HandlerConfig, 'jobs' | 'logger'>
+type MetricsConfig = Pick<HandlerConfig, 'jobs' | 'backup' | 'logger'>
 
 /** What Prometheus asks for. All of it is read when it is asked for, and nothing is kept here. */
 export function createMetricsRoute(node: ColmenaNode, config: MetricsConfig): Route {
@@ -18,6 +19,7 @@ export function createMetricsRoute(node: ColmenaNode, config: MetricsConfig): Ro
       const families = [
         ...familiesOf(await node.metrics({ signal })),
         ...(await readJobFamilies(config, signal)),
+        ...(config.backup === null ? [] : backupFamiliesOf(config.backup.status(), Date.now())),
       ]
       for (const family of families) registry.registerMetric(toMetric(family))
       const headers = { 'content-type': registry.contentType }

@@ -1,3 +1,4 @@
+import type { Backup } from '../backup/backup.ts'
 import type { Logger } from '../index.ts'
 import type { Jobs } from '../jobs/jobs.ts'
 
@@ -59,6 +60,13 @@ export interface CommonOptions {
    * @defaultValue none
    */
   readonly jobs?: Jobs | undefined
+  /**
+   * The backup of this node, as `startBackup(node, …)` gave it: it is then shown, counted, and had
+   * to ship and to verify here. The server does not close it.
+   *
+   * @defaultValue none
+   */
+  readonly backup?: Backup | undefined
   /** Gets what went wrong here and was nobody's request; nothing is ever printed. */
   readonly logger?: Logger | undefined
 }
@@ -150,5 +158,6 @@ export const SERVER_OPTION_DEFAULTS: Required<{
   connectionsMax: 5_000,
   closeTimeoutMs: 5_000,
   jobs: undefined,
+  backup: undefined,
   logger: undefined,
 })

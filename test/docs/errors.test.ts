@@ -9,6 +9,7 @@ const [codes = [], warnings = []] = readTables(page)
 
 /** Codes of Node.js that our sources look for. */
 const foreignCodes: ReadonlySet<string> = new Set([
+  'ERR_FS_EISDIR',
   'ERR_INVALID_STATE',
   'ERR_SQLITE_ERROR',
   'ERR_SSL',

@@ -58,6 +58,7 @@ function compileBlocks(folderName: string, blocks: ReadonlyMap<string, string>):
         colmena: ['../../../src/index.ts'],
         'colmena/server': ['../../../src/server/server.ts'],
         'colmena/jobs': ['../../../src/jobs/jobs.ts'],
+        'colmena/backup': ['../../../src/backup/backup.ts'],
         'colmena/certificates': ['../../../src/certificates/certificates.ts'],
         'colmena/lan': ['../../../src/lan/lan.ts'],
         'colmena/fly': ['../../../src/fly/fly.ts'],

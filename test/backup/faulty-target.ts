@@ -1,0 +1,51 @@
+import type { BackupObject, PutCall, TargetCall } from '../../src/backup/backup.ts'
+import { ColmenaError } from '../../src/index.ts'
+import { MemoryTarget } from './memory-target.ts'
+
+export type Deed = 'list' | 'get' | 'put' | 'delete'
+
+/** Called before a target does something, and after it did: what it throws the call rejects with. */
+export type Fault = (deed: Deed, name: string, moment: 'before' | 'after') => Promise<void> | void
+
+/** A target that fails when a test says so, and remembers what objects were before. */
+export class FaultyTarget extends MemoryTarget {
+  fault: Fault = () => {}
+  /** All that each object ever was, the oldest first. */
+  readonly versions: Map<string, Uint8Array[]> = new Map()
+
+  override async *list(prefix: string, call?: TargetCall): AsyncIterable<BackupObject> {
+    await this.fault('list', prefix, 'before')
+    yield* super.list(prefix, call)
+  }
+
+  override async *get(name: string, call?: TargetCall): AsyncIterable<Uint8Array> {
+    await this.fault('get', name, 'before')
+    yield* super.get(name, call)
+  }
+
+  override async put(
+    name: string,
+    content: Uint8Array | AsyncIterable<Uint8Array>,
+    call?: PutCall,
+  ): Promise<boolean> {
+    await this.fault('put', name, 'before')
+    const isPut = await super.put(name, content, call)
+    const bytes = this.held.get(name)?.bytes
+    if (isPut && bytes !== undefined) {
+      this.versions.set(name, [...(this.versions.get(name) ?? []), bytes])
+    }
+    await this.fault('put', name, 'after')
+    return isPut
+  }
+
+  override async delete(name: string, call?: TargetCall): Promise<void> {
+    await this.fault('delete', name, 'before')
+    await super.delete(name, call)
+    await this.fault('delete', name, 'after')
+  }
+}
+
+/** A fault of a target that can't be reached. */
+export function isDown(): void {
+  throw new ColmenaError('ERR_TARGET', 'the target is down', { retryable: true })
+}
