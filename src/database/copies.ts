@@ -1,4 +1,6 @@
-import { isColmenaError } from '../base/errors.ts'
+import { DecodeError } from '../base/bytes.ts'
+import { ColmenaError, isColmenaError } from '../base/errors.ts'
+import type { Entry } from '../raft/types.ts'
 import { Writer } from '../sqlite/sqlite.ts'
 import { requireGeneration } from './generation.ts'
 import { closeFiles, openReceived, writerOpener } from './generation-files.ts'
@@ -28,6 +30,36 @@ export function openCopies(options: Omit<ReplicaOptions, 'openWriter'>): Replica
     if (error.retryable && !isDamage(error.cause)) throw error
     throw damaged(`the copies of the databases are not whole: ${error.message}`, error)
   }
+}
+
+/** Nothing may run of these, as far as they are not applied. @throws ColmenaError ERR_DATA_DIR */
+export function voidEntries({ appliedIndex, note }: Replica, voided: readonly number[]): void {
+  try {
+    for (const index of voided) if (index > appliedIndex) note.void(index)
+  } catch (cause) {
+    const message = `the entries that were skipped could not be noted: ${cause}`
+    throw new ColmenaError('ERR_DATA_DIR', message, { cause, retryable: true })
+  }
+}
+
+/**
+ * Applies entries, of which none is applied in all databases yet where it fails.
+ *
+ * @throws ColmenaError ERR_BACKUP_DAMAGED, ERR_UNSUPPORTED_FORMAT and ERR_OTHER_EXTENSIONS for what
+ * is the same on all machines; ERR_DATA_DIR for what this one can't do now
+ */
+export function applyToCopies(replica: Replica, entries: readonly Entry[]): void {
+  const { halted } = replica.apply(entries)
+  if (halted === null) {
+    withDataDirErrors(() => replica.checkpoint())
+    return
+  }
+  const { message } = halted.error
+  const { cause } = halted.error.cause as Error
+  const what = `entries from ${entries[0]?.index} on could not be applied: ${message}`
+  if (isColmenaError(cause)) throw cause
+  if (cause instanceof DecodeError) throw damaged(what, halted.error)
+  throw new ColmenaError('ERR_DATA_DIR', what, { cause: halted.error, retryable: true })
 }
 
 /**

@@ -8,7 +8,7 @@
  */
 export { type ApplyMetrics, emptyApplyMetrics } from './apply-metrics.ts'
 export { ContentHashes } from './content-hashes.ts'
-export { closeCopies, openCopies } from './copies.ts'
+export { applyToCopies, closeCopies, openCopies, voidEntries } from './copies.ts'
 export type { EntryChanges } from './feed-reader.ts'
 export type { DatabaseStatus } from './file-status.ts'
 export type { CopiedFile, Hold } from './generation.ts'

@@ -1,13 +1,19 @@
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import type { MemberRecord } from '../command/command.ts'
-import { closeCopies, openCopies, type Replica, rehomeDatabases } from '../database/database.ts'
+import {
+  applyToCopies,
+  closeCopies,
+  openCopies,
+  type Replica,
+  rehomeDatabases,
+} from '../database/database.ts'
 import { createLog, type SnapshotMark } from '../log/log.ts'
 import type { Extension } from '../sqlite/sqlite.ts'
 import { closedLogOptions, closeLog, opened } from './closed-log.ts'
 import { type Identity, makeNodeId, newIdentity, randomMemberId } from './identity.ts'
 import { changesToAlone, entriesToAlone } from './recovery-end.ts'
-import { applyOrFail, GENERATION } from './replay.ts'
+import { GENERATION } from './replay.ts'
 import { restorePath, switchOverRestored } from './restoring-files.ts'
 
 export interface Installation {
@@ -57,7 +63,7 @@ function leaveAlone(
     const member = { memberId, nodeId: nodeId ?? makeNodeId(memberId), ...wanted }
     const { appliedIndex: lastIndex, appliedTerm: term, confState, members } = replica
     const changes = changesToAlone({ confState, records: [...members, member] }, memberId)
-    applyOrFail(replica, entriesToAlone({ lastIndex, term }, lastIndex, changes))
+    applyToCopies(replica, entriesToAlone({ lastIndex, term }, lastIndex, changes))
     const mark = {
       index: replica.appliedIndex,
       term: replica.appliedTerm,

@@ -1,8 +1,8 @@
 import { join } from 'node:path'
 import { setImmediate } from 'node:timers/promises'
-import { DecodeError } from '../base/bytes.ts'
-import { ColmenaError, isColmenaError } from '../base/errors.ts'
+import { ColmenaError } from '../base/errors.ts'
 import {
+  applyToCopies,
   ContentHashes,
   closeCopies,
   damaged,
@@ -12,6 +12,7 @@ import {
   readEntries,
   SYSTEM,
   timeOf,
+  voidEntries,
   voidedBy,
 } from '../database/database.ts'
 import type { Entry } from '../raft/raft.ts'
@@ -100,7 +101,15 @@ export async function openReplay(options: ReplayOptions): Promise<Replay> {
   }
   const extensions = checkExtensions(options.extensions)
   probeExtensions(extensions)
-  return new Replay(directory, { extensions, voided })
+  const place = { directory: join(directory, 'db'), generation: GENERATION }
+  const replica = openCopies({ ...place, writer: { extensions } })
+  try {
+    voidEntries(replica, voided)
+  } catch (error) {
+    replica.close()
+    throw error
+  }
+  return new Replay(directory, extensions, replica)
 }
 
 /**
@@ -114,15 +123,10 @@ export class Replay implements AsyncDisposable {
   #isBusy = false
   #isClosed = false
 
-  constructor(
-    directory: string,
-    { extensions, voided }: { extensions: readonly Extension[]; voided: readonly number[] },
-  ) {
+  constructor(directory: string, extensions: readonly Extension[], replica: Replica) {
     this.#directory = directory
     this.#extensions = extensions
-    const place = { directory: join(directory, 'db'), generation: GENERATION }
-    this.#replica = openCopies({ ...place, writer: { extensions } })
-    this.#skip(voided)
+    this.#replica = replica
   }
 
   get directory(): string {
@@ -168,12 +172,12 @@ export class Replay implements AsyncDisposable {
     const { untilIndex = Number.POSITIVE_INFINITY, signal } = checkBounds(bounds)
     return this.#alone(async () => {
       const due = this.#due(readEntries(bytes))
-      this.#skip(due.flatMap(voidedBy))
+      voidEntries(this.#replica, due.flatMap(voidedBy))
       const wanted = entriesUpTo(due, bounds)
       for (let at = 0; at < wanted.length; ) {
         checkNotAborted(signal)
         const group = groupFrom(wanted, at)
-        this.#applyGroup(group)
+        applyToCopies(this.#replica, group)
         at += group.length
         await setImmediate()
         this.#checkOpen()
@@ -260,11 +264,6 @@ export class Replay implements AsyncDisposable {
     await this.close()
   }
 
-  #skip(voided: readonly number[]): void {
-    const { appliedIndex, note } = this.#replica
-    for (const index of voided) if (index > appliedIndex) note.void(index)
-  }
-
   /** Those that are not applied yet. @throws ColmenaError ERR_BACKUP_DAMAGED */
   #due(entries: readonly Entry[]): readonly Entry[] {
     const { appliedIndex, appliedTerm } = this.#replica
@@ -284,11 +283,6 @@ export class Replay implements AsyncDisposable {
       )
     }
     return entries.slice(due)
-  }
-
-  #applyGroup(group: readonly Entry[]): void {
-    applyOrFail(this.#replica, group)
-    this.#replica.checkpoint()
   }
 
   /** One thing at a time: what is applied meanwhile would be in no hash, or in another group. */
@@ -318,19 +312,6 @@ export class Replay implements AsyncDisposable {
   #checkOpen(): void {
     if (this.#isClosed) throw new ColmenaError('ERR_CLOSED', 'this replay is closed')
   }
-}
-
-/** @throws ColmenaError ERR_BACKUP_DAMAGED, ERR_DATA_DIR, ERR_UNSUPPORTED_FORMAT */
-export function applyOrFail(replica: Replica, group: readonly Entry[]): void {
-  const { halted } = replica.apply(group)
-  if (halted === null) return
-  const { cause } = halted.error.cause as Error
-  const { message } = halted.error
-  const what = `entries from ${group[0]?.index} on could not be applied: ${message}`
-  // What an entry says is the same on all machines, what a machine can't do is not.
-  if (isColmenaError(cause)) throw cause
-  if (cause instanceof DecodeError) throw damaged(what, halted.error)
-  throw new ColmenaError('ERR_DATA_DIR', what, { cause: halted.error, retryable: true })
 }
 
 /** @throws ColmenaError ERR_INVALID_ARGUMENT */

@@ -70,6 +70,26 @@ export async function withFreeBytes(freeBytes: number, work: () => Promise<void>
   }
 }
 
+/** As if the disk did not take what one file holds, while `work` runs. */
+export async function withFailedSync(ofFile: RegExp, work: () => Promise<void>): Promise<void> {
+  const { open } = fs.promises
+  const failing: typeof open = async (path, ...rest) => {
+    const file = await open(path, ...rest)
+    const fail = async (): Promise<never> => {
+      throw Object.assign(new Error('EIO: i/o error, fsync'), { code: 'EIO', syscall: 'fsync' })
+    }
+    return ofFile.test(String(path)) ? Object.assign(file, { sync: fail, datasync: fail }) : file
+  }
+  fs.promises.open = failing
+  syncBuiltinESMExports()
+  try {
+    await work()
+  } finally {
+    fs.promises.open = open
+    syncBuiltinESMExports()
+  }
+}
+
 function patch(name: keyof typeof fs, call: (...args: readonly never[]) => unknown): void {
   Object.assign(fs, { [name]: call })
   syncBuiltinESMExports()

@@ -30,7 +30,7 @@ import { openDataDir } from '../../src/node/data-dir.ts'
 import { readIdentity } from '../../src/node/identity.ts'
 import { DEADLINE_MS, until } from '../processes/wait.ts'
 import { SeededRandom } from '../simulated/random.ts'
-import { crashAt } from './crashing-files.ts'
+import { crashAt, withFailedSync } from './crashing-files.ts'
 import { copyAt, type Recorded, RecordedSource, recordNode } from './recorded-log.ts'
 import { temporaryDirectory } from './temporary.ts'
 import { liveVaried } from './varied-life.ts'
@@ -230,6 +230,20 @@ suite('a restore that comes to nothing', () => {
     assert.equal(source.requests[0]?.signal, signal)
     assert.deepEqual(readdirSync(dataDir), ['lock'])
   })
+
+  for (const file of [/main\.db$/, /system\.db$/, /\.wal$/]) {
+    test(`is none where the disk does not keep ${file.source}`, async (t) => {
+      const dataDir = temporaryDirectory(t)
+      const restore = { from: await sourceAt(t, 20) }
+      await withFailedSync(file, async () => {
+        await assert.rejects(restoreNode({ dataDir, restore }), {
+          code: 'ERR_DATA_DIR',
+          message: /nothing was restored: EIO/,
+        })
+      })
+      assert.deepEqual(readdirSync(dataDir), ['lock'])
+    })
+  }
 
   for (const stage of ['copied', 'applied']) {
     test(`is begun anew where its process was killed: ${stage}`, async (t) => {
