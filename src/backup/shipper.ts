@@ -110,7 +110,8 @@ export class Shipper {
   async #beginGeneration(owner: Owner | null, reason: string): Promise<void> {
     const { store, node, config, clock, tell } = this.#options
     const beganMs = clock.nowMs()
-    const generation = nameGeneration(beganMs, randomBytes(4).toString('hex'))
+    const random = randomBytes(4).toString('hex')
+    const generation = nameGeneration(beganMs, random, owner?.generation ?? null)
     const { clusterId, fingerprint } = node.shipping
     const mine: Owner = { clusterId, generation, sinceMs: beganMs }
     // Where somebody else was first, that is seen before it is theirs no more.
