@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { ColmenaError, type ColmenaNode, isColmenaError, rollLog } from '../index.ts'
+import { ColmenaError, type ColmenaNode, isColmenaError } from '../index.ts'
 import type { BackupClock } from './clock.ts'
 import type { Head, Manifest, Owner, TakenSnapshot } from './contents.ts'
 import { putSnapshot } from './copying.ts'
@@ -7,13 +7,14 @@ import { headName, manifestName, nameGeneration, OWNER, segmentName } from './na
 import type { BackupConfig } from './options.ts'
 import { checkOwner, digestAtBegin, findPosition, type Position } from './position.ts'
 import type { BackupEvents } from './reports.ts'
-import type { Segment } from './segment.ts'
+import { rollSegment, type Segment } from './segment.ts'
 import type { Store } from './store.ts'
 import { tidyTarget } from './tidying.ts'
 
 /** A segment has no more of the log, as it is before it is compressed. */
 const SEGMENT_BYTES = 8 * 1024 * 1024
-const CHUNK_BYTES = 4 * 1024 * 1024
+/** What is decoded, and hashed, in one turn of the event loop. */
+const CHUNK_BYTES = 1024 * 1024
 /** How often it is looked whether another cluster writes here as well. */
 const OWNER_CHECK_MS = 60_000
 
@@ -184,13 +185,12 @@ export class Shipper {
   ): Promise<void> {
     const { store, clock, tell } = this.#options
     const first = position.last + 1
-    let digest: Uint8Array = Buffer.from(position.digest, 'hex')
-    for (const chunk of chunks) digest = rollLog(digest, chunk)
-    const after = Buffer.from(digest).toString('hex')
+    const before = position.digest
+    const after = await rollSegment({ before, chunks })
     const segment: Segment = {
       first,
       last,
-      before: position.digest,
+      before,
       after,
       digests,
       shippedMs: clock.nowMs(),
