@@ -172,6 +172,9 @@ describe('a body that is put', () => {
       await assert.rejects(put, { code: 'ERR_TARGET', message: /SignatureDoesNotMatch/ })
     }
     assert.equal(server.seen.length, 3)
+    // What is large is not sent before it is wanted: a connection that is cut tells nothing.
+    const asked = server.seen.map(({ headers }) => headers.expect)
+    assert.deepEqual(asked, [undefined, undefined, '100-continue'])
   })
 })
 

@@ -109,9 +109,19 @@ describe('a target that refuses', () => {
   it('is no target where what it says is no answer of S3', async (t) => {
     const server = await startServer(t)
     const target = targetOf(t, server, { retryMs: 0 })
-    for (const text of ['<html><body>Please log in</body></html>', '{"ok":true}', '']) {
+    const one = '<Key>a</Key><LastModified>2020-01-01T00:00:00Z</LastModified>'
+    for (const [text, message] of [
+      ['<html><body>Please log in</body></html>', /the answer is a html, no list/],
+      ['<html><br>Please log in</html>', /no XML: Unexpected close tag;/],
+      ['{"ok":true}', /no XML: .*;/],
+      ['', /no XML: there is nothing in it/],
+      ['<ListBucketResult><Contents>', /no XML: Unclosed root tag;/],
+      ['<ListBucketResult><Contents></Contents></ListBucketResult>', /what is no object/],
+      [`<ListBucketResult><Contents>${one}</Contents></ListBucketResult>`, /what is no object/],
+      ['<ListBucketResult><IsTruncated>true</IsTruncated></ListBucketResult>', /how to go on/],
+    ] as const) {
       server.fault = () => ({ kind: 'answer', status: 200, text })
-      await assert.rejects(namesIn(target), { code: 'ERR_TARGET', retryable: true })
+      await assert.rejects(namesIn(target), { code: 'ERR_TARGET', retryable: true, message })
     }
   })
 
