@@ -1,9 +1,13 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import { type BackupTarget, directoryTarget, type EncryptionOptions } from '../backup/backup.ts'
-import { sentenceOf, usageError } from './failure.ts'
+import { type CliError, sentenceOf, usageError } from './failure.ts'
 
 const FORMS = 'it is a folder, such as /mnt/backups/app, or s3://bucket/prefix'
+const S3_FORM = 'one is as s3://bucket/prefix?endpoint=https://s3.example.com&region=eu-central-1'
+const S3_VARIABLES =
+  'set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, and AWS_SESSION_TOKEN where there is one'
+const S3_KEYS = ['endpoint', 'region', 'pathStyle', 'conditionalPut'] as const
 const KEY_LINE = /^([a-zA-Z0-9._-]{1,64})\s+([0-9a-fA-F]{64})$/
 
 /**
@@ -18,6 +22,7 @@ export async function toTarget(
   const [, scheme] = /^([a-z][a-z0-9+.-]*):\/\//i.exec(text) ?? []
   if (scheme === undefined) return toDirectory(text, text, isRead)
   if (scheme.toLowerCase() === 'file') return toDirectory(text, toPath(text), isRead)
+  if (scheme.toLowerCase() === 's3') return toBucket(text, process.env)
   throw usageError(`'${text}' is no target of a backup: ${FORMS}`)
 }
 
@@ -32,6 +37,58 @@ function toPath(text: string): string {
   } catch (error) {
     throw usageError(`'${text}' is no folder: ${sentenceOf(error)}; one is as file:///mnt/backups`)
   }
+}
+
+/** Credentials come by the environment alone: command lines are seen by others. */
+async function toBucket(
+  text: string,
+  env: Readonly<Record<string, string | undefined>>,
+): Promise<BackupTarget> {
+  const url = URL.parse(text)
+  if (url === null || url.host === '' || url.hash !== '') throw wrongBucket(text, S3_FORM)
+  if (url.username !== '' || url.password !== '') {
+    throw usageError(`credentials are not for a command line: ${S3_VARIABLES}`)
+  }
+  const query = toQuery(text, url.searchParams)
+  const [accessKeyId, secretAccessKey] = [env['AWS_ACCESS_KEY_ID'], env['AWS_SECRET_ACCESS_KEY']]
+  if (!accessKeyId || !secretAccessKey) {
+    throw usageError(`${url.protocol}//${url.host} needs credentials: ${S3_VARIABLES}`)
+  }
+  // Only here: who keeps backups in a folder has no use for it.
+  const { s3Target } = await import('../backup/s3.ts')
+  const endpoint = env['AWS_ENDPOINT_URL_S3'] || env['AWS_ENDPOINT_URL'] || undefined
+  try {
+    return s3Target({
+      bucket: url.host,
+      prefix: url.pathname.replace(/^\//, ''),
+      endpoint: query.endpoint ?? endpoint,
+      region: query.region ?? (env['AWS_REGION'] || env['AWS_DEFAULT_REGION'] || undefined),
+      pathStyle: query.pathStyle === 'true',
+      conditionalPut: query.conditionalPut as 'auto' | 'never' | undefined,
+      accessKeyId,
+      secretAccessKey,
+      sessionToken: env['AWS_SESSION_TOKEN'] || undefined,
+    })
+  } catch (error) {
+    throw wrongBucket(text, sentenceOf(error).replace('pathStyle: true', 'pathStyle=true'))
+  }
+}
+
+type Query = { readonly [Key in (typeof S3_KEYS)[number]]?: string }
+
+function toQuery(text: string, parameters: URLSearchParams): Query {
+  const query = Object.fromEntries(parameters) as Query
+  const unknown = Object.keys(query).find((key) => !(S3_KEYS as readonly string[]).includes(key))
+  if (unknown !== undefined) {
+    throw wrongBucket(text, `it has no '${unknown}', but ${S3_KEYS.join(', ')}`)
+  }
+  const { pathStyle = 'false' } = query
+  if (pathStyle === 'true' || pathStyle === 'false') return query
+  throw wrongBucket(text, `pathStyle is '${pathStyle}'; it must be true or false`)
+}
+
+function wrongBucket(text: string, why: string): CliError {
+  return usageError(`'${text}' is no target of a backup: ${why}`)
 }
 
 /**

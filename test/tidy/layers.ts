@@ -43,6 +43,8 @@ const sideDoors: ReadonlySet<string> = new Set([
   'src/raft/types.ts',
   // A room for users is its door, and this is of no use to them.
   'src/testing/node-proxy.ts',
+  // A door of its own, so that whoever keeps backups elsewhere loads nothing of it.
+  'src/backup/s3.ts',
 ])
 
 /** What the pages in web/ may know of src/. */
