@@ -307,6 +307,8 @@ describe('options of s3Target', () => {
 
   it('name the target', () => {
     assert.equal(s3Target(good).label, 's3://b-1')
-    assert.equal(s3Target({ ...good, prefix: 'a/b/' }).label, 's3://b-1/a/b')
+    const target = s3Target({ ...good, prefix: 'a/b/', secretAccessKey: 'not-to-be-seen' })
+    assert.equal(target.label, 's3://b-1/a/b')
+    assert.doesNotMatch(inspect(target, { depth: 9, showHidden: true }), /not-to-be-seen/)
   })
 })
