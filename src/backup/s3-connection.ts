@@ -82,7 +82,6 @@ export class S3Connection {
       const answer = await orAborted(response, signal)
       // From here on, who reads the body watches it.
       sending.off('timeout', stalled)
-      sending.setTimeout(0)
       // An answer that came before the body was sent is the last on its connection.
       if (!sending.writableEnded) answer.once('end', () => sending.destroy())
       return answer
