@@ -61,6 +61,8 @@ export type Fault =
   | { readonly kind: 'damage' }
   /** Answers nothing, ever. */
   | { readonly kind: 'stall' }
+  /** Answers with a byte now and then, without end. */
+  | { readonly kind: 'drip' }
 
 export interface S3ServerOptions {
   readonly conditions?: 'kept' | 'ignored' | 'refused' | 'kept-in-puts'
@@ -149,6 +151,10 @@ export class S3Server {
     const fault = this.fault(seen)
     if (fault?.kind === 'cut') return void request.socket.destroy()
     if (fault?.kind === 'stall') return
+    if (fault?.kind === 'drip') {
+      const timer = setInterval(() => response.write(' '), 20)
+      return void response.once('close', () => clearInterval(timer))
+    }
     if (fault?.kind === 'answer') {
       const { status, code, text, headers } = fault
       throw new Refusal(status, code ?? '', 'as the test says', headers, text)
