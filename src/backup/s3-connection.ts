@@ -27,6 +27,8 @@ const ASK_FIRST_BYTES = 1_048_576
 const ASK_FIRST_MS = 1_000
 /** An answer that comes drop by drop is not waited for longer than so many times `stallMs`. */
 const STALLS_MAX = 20
+/** Slower than that nobody puts a backup anywhere. */
+const BYTES_PER_MS_MIN = 10
 const NO_BYTES = new Uint8Array(0)
 
 /** Signs requests, and sends them over connections that it keeps. */
@@ -72,7 +74,7 @@ export class S3Connection {
       },
     })
     const stalled = (): void => void sending.destroy(stallError(patienceMs))
-    const lateMs = patienceMs * STALLS_MAX
+    const lateMs = patienceMs * STALLS_MAX + Math.ceil(body.length / BYTES_PER_MS_MIN)
     const late = setTimeout(() => sending.destroy(lateError(lateMs)), lateMs)
     sending.on('timeout', stalled)
     try {
@@ -82,7 +84,6 @@ export class S3Connection {
       const answer = await orAborted(response, signal)
       // From here on, who reads the body watches it.
       sending.off('timeout', stalled)
-      sending.setTimeout(0)
       // An answer that came before the body was sent is the last on its connection.
       if (!sending.writableEnded) answer.once('end', () => sending.destroy())
       return answer
@@ -147,7 +148,7 @@ export async function* readBody(
   }
 }
 
-/** @throws Error where it is longer than any answer of S3 */
+/** All of a body. @throws Error where it is longer, or comes slower, than any answer of S3 */
 export async function readText(
   response: S3Response,
   bytesMax: number,
@@ -155,9 +156,12 @@ export async function readText(
   signal: AbortSignal,
 ): Promise<string> {
   const pieces: Uint8Array[] = []
+  const lateMs = stallMs * STALLS_MAX
+  const endMs = performance.now() + lateMs
   let bytes = 0
   for await (const piece of readBody(response, stallMs, signal)) {
     bytes += piece.length
+    if (performance.now() > endMs) throw lateError(lateMs)
     if (bytes > bytesMax) throw new Error(`the answer is longer than ${bytesMax} bytes`)
     pieces.push(piece)
   }
@@ -197,5 +201,5 @@ function stallError(stallMs: number): Error {
 }
 
 function lateError(lateMs: number): Error {
-  return Object.assign(new Error(`no answer came within ${lateMs} ms`), { code: 'ETIMEDOUT' })
+  return Object.assign(new Error(`no whole answer came within ${lateMs} ms`), { code: 'ETIMEDOUT' })
 }

@@ -131,6 +131,14 @@ describe('an object', () => {
 })
 
 describe('an answer', () => {
+  it('is not waited for without end where it comes drop by drop', async (t) => {
+    const server = await startServer(t)
+    const target = targetOf(t, server, { stallMs: 100, retryMs: 0 })
+    server.fault = () => ({ kind: 'drip' })
+    const failed = { code: 'ERR_TARGET', retryable: true, message: /whole answer .* 2000 ms/ }
+    await assert.rejects(namesIn(target), failed)
+  })
+
   it('is not held in memory whatever its size', async (t) => {
     const server = await startServer(t)
     const target = targetOf(t, server)

@@ -1,14 +1,10 @@
 /** What S3 refuses for good, what is said of it, and how credentials are given and change. */
 import assert from 'node:assert/strict'
-import { once } from 'node:events'
-import { createServer } from 'node:https'
-import type { AddressInfo } from 'node:net'
 import { describe, it } from 'node:test'
 import { inspect } from 'node:util'
 import { type S3Credentials, type S3TargetOptions, s3Target } from '../../src/backup/s3.ts'
-import { TestAuthority } from '../certificates/authority.ts'
 import { hurry, inPieces, namesIn, readAll, startServer, targetOf } from './s3-rig.ts'
-import { BUCKET, KEY, type S3Server, SECRET } from './s3-server.ts'
+import { KEY, type S3Server, SECRET } from './s3-server.ts'
 
 const BYTES = Buffer.from('what is kept')
 const HOUR_MS = 3_600_000
@@ -156,19 +152,6 @@ describe('a target that refuses', () => {
     const failed = { code: 'ERR_TARGET', retryable: true, message: /ECONNREFUSED.*be reached/ }
     await assert.rejects(target.put('object', BYTES), failed)
   })
-
-  it('shows a certificate that nobody vouches for is not spoken with', async (t) => {
-    const authority = await TestAuthority.create()
-    const { cert, key } = await authority.tls('node')
-    const server = createServer({ cert, key }).listen(0, '127.0.0.1')
-    t.after(() => server.close())
-    await once(server, 'listening')
-    const endpoint = `https://localhost:${(server.address() as AddressInfo).port}`
-    const keys = { accessKeyId: KEY, secretAccessKey: SECRET }
-    await using target = s3Target({ bucket: BUCKET, endpoint, pathStyle: true, ...keys })
-    const failed = { code: 'ERR_TARGET', retryable: false, message: /NODE_EXTRA_CA_CERTS/ }
-    await assert.rejects(target.put('object', BYTES), failed)
-  })
 })
 
 describe('credentials that a function gives', () => {
@@ -286,9 +269,9 @@ describe('options of s3Target', () => {
       [{ endpoint: 'http://[::1]:9000' }, /pathStyle: true/],
       [{ pathStyle: 'yes' }, /pathStyle is "yes"/],
       [{ conditionalPut: 'always' }, /conditionalPut is "always"/],
-      [{ partBytes: 1_000 }, /partBytes is 1000; it must be a whole number from 5242880/],
-      [{ stallMs: 1.5 }, /stallMs .*, not 1.5/],
-      [{ retryMs: -1 }, /retryMs .*, not -1/],
+      [{ partBytes: 1_000 }, /partBytes .*5242880/],
+      [{ stallMs: 1.5 }, /stallMs .*1\.5/],
+      [{ retryMs: -1 }, /retryMs .*-1/],
       [{ accessKeyId: undefined }, /accessKeyId is missing.*function credentials/],
       [{ secretAccessKey: '' }, /secretAccessKey is missing/],
       [{ secretAccessKey: 'a\nb' }, /secretAccessKey is missing, or no text without spaces/],
