@@ -171,6 +171,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
       signal,
       alone: (work) => this.#alone(work),
       held: () => this.#moveHold(),
+      keptAfter: () => this.#heldAfter,
       tell: (name, event) => this.#tell(name, event),
     })
     return new Lane(target.label, shipper)
@@ -188,7 +189,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
     const { syncIntervalMs } = this.#config
     while (!signal.aborted) {
       if (this.#node.isLeader) await this.#turn(lane)
-      else lane.shipper.forget()
+      else await lane.turn(async () => lane.shipper.rest())
       const backoffMs = lane.failuresInRow === 0 ? 0 : syncIntervalMs * 2 ** lane.failuresInRow
       await this.#clock.wait(Math.max(syncIntervalMs, Math.min(backoffMs, BACKOFF_MS_MAX)), signal)
     }

@@ -27,6 +27,8 @@ export interface ShipperOptions {
   readonly alone: <T>(work: () => Promise<T>) => Promise<T>
   /** Called before the log must last from another entry on; resolves once it does. */
   readonly held: () => Promise<void>
+  /** Entries behind this one are kept in the node's log; null where none are. */
+  readonly keptAfter: () => number | null
   readonly tell: <Name extends keyof BackupEvents>(name: Name, event: BackupEvents[Name][0]) => void
 }
 
@@ -55,9 +57,15 @@ export class Shipper {
     this.#options = options
   }
 
-  /** Another node leads, or it failed: where the target stands is to be looked for again. */
+  /** It failed: where the target stands is to be looked for again. */
   forget(): void {
     this.#position = null
+  }
+
+  /** Another node leads, and says which part of the log is needed. */
+  rest(): void {
+    this.forget()
+    this.heldAfter = null
   }
 
   /** Waits for what runs beside the shipping. */
@@ -86,10 +94,11 @@ export class Shipper {
 
   async #find(): Promise<void> {
     const { store, node, config, clock } = this.#options
-    // What is applied now is needed at the latest: more of it, if the target is further behind.
+    // Needed is what the last leader needed, as the target may stay down for long; without its word
+    // what is applied from now on.
     if (this.heldAfter === null) {
       const { appliedIndex } = await node.status()
-      this.heldAfter = appliedIndex
+      this.heldAfter = Math.min(appliedIndex, this.#options.keptAfter() ?? appliedIndex)
       await this.#options.held()
     }
     const found = await findPosition(store, node.shipping, config.takeOver)
@@ -109,12 +118,15 @@ export class Shipper {
   /** Takes a first snapshot, and says what it is the beginning of; the owner's word comes last. */
   async #beginGeneration(owner: Owner | null, reason: string): Promise<void> {
     const { store, node, config, clock, tell } = this.#options
-    const beganMs = clock.nowMs()
+    // Also where clocks differ, the names of generations are in their order.
+    const beganMs = Math.max(clock.nowMs(), owner === null ? 0 : owner.sinceMs + 1_000)
     const generation = nameGeneration(beganMs, randomBytes(4).toString('hex'))
     const { clusterId, fingerprint } = node.shipping
     const mine: Owner = { clusterId, generation, sinceMs: beganMs }
     // Where somebody else was first, that is seen before it is theirs no more.
-    if (owner === null) await store.claimDocument(OWNER, mine)
+    if (owner === null && !(await store.claimDocument(OWNER, mine))) {
+      await checkOwner(store, node.shipping, config.takeOver)
+    }
     const { index, takenMs } = await this.#putSnapshot(generation)
     const manifest: Manifest = {
       generation,
