@@ -83,6 +83,7 @@ suite('a target that is down', () => {
     target.fault = isDown
     await writeMuch(node, 100)
     const lost = await askContent(node)
+    const lostMs = Date.now()
     await writeMuch(node, 3_000)
     await until('the log is shortened', async () => {
       return await node.shipping.read(lost.index).then(
@@ -106,6 +107,15 @@ suite('a target that is down', () => {
       code: 'ERR_NOT_FOUND',
       message: new RegExp(`to entry \\d+, .*\\(entry ${first}\\) to entry ${behind.index}`),
     })
+    const between = contentOf(target, { kind: 'time', timeMs: lostMs })
+    const told = await between.then(
+      () => assert.fail('that moment is in no backup'),
+      ({ code, message }: { code: string; message: string }) => `${code}: ${message}`,
+    )
+    const sides = /^ERR_NOT_FOUND: .*to \{ index: (\d+) \} or to \{ index: (\d+) \}$/.exec(told)
+    assert.deepEqual(sides?.slice(1), [String(before.index), String(first)], told)
+    for (const index of [before.index, first ?? 0])
+      await contentOf(target, { kind: 'index', index })
   })
 
   test('while another node comes to lead has no gap either', async () => {

@@ -75,6 +75,15 @@ suite('a target', () => {
     const nodes = [await openNode(t), await openNode(t)]
     const clock = new MovedClock()
     const target = new FaultyTarget()
+    let asking = 0
+    const both = Promise.withResolvers<void>()
+    target.fault = (deed, name, moment) => {
+      if (deed !== 'put' || name !== 'backup.json' || moment !== 'before') return
+      asking += 1
+      if (asking === 2) both.resolve()
+      // Neither has seen the other.
+      return both.promise
+    }
     const backups = nodes.map((node) => watchBackup(node, clock, { targets: target }))
     const synced = await Promise.allSettled(backups.map(({ backup }) => backup.sync()))
     const winner = synced.findIndex(({ status }) => status === 'fulfilled')
