@@ -56,9 +56,15 @@ export class Shipper {
     this.#options = options
   }
 
-  /** Another node leads, or it failed: where the target stands is to be looked for again. */
+  /** It failed: where the target stands is to be looked for again. */
   forget(): void {
     this.#position = null
+  }
+
+  /** Another node leads, and says which part of the log is needed. */
+  rest(): void {
+    this.forget()
+    this.heldAfter = null
   }
 
   /** Waits for what runs beside the shipping. */
@@ -116,7 +122,9 @@ export class Shipper {
     const { clusterId, fingerprint } = node.shipping
     const mine: Owner = { clusterId, generation, sinceMs: beganMs }
     // Where somebody else was first, that is seen before it is theirs no more.
-    if (owner === null) await store.claimDocument(OWNER, mine)
+    if (owner === null && !(await store.claimDocument(OWNER, mine))) {
+      await checkOwner(store, node.shipping, config.takeOver)
+    }
     const { index, takenMs } = await this.#putSnapshot(generation)
     const manifest: Manifest = {
       generation,
