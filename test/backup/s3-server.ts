@@ -327,8 +327,9 @@ export class S3Server {
   }
 
   #complete(seen: Seen, body: Buffer): Answer {
-    const upload = this.#uploadOf(seen)
+    // Before it is known whether this was done already, as some do.
     this.#checkCondition(seen.name, seen.headers, true)
+    const upload = this.#uploadOf(seen)
     const told = [
       ...body.toString().matchAll(/<PartNumber>(\d+)<\/PartNumber><ETag>(.*?)<\/ETag>/g),
     ]
