@@ -104,6 +104,8 @@ export class S3Server {
     const { tls } = this.#options
     this.#server = tls === null ? createServer() : createTlsServer(tls)
     this.#server.on('request', (request, response) => this.#serve(request, response))
+    // Connections that are left end by who made them.
+    this.#server.keepAliveTimeout = 0
     this.#server.on('checkContinue', (request, response) => {
       const { isMute } = this.#options
       this.#serve(request, response, () => (isMute ? undefined : response.writeContinue()))
