@@ -314,6 +314,17 @@ describe('a get', () => {
     await assert.rejects(reading, replaced)
   })
 
+  it('leaves no connection where it is given up', async (t) => {
+    const server = await startServer(t)
+    const target = targetOf(t, server)
+    await target.put('object', PARTS)
+    for (let turn = 0; turn < 5; turn += 1) {
+      for await (const _ of target.get('object')) break
+    }
+    await until('all but what is kept are over', () => server.connections <= 1, 5_000)
+    assert.ok((await readAll(target, 'object')).equals(PARTS))
+  })
+
   it('waits for who reads it, however long that takes', async (t) => {
     const server = await startServer(t)
     await targetOf(t, server).put('object', PARTS)

@@ -329,6 +329,9 @@ export class S3Server {
   }
 
   #complete(seen: Seen, body: Buffer): Answer {
+    if (/&(?!amp;|lt;|gt;|quot;)/.test(body.toString())) {
+      throw new Refusal(400, 'MalformedXML', 'The XML you provided was not well-formed')
+    }
     // Before it is known whether this was done already, as some do.
     this.#checkCondition(seen.name, seen.headers, true)
     const upload = this.#uploadOf(seen)
