@@ -65,6 +65,8 @@ describe('a backup by the command', () => {
   it('is kept, listed, verified, and restored as a node and as a file', async (t) => {
     const place = join(makeDirectory(t), 'backups')
     const { url, folder, leave } = await ship(t, place)
+    const status = await run(['status', '--url', url])
+    assert.match(status.out, /^backup in \S+backups: up to entry \d+, \d+\.\d s behind$/m)
     assert.equal((await run(['exec', 'INSERT INTO t VALUES (3)', '--url', url])).code, 0)
     const left = await leave()
     assert.deepEqual([left.code, left.err], [0, ''])
@@ -183,6 +185,11 @@ describe('a backup by the command', () => {
       return /start the backup with --backup-take-over ([0-9a-f]{32})/.exec(begun.running.err)?.[1]
     })
     assert.equal(owned, clusterId)
+    const failing = await run(['status', '--url', begun.url])
+    assert.match(
+      failing.out,
+      /^backup in .*; FAILS \(\d+ in a row\): .* has the backup of cluster/m,
+    )
     begun.running.kill('SIGTERM')
     await begun.running.ended
     // The source is not asked any more: it may be gone.
@@ -190,6 +197,11 @@ describe('a backup by the command', () => {
     const again = await serve(t, [...flags, '--data-dir', begun.dataDir])
     assert.doesNotMatch(again.running.out, /restored:/)
     assert.deepEqual(await values(again.url), [1, 2])
+    const status = await run(['status', '--url', again.url])
+    assert.deepEqual([status.code, /backup/.test(status.out)], [0, false])
+    const none = await run(['backup', 'now', '--url', again.url])
+    assert.equal(none.code, 1)
+    assert.match(none.err, /this server was given no backup/)
     const other = join(makeDirectory(t), 'data')
     const missing = await run(['serve', '--data-dir', other, '--http-port', '0', ...flags])
     assert.equal(missing.code, 1)

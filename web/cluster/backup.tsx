@@ -14,7 +14,11 @@ interface BackupProps {
 
 export function Backup({ backup, now }: BackupProps): JSX.Element {
   const columns: readonly Column<Target>[] = [
-    { title: 'target', value: ({ label }) => label, show: ({ label }) => <code>{label}</code> },
+    {
+      title: 'target',
+      value: ({ label }) => label,
+      show: ({ label }) => <code class="place">{label}</code>,
+    },
     {
       title: 'last entry',
       isNumber: true,
