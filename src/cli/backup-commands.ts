@@ -1,8 +1,6 @@
 import { type Command, Option } from 'commander'
-import { usageError } from './failure.ts'
 import { example, remote } from './remote.ts'
 
-const COMMANDS = 'it is list, verify or now'
 const TARGET = 'a folder, or s3://bucket/prefix'
 
 /** What looks at backups, and brings them back. What they load takes longer than help to print. */
@@ -36,11 +34,6 @@ export function addBackups(program: Command): void {
       const { runBackupNow } = await import('./backup.ts')
       await runBackupNow(options)
     })
-  backup.allowExcessArguments().action((_options, { args }: Command) => {
-    const [word] = args
-    const what = word === undefined ? 'colmena backup needs a word' : `there is no 'backup ${word}'`
-    throw usageError(`${what}: ${COMMANDS}`)
-  })
   addRestore(program)
 }
 

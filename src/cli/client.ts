@@ -78,6 +78,16 @@ export class ApiClient {
     return (await this.#readJson(await this.request('GET', path))) as T
   }
 
+  /** The answer's JSON; null where the server has no such thing. */
+  async find<T>(path: string): Promise<T | null> {
+    try {
+      return await this.get<T>(path)
+    } catch (error) {
+      if (error instanceof CliError && error.isMissing) return null
+      throw error
+    }
+  }
+
   /** The answer's JSON, of what needs no body. */
   async post<T>(path: string): Promise<T> {
     return (await this.#readJson(await this.request('POST', path))) as T
@@ -174,7 +184,9 @@ export class ApiClient {
       clearTimeout(timer)
     }
     if (response.ok) return response
-    throw new CliError(await this.#refusal(response), 1, { isPassing: response.status === 503 })
+    const { status } = response
+    const kind = { isPassing: status === 503, isMissing: status === 404 }
+    throw new CliError(await this.#refusal(response), 1, kind)
   }
 
   async #readJson(response: Response, stop?: AbortSignal): Promise<unknown> {

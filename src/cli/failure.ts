@@ -1,6 +1,8 @@
 export interface CliErrorOptions extends ErrorOptions {
   /** Whether the same may go well in a moment. */
   readonly isPassing?: boolean | undefined
+  /** Whether a server has no such thing. */
+  readonly isMissing?: boolean | undefined
 }
 
 /** What ends a command: one sentence that says what happened and what to do. */
@@ -9,11 +11,13 @@ export class CliError extends Error {
   /** 1: it failed; 2: it was called wrongly. */
   readonly exitCode: 1 | 2
   readonly isPassing: boolean
+  readonly isMissing: boolean
 
   constructor(message: string, exitCode: 1 | 2 = 1, options: CliErrorOptions = {}) {
     super(message, options)
     this.exitCode = exitCode
     this.isPassing = options.isPassing === true
+    this.isMissing = options.isMissing === true
   }
 }
 

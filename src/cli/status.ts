@@ -1,9 +1,10 @@
+import type { BackupStatus } from '../backup/backup.ts'
 import type { MemberStatus, NodeStatus } from '../index.ts'
 import type { ApiClient } from './client.ts'
 import { sentenceOf } from './failure.ts'
 import { untilUnread } from './output.ts'
 import { untilSignal } from './signals.ts'
-import { renderTable } from './table.ts'
+import { escapeControls, renderTable } from './table.ts'
 
 const WATCH_MS = 1_000
 const CLEAR = '\u001b[2J\u001b[H'
@@ -33,8 +34,10 @@ export async function runStatus(
 async function read(client: ApiClient, isJson: boolean): Promise<string> {
   const status = await client.get<NodeStatus>('status')
   const members = await client.get<MemberStatus[]>('members')
-  if (isJson) return JSON.stringify({ status, members }, null, 2)
-  return `${describeNode(status)}\n${renderMembers(members, status)}`
+  const backup = await client.find<BackupStatus>('backup')
+  if (isJson) return JSON.stringify({ status, members, backup }, null, 2)
+  const lines = [describeNode(status), ...(backup === null ? [] : describeBackup(backup))]
+  return `${lines.join('\n')}\n${renderMembers(members, status)}`
 }
 
 function describeNode(status: NodeStatus): string {
@@ -48,6 +51,18 @@ function describeNode(status: NodeStatus): string {
     `commit index ${commitIndex}, applied ${appliedIndex}; log ${megabytes(status.logBytes)}; ` +
       `databases: ${databases.length === 0 ? 'none yet' : databases.join(', ')}`,
   ].join('\n')
+}
+
+function describeBackup({ targets, drill }: BackupStatus): readonly string[] {
+  const lines = targets.map(({ label, lastIndex, lagMs, failuresInRow, error }) => {
+    const last = lastIndex === null ? 'not known yet' : `up to entry ${lastIndex}`
+    const lag = lagMs === null ? '' : `, ${(lagMs / 1_000).toFixed(1)} s behind`
+    const fails = error === null ? '' : `; FAILS (${failuresInRow} in a row): ${error.message}`
+    return escapeControls(`backup in ${label}: ${last}${lag}${fails}`)
+  })
+  const { error } = drill
+  if (error !== null) lines.push(escapeControls(`restoring for a try FAILED: ${error.message}`))
+  return lines
 }
 
 /** Only the leader knows how far each of them is. */

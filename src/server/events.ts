@@ -1,7 +1,10 @@
+import type { Backup } from '../backup/backup.ts'
 import { ColmenaError, type ColmenaNode, type NodeEvents } from '../index.ts'
 import type { Call, Route } from './routes.ts'
 
-export interface EventLimits {
+export interface EventsConfig {
+  /** Shown with the status; null where this server has none. */
+  readonly backup: Backup | null
   readonly eventClientsMax: number
   readonly eventQueueBytesMax: number
   readonly eventHeartbeatMs: number
@@ -24,7 +27,7 @@ interface Client {
  */
 export class Events {
   readonly #node: ColmenaNode
-  readonly #limits: EventLimits
+  readonly #config: EventsConfig
   readonly #clients = new Set<Client>()
   #isClosed = false
   /** Ends what is done while there are clients; undefined while there are none. */
@@ -32,9 +35,9 @@ export class Events {
   /** So that nobody waits a second for his first look. */
   #lastStatus: Uint8Array | undefined
 
-  constructor(node: ColmenaNode, limits: EventLimits) {
+  constructor(node: ColmenaNode, config: EventsConfig) {
     this.#node = node
-    this.#limits = limits
+    this.#config = config
   }
 
   get routes(): Route[] {
@@ -52,7 +55,7 @@ export class Events {
 
   #follow({ breakOff }: Call): Response {
     if (this.#isClosed) throw new ColmenaError('ERR_CLOSED', 'this server is closed')
-    const { eventClientsMax, eventQueueBytesMax } = this.#limits
+    const { eventClientsMax, eventQueueBytesMax } = this.#config
     if (this.#clients.size >= eventClientsMax) {
       throw new ColmenaError(
         'ERR_BUSY',
@@ -104,7 +107,7 @@ export class Events {
       this.close()
     }
     node.on('closed', end)
-    const heartbeat = setInterval(() => this.#tell(HEARTBEAT), this.#limits.eventHeartbeatMs)
+    const heartbeat = setInterval(() => this.#tell(HEARTBEAT), this.#config.eventHeartbeatMs)
     const looking = new AbortController()
     void this.#look(looking.signal)
     return () => {
@@ -124,7 +127,8 @@ export class Events {
           this.#node.members({ signal }),
         ])
         if (signal.aborted) return
-        this.#lastStatus = toFrame('status', { status, members })
+        const backup = this.#config.backup?.status() ?? null
+        this.#lastStatus = toFrame('status', { status, members, backup })
         this.#tell(this.#lastStatus)
       } catch {
         // The node is closed or slow to answer. What there is to say of that are its own events.

@@ -51,6 +51,7 @@ const sideDoors: ReadonlySet<string> = new Set([
 const pageTypes: ReadonlySet<string> = new Set([
   'src/index.ts',
   'src/jobs/jobs.ts',
+  'src/backup/backup.ts',
   'src/demo/protocol.ts',
 ])
 

@@ -11,6 +11,7 @@ import { formatSpan } from '../shared/format.ts'
 import { RoleMark } from '../shared/marks.tsx'
 import { Head, type Report, reportLink, Strip } from '../shared/parts.tsx'
 import { keepToken, openMetrics, type Right, readRight, readToken } from './api.ts'
+import { Backup } from './backup.tsx'
 import { Members, Terms } from './members.tsx'
 import { QueryBox } from './query.tsx'
 import { allJobs, type Route, toHash, useRoute } from './route.ts'
@@ -130,6 +131,7 @@ function ClusterViewOf({ view, right, token }: ClusterViewProps): JSX.Element {
             <Terms terms={status.terms} now={now} />
             <LogState status={status} />
           </div>
+          {view.backup !== null && <Backup backup={view.backup} now={now} />}
           <QueryBox
             databases={status.databases.map(({ name }) => name)}
             nodeId={status.nodeId}
@@ -180,7 +182,7 @@ function Self({ status }: { status: NodeStatus }): JSX.Element {
 }
 
 /** The most urgent first. */
-function describe({ link, lastHeard, status }: ClusterView): Report {
+function describe({ link, lastHeard, status, backup }: ClusterView): Report {
   const lost = reportLink(link, lastHeard, 'Is the node still running?')
   if (lost !== null) return lost
   if (status === null)
@@ -194,6 +196,11 @@ function describe({ link, lastHeard, status }: ClusterView): Report {
   }
   if (status.notReadyReason !== null) {
     return { kind: 'waits', title: 'This node is not ready.', text: status.notReadyReason }
+  }
+  const failing = backup?.targets.find(({ failuresInRow }) => failuresInRow > 0)
+  if (failing !== undefined) {
+    const text = `Nothing reaches the backup in ${failing.label}: see below.`
+    return { kind: 'waits', title: 'Ready.', text }
   }
   if (status.engineMix === 'mixed') {
     const text = 'Members run different builds of SQLite. It is watched; make them equal soon.'

@@ -1,4 +1,5 @@
 /** What the page knows of its node and of the cluster, as `GET /events` tells it. */
+import type { BackupStatus } from '../../src/backup/backup.ts'
 import type { MemberStatus, NodeStatus } from '../../src/index.ts'
 import { followStream, type Link } from '../shared/stream.ts'
 import { makeHeaders } from './api.ts'
@@ -17,6 +18,8 @@ export interface ClusterView {
   readonly lastHeard: number | null
   readonly status: NodeStatus | null
   readonly members: readonly MemberStatus[]
+  /** null where the server has none. */
+  readonly backup: BackupStatus | null
   /** Since the page is open, the newest first. */
   readonly slow: readonly SlowStatement[]
   readonly warnings: readonly {
@@ -34,6 +37,7 @@ export const nothing: ClusterView = {
   lastHeard: null,
   status: null,
   members: [],
+  backup: null,
   slow: [],
   warnings: [],
 }
@@ -61,7 +65,7 @@ export function followCluster(
 
 function applyEvent(view: ClusterView, name: string, data: unknown): Partial<ClusterView> {
   const at = Date.now()
-  if (name === 'status') return data as Pick<ClusterView, 'status' | 'members'>
+  if (name === 'status') return data as Pick<ClusterView, 'status' | 'members' | 'backup'>
   if (name === 'slow') {
     const slow = [{ ...(data as Omit<SlowStatement, 'at'>), at }, ...view.slow]
     return { slow: slow.slice(0, listedMax) }
