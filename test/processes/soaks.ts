@@ -1,4 +1,5 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
+import { runRandomCases } from '../backup/random-cases.ts'
 import { runFuzz } from '../fuzz/long-form.ts'
 import { runColdStarts } from '../hosts/cold-starts.ts'
 import { runDeploys } from '../hosts/deploys.ts'
@@ -70,6 +71,7 @@ export const soaks: Readonly<Record<string, Soak>> = {
     await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
   security: () => runSecurity({ each: 1_000, isInTurn: true }),
+  backups: (progress) => runRandomCases({ cases: 1_000, seed: 1, progress }),
   'test-nodes': () => runTestNodes({ nodes: 100 }),
   demo: () =>
     runDemoForm({
