@@ -140,7 +140,7 @@ class Lives {
     return { kind: 'index', index }
   }
 
-  /** What is older than the oldest snapshot is there no more; what is newest may not be there yet. */
+  /** What is before all snapshots is there no more; what is newest may not be there yet. */
   #mayMiss(error: unknown, point: Point, isQuiet: boolean): boolean {
     if (!isColmenaError(error) || error.code !== 'ERR_NOT_FOUND') return false
     const indexes = [...this.target.held.keys()].flatMap((name) => {
@@ -172,7 +172,7 @@ class Lives {
 
   async #note(node: ColmenaNode): Promise<void> {
     const { appliedIndex } = await node.status()
-    this.model.add(appliedIndex, contentOfNode(node))
+    this.model.add(appliedIndex, contentOfNode(node, DATABASES))
     // What is written next is of a later time.
     while (Date.now() <= this.#newest.timeMs) await turn()
   }
@@ -287,7 +287,7 @@ export async function runRandomCases({ cases, seed, progress }: RandomForm): Pro
   assert.ok(compared >= cases / 3, `${compared} of ${cases} restores were compared`)
   const each = Object.entries(counts).map(([what, count]) => `${what} ${count}`)
   return [
-    `${cases} cases of seed ${seed}: ${compared} restores compared with ${DATABASES.length} databases`,
+    `${cases} cases of seed ${seed}: ${compared} restores compared`,
     each.toSorted().join(', '),
   ]
 }

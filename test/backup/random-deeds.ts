@@ -84,8 +84,11 @@ export function digestContent(query: Query): string {
 }
 
 /** What a node holds now, by the names of databases. */
-export function contentOfNode(node: ColmenaNode): Readonly<Record<string, string>> {
-  const digests = DATABASES.map((name) => {
+export function contentOfNode(
+  node: ColmenaNode,
+  names: readonly string[],
+): Readonly<Record<string, string>> {
+  const digests = names.map((name) => {
     const { reader } = node.database(name)
     return [name, digestContent((sql) => reader.prepare<Record<string, unknown>>(sql).all())]
   })

@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { DatabaseSync } from 'node:sqlite'
@@ -32,7 +32,9 @@ export async function readRestored(target: BackupTarget, wanted: Wanted): Promis
 }
 
 function contentOfFiles(directory: string): Content {
-  const digests = DATABASES.map((name) => {
+  // One that was dropped is not there until it is made again.
+  const names = DATABASES.filter((name) => existsSync(join(directory, `${name}.db`)))
+  const digests = names.map((name) => {
     const db = new DatabaseSync(join(directory, `${name}.db`), { readOnly: true })
     try {
       return [name, digestContent((sql) => db.prepare(sql).all())]
@@ -58,7 +60,7 @@ export async function restoreByNode(target: BackupTarget, wanted: Wanted): Promi
     const restore = { from: target, to: point }
     const node = await open({ dataDir, nodeId: 'anew', restore, logger })
     try {
-      return { index, content: contentOfNode(node) }
+      return { index, content: contentOfNode(node, await node.databases()) }
     } finally {
       await node.close()
     }

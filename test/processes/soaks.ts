@@ -6,6 +6,7 @@ import { runDeploys } from '../hosts/deploys.ts'
 import { runPromotions } from '../hosts/lan.ts'
 import { runPowerCuts } from '../hosts/power-cut.ts'
 import { runTestNodes } from '../testing/many.ts'
+import { runBackups } from './scenarios/backups.ts'
 import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
@@ -71,7 +72,10 @@ export const soaks: Readonly<Record<string, Soak>> = {
     await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
   security: () => runSecurity({ each: 1_000, isInTurn: true }),
-  backups: (progress) => runRandomCases({ cases: 1_000, seed: 1, progress }),
+  backups: async (progress) => [
+    ...(await runRandomCases({ cases: 1_000, seed: 1, progress })),
+    ...(await runBackups({ kills: 50, restMs: 5 })),
+  ],
   'test-nodes': () => runTestNodes({ nodes: 100 }),
   demo: () =>
     runDemoForm({
