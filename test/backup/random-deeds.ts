@@ -47,7 +47,9 @@ const DEEDS: readonly Deed[] = [
     await using lock = await node.lock('one', { ttlMs: 10_000 })
     await db.execute(INSERT, ['fenced'], { fence: lock })
   },
-  async (node) => {
+  async (node, db) => {
+    // A drop has no time: it is of that of the write before it.
+    await db.execute(INSERT, ['before a drop'])
     await node.dropDatabase('gone')
     for (const sql of SCHEMA) await node.database('gone').execute(sql)
   },
