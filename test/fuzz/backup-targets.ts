@@ -1,6 +1,6 @@
 /**
- * Objects of a backup, broken where they are kept; and forged, with all checksums made anew, so that
- * what is behind them is met.
+ * Objects of a backup, broken where they are kept; and forged, with all checksums made anew, so
+ * that what is behind them is met.
  */
 import assert from 'node:assert/strict'
 import { isDeepStrictEqual } from 'node:util'
