@@ -131,7 +131,7 @@ describe('requests that fail', () => {
     const server = await startServer(t)
     const target = targetOf(t, server)
     for (let turn = 0; turn < 5; turn += 1) await target.put('object', BYTES)
-    assert.equal(server.connections, 1)
+    assert.equal(server.connectionsMade, 1)
     await target.close()
     await until('no connection is left', () => server.connections === 0, 5_000)
   })

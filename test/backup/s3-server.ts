@@ -95,6 +95,7 @@ export class S3Server {
   readonly keys: Map<string, Key> = new Map([[KEY, { secret: SECRET }]])
   clockMs: () => number = Date.now
   fault: (seen: Seen) => Fault | undefined = () => undefined
+  connectionsMade = 0
   readonly #options: Required<S3ServerOptions>
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
@@ -112,6 +113,7 @@ export class S3Server {
     })
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket)
+      this.connectionsMade += 1
       socket.on('close', () => this.#sockets.delete(socket))
       socket.on('error', () => {})
     })
