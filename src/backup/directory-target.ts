@@ -200,7 +200,11 @@ class DirectoryTarget extends BackupTarget {
         await (ifAbsent ? link(aside, path) : rename(aside, path))
         break
       } catch (error) {
-        if (ifAbsent && codeOf(error) === 'EEXIST') return false
+        if (ifAbsent && codeOf(error) === 'EEXIST') {
+          // NFS may have made the link, lost the answer, and done it again.
+          if ((await stat(aside)).nlink > 1) break
+          return false
+        }
         if (codeOf(error) !== 'ENOENT' || placing >= PLACINGS_MAX) throw error
       }
     }

@@ -18,10 +18,21 @@ const SEGMENT = /^(\d{16})-(\d{16})\.log$/
 
 export const OWNER = 'backup.json'
 
-/** Those begun later come later, as far as clocks tell. */
-export function nameGeneration(beganMs: number, random: string): string {
+/**
+ * One that is begun later comes later, whatever this machine's clock says.
+ *
+ * @param newest of those that are there; null for none
+ */
+export function nameGeneration(nowMs: number, random: string, newest: string | null): string {
+  const beganMs = newest === null ? nowMs : Math.max(nowMs, beginOf(newest) + 1_000)
   const day = new Date(beganMs).toISOString().replaceAll(/[-:]|\.\d+/g, '')
   return `${day}-${random}`
+}
+
+function beginOf(generation: string): number {
+  const [year = '', ...rest] = generation.match(/^\d{4}|\d\d/g) ?? []
+  const [month, day, hour, minute, second] = rest.map(Number)
+  return Date.UTC(Number(year), (month ?? 1) - 1, day, hour, minute, second)
 }
 
 export function manifestName(generation: string): string {

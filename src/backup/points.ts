@@ -58,8 +58,8 @@ export async function readGenerations(
 }
 
 /** Whoever began it was stopped before anything could be restored from it: that is no damage. */
-function isUnfinished({ hasManifest, hasHead, segments }: Listed): boolean {
-  return !hasManifest && !hasHead && segments.length === 0
+function isUnfinished({ hasHead, segments }: Listed): boolean {
+  return !hasHead && segments.length === 0
 }
 
 async function readGeneration(

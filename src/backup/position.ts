@@ -2,8 +2,9 @@ import { createHash } from 'node:crypto'
 import { ColmenaError, isColmenaError, type Shipping } from '../index.ts'
 import type { Head, Manifest, Owner, TakenSnapshot } from './contents.ts'
 import { damaged } from './damage.ts'
-import { headName, type Listed, manifestName, OWNER } from './names.ts'
-import { findPath } from './path.ts'
+import { headName, type Listed, manifestName, OWNER, type SegmentName } from './names.ts'
+import { findPath, type Path } from './path.ts'
+import { isDamage } from './points.ts'
 import type { Store } from './store.ts'
 
 /** Where a target stands, as the next entries follow it. */
@@ -37,7 +38,7 @@ export async function findPosition(
   shipping: Shipping,
   takeOver: string | undefined,
 ): Promise<Found> {
-  const owner = (await store.documentOrNull<Owner>(OWNER)) ?? (await missingOwner(store))
+  const owner = (await store.documentOrNull<Owner>(OWNER)) ?? (await missingOwner(store, shipping))
   if (owner === null) return { position: null, reason: 'there is none here yet', owner }
   if (owner.clusterId !== shipping.clusterId) {
     if (owner.clusterId !== takeOver) throw otherCluster(store, owner, shipping)
@@ -45,7 +46,11 @@ export async function findPosition(
   }
   const listed = await store.generation(owner.generation)
   if (listed === null) return { position: null, reason: 'the last one is not there', owner }
-  const found = await goOn(store, shipping, listed)
+  const found = await goOn(store, shipping, listed).catch((error) => {
+    // What is damaged stays so: from here on there is to be a backup again.
+    if (isDamage(error)) return error.message
+    throw error
+  })
   if (typeof found === 'string') return { position: null, reason: found, owner }
   return { position: found, reason: null, owner }
 }
@@ -64,13 +69,16 @@ export async function checkOwner(
 }
 
 /** A target without its first document may be another cluster's all the same. */
-async function missingOwner(store: Store): Promise<Owner | null> {
-  const last = (await store.generations()).at(-1)
+async function missingOwner(store: Store, shipping: Shipping): Promise<Owner | null> {
+  const last = (await store.generations()).findLast(({ hasManifest }) => hasManifest)
   if (last === undefined) return null
   const { clusterId, generation, beganMs } = await store.document<Manifest>(
     manifestName(last.generation),
   )
-  return { clusterId, generation, sinceMs: beganMs }
+  const owner: Owner = { clusterId, generation, sinceMs: beganMs }
+  // Nobody restores without it.
+  if (clusterId === shipping.clusterId) await store.claimDocument(OWNER, owner)
+  return owner
 }
 
 /** Where to go on in a generation, or why that is not possible. */
@@ -83,9 +91,8 @@ async function goOn(store: Store, shipping: Shipping, listed: Listed): Promise<P
     return `the cluster runs SQL with ${shipping.fingerprint}, not with ${manifest.fingerprint}`
   }
   const kept = head.snapshots.filter(({ index }) => listed.snapshots.includes(index))
-  const newest = kept.at(-1)
-  if (newest === undefined) return 'the last one has no snapshot'
-  const path = findPath(segments, newest.index)
+  const path = findEnd(segments, kept, head.last)
+  if (path === undefined) return 'the last one has no snapshot'
   if (path.last < head.last) return `of the last one, entries behind ${path.last} are missing`
   const end = path.segments.at(-1)
   const last = end === undefined ? null : await store.segment(end)
@@ -98,6 +105,19 @@ async function goOn(store: Store, shipping: Shipping, listed: Listed): Promise<P
     throw error
   }
   return { generation, last: path.last, digest, snapshots: kept }
+}
+
+/**
+ * Where the log ends. A snapshot is ahead of it where whoever took it was stopped before it put the
+ * entries up to there: then that is told by an earlier one.
+ */
+function findEnd(
+  segments: readonly SegmentName[],
+  snapshots: readonly TakenSnapshot[],
+  last: number,
+): Path | undefined {
+  const paths = snapshots.map(({ index }) => ({ index, ...findPath(segments, index) }))
+  return paths.findLast((path) => path.segments.length > 0 || path.index <= last) ?? paths[0]
 }
 
 function otherCluster(store: Store, { clusterId }: Owner, own: Shipping): ColmenaError {

@@ -205,7 +205,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
     const { syncIntervalMs } = this.#config
     while (!signal.aborted) {
       if (this.#node.isLeader) await this.#turn(lane)
-      else lane.shipper.forget()
+      else await lane.turn(async () => lane.shipper.rest())
       const backoffMs = lane.failuresInRow === 0 ? 0 : syncIntervalMs * 2 ** lane.failuresInRow
       await this.#clock.wait(Math.max(syncIntervalMs, Math.min(backoffMs, BACKOFF_MS_MAX)), signal)
     }

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto'
-import http, { type ClientRequest, type IncomingMessage } from 'node:http'
+import http, { type ClientRequest, type IncomingMessage, type OutgoingHttpHeaders } from 'node:http'
 import https from 'node:https'
-import { AwsV4Signer } from 'aws4fetch'
+import aws4 from 'aws4'
 import { orAborted } from './calls.ts'
 import type { S3Config, S3Credentials } from './s3-options.ts'
 
@@ -27,13 +27,14 @@ const ASK_FIRST_BYTES = 1_048_576
 const ASK_FIRST_MS = 1_000
 /** An answer that comes drop by drop is not waited for longer than so many times `stallMs`. */
 const STALLS_MAX = 20
+/** Slower than that nobody puts a backup anywhere. */
+const BYTES_PER_MS_MIN = 10
 const NO_BYTES = new Uint8Array(0)
 
 /** Signs requests, and sends them over connections that it keeps. */
 export class S3Connection {
   readonly #config: S3Config
   readonly #agent: http.Agent
-  readonly #signingKeys = new Map<string, ArrayBuffer>()
 
   constructor(config: S3Config) {
     this.#config = config
@@ -57,7 +58,7 @@ export class S3Connection {
     signal: AbortSignal,
   ): Promise<S3Response> {
     const { body = NO_BYTES, patienceMs = this.#config.stallMs } = request
-    const { url, headers } = await this.#sign(request, body, credentials)
+    const { url, headers } = this.#sign(request, body, credentials)
     signal.throwIfAborted()
     const isAsked = body.length >= ASK_FIRST_BYTES
     const sending = (url.protocol === 'https:' ? https : http).request(url, {
@@ -73,7 +74,8 @@ export class S3Connection {
       },
     })
     const stalled = (): void => void sending.destroy(stallError(patienceMs))
-    const whole = setTimeout(stalled, patienceMs * STALLS_MAX)
+    const lateMs = patienceMs * STALLS_MAX + Math.ceil(body.length / BYTES_PER_MS_MIN)
+    const late = setTimeout(() => sending.destroy(lateError(lateMs)), lateMs)
     sending.on('timeout', stalled)
     try {
       const { response, isAnswered } = receive(sending)
@@ -82,7 +84,6 @@ export class S3Connection {
       const answer = await orAborted(response, signal)
       // From here on, who reads the body watches it.
       sending.off('timeout', stalled)
-      sending.setTimeout(0)
       // An answer that came before the body was sent is the last on its connection.
       if (!sending.writableEnded) answer.once('end', () => sending.destroy())
       return answer
@@ -90,44 +91,38 @@ export class S3Connection {
       sending.destroy()
       throw error
     } finally {
-      clearTimeout(whole)
+      clearTimeout(late)
     }
   }
 
-  async #sign(
+  #sign(
     { method, name, query, headers }: S3Request,
     body: Uint8Array,
-    { accessKeyId, secretAccessKey, sessionToken }: S3Credentials,
-  ): Promise<{ url: URL; headers: Record<string, string> }> {
+    credentials: S3Credentials,
+  ): { readonly url: URL; readonly headers: OutgoingHttpHeaders } {
     const { baseUrl, prefix, region, isTigris } = this.#config
     // A bucket in the path is its last part: some sign for it without the slash behind it.
     const url = new URL(name === undefined ? baseUrl.slice(0, -1) : `${baseUrl}${prefix}${name}`)
     for (const [key, value] of Object.entries(query ?? {})) url.searchParams.set(key, value)
-    const signer = new AwsV4Signer({
-      method,
-      url: url.href,
-      headers: {
-        ...headers,
-        // The target takes only what it comes to: a body that was damaged on its way is refused.
-        'x-amz-content-sha256': createHash('sha256').update(body).digest('hex'),
-        // Elsewhere than where it was written, Tigris may not have heard of it yet.
-        ...(isTigris ? { 'x-tigris-consistent': 'true' } : {}),
+    const { accessKeyId, secretAccessKey, sessionToken } = credentials
+    const signed = aws4.sign(
+      {
+        method,
+        host: url.host,
+        path: url.pathname + url.search,
+        service: 's3',
+        region,
+        headers: {
+          ...headers,
+          // The target takes only what it comes to: a body that was damaged on its way is refused.
+          'x-amz-content-sha256': createHash('sha256').update(body).digest('hex'),
+          // Elsewhere than where it was written, Tigris may not have heard of it yet.
+          ...(isTigris ? { 'x-tigris-consistent': 'true' } : {}),
+        },
       },
-      accessKeyId,
-      secretAccessKey,
-      ...(sessionToken === undefined ? {} : { sessionToken }),
-      service: 's3',
-      region,
-      cache: this.#keysOf(),
-    })
-    const signed = await signer.sign()
-    return { url, headers: Object.fromEntries(signed.headers) }
-  }
-
-  /** A key of the signer is of one day and one secret: those of the past are of no use. */
-  #keysOf(): Map<string, ArrayBuffer> {
-    if (this.#signingKeys.size > 10) this.#signingKeys.clear()
-    return this.#signingKeys
+      { accessKeyId, secretAccessKey, ...(sessionToken === undefined ? {} : { sessionToken }) },
+    )
+    return { url, headers: signed.headers ?? {} }
   }
 }
 
@@ -153,7 +148,7 @@ export async function* readBody(
   }
 }
 
-/** @throws Error where it is longer than any answer of S3 */
+/** All of a body. @throws Error where it is longer, or comes slower, than any answer of S3 */
 export async function readText(
   response: S3Response,
   bytesMax: number,
@@ -161,9 +156,12 @@ export async function readText(
   signal: AbortSignal,
 ): Promise<string> {
   const pieces: Uint8Array[] = []
+  const lateMs = stallMs * STALLS_MAX
+  const endMs = performance.now() + lateMs
   let bytes = 0
   for await (const piece of readBody(response, stallMs, signal)) {
     bytes += piece.length
+    if (performance.now() > endMs) throw lateError(lateMs)
     if (bytes > bytesMax) throw new Error(`the answer is longer than ${bytesMax} bytes`)
     pieces.push(piece)
   }
@@ -200,4 +198,8 @@ function mayGoOn(sending: ClientRequest): Promise<void> {
 
 function stallError(stallMs: number): Error {
   return Object.assign(new Error(`nothing came within ${stallMs} ms`), { code: 'ETIMEDOUT' })
+}
+
+function lateError(lateMs: number): Error {
+  return Object.assign(new Error(`no whole answer came within ${lateMs} ms`), { code: 'ETIMEDOUT' })
 }

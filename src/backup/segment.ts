@@ -1,3 +1,4 @@
+import { setImmediate } from 'node:timers/promises'
 import { createZstdCompress, createZstdDecompress } from 'node:zlib'
 import { isColmenaError, rollLog } from '../index.ts'
 import { damaged } from './damage.ts'
@@ -56,22 +57,24 @@ export async function readSegment(
   if (segment.first !== first || segment.last !== last) {
     throw refuse(`holds entries ${segment.first} to ${segment.last}`)
   }
-  const digest = roll(segment, refuse)
+  const digest = await rollSegment(segment).catch((error) => {
+    throw refuse('holds what are no entries', error)
+  })
   if (digest !== segment.after) throw refuse('holds other entries than its digest tells of')
   return segment
 }
 
-function roll(
-  { before, chunks }: Segment,
-  refuse: (what: string, cause: unknown) => Error,
-): string {
-  try {
-    let digest: Uint8Array = Buffer.from(before, 'hex')
-    for (const chunk of chunks) digest = rollLog(digest, chunk)
-    return Buffer.from(digest).toString('hex')
-  } catch (error) {
-    throw refuse('holds what are no entries', error)
+/** The rolling digest behind the last entry: one chunk in a turn, as others have work too. */
+export async function rollSegment({
+  before,
+  chunks,
+}: Pick<Segment, 'before' | 'chunks'>): Promise<string> {
+  let digest: Uint8Array = Buffer.from(before, 'hex')
+  for (const chunk of chunks) {
+    digest = rollLog(digest, chunk)
+    await setImmediate()
   }
+  return Buffer.from(digest).toString('hex')
 }
 
 function decode(bytes: Uint8Array, refuse: (what: string, cause?: unknown) => Error): Segment {

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { ColmenaError, type ColmenaNode, isColmenaError, rollLog } from '../index.ts'
+import { ColmenaError, type ColmenaNode, isColmenaError } from '../index.ts'
 import type { BackupClock } from './clock.ts'
 import type { Head, Manifest, Owner, TakenSnapshot } from './contents.ts'
 import { putSnapshot } from './copying.ts'
@@ -7,13 +7,14 @@ import { headName, manifestName, nameGeneration, OWNER, segmentName } from './na
 import type { BackupConfig } from './options.ts'
 import { checkOwner, digestAtBegin, findPosition, type Position } from './position.ts'
 import type { BackupEvents } from './reports.ts'
-import type { Segment } from './segment.ts'
+import { rollSegment, type Segment } from './segment.ts'
 import type { Store } from './store.ts'
 import { tidyTarget } from './tidying.ts'
 
 /** A segment has no more of the log, as it is before it is compressed. */
 const SEGMENT_BYTES = 8 * 1024 * 1024
-const CHUNK_BYTES = 4 * 1024 * 1024
+/** What is decoded, and hashed, in one turn of the event loop. */
+const CHUNK_BYTES = 1024 * 1024
 /** How often it is looked whether another cluster writes here as well. */
 const OWNER_CHECK_MS = 60_000
 
@@ -55,9 +56,15 @@ export class Shipper {
     this.#options = options
   }
 
-  /** Another node leads, or it failed: where the target stands is to be looked for again. */
+  /** It failed: where the target stands is to be looked for again. */
   forget(): void {
     this.#position = null
+  }
+
+  /** Another node leads, and says which part of the log is needed. */
+  rest(): void {
+    this.forget()
+    this.heldAfter = null
   }
 
   /** Waits for what runs beside the shipping. */
@@ -110,11 +117,14 @@ export class Shipper {
   async #beginGeneration(owner: Owner | null, reason: string): Promise<void> {
     const { store, node, config, clock, tell } = this.#options
     const beganMs = clock.nowMs()
-    const generation = nameGeneration(beganMs, randomBytes(4).toString('hex'))
+    const random = randomBytes(4).toString('hex')
+    const generation = nameGeneration(beganMs, random, owner?.generation ?? null)
     const { clusterId, fingerprint } = node.shipping
     const mine: Owner = { clusterId, generation, sinceMs: beganMs }
     // Where somebody else was first, that is seen before it is theirs no more.
-    if (owner === null) await store.claimDocument(OWNER, mine)
+    if (owner === null && !(await store.claimDocument(OWNER, mine))) {
+      await checkOwner(store, node.shipping, config.takeOver)
+    }
     const { index, takenMs } = await this.#putSnapshot(generation)
     const manifest: Manifest = {
       generation,
@@ -183,13 +193,12 @@ export class Shipper {
   ): Promise<void> {
     const { store, clock, tell } = this.#options
     const first = position.last + 1
-    let digest: Uint8Array = Buffer.from(position.digest, 'hex')
-    for (const chunk of chunks) digest = rollLog(digest, chunk)
-    const after = Buffer.from(digest).toString('hex')
+    const before = position.digest
+    const after = await rollSegment({ before, chunks })
     const segment: Segment = {
       first,
       last,
-      before: position.digest,
+      before,
       after,
       digests,
       shippedMs: clock.nowMs(),

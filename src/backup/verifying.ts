@@ -5,7 +5,7 @@ import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
 import { OWNER, snapshotName } from './names.ts'
 import { findPath } from './path.ts'
-import { type Damage, type Generation, isDamage, lastOf, readGenerations } from './points.ts'
+import { type Damage, type Generation, isDamage, readGenerations } from './points.ts'
 import {
   fetchSnapshot,
   type ReplayingOptions,
@@ -134,12 +134,12 @@ export async function findDamages(
 }
 
 function gapsOf(generation: Generation): readonly Damage[] {
-  const { listed, snapshots } = generation
+  const { listed, snapshots, head } = generation
   const [first] = snapshots
   const name = `${listed.generation}/log`
   if (first === undefined) return [{ name, message: 'there is no snapshot to begin with' }]
   const { last, behindGap } = findPath(listed.segments, first.index)
-  const end = behindGap === null ? lastOf(generation) : behindGap.first - 1
+  const end = behindGap === null ? head.last : behindGap.first - 1
   if (last >= end) return []
   return [{ name, message: `entries ${last + 1} to ${end} are missing` }]
 }

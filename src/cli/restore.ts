@@ -90,7 +90,8 @@ function describeNode(restored: Restored, oldClusterId: string): string {
   const each = databases.map(({ name, sizeBytes }) => `${name} ${showBytes(sizeBytes)}`)
   return [
     `RESTORED: ${dataDir} holds node '${nodeId}' of a new cluster, ${clusterId},`,
-    `with cluster ${oldClusterId} up to entry ${index} (${showTime(timeMs)}): ${each.join(', ')}.`,
+    `with cluster ${oldClusterId} up to entry ${index} (${showTime(timeMs)}): ` +
+      `${each.join(', ') || 'no database yet'}.`,
     `Start it:  colmena serve --data-dir ${dataDir}`,
     'Other nodes join it with empty data directories, never with those of the old cluster.',
     'To go on with the backup in the same place, once the old cluster is no more, start it with',

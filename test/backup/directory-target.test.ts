@@ -16,7 +16,8 @@ import {
   utimesSync,
   writeFileSync,
 } from 'node:fs'
-import { type FileHandle, open } from 'node:fs/promises'
+import fs, { type FileHandle, open } from 'node:fs/promises'
+import { syncBuiltinESMExports } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { describe, it, type TestContext } from 'node:test'
@@ -229,6 +230,37 @@ describe('a target in a folder', () => {
       throw failure
     }
     await assert.rejects(target.put('object', content()), (error) => error === failure)
+  })
+
+  it('is told what it did where a mount lost the answer to that', async (t) => {
+    const root = makeFolder(t)
+    await using target = directoryTarget(root)
+    const { link } = fs
+    t.mock.method(fs, 'link', async (from: string, to: string) => {
+      await link(from, to)
+      throw diskError('EEXIST')
+    })
+    syncBuiltinESMExports()
+    t.after(() => {
+      t.mock.restoreAll()
+      syncBuiltinESMExports()
+    })
+    assert.equal(await target.put('a/object', BYTES, { ifAbsent: true }), true)
+    assert.equal(await target.put('a/object', BYTES, { ifAbsent: true }), false)
+    assert.equal(await read(target, 'a/object'), 'what is kept')
+  })
+
+  it('says that it needs hard links', async (t) => {
+    await using target = directoryTarget(makeFolder(t))
+    t.mock.method(fs, 'link', () => Promise.reject(diskError('ENOTSUP')))
+    syncBuiltinESMExports()
+    t.after(() => {
+      t.mock.restoreAll()
+      syncBuiltinESMExports()
+    })
+    const failed = { code: 'ERR_TARGET', retryable: false, message: /hard links/ }
+    await assert.rejects(target.put('object', BYTES, { ifAbsent: true }), failed)
+    assert.deepEqual(await namesIn(target), [])
   })
 
   it('tells a file that became shorter from one that is whole', async (t) => {

@@ -4,7 +4,7 @@ import { nameGeneration, segmentName, snapshotName, sortNames } from '../../src/
 import { findPath } from '../../src/backup/path.ts'
 import { countExpired } from '../../src/backup/tidying.ts'
 
-const GENERATION = nameGeneration(Date.UTC(2026, 1, 3, 4, 5, 6), '00112233')
+const GENERATION = nameGeneration(Date.UTC(2026, 1, 3, 4, 5, 6), '00112233', null)
 
 /** Segments as [first, last], in any order. */
 function list(...spans: readonly (readonly [number, number])[]) {
@@ -76,8 +76,15 @@ describe('a path through segments', () => {
 })
 
 describe('names of objects', () => {
+  it('sort generations as they were begun, on whatever clock', () => {
+    const behind = nameGeneration(Date.UTC(2026, 1, 3, 3), 'aaaaaaaa', GENERATION)
+    assert.equal(behind, '20260203T040507Z-aaaaaaaa')
+    const ahead = nameGeneration(Date.UTC(2026, 1, 3, 5), 'aaaaaaaa', GENERATION)
+    assert.equal(ahead, '20260203T050000Z-aaaaaaaa')
+  })
+
   it('tell what is in a target, whatever else is there', () => {
-    const older = nameGeneration(Date.UTC(2025, 0, 1), 'ffffffff')
+    const older = nameGeneration(Date.UTC(2025, 0, 1), 'ffffffff', null)
     const names = [
       snapshotName(GENERATION, 20),
       snapshotName(GENERATION, 3),

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { describe, it } from 'node:test'
 import type { S3TargetOptions } from '../../src/backup/s3.ts'
 import { failFirst, inPieces, readAll, startServer, targetOf } from './s3-rig.ts'
-import type { S3ServerOptions } from './s3-server.ts'
+import type { Held, S3ServerOptions } from './s3-server.ts'
 
 const BYTES = Buffer.from('what is kept')
 const OTHER = Buffer.from('what came later')
@@ -36,17 +36,24 @@ describe('ifAbsent', () => {
       assert.equal(server.uploads.size, 0)
     })
 
-    it(`is won by one of many that put at once to a target that ${what}`, async (t) => {
+    it(`is false where another overtook it in a target that ${what}`, async (t) => {
       const server = await startServer(t, serverOptions)
+      const target = targetOf(t, server, options)
+      await target.put('theirs', OTHER)
+      const theirs = server.objects.get('theirs') as Held
       for (const content of [BYTES, PARTS]) {
-        const puts = Array.from({ length: 5 }, async (_, at) => {
-          const own = Buffer.concat([content, Buffer.from([at])])
-          const isPut = await targetOf(t, server, options).put(`${content.length}`, own, ABSENT)
-          return isPut ? own : undefined
-        })
-        const won = (await Promise.all(puts)).filter((own) => own !== undefined)
-        assert.equal(won.length, 1)
-        assert.ok(server.objects.get(`${content.length}`)?.bytes.equals(won[0] as Buffer))
+        const last = content === BYTES ? 'PUT' : 'POST uploadId'
+        const isKept = serverOptions.conditions === 'kept'
+        const isSure = isKept || (serverOptions.conditions === 'kept-in-puts' && last === 'PUT')
+        server.objects.clear()
+        server.fault = ({ kind, name }) => {
+          // The very moment before ours comes, or behind it where nobody else would notice.
+          const isBehind = kind === 'HEAD' && server.objects.has(name)
+          if (isSure ? kind === last : isBehind) server.objects.set(name, theirs)
+          return undefined
+        }
+        assert.equal(await target.put('object', content, ABSENT), false)
+        assert.ok(server.objects.get('object')?.bytes.equals(OTHER))
       }
     })
 

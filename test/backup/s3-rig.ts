@@ -48,8 +48,13 @@ export async function namesIn(target: BackupTarget, prefix = ''): Promise<string
   return names
 }
 
-export async function* inPieces(content: Uint8Array): AsyncIterable<Uint8Array> {
-  for (let at = 0; at < content.length; at += 99_999) yield content.subarray(at, at + 99_999)
+export async function* inPieces(
+  content: Uint8Array,
+  pieceBytes = 99_999,
+): AsyncIterable<Uint8Array> {
+  for (let at = 0; at < content.length; at += pieceBytes) {
+    yield content.subarray(at, at + pieceBytes)
+  }
 }
 
 /** What is tried again waits for a moment only: chance has it so. */

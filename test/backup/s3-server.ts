@@ -5,6 +5,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import { once } from 'node:events'
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
+import { createServer as createTlsServer } from 'node:https'
 import type { AddressInfo, Socket } from 'node:net'
 import { readSigned, sha256, signatureOf } from './s3-signature.ts'
 
@@ -61,6 +62,8 @@ export type Fault =
   | { readonly kind: 'damage' }
   /** Answers nothing, ever. */
   | { readonly kind: 'stall' }
+  /** Answers with a byte now and then, without end. */
+  | { readonly kind: 'drip' }
 
 export interface S3ServerOptions {
   readonly conditions?: 'kept' | 'ignored' | 'refused' | 'kept-in-puts'
@@ -68,6 +71,7 @@ export interface S3ServerOptions {
   readonly isVirtualHost?: boolean
   /** Does not answer to `Expect: 100-continue`, and waits for the body. */
   readonly isMute?: boolean
+  readonly tls?: { readonly cert: string; readonly key: string } | null
 }
 
 const DEFAULTS: Required<S3ServerOptions> = {
@@ -75,6 +79,7 @@ const DEFAULTS: Required<S3ServerOptions> = {
   region: 'us-east-1',
   isVirtualHost: false,
   isMute: false,
+  tls: null,
 }
 export const BUCKET = 'the-bucket'
 export const KEY = 'THEKEY'
@@ -96,7 +101,9 @@ export class S3Server {
 
   constructor(options: S3ServerOptions = {}) {
     this.#options = { ...DEFAULTS, ...options }
-    this.#server = createServer((request, response) => this.#serve(request, response))
+    const { tls } = this.#options
+    this.#server = tls === null ? createServer() : createTlsServer(tls)
+    this.#server.on('request', (request, response) => this.#serve(request, response))
     this.#server.on('checkContinue', (request, response) => {
       const { isMute } = this.#options
       this.#serve(request, response, () => (isMute ? undefined : response.writeContinue()))
@@ -114,7 +121,8 @@ export class S3Server {
   }
 
   get endpoint(): string {
-    return `http://localhost:${(this.#server.address() as AddressInfo).port}`
+    const scheme = this.#options.tls === null ? 'http' : 'https'
+    return `${scheme}://localhost:${(this.#server.address() as AddressInfo).port}`
   }
 
   get connections(): number {
@@ -149,6 +157,10 @@ export class S3Server {
     const fault = this.fault(seen)
     if (fault?.kind === 'cut') return void request.socket.destroy()
     if (fault?.kind === 'stall') return
+    if (fault?.kind === 'drip') {
+      const timer = setInterval(() => response.write(' '), 20)
+      return void response.once('close', () => clearInterval(timer))
+    }
     if (fault?.kind === 'answer') {
       const { status, code, text, headers } = fault
       throw new Refusal(status, code ?? '', 'as the test says', headers, text)

@@ -13,6 +13,7 @@ const foreignCodes: ReadonlySet<string> = new Set([
   'ERR_INVALID_STATE',
   'ERR_SQLITE_ERROR',
   'ERR_SSL',
+  'ERR_STREAM_PREMATURE_CLOSE',
   'ERR_TLS_HANDSHAKE_TIMEOUT',
 ])
 

@@ -186,3 +186,21 @@ it('no member goes without whom nothing could be written; one that went stays ou
   await untilTransferred(learner)
   assert.notEqual((await nodes.leader()).nodeId, stays)
 })
+
+it('what was a node without a network takes others in, with all that it has', async (t) => {
+  const dataDir = temporaryDirectory(t)
+  const alone = await open({ dataDir, nodeId: 'a' })
+  await alone.database().execute('CREATE TABLE t (v)')
+  await alone.database().execute('INSERT INTO t VALUES (1)')
+  await alone.close()
+  const [a, b] = (await findFreePorts(2)).map((port) => `127.0.0.1:${port}`) as [string, string]
+  const first = await open({ dataDir, bind: a })
+  t.after(() => first.close())
+  const place = { dataDir: temporaryDirectory(t), nodeId: 'b', bind: b, join: a }
+  const second = await open(place)
+  t.after(() => second.close())
+  await second.database().execute('INSERT INTO t VALUES (2)')
+  const { rows } = await second.database().execute('SELECT v FROM t ORDER BY v')
+  assert.deepEqual(rows, [{ v: 1 }, { v: 2 }])
+  assert.equal((await first.members()).find(({ nodeId }) => nodeId === 'a')?.address, a)
+})
