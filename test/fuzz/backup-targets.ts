@@ -194,6 +194,9 @@ const forged: Target<Broken> = {
     if (changes.length === 0) assert.ok(read !== null, 'what is whole is read')
     if (read === null) return
     assert.deepEqual([read.first, read.last], [first, last])
+    const before: Uint8Array = Buffer.from(read.before, 'hex')
+    const after = read.chunks.reduce((digest, chunk) => rollLog(digest, chunk), before)
+    assert.equal(Buffer.from(after).toString('hex'), read.after, 'its digest tells of its entries')
     for (const text of [read.before, read.after, ...Object.values(read.digests)]) {
       assert.equal(typeof text, 'string')
     }
