@@ -102,6 +102,11 @@ async function readable<T extends object>(
   }
 }
 
+/** Whether all that a snapshot has is of a time or before: some of it may have no time. */
+export function isOf({ timeMs, takenMs }: Snapshot, wantedMs: number): boolean {
+  return timeMs <= wantedMs && takenMs <= wantedMs
+}
+
 /** Whether something is wrong with what is in a target, not with the target. */
 export function isDamage(error: unknown): error is ColmenaError {
   return isColmenaError(error) && error.code === 'ERR_BACKUP_DAMAGED'
@@ -130,7 +135,7 @@ function mayHave(generation: Generation, wanted: Wanted): boolean {
   const [first] = generation.snapshots
   if (first === undefined) return false
   if (wanted.kind === 'latest') return true
-  if (wanted.kind === 'time') return first.timeMs <= wanted.timeMs
+  if (wanted.kind === 'time') return isOf(first, wanted.timeMs)
   return first.index <= wanted.index && wanted.index <= lastOf(generation)
 }
 
@@ -162,7 +167,7 @@ function notThere(
   if (damages.length > 0) return unreadable(store, damages)
   const each = generations.map((generation) => {
     const [first] = generation.snapshots
-    const from = first === undefined ? 'nothing' : new Date(first.timeMs).toISOString()
+    const from = first === undefined ? 'nothing' : new Date(first.takenMs).toISOString()
     return `${from} (entry ${first?.index ?? '–'}) to entry ${lastOf(generation)}`
   })
   return new ColmenaError(

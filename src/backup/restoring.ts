@@ -1,6 +1,6 @@
 import { mkdir, rm } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
-import { ColmenaError, describeLog, type Replay, rollLog } from '../index.ts'
+import { ColmenaError, describeLog, findMoment, type Replay, rollLog } from '../index.ts'
 import { checkNotAborted } from './calls.ts'
 import type { Snapshot } from './contents.ts'
 import { getSnapshotFile } from './copying.ts'
@@ -12,6 +12,7 @@ import {
   type Damage,
   type Generation,
   isDamage,
+  isOf,
   lastOf,
   readGenerations,
   requireNoneHidden,
@@ -112,10 +113,11 @@ async function replayOnce(store: Store, options: ReplayingOptions): Promise<Repl
   )
 }
 
-function isBefore({ index, timeMs }: Snapshot, { wanted, before }: ReplayingOptions): boolean {
+function isBefore(snapshot: Snapshot, { wanted, before }: ReplayingOptions): boolean {
+  const { index } = snapshot
   if (before !== undefined && index >= before) return false
   if (wanted.kind === 'latest') return true
-  return wanted.kind === 'index' ? index <= wanted.index : timeMs <= wanted.timeMs
+  return wanted.kind === 'index' ? index <= wanted.index : isOf(snapshot, wanted.timeMs)
 }
 
 /** False, and told as damage, where the snapshot is not whole: an earlier one may be. */
@@ -162,6 +164,8 @@ class Replaying {
   readonly #replay: Replay
   readonly #options: ReplayingOptions
   readonly #path: Path
+  /** Pieces whose last entries have no time, and may be of a later one than is wanted. */
+  readonly #waiting: Uint8Array[] = []
   /** The rolling digest where the replay is; null while nothing tells of it. */
   #digest: string | null
 
@@ -177,7 +181,7 @@ class Replaying {
     this.#replay = replay
     this.#options = options
     const { wanted } = options
-    const until = wanted.kind === 'index' ? wanted.index : Number.POSITIVE_INFINITY
+    const until = wanted.kind === 'index' ? wanted.index : undefined
     this.#path = findPath(generation.listed.segments, snapshot.index, until)
     const { generation: name } = generation.listed
     const isFirst = snapshot.index === generation.manifest.firstIndex
@@ -218,31 +222,49 @@ class Replaying {
 
   /** Whether what is wanted is reached. */
   async #apply(segment: Segment): Promise<boolean> {
-    const { wanted, signal } = this.#options
+    const { wanted } = this.#options
     const { first, last } = segment
     this.#requireChain(segment)
-    const bounds =
-      wanted.kind === 'time'
-        ? { untilMs: wanted.timeMs }
-        : wanted.kind === 'index'
-          ? { untilIndex: wanted.index }
-          : {}
-    for (const chunk of segment.chunks) {
+    const until = wanted.kind === 'index' ? wanted.index : undefined
+    const isThere = () => until !== undefined && this.#replay.index >= until
+    for (const [at, chunk] of segment.chunks.entries()) {
       if (describeLog(chunk).lastIndex <= this.#replay.index) continue
-      const { isDone } = await this.#replay.apply(chunk, { ...bounds, signal })
-      if (isDone && this.#replay.index < last) return true
+      if (wanted.kind === 'time') {
+        const readMs = segment.chunkMs[at] as number
+        if (await this.#applyByTime(chunk, readMs, wanted.timeMs)) return true
+      } else await this.#bring(chunk, until)
+      if (isThere()) break
     }
     this.#digest = segment.after
+    // What it left behind its last entry is known, and nothing else.
+    if (this.#replay.index < last) return isThere()
     const own = this.#replay.digests()
     const other = Object.keys(segment.digests).find((key) => {
       return own[key] !== undefined && own[key] !== segment.digests[key]
     })
-    if (other === undefined) return wanted.kind === 'index' && this.#replay.index >= wanted.index
+    if (other === undefined) return isThere()
     throw damaged(
       this.#store,
       this.#generation.listed.generation,
       `can't be replayed: entries ${first} to ${last} did to ${other} what they did not do before`,
     )
+  }
+
+  /** Whether a later entry follows. Those without a time wait until it is known that they are due. */
+  async #applyByTime(chunk: Uint8Array, readMs: number, timeMs: number): Promise<boolean> {
+    const { index, isPassed } = findMoment(chunk, timeMs)
+    const isOld = readMs <= timeMs
+    if (isOld || index !== null) {
+      for (const waiting of this.#waiting.splice(0)) await this.#bring(waiting)
+    }
+    if (isOld && !isPassed) await this.#bring(chunk)
+    else if (index !== null) await this.#bring(chunk, index)
+    if (!isOld && !isPassed && index !== describeLog(chunk).lastIndex) this.#waiting.push(chunk)
+    return isPassed
+  }
+
+  async #bring(chunk: Uint8Array, untilIndex?: number | undefined): Promise<void> {
+    await this.#replay.apply(chunk, { untilIndex, signal: this.#options.signal })
   }
 
   /** Each segment goes on from the very entries that were applied. */

@@ -26,6 +26,7 @@ import type { Verified, VerifyBackupOptions } from './verifying.ts'
 
 /** How often a node that does not lead asks the leader how far the backup is. */
 const FOLLOW_MS = 5_000
+const ASK_AGAIN_MS = 500
 const BACKOFF_MS_MAX = 60_000
 /** What is written up to the end is to be there, but no target may keep a process from ending. */
 const CLOSE_MS = 5_000
@@ -251,7 +252,8 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
           if (code === 'ERR_NO_HANDLER') this.#missLeader()
         }
       }
-      await this.#clock.wait(FOLLOW_MS, signal)
+      // Until it is known what is needed, nothing is held.
+      await this.#clock.wait(this.#word === null ? ASK_AGAIN_MS : FOLLOW_MS, signal)
     }
   }
 

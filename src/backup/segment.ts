@@ -21,6 +21,8 @@ export interface Segment {
   readonly shippedMs: number
   /** As `node.shipping.read` gave them. */
   readonly chunks: readonly Uint8Array[]
+  /** When each of them had been read, by that clock: their entries are older. */
+  readonly chunkMs: readonly number[]
 }
 
 /** No memory is given for more; what is put has at most a quarter of it. */
@@ -96,6 +98,8 @@ function decode(bytes: Uint8Array, refuse: (what: string, cause?: unknown) => Er
     if (chunks.length !== header.chunks) throw new RangeError('a part is missing')
     const texts = [header.before, header.after, ...Object.values(header.digests)]
     if (!texts.every((text) => typeof text === 'string')) throw new TypeError('a digest is none')
+    const times = header.chunkMs.filter(Number.isFinite)
+    if (times.length !== chunks.length) throw new RangeError('a time is missing')
     return { ...header, chunks }
   } catch (error) {
     throw refuse('is no segment', error)

@@ -31,6 +31,12 @@ export interface ShipperOptions {
   readonly tell: <Name extends keyof BackupEvents>(name: Name, event: BackupEvents[Name][0]) => void
 }
 
+/** What the node had behind an entry. */
+interface ReadLog extends Pick<Segment, 'chunks' | 'chunkMs' | 'last' | 'digests'> {
+  /** Whether there was nothing more. */
+  readonly isAll: boolean
+}
+
 /** What one target gets, while this node leads. One call at a time. */
 export class Shipper {
   readonly #options: ShipperOptions
@@ -154,7 +160,7 @@ export class Shipper {
       const position = this.#position as Position
       const nowMs = this.#options.clock.nowMs()
       const read = await this.#read(position.last)
-      if (read.chunks.length > 0) await this.#put(position, read.chunks, read.last, read.digests)
+      if (read.chunks.length > 0) await this.#put(position, read)
       this.lagEntries = 0
       if (read.isAll) {
         this.caughtUpMs = nowMs
@@ -164,33 +170,25 @@ export class Shipper {
   }
 
   /** @throws ColmenaError ERR_FELL_BEHIND where the node has less of the log than is needed */
-  async #read(after: number): Promise<{
-    readonly chunks: readonly Uint8Array[]
-    readonly last: number
-    readonly digests: Readonly<Record<string, string>>
-    readonly isAll: boolean
-  }> {
-    const { node, signal } = this.#options
+  async #read(after: number): Promise<ReadLog> {
+    const { node, signal, clock } = this.#options
     const chunks: Uint8Array[] = []
+    const chunkMs: number[] = []
     let last = after
     let digests: Readonly<Record<string, string>> = {}
     for (let bytes = 0; bytes < SEGMENT_BYTES; ) {
       const chunk = await node.shipping.read(last, { bytesMax: CHUNK_BYTES, signal })
-      if (chunk.last < chunk.first) return { chunks, last, digests, isAll: true }
+      if (chunk.last < chunk.first) return { chunks, chunkMs, last, digests, isAll: true }
       chunks.push(chunk.bytes)
+      chunkMs.push(clock.nowMs())
       bytes += chunk.bytes.length
       this.lagEntries += chunk.last - last
       ;({ last, digests } = chunk)
     }
-    return { chunks, last, digests, isAll: false }
+    return { chunks, chunkMs, last, digests, isAll: false }
   }
 
-  async #put(
-    position: Position,
-    chunks: readonly Uint8Array[],
-    last: number,
-    digests: Readonly<Record<string, string>>,
-  ): Promise<void> {
+  async #put(position: Position, { chunks, chunkMs, last, digests }: ReadLog): Promise<void> {
     const { store, clock, tell } = this.#options
     const first = position.last + 1
     const before = position.digest
@@ -203,6 +201,7 @@ export class Shipper {
       digests,
       shippedMs: clock.nowMs(),
       chunks,
+      chunkMs,
     }
     const name = segmentName(position.generation, first, last)
     this.shippedBytes += await store.putSegment(name, segment)

@@ -11,6 +11,7 @@ import {
 } from './names.ts'
 import type { BackupObject } from './objects.ts'
 import { findPath } from './path.ts'
+import { isDamage } from './points.ts'
 import type { Segment } from './segment.ts'
 import type { Store } from './store.ts'
 
@@ -59,7 +60,10 @@ export async function tidyTarget(
   const all = sortNames(objects)
   const old = all.filter(({ generation }) => generation < tidying.generation)
   const heads = new Map<string, readonly TakenSnapshot[]>()
-  for (const { generation } of old) heads.set(generation, await snapshotsOf(store, generation))
+  for (const { generation } of old) {
+    const taken = await snapshotsOf(store, generation)
+    if (taken !== null) heads.set(generation, taken)
+  }
   heads.set(tidying.generation, tidying.snapshots)
   const taken = [...heads.values()].flat()
   let expired = countExpired(
@@ -83,8 +87,17 @@ export async function tidyTarget(
   await mergeBetween(store, newest, tidying)
 }
 
-async function snapshotsOf(store: Store, generation: string): Promise<readonly TakenSnapshot[]> {
-  return (await store.documentOrNull<Head>(headName(generation)))?.snapshots ?? []
+/** Null where that can't be read: of such a generation nothing is known to be old. */
+async function snapshotsOf(
+  store: Store,
+  generation: string,
+): Promise<readonly TakenSnapshot[] | null> {
+  try {
+    return (await store.documentOrNull<Head>(headName(generation)))?.snapshots ?? []
+  } catch (error) {
+    if (!isDamage(error)) throw error
+    return null
+  }
 }
 
 /** What tells of it goes last, so that whoever is stopped half-way goes on the next time. */
@@ -179,6 +192,7 @@ async function putMerged(
   const { first, before } = begin
   const name = segmentName(generation, first, end.last)
   const chunks = group.flatMap((segment) => segment.chunks)
-  const sizeBytes = await store.putSegment(name, { ...end, first, before, chunks })
+  const chunkMs = group.flatMap((segment) => segment.chunkMs)
+  const sizeBytes = await store.putSegment(name, { ...end, first, before, chunks, chunkMs })
   return { name, first, last: end.last, sizeBytes }
 }

@@ -68,7 +68,7 @@ export class ContentHashes {
   }
 
   #start(): Worker {
-    const worker = new Worker(ENTRY, { name: 'colmena-hash', execArgv: [] })
+    const worker = new Worker(locateThread(), { name: 'colmena-hash', execArgv: [] })
     let answered: Pick<HashedContent, 'hashes' | 'error'> = GIVEN_UP
     worker.on('message', (answer: HashAnswer) => {
       if (answer.kind === 'pinned') this.#unpin()
@@ -104,8 +104,9 @@ export class ContentHashes {
 
 const GIVEN_UP = { hashes: null, error: 'the hash was given up' }
 
-/** The sources run as they are and as they are built: an entry ends as this very file does. */
-const ENTRY = new URL(
-  import.meta.url.endsWith('.ts') ? '../database/hash-thread.ts' : '../database/hash-thread.js',
-  import.meta.url,
-)
+/** Only when it is needed: bundles of CommonJS have no `import.meta.url`, whatever its type says. */
+function locateThread(): URL {
+  // The sources run as they are and as they are built: an entry ends as this very file does.
+  const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
+  return new URL(`../database/hash-thread${ending}`, import.meta.url)
+}

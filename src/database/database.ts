@@ -47,7 +47,9 @@ export type { AskedDatabase } from './settings.ts'
 export {
   damaged,
   describeLog,
+  findMoment,
   type LogSpan,
+  type Moment,
   readEntries,
   timeOf,
   voidedBy,

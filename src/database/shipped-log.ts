@@ -36,6 +36,32 @@ export function describeLog(bytes: Uint8Array): LogSpan {
   }
 }
 
+/** Where a time lies in a piece of the log. */
+export interface Moment {
+  /** The last entry that has a time, and none later than that; null where there is none. */
+  readonly index: number | null
+  /** Whether a later one follows: then what is behind `index` is none of that time. */
+  readonly isPassed: boolean
+}
+
+/**
+ * Finds out which entries of a piece are of a time or before. Some have none, such as the drop of a
+ * database: one is of that time if one behind it is, or if the piece was read by then.
+ *
+ * @param timeMs in milliseconds since 1970
+ * @throws ColmenaError ERR_BACKUP_DAMAGED as of {@link describeLog}
+ */
+export function findMoment(bytes: Uint8Array, timeMs: number): Moment {
+  let index: number | null = null
+  for (const entry of readEntries(bytes)) {
+    const own = timeOf(entry)
+    if (own === null) continue
+    if (own > timeMs) return { index, isPassed: true }
+    index = entry.index
+  }
+  return { index, isPassed: false }
+}
+
 /** Entries as they were shipped, at least one. @throws ColmenaError ERR_BACKUP_DAMAGED */
 export function readEntries(bytes: Uint8Array): readonly Entry[] {
   const entries = decoded(bytes)

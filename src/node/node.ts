@@ -6,7 +6,7 @@
  */
 export type { HistogramValue } from '../base/histogram.ts'
 export type { InputValue } from '../command/command.ts'
-export { describeLog, type LogSpan } from '../database/database.ts'
+export { describeLog, findMoment, type LogSpan, type Moment } from '../database/database.ts'
 export type {
   ClockStatus,
   Divergence,

@@ -11,7 +11,6 @@ import {
   type Replica,
   readEntries,
   SYSTEM,
-  timeOf,
   voidEntries,
   voidedBy,
 } from '../database/database.ts'
@@ -28,6 +27,7 @@ import { checkExtensions, type ExtensionOptions } from './extension-options.ts'
 import { abortedError, checkNotAborted } from './failures.ts'
 import { checkKeys } from './nearest.ts'
 import { copyReplayed } from './replay-copy.ts'
+import { requireEntries } from './threads.ts'
 
 export interface ReplayOptions {
   /** A folder that is no node's, with the copies as `db/1/<name>.db`. The replay changes them. */
@@ -47,15 +47,10 @@ export interface ReplayOptions {
   readonly voided?: readonly number[] | undefined
 }
 
-/** How far a replay goes; without either, to the end of what it is given. */
+/** How far a replay goes; without it, to the end of what it is given. `findMoment` has an index. */
 export interface ReplayBounds extends SignalOptions {
   /** The last entry that is applied. */
   readonly untilIndex?: number | undefined
-  /**
-   * In milliseconds since 1970: the first entry of a later time is not applied, and none behind
-   * it. One without a time belongs to the one before.
-   */
-  readonly untilMs?: number | undefined
 }
 
 /** How far a replay has come. */
@@ -91,6 +86,7 @@ const HASH_KEY = 'replay'
  */
 export async function openReplay(options: ReplayOptions): Promise<Replay> {
   requireSqlite()
+  requireEntries()
   checkKeys(options, KEYS, invalid, ' of openReplay')
   const { directory, voided = [] } = options
   if (typeof directory !== 'string' || directory === '') {
@@ -173,7 +169,7 @@ export class Replay implements AsyncDisposable {
     return this.#alone(async () => {
       const due = this.#due(readEntries(bytes))
       voidEntries(this.#replica, due.flatMap(voidedBy))
-      const wanted = entriesUpTo(due, bounds)
+      const wanted = due.filter(({ index }) => index <= untilIndex)
       for (let at = 0; at < wanted.length; ) {
         checkNotAborted(signal)
         const group = groupFrom(wanted, at)
@@ -316,25 +312,11 @@ export class Replay implements AsyncDisposable {
 
 /** @throws ColmenaError ERR_INVALID_ARGUMENT */
 function checkBounds(bounds: ReplayBounds): ReplayBounds {
-  checkKeys(bounds, ['untilIndex', 'untilMs', 'signal'], invalid, ' of apply')
+  checkKeys(bounds, ['untilIndex', 'signal'], invalid, ' of apply')
   checkSignal(bounds.signal)
-  for (const name of ['untilIndex', 'untilMs'] as const) {
-    const value = bounds[name]
-    if (value === undefined || Number.isFinite(value)) continue
-    throw invalid(`${name} is ${show(value)}; it must be a number`)
-  }
-  return bounds
-}
-
-function entriesUpTo(
-  entries: readonly Entry[],
-  { untilIndex = Number.POSITIVE_INFINITY, untilMs = Number.POSITIVE_INFINITY }: ReplayBounds,
-): readonly Entry[] {
-  const isBeyond = (entry: Entry): boolean =>
-    entry.index > untilIndex ||
-    (untilMs < Number.POSITIVE_INFINITY && (timeOf(entry) ?? 0) > untilMs)
-  const end = entries.findIndex(isBeyond)
-  return end === -1 ? entries : entries.slice(0, end)
+  const { untilIndex } = bounds
+  if (untilIndex === undefined || Number.isFinite(untilIndex)) return bounds
+  throw invalid(`untilIndex is ${show(untilIndex)}; it must be a number`)
 }
 
 function groupFrom(entries: readonly Entry[], from: number): readonly Entry[] {

@@ -47,9 +47,7 @@ const DEEDS: readonly Deed[] = [
     await using lock = await node.lock('one', { ttlMs: 10_000 })
     await db.execute(INSERT, ['fenced'], { fence: lock })
   },
-  async (node, db) => {
-    // A drop has no time: it is of that of the write before it.
-    await db.execute(INSERT, ['before a drop'])
+  async (node) => {
     await node.dropDatabase('gone')
     for (const sql of SCHEMA) await node.database('gone').execute(sql)
   },

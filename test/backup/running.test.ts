@@ -106,6 +106,36 @@ describe('a backup of one node', () => {
     })
   })
 
+  it('has a database at a moment before it was dropped, and none at one behind', async (t) => {
+    const node = await openNode(t)
+    const target = new MemoryTarget()
+    const backup = start(t, node, { targets: target })
+    await backup.sync()
+    const passed = (ms: number) => until('time goes on', () => Date.now() > ms)
+    await node.database('gone').execute('CREATE TABLE t (v)')
+    await passed(Date.now())
+    const before = Date.now()
+    await passed(before)
+    // A drop has no time of its own: neither before a later write nor as the last one is it early.
+    for (const isLast of [false, true]) {
+      await node.dropDatabase('gone')
+      await backup.sync()
+      if (isLast) break
+      const there = await restored(t, target, { to: new Date(before) })
+      assert.deepEqual(await there.databases(), ['gone'])
+      await node.database('other').execute('CREATE TABLE t (v)')
+      await node.database('gone').execute('CREATE TABLE t (v)')
+    }
+    await passed(Date.now())
+    const behind = new Date()
+    await passed(behind.getTime())
+    await backup.close()
+    const early = await restored(t, target, { to: new Date(before) })
+    assert.deepEqual(await early.databases(), ['gone'])
+    const late = await restored(t, target, { to: behind })
+    assert.deepEqual(await late.databases(), ['other'])
+  })
+
   it('seals what it puts, and gives it back to who has the key', async (t) => {
     const node = await openNode(t)
     await node.database().execute('CREATE TABLE secretive (v)')

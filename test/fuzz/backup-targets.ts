@@ -72,7 +72,8 @@ function segmentOf(first: number, counts: readonly number[]): Segment {
   }
   const after = Buffer.from(digest).toString('hex')
   const digests = { 'main@2': 'ab', 'other@9': 'cd' }
-  return { first, last: next - 1, before, after, digests, shippedMs: 7, chunks }
+  const chunkMs = chunks.map(() => 7)
+  return { first, last: next - 1, before, after, digests, shippedMs: 7, chunks, chunkMs }
 }
 
 const SEGMENTS: readonly Segment[] = [

@@ -8,6 +8,7 @@ import { type Genesis, Replica } from '../../src/database/database.ts'
 import { encodeEntries } from '../../src/database/storage-protocol.ts'
 import {
   type ColmenaNode,
+  findMoment,
   type OpenOptions,
   open,
   type RestoreRequest,
@@ -146,9 +147,10 @@ export class RecordedSource implements RestoreSource {
     cpSync(join(this.#directory, 'db', '1'), copies, { recursive: true })
     const replay = await request.openReplay()
     const untilIndex = to !== undefined && 'index' in to ? to.index : undefined
-    const untilMs = to !== undefined && 'timeMs' in to ? to.timeMs : undefined
     for (const piece of piecesBehind(this.#recorded, replay.index, new SeededRandom(1), 1_000)) {
-      const { isDone } = await replay.apply(piece, { untilIndex, untilMs, signal })
+      const moment = to !== undefined && 'timeMs' in to ? findMoment(piece, to.timeMs) : null
+      const until = moment?.isPassed ? (moment.index ?? 0) : untilIndex
+      const { isDone } = await replay.apply(piece, { untilIndex: until, signal })
       if (isDone) break
     }
     request.progress('brought back', { index: replay.index })

@@ -6,7 +6,13 @@ import { DatabaseSync } from 'node:sqlite'
 import { before, suite, type TestContext, test } from 'node:test'
 import { encodeVoid, type RoutedWrite, routedWrite } from '../../src/command/command.ts'
 import { encodeEntries } from '../../src/database/storage-protocol.ts'
-import { describeLog, openReplay, type Replay, type ReplayBounds } from '../../src/index.ts'
+import {
+  describeLog,
+  findMoment,
+  openReplay,
+  type Replay,
+  type ReplayBounds,
+} from '../../src/index.ts'
 import type { Entry } from '../../src/raft/raft.ts'
 import { hashContent, Reader } from '../../src/sqlite/sqlite.ts'
 import { createReplica, LogMaker, ORIGIN } from '../database/log-maker.ts'
@@ -101,25 +107,6 @@ suite('a replay', () => {
       }
       assert.deepEqual(replay.databases().map(known), whole.databases().map(known))
     }
-  })
-
-  test('ends at a time: before the first entry that is later', async (t) => {
-    const timed = recorded.entries.filter((entry) => timeOf(entry) !== null)
-    const times = timed.map((entry) => timeOf(entry) as number)
-    for (const at of [0, 30, 111]) {
-      const untilMs = times[at] as number
-      const next = timed.find((_, number) => (times[number] as number) > untilMs) as Entry
-      const replay = await replayFrom(t, 2)
-      await bring(replay, at, { untilMs })
-      // What has no time belongs to what came before.
-      assert.equal(replay.index, next.index - 1)
-      const further = await replay.apply(piece(replay.index + 1, next.index + 3), { untilMs })
-      assert.deepEqual(further, { index: next.index - 1, timeMs: replay.timeMs, isDone: true })
-    }
-    const replay = await replayFrom(t, 1)
-    await bring(replay, 1, { untilMs: (times.at(-1) as number) + 1 })
-    assert.equal(replay.index, recorded.entries.at(-1)?.index)
-    assert.equal(replay.timeMs, times.at(-1))
   })
 
   test('takes a piece that begins before its copies, from where they end', async (t) => {
@@ -300,6 +287,25 @@ suite('copies are refused', () => {
     await assert.rejects(openReplay({ directory: '.', voided: 3 as never }), { code })
     await assert.rejects(openReplay({ directory: '.', dir: 1 } as never), { code })
   })
+})
+
+test('a piece of the log tells which of its entries are of a time, as far as they have one', () => {
+  const timed = recorded.entries.filter((entry) => timeOf(entry) !== null)
+  const bytes = encodeEntries(recorded.entries)
+  for (const at of [0, 30, 111]) {
+    const timeMs = timeOf(timed[at] as Entry) as number
+    const next = timed.findIndex((entry) => (timeOf(entry) as number) > timeMs)
+    const moment = { index: timed[next - 1]?.index, isPassed: true }
+    assert.deepEqual(findMoment(bytes, timeMs), moment)
+  }
+  const [first, last] = [timed[0] as Entry, timed.at(-1) as Entry]
+  const beforeMs = (timeOf(first) as number) - 1
+  assert.deepEqual(findMoment(bytes, beforeMs), { index: null, isPassed: true })
+  const endMs = Math.max(...timed.map((entry) => timeOf(entry) as number))
+  assert.deepEqual(findMoment(bytes, endMs), { index: last.index, isPassed: false })
+  const untimed = recorded.entries.filter((entry) => timeOf(entry) === null)
+  const alone = encodeEntries([untimed[0] as Entry])
+  assert.deepEqual(findMoment(alone, endMs), { index: null, isPassed: false })
 })
 
 test('a piece of the log tells its entries and their times', () => {
