@@ -94,6 +94,8 @@ function decode(bytes: Uint8Array, refuse: (what: string, cause?: unknown) => Er
     const chunks: Uint8Array[] = []
     while (at < view.length) chunks.push(next())
     if (chunks.length !== header.chunks) throw new RangeError('a part is missing')
+    const texts = [header.before, header.after, ...Object.values(header.digests)]
+    if (!texts.every((text) => typeof text === 'string')) throw new TypeError('a digest is none')
     return { ...header, chunks }
   } catch (error) {
     throw refuse('is no segment', error)

@@ -5,7 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, suite, test } from 'node:test'
 import type { BackupOptions, EncryptionOptions } from '../../src/backup/backup.ts'
-import { type ColmenaNode, isColmenaError, open } from '../../src/index.ts'
+import { Keys } from '../../src/backup/keys.ts'
+import { Store } from '../../src/backup/store.ts'
+import { type ColmenaNode, isColmenaError, open, rollLog } from '../../src/index.ts'
 import { SeededRandom } from '../simulated/random.ts'
 import { type Finished, finishBackup, type Known } from './finished-backup.ts'
 import { MemoryTarget } from './memory-target.ts'
@@ -127,6 +129,34 @@ suite('a backup', () => {
       const refused = results.filter((result) => result === null).length
       const counts = `${refused} of ${results.length} were refused`
       assert.ok(refused > 50 && results.length - refused > 50, counts)
+    })
+  }
+})
+
+suite('a segment', () => {
+  for (const [which, at] of [
+    ['behind the first snapshot', 0],
+    ['behind another one', -2],
+  ] as const) {
+    test(`${which} that is whole, and of another history, is named`, async () => {
+      const { known, target } = backupOf('plain')
+      const spoiled = targetOf(objectsOf(target))
+      const store = new Store(spoiled, new Keys(undefined))
+      const name = (await store.generations())[0]?.segments.at(at)
+      assert.ok(name !== undefined)
+      const { chunks, ...header } = await store.segment(name)
+      const before = 'ab'.repeat(32)
+      const after = chunks.reduce<Uint8Array>(
+        (digest, chunk) => rollLog(digest, chunk),
+        Buffer.from(before, 'hex'),
+      )
+      const forged = { ...header, chunks, before, after: Buffer.from(after).toString('hex') }
+      await store.putSegment(name.name, forged)
+      const { index } = at === 0 ? known[0] : known[2]
+      await assert.rejects(contentOf(spoiled, { kind: 'index', index }), {
+        code: 'ERR_BACKUP_DAMAGED',
+        message: `memory: ${name.name} does not go on from the entries before it`,
+      })
     })
   }
 })

@@ -5,7 +5,7 @@ import { MemoryTarget } from './memory-target.ts'
 
 export type Deed = 'list' | 'get' | 'put' | 'delete'
 
-/** Called before a target does something, and after it did; what it throws, the call throws. */
+/** Called before a target does something, and after it did: it may throw, or last for long. */
 export type Fault = (deed: Deed, name: string, moment: 'before' | 'after') => Promise<void> | void
 
 /** A target that fails when a test says so, and remembers what objects were before. */

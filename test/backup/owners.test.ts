@@ -41,7 +41,7 @@ async function failureOf(backup: Backup): Promise<{ code: string; message: strin
 }
 
 suite('a target', () => {
-  test('with the backup of a cluster is refused to another one, which may take it over', async (t) => {
+  test('with the backup of a cluster is refused to another, which may take it over', async (t) => {
     const [one, other] = [await openNode(t), await openNode(t)]
     const clock = new MovedClock()
     const target = new FaultyTarget()

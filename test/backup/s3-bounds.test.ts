@@ -7,7 +7,7 @@ import { s3Target } from '../../src/backup/s3.ts'
 import type { S3Client } from '../../src/backup/s3-client.ts'
 import type { S3Request } from '../../src/backup/s3-connection.ts'
 import { type S3TargetOptions, toS3Config } from '../../src/backup/s3-options.ts'
-import type { Part } from '../../src/backup/s3-parts.ts'
+import { cutParts, type Part } from '../../src/backup/s3-parts.ts'
 import { S3Puts } from '../../src/backup/s3-put.ts'
 import { failFirst, inPieces, namesIn, readAll, startServer, targetOf } from './s3-rig.ts'
 
@@ -99,6 +99,28 @@ describe('an object', () => {
     await assert.rejects(puts.put('object', parts(10_001), false, signal), failed)
     assert.equal(sent.at(-1)?.method, 'DELETE')
     assert.equal(sent.length, 10_002)
+  })
+
+  it('is cut into parts of one size, however its pieces come', async () => {
+    for (let sizeBytes = 0; sizeBytes <= 40; sizeBytes += 1) {
+      const content = randomBytes(sizeBytes)
+      for (const pieceBytes of [1, 2, 3, 7, 9, 10, 11, 20, 21, 40]) {
+        const parts: Uint8Array[] = []
+        const last: boolean[] = []
+        for await (const { bytes, isLast } of cutParts(inPieces(content, pieceBytes), 10)) {
+          parts.push(bytes.slice())
+          last.push(isLast)
+        }
+        const sizes = parts.map(({ length }) => length)
+        assert.deepEqual(Buffer.concat(parts), content)
+        assert.ok(
+          sizes.slice(0, -1).every((size) => size === 10),
+          `sizes ${sizes}`,
+        )
+        assert.equal(parts.length, Math.max(1, Math.ceil(sizeBytes / 10)))
+        assert.equal(last.indexOf(true), last.length - 1)
+      }
+    }
   })
 
   it('may end with a part, and be one byte longer', async (t) => {

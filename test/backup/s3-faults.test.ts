@@ -57,6 +57,7 @@ describe('requests that fail', () => {
   for (const [kind, run] of Object.entries(KINDS)) {
     for (const [what, fault] of Object.entries(faults)) {
       it(`does a ${kind} again that ${what}`, async (t) => {
+        hurry(t)
         const server = await startServer(t)
         failFirst(server, kind, fault)
         await run(t, server)
@@ -110,8 +111,10 @@ describe('requests that fail', () => {
 
   it('ends by its signal, or by close, while nothing is answered', async (t) => {
     const server = await startServer(t)
-    server.fault = () => ({ kind: 'stall' })
     const target = targetOf(t, server)
+    await target.put('object', BYTES)
+    server.seen.length = 0
+    server.fault = () => ({ kind: 'stall' })
     const aborted = new AbortController()
     const put = target.put('object', BYTES, { signal: aborted.signal })
     const list = namesIn(target)
@@ -122,6 +125,15 @@ describe('requests that fail', () => {
     await target.close()
     await assert.rejects(list, { code: 'ERR_CLOSED' })
     await until('no connection is left', () => server.connections === 0)
+  })
+
+  it('keeps its connection, and gives it back', async (t) => {
+    const server = await startServer(t)
+    const target = targetOf(t, server)
+    for (let turn = 0; turn < 5; turn += 1) await target.put('object', BYTES)
+    assert.equal(server.connectionsMade, 1)
+    await target.close()
+    await until('no connection is left', () => server.connections === 0, 5_000)
   })
 
   it('gives up a connection that stalls', async (t) => {
@@ -215,8 +227,8 @@ describe('an object in parts', () => {
     put.catch(() => {})
     await asked.promise
     await target.close()
-    await assert.rejects(put, { code: 'ERR_CLOSED' })
     assert.equal(server.uploads.size, 0)
+    await assert.rejects(put, { code: 'ERR_CLOSED' })
   })
 
   it('fails for what failed, where its parts could not be removed either', async (t) => {
@@ -300,6 +312,17 @@ describe('a get', () => {
       message: /was replaced while it was read/,
     }
     await assert.rejects(reading, replaced)
+  })
+
+  it('leaves no connection where it is given up', async (t) => {
+    const server = await startServer(t)
+    const target = targetOf(t, server)
+    await target.put('object', PARTS)
+    for (let turn = 0; turn < 5; turn += 1) {
+      for await (const _ of target.get('object')) break
+    }
+    await until('all but what is kept are over', () => server.connections <= 1, 5_000)
+    assert.ok((await readAll(target, 'object')).equals(PARTS))
   })
 
   it('waits for who reads it, however long that takes', async (t) => {

@@ -95,6 +95,7 @@ export class S3Server {
   readonly keys: Map<string, Key> = new Map([[KEY, { secret: SECRET }]])
   clockMs: () => number = Date.now
   fault: (seen: Seen) => Fault | undefined = () => undefined
+  connectionsMade = 0
   readonly #options: Required<S3ServerOptions>
   readonly #server: Server
   readonly #sockets = new Set<Socket>()
@@ -104,12 +105,15 @@ export class S3Server {
     const { tls } = this.#options
     this.#server = tls === null ? createServer() : createTlsServer(tls)
     this.#server.on('request', (request, response) => this.#serve(request, response))
+    // Connections that are left end by who made them.
+    this.#server.keepAliveTimeout = 0
     this.#server.on('checkContinue', (request, response) => {
       const { isMute } = this.#options
       this.#serve(request, response, () => (isMute ? undefined : response.writeContinue()))
     })
     this.#server.on('connection', (socket) => {
       this.#sockets.add(socket)
+      this.connectionsMade += 1
       socket.on('close', () => this.#sockets.delete(socket))
       socket.on('error', () => {})
     })
@@ -327,8 +331,12 @@ export class S3Server {
   }
 
   #complete(seen: Seen, body: Buffer): Answer {
-    const upload = this.#uploadOf(seen)
+    if (/&(?!amp;|lt;|gt;|quot;)/.test(body.toString())) {
+      throw new Refusal(400, 'MalformedXML', 'The XML you provided was not well-formed')
+    }
+    // Before it is known whether this was done already, as some do.
     this.#checkCondition(seen.name, seen.headers, true)
+    const upload = this.#uploadOf(seen)
     const told = [
       ...body.toString().matchAll(/<PartNumber>(\d+)<\/PartNumber><ETag>(.*?)<\/ETag>/g),
     ]

@@ -1,4 +1,5 @@
 /** All that is fuzzed, by name. */
+import { backupTargets } from './backup-targets.ts'
 import { commandTargets } from './command-targets.ts'
 import { engineTargets } from './engine-targets.ts'
 import { fileTargets } from './file-targets.ts'
@@ -22,4 +23,5 @@ export const targets: readonly AnyTarget[] = [
   ...portTargets,
   ...transferTargets,
   ...serverTargets,
+  ...backupTargets,
 ]

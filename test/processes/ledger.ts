@@ -22,6 +22,11 @@ export class Ledger {
     }
   }
 
+  /** The ids of those that were told to be there. */
+  acknowledged(): readonly string[] {
+    return [...this.#fates].flatMap(([id, fate]) => (fate === 'acknowledged' ? [id] : []))
+  }
+
   /** Every promise was kept in a database that holds these ids, one per write that it ran. */
   check(ids: readonly string[], where: string): void {
     const present = new Set(ids)

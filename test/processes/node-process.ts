@@ -1,4 +1,5 @@
 /** One node in a process of its own, told over IPC what to do. Ends with the test that began it. */
+import type { Backup } from '../../src/backup/backup.ts'
 import type { ClusterNode } from '../../src/cluster/cluster.ts'
 import {
   type ColmenaNode,
@@ -49,6 +50,7 @@ let formed: ClusterNode | null = null
 let writers: Writers | null = null
 let flood: Flood | null = null
 let jobsHere: JobsHere | null = null
+let backup: Backup | null = null
 const held = new Held()
 
 const handlers: Handlers = {
@@ -148,12 +150,20 @@ const handlers: Handlers = {
   enqueueIn: (transaction, type, tag) => jobs().enqueueIn(held.transaction(transaction), type, tag),
   enqueueBeside: (id, type) => jobs().enqueueBeside(id, type),
   enqueueUnique: (options) => jobs().enqueueUnique(options),
+  startBackup: async (directory, options) => {
+    // Only here, as with the server.
+    const { directoryTarget, startBackup } = await import('../../src/backup/backup.ts')
+    backup = startBackup(node(), { targets: directoryTarget(directory), ...options })
+  },
+  syncBackup: () => (backup as Backup).sync(),
+  backupStatus: () => (backup as Backup).status(),
   verify: () => node().verify(),
   compact: () => node().compact(),
   reinstall: () => node().reinstall(),
   skip: (index, without) => node().skip(index, { without }),
   close: async () => {
     await jobsHere?.jobs.close()
+    await backup?.close()
     await (formed ?? node()).close()
   },
   exit: () => process.exit(),

@@ -1,4 +1,5 @@
 /** What a test and the processes it starts say to each other. */
+import type { BackupOptions, BackupStatus } from '../../src/backup/backup.ts'
 import type {
   CallOptions,
   Change,
@@ -94,6 +95,10 @@ export interface NodeCalls {
   /** A row of the table `own`, and a job with its id as a tag. */
   enqueueBeside(id: string, type: JobType): void
   enqueueUnique(options: UniqueEnqueues): readonly Asked[]
+  /** Into a folder. */
+  startBackup(directory: string, options: Omit<BackupOptions, 'targets'>): void
+  syncBackup(): void
+  backupStatus(): BackupStatus
   verify(): VerifyAnswer
   compact(): Compacted
   reinstall(): void

@@ -1,10 +1,12 @@
 /** The long forms, by the names that `npm run soak` knows them by. */
+import { runRandomCases } from '../backup/random-cases.ts'
 import { runFuzz } from '../fuzz/long-form.ts'
 import { runColdStarts } from '../hosts/cold-starts.ts'
 import { runDeploys } from '../hosts/deploys.ts'
 import { runPromotions } from '../hosts/lan.ts'
 import { runPowerCuts } from '../hosts/power-cut.ts'
 import { runTestNodes } from '../testing/many.ts'
+import { runBackups } from './scenarios/backups.ts'
 import { runChanges } from './scenarios/changes.ts'
 import { runDemoForm } from './scenarios/demo.ts'
 import { runFlaps } from './scenarios/flaps.ts'
@@ -70,6 +72,10 @@ export const soaks: Readonly<Record<string, Soak>> = {
     await runUniqueJobs({ enqueues: 10_000, keys: 100 }),
   ],
   security: () => runSecurity({ each: 1_000, isInTurn: true }),
+  backups: async (progress) => [
+    ...(await runRandomCases({ cases: 1_000, seed: 1, progress })),
+    ...(await runBackups({ kills: 50, restMs: 5 })),
+  ],
   'test-nodes': () => runTestNodes({ nodes: 100 }),
   demo: () =>
     runDemoForm({

@@ -64,7 +64,7 @@ describe('the backup of a node', () => {
     assertFailure(await post('/backup/sync'), 503, 'ERR_TARGET')
   })
 
-  it('goes on where an answer would take too long, and ships for all who ask', async (t) => {
+  it('goes on where an answer would take too long, and ships once for all who ask', async (t) => {
     const { node, target, backup, url, post } = await openRig(t)
     const sync = t.mock.method(backup, 'sync')
     const { promise, resolve } = Promise.withResolvers<void>()
