@@ -1,6 +1,7 @@
 /** Options are checked before anything is touched, and docs/server.md knows them all. */
 import assert from 'node:assert/strict'
 import { describe, it } from 'node:test'
+import { startBackup } from '../../src/backup/backup.ts'
 import { createJobs, type Jobs } from '../../src/jobs/jobs.ts'
 import { SERVER_OPTION_DEFAULTS } from '../../src/server/options.ts'
 import {
@@ -9,6 +10,7 @@ import {
   type HandlerOptions,
   type ServerOptions,
 } from '../../src/server/server.ts'
+import { MemoryTarget } from '../backup/memory-target.ts'
 import { readCodeSpans, readPage, readTables } from '../docs/pages.ts'
 import { shareNode } from '../node/shared-node.ts'
 import { ask, assertFailure, READ_TOKEN, serve, TOKENS, WRITE_TOKEN } from './rig.ts'
@@ -116,7 +118,10 @@ describe('docs/server.md', () => {
 
   it('has every metric', async (t) => {
     const node = (await shareNode()).node
-    const { url } = await serve(t, node, { jobs: createJobs(node, { workers: 0 }) })
+    const targets = new MemoryTarget()
+    const backup = startBackup(node, { targets, drills: { everyMs: 0 } })
+    t.after(() => backup.close())
+    const { url } = await serve(t, node, { jobs: createJobs(node, { workers: 0 }), backup })
     const { text } = await ask(url, '/metrics')
     const names = [...text.matchAll(/^# TYPE colmena_(\w+)/gm)].map(([, name]) => name)
     assert.ok(names.length > 30)

@@ -27,7 +27,7 @@ export function Backup({ backup, now }: BackupProps): JSX.Element {
         lastIndex === null ? <span class="soft">not known yet</span> : formatCount(lastIndex),
     },
     {
-      title: 'a disaster would lose',
+      title: 'behind',
       isNumber: true,
       value: ({ lagMs }) => lagMs,
       show: ({ lagMs }) =>
