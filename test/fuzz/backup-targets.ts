@@ -168,9 +168,9 @@ function documentTarget(name: string, keys: Keys): Target<Broken> {
     await putDocument(target, keys, 'a.json', content)
     return gather(target.get('a.json'))
   }
-  return sealedTarget(name, DOCUMENTS, put, (bytes) => {
+  return sealedTarget(name, DOCUMENTS, put, async (bytes) => {
     const held = new Map([['a.json', { bytes, modifiedMs: 0 }]])
-    return getDocument(new MemoryTarget(held), keys, 'a.json')
+    return (await getDocument(new MemoryTarget(held), keys, 'a.json')).content
   })
 }
 

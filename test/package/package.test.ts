@@ -204,7 +204,9 @@ describe('the package is loaded', () => {
     write(consumer, { 'load.cjs': program })
     const { stdout, stderr } = await runNode(process.execPath, consumer, ['load.cjs'])
     assert.equal(stderr, '')
-    const functions = 'handler isColmenaError open planRecovery recover wipe withConsistency'
+    const functions =
+      'describeLog findMoment handler isColmenaError open openReplay planRecovery recover ' +
+      'restoreNode rollLog wipe withConsistency'
     assert.equal(stdout, `true ColmenaError SqlError ${functions}\n`)
   })
 
