@@ -250,7 +250,7 @@ class Replaying {
     )
   }
 
-  /** Whether a later entry follows. Those without a time wait until it is known that they are due. */
+  /** Whether a later entry follows. One without a time waits until it is known to be due. */
   async #applyByTime(chunk: Uint8Array, readMs: number, timeMs: number): Promise<boolean> {
     const { index, isPassed } = findMoment(chunk, timeMs)
     const isOld = readMs <= timeMs

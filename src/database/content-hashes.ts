@@ -104,7 +104,7 @@ export class ContentHashes {
 
 const GIVEN_UP = { hashes: null, error: 'the hash was given up' }
 
-/** Only when it is needed: bundles of CommonJS have no `import.meta.url`, whatever its type says. */
+/** Only when needed: bundles of CommonJS have no `import.meta.url`, whatever its type says. */
 function locateThread(): URL {
   // The sources run as they are and as they are built: an entry ends as this very file does.
   const ending = import.meta.url.endsWith('.ts') ? '.ts' : '.js'
