@@ -259,8 +259,8 @@ test('trouble is told, tried again, and told to be over', async (context) => {
   assert.equal(durable, 1)
   fs.rmdirSync(path)
   await storage.until(() => storage.results.length === 4)
-  await storage.until(() => storage.halts.length === 2)
-  assert.equal(storage.halts[1], null)
+  // A machine that was slow has tried meanwhile: entry by entry, and stood still at a later one.
+  await storage.until(() => storage.halts.at(-1) === null)
   assert.equal(storage.failure, null)
   await storage.close()
 })
