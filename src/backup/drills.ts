@@ -56,9 +56,16 @@ export class Drills {
     this.#isBusy = true
     try {
       const verified: Verified[] = []
+      let failure: ColmenaError | null = null
       for (const target of this.#options.config.targets) {
-        verified.push(await this.#verify(new Store(target, this.#options.config.keys), options))
+        try {
+          verified.push(await this.#verify(new Store(target, this.#options.config.keys), options))
+        } catch (error) {
+          // The others are to be known as well.
+          failure ??= asColmenaError(error)
+        }
       }
+      if (failure !== null) throw failure
       return verified
     } finally {
       this.#isBusy = false
@@ -68,12 +75,13 @@ export class Drills {
   async #verify(store: Store, { signal, onProgress }: VerifyBackupOptions): Promise<Verified> {
     const { config, node, clock, tell } = this.#options
     const ends = [this.#options.signal, ...(signal === undefined ? [] : [signal])]
-    await using folder = await makeFolder(config.drillDirectory, 'colmena-drill-')
+    const end = AbortSignal.any(ends)
     try {
+      await using folder = await makeFolder(config.drillDirectory, 'colmena-drill-')
       const verified = await verifyByRestoring(store, {
         directory: folder.path,
         extensions: node.shipping.extensions,
-        signal: AbortSignal.any(ends),
+        signal: end,
         onProgress,
       })
       const { index } = verified
@@ -82,7 +90,8 @@ export class Drills {
       return verified
     } catch (error) {
       const failure = asColmenaError(error)
-      if (!this.#options.signal.aborted) this.#failed(store, failure)
+      // Who gave up has seen nothing fail.
+      if (!end.aborted) this.#failed(store, failure)
       throw failure
     }
   }

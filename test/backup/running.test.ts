@@ -248,6 +248,40 @@ describe('a backup of one node', () => {
     assert.throws(() => startBackup({} as never, { targets }), /takes the node that open gave/)
   })
 
+  it('tries to restore from each target, and makes an alert of one that it can not', async (t) => {
+    const node = await openNode(t)
+    await node.database().execute('CREATE TABLE t (v)')
+    class Second extends MemoryTarget {
+      override readonly label = 'second'
+    }
+    const [first, second] = [new MemoryTarget(), new Second()]
+    const backup = start(t, node, { targets: [first, second] })
+    await backup.sync()
+    const [whole] = await backup.verify()
+    const { members } = await node.verify()
+    assert.deepEqual(Object.values(whole?.hashes ?? {}), Object.values(members[0]?.hashes ?? {}))
+    assert.equal(backup.status().drill.error, null)
+    for (const name of first.held.keys()) if (name.endsWith('.db')) first.held.delete(name)
+    const alert = once(backup, 'alert')
+    const drilled = once(backup, 'drilled')
+    await assert.rejects(backup.verify(), { code: 'ERR_BACKUP_DAMAGED', message: /is missing/ })
+    const [{ target, what, inRow }] = await alert
+    assert.deepEqual([target, what, inRow], [first.label, 'drill', 1])
+    assert.equal((await drilled)[0].target, 'second')
+    const gone = join(temporaryDirectory(t), 'gone')
+    const lost = start(t, await openNode(t), { drills: { everyMs: 0, directory: gone } })
+    await lost.sync()
+    await assert.rejects(lost.verify(), { code: 'ERR_INVALID_ARGUMENT' })
+    assert.match(lost.status().drill.error?.message ?? '', /no folder can be made in .*gone/)
+  })
+
+  it('tries by itself, as often as it is told to', async (t) => {
+    const node = await openNode(t)
+    const backup = start(t, node, { drills: { everyMs: 50 } })
+    const [{ index }] = await once(backup, 'drilled')
+    assert.equal(backup.status().drill.index, index)
+  })
+
   it('ends with its node', async (t) => {
     const node = await openNode(t)
     const backup = start(t, node, {})
