@@ -98,7 +98,11 @@ class Lives {
   async restore(): Promise<void> {
     const way = this.#random.pick(['latest', 'index', 'index', 'time', 'time', 'between'] as const)
     const isQuiet = this.model.points.length < 20 || this.#random.chance(0.7)
-    if (isQuiet) await this.untilShipped()
+    if (isQuiet) {
+      // Of a deed that was cut off nobody knows: what is there by now is what counts.
+      await this.#note(await this.#cluster.leader())
+      await this.untilShipped()
+    }
     const shipped = isQuiet ? this.model.points : this.model.points.slice(0, -10)
     const point = this.#random.pick(shipped.slice(-POINTS_MAX))
     const wanted = this.#wanted(way, point)
