@@ -6,6 +6,8 @@ export interface Owner {
   /** The newest one: all before it are of the past. */
   readonly generation: string
   readonly sinceMs: number
+  /** Clusters that it took over from: what they left can be restored to by time. */
+  readonly formerIds: readonly string[]
 }
 
 /**

@@ -26,6 +26,8 @@ export interface BackupList {
 /** A part of a backup without a gap: any moment from `from` to `to` can be restored. */
 export interface ListedGeneration {
   readonly generation: string
+  /** Another one than the present where that took over: such a one is restored by time alone. */
+  readonly clusterId: string
   /** Why it was begun. */
   readonly reason: string
   readonly beganMs: number
@@ -89,6 +91,7 @@ function describe(generation: Generation, sizes: ReadonlyMap<string, number>): L
   const [first] = snapshots
   return {
     generation: listed.generation,
+    clusterId: manifest.clusterId,
     reason: manifest.reason,
     beganMs: manifest.beganMs,
     fingerprint: manifest.fingerprint,

@@ -21,6 +21,8 @@ export interface Generation {
   readonly snapshots: readonly Snapshot[]
   /** Of the keys that these documents were sealed with, each once; none where it was with none. */
   readonly keyIds: readonly string[]
+  /** Of a cluster that is no more, and counted entries of its own. */
+  readonly isFormer: boolean
 }
 
 /** What is wrong with an object that a restore could do without. */
@@ -30,8 +32,8 @@ export interface Damage {
 }
 
 /**
- * Reads what tells of all generations of the cluster that writes to a target. What can't be read is
- * left out, and told as damage.
+ * Reads what tells of all generations of the cluster that writes to a target, and of those that it
+ * took over from. What can't be read is left out, and told as damage.
  *
  * @throws ColmenaError ERR_NOT_FOUND where there is no backup; ERR_BACKUP_DAMAGED, ERR_TARGET
  */
@@ -52,7 +54,10 @@ export async function readGenerations(
   for (const listed of all) {
     if (isUnfinished(listed) && listed.generation !== owner.generation) continue
     const generation = await readGeneration(store, listed, damages)
-    if (generation?.manifest.clusterId === owner.clusterId) generations.push(generation)
+    const id = generation?.manifest.clusterId
+    if (generation === null || id === undefined) continue
+    if (id === owner.clusterId) generations.push(generation)
+    else if (owner.formerIds.includes(id)) generations.push({ ...generation, isFormer: true })
   }
   return generations
 }
@@ -84,7 +89,9 @@ async function readGeneration(
     keyIds.add(snapshot.keyId)
   }
   const named = [...keyIds].filter((id) => id !== null)
-  return { listed, manifest: manifest.content, head: head.content, snapshots, keyIds: named }
+  const { content } = manifest
+  const rest = { snapshots, keyIds: named, isFormer: false }
+  return { listed, manifest: content, head: head.content, ...rest }
 }
 
 /** Null, and told as damage, where it is missing or not what was put. */
@@ -126,7 +133,9 @@ export function chooseGeneration(
   damages: readonly Damage[],
 ): Generation {
   const able = generations.filter((each) => mayHave(each, wanted))
-  const [first, ...others] = able
+  // Each cluster counts entries of its own: those of the last that had begun by then are meant.
+  const id = able.at(-1)?.manifest.clusterId
+  const [first, ...others] = able.filter(({ manifest }) => manifest.clusterId === id)
   if (first === undefined) throw notThere(store, generations, damages)
   return others.reduce((best, each) => (lastOf(each) >= lastOf(best) ? each : best), first)
 }
@@ -134,8 +143,9 @@ export function chooseGeneration(
 function mayHave(generation: Generation, wanted: Wanted): boolean {
   const [first] = generation.snapshots
   if (first === undefined) return false
-  if (wanted.kind === 'latest') return true
   if (wanted.kind === 'time') return isOf(first, wanted.timeMs)
+  if (generation.isFormer) return false
+  if (wanted.kind === 'latest') return true
   return first.index <= wanted.index && wanted.index <= lastOf(generation)
 }
 

@@ -70,12 +70,15 @@ export async function checkOwner(
 
 /** A target without its first document may be another cluster's all the same. */
 async function missingOwner(store: Store, shipping: Shipping): Promise<Owner | null> {
-  const last = (await store.generations()).findLast(({ hasManifest }) => hasManifest)
+  const begun = (await store.generations()).filter(({ hasManifest }) => hasManifest)
+  const names = begun.map(({ generation }) => manifestName(generation))
+  const manifests = await Promise.all(names.map((name) => store.document<Manifest>(name)))
+  const last = manifests.at(-1)
   if (last === undefined) return null
-  const { clusterId, generation, beganMs } = await store.document<Manifest>(
-    manifestName(last.generation),
-  )
-  const owner: Owner = { clusterId, generation, sinceMs: beganMs }
+  const { clusterId, generation, beganMs } = last
+  const ids = new Set(manifests.map((manifest) => manifest.clusterId))
+  ids.delete(clusterId)
+  const owner: Owner = { clusterId, generation, sinceMs: beganMs, formerIds: [...ids] }
   // Nobody restores without it.
   if (clusterId === shipping.clusterId) await store.claimDocument(OWNER, owner)
   return owner

@@ -96,7 +96,11 @@ async function replayOnce(store: Store, options: ReplayingOptions): Promise<Repl
       await new Replaying(store, generation, snapshot, replay, options).run()
       if (options.wanted.kind !== 'index' && replay.index >= lastOf(generation)) {
         requireNoneHidden(store, generation, damages)
-        if (options.wanted.kind === 'time') requireNoGap(store, generations, replay)
+        if (options.wanted.kind === 'time') {
+          const { clusterId } = generation.manifest
+          const own = generations.filter(({ manifest }) => manifest.clusterId === clusterId)
+          requireNoGap(store, own, replay)
+        }
       }
       const { index, timeMs } = replay
       const name = generation.listed.generation

@@ -126,7 +126,12 @@ export class Shipper {
     const random = randomBytes(4).toString('hex')
     const generation = nameGeneration(beganMs, random, owner?.generation ?? null)
     const { clusterId, fingerprint } = node.shipping
-    const mine: Owner = { clusterId, generation, sinceMs: beganMs }
+    const mine: Owner = {
+      clusterId,
+      generation,
+      sinceMs: beganMs,
+      formerIds: formerOf(owner, clusterId),
+    }
     // Where somebody else was first, that is seen before it is theirs no more.
     if (owner === null && !(await store.claimDocument(OWNER, mine))) {
       await checkOwner(store, node.shipping, config.takeOver)
@@ -305,6 +310,12 @@ export class Shipper {
     if (position?.generation !== generation) return
     this.#position = { ...position, snapshots: change(position.snapshots) }
   }
+}
+
+function formerOf(owner: Owner | null, clusterId: string): readonly string[] {
+  if (owner === null) return []
+  const { formerIds, clusterId: last } = owner
+  return last === clusterId ? formerIds : [...formerIds, last]
 }
 
 /** Whether a node's log no longer goes back to where a target stands. */

@@ -217,10 +217,14 @@ describe('a backup of one node', () => {
       return true
     })
     await refused.close()
+    const between = new Date()
+    await until('time goes on', () => Date.now() > between.getTime())
     const next = start(t, again, { targets: target, takeOver: clusterId })
     await next.sync()
     await next.close()
     assert.deepEqual(await values(await restored(t, target)), [1])
+    // What the other one left is there as well, for who asks for a moment of it.
+    assert.deepEqual(await values(await restored(t, target, { to: between })), [])
     const first = start(t, node, { targets: target })
     await assert.rejects(first.sync(), { code: 'ERR_OTHER_CLUSTER' })
   })
