@@ -8,6 +8,7 @@ import {
   type LogHold,
   type SignalOptions,
 } from '../index.ts'
+import { checkNotAborted, orAborted } from './calls.ts'
 import { type BackupClock, REAL_CLOCK } from './clock.ts'
 import { Drills } from './drills.ts'
 import { invalidOption, show } from './option-checks.ts'
@@ -121,7 +122,16 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
    */
   async sync({ signal }: SignalOptions = {}): Promise<void> {
     this.#checkOpen()
-    if (this.#node.isLeader) return this.#sync()
+    checkNotAborted(signal)
+    if (this.#node.isLeader) {
+      const synced = this.#sync()
+      if (signal === undefined) return synced
+      await orAborted(synced, signal).catch((error) => {
+        checkNotAborted(signal)
+        throw error
+      })
+      return
+    }
     try {
       this.#word = await this.#node.forward(SYNC, null, { signal })
     } catch (error) {
