@@ -1,4 +1,4 @@
-import type { Owner } from './contents.ts'
+import type { Owner, Snapshot } from './contents.ts'
 import { type EncryptionOptions, Keys } from './keys.ts'
 import { OWNER } from './names.ts'
 import { type Damage, type Generation, lastOf, readGenerations } from './points.ts'
@@ -33,7 +33,7 @@ export interface ListedGeneration {
   readonly beganMs: number
   /** The build of SQLite, and the extensions, that the log was applied by. */
   readonly fingerprint: string
-  /** null where no snapshot is left to begin with. */
+  /** The first moment that can be restored to; null where no snapshot is left to begin with. */
   readonly from: { readonly index: number; readonly timeMs: number } | null
   /** `shippedMs` is when the leader had put all of that there, by its clock. */
   readonly to: { readonly index: number; readonly shippedMs: number }
@@ -95,7 +95,7 @@ function describe(generation: Generation, sizes: ReadonlyMap<string, number>): L
     reason: manifest.reason,
     beganMs: manifest.beganMs,
     fingerprint: manifest.fingerprint,
-    from: first === undefined ? null : { index: first.index, timeMs: first.timeMs },
+    from: first === undefined ? null : firstMoment(first),
     to: { index: lastOf(generation), shippedMs: head.shippedMs },
     snapshots: snapshots.map(({ index, timeMs, takenMs, files }) => ({
       index,
@@ -109,4 +109,9 @@ function describe(generation: Generation, sizes: ReadonlyMap<string, number>): L
     logBytes: sizeOf(listed.segments.map(({ name }) => name)),
     sizeBytes: sizeOf(listed.names),
   }
+}
+
+/** Before it was taken all of it may not have been there: some of it may have no time. */
+function firstMoment({ index, timeMs, takenMs }: Snapshot): ListedGeneration['from'] {
+  return { index, timeMs: Math.max(timeMs, takenMs) }
 }

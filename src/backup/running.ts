@@ -8,17 +8,14 @@ import {
   type LogHold,
   type SignalOptions,
 } from '../index.ts'
+import { checkNotAborted, orAborted } from './calls.ts'
 import { type BackupClock, REAL_CLOCK } from './clock.ts'
+import { CountedCalls } from './counted-calls.ts'
 import { Drills } from './drills.ts'
+import { HANG_MS, Lane } from './lane.ts'
 import { invalidOption, show } from './option-checks.ts'
 import { type BackupConfig, type BackupOptions, checkBackupOptions } from './options.ts'
-import {
-  type BackupEvents,
-  type BackupStatus,
-  type Failing,
-  reportFailure,
-  type TargetStatus,
-} from './reports.ts'
+import type { BackupEvents, BackupStatus, Failing, TargetStatus } from './reports.ts'
 import { asColmenaError, isBehind, Shipper } from './shipper.ts'
 import { Store } from './store.ts'
 import type { BackupTarget } from './target.ts'
@@ -121,7 +118,16 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
    */
   async sync({ signal }: SignalOptions = {}): Promise<void> {
     this.#checkOpen()
-    if (this.#node.isLeader) return this.#sync()
+    checkNotAborted(signal)
+    if (this.#node.isLeader) {
+      const synced = this.#sync()
+      if (signal === undefined) return synced
+      await orAborted(synced, signal).catch((error) => {
+        checkNotAborted(signal)
+        throw error
+      })
+      return
+    }
     try {
       this.#word = await this.#node.forward(SYNC, null, { signal })
     } catch (error) {
@@ -147,7 +153,10 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
     return this.#drills.verify(options)
   }
 
-  /** Ships what is applied by now if it can, then ends. Twice is once. */
+  /**
+   * Ships what is applied by now if it can, then ends: each within 5 s. A call that a target does
+   * not end by then is left behind. Twice is once.
+   */
   async close(): Promise<void> {
     this.#closing ??= this.#shutDown()
     await this.#closing
@@ -162,13 +171,19 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
       const shipped = Promise.allSettled(
         this.#lanes.map((lane) => lane.turn(() => lane.shipper.sync())),
       )
-      await Promise.race([shipped, this.#clock.wait(CLOSE_MS, this.#end.signal)])
+      await this.#orTooLong(shipped)
     }
     this.#abort()
-    await this.#running
-    await Promise.all(this.#lanes.map(({ shipper }) => shipper.settled()))
+    const settled = this.#lanes.map(({ shipper }) => shipper.settled())
+    await this.#orTooLong(Promise.all([this.#running, ...settled]))
     const hold = await this.#hold?.catch(() => null)
     await hold?.release().catch(() => {})
+  }
+
+  async #orTooLong(work: Promise<unknown>): Promise<void> {
+    const over = new AbortController()
+    await Promise.race([work, this.#clock.wait(CLOSE_MS, over.signal)])
+    over.abort()
   }
 
   /** Nothing is begun any more, and what is under way ends. */
@@ -180,7 +195,8 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
 
   #createLane(target: BackupTarget): Lane {
     const { signal } = this.#end
-    const store = new Store(target, this.#config.keys, signal)
+    const calls = new CountedCalls(target)
+    const store = new Store(calls, this.#config.keys, signal)
     const shipper = new Shipper({
       node: this.#node,
       store,
@@ -191,7 +207,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
       held: () => this.#moveHold(),
       tell: (name, event) => this.#tell(name, event),
     })
-    return new Lane(target.label, shipper)
+    return new Lane(target.label, shipper, calls)
   }
 
   /** One target at a time has a copy of all databases on this node's disk. */
@@ -229,11 +245,12 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
     if (lane.succeeded()) this.#tell('resumed', { target: lane.label })
   }
 
-  #failed(lane: Lane, error: ColmenaError): void {
+  #failed(lane: Lane, error: ColmenaError, isAlert = false): void {
     const inRow = lane.failed(error)
     const { label: target } = lane
     this.#tell('failed', { target, error, inRow })
-    if (inRow === this.#config.alertAfter) this.#alert({ target, what: 'shipping', inRow, error })
+    if (!isAlert && inRow !== this.#config.alertAfter) return
+    this.#alert({ target, what: 'shipping', inRow, error })
   }
 
   /** Keeps this node's log from where the leader's backup is, as this node may lead next. */
@@ -253,7 +270,12 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
         }
       }
       // Until it is known what is needed, nothing is held.
-      await this.#clock.wait(this.#word === null ? ASK_AGAIN_MS : FOLLOW_MS, signal)
+      const waitMs = this.#word === null ? ASK_AGAIN_MS : FOLLOW_MS
+      await this.#clock.wait(waitMs, signal)
+      if (signal.aborted) return
+      for (const lane of this.#lanes) {
+        if (lane.hangs(waitMs)) this.#failed(lane, hanging(lane.label), true)
+      }
     }
   }
 
@@ -310,53 +332,13 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
   }
 }
 
-/** A target's shipping: one turn at a time, and how the last ones went. */
-class Lane {
-  readonly label: string
-  readonly shipper: Shipper
-  failuresInRow = 0
-  #failure: ColmenaError | null = null
-  #last: Promise<unknown> = Promise.resolve()
-
-  constructor(label: string, shipper: Shipper) {
-    this.label = label
-    this.shipper = shipper
-  }
-
-  turn<T>(work: () => Promise<T>): Promise<T> {
-    const turn = this.#last.then(work)
-    this.#last = turn.catch(() => {})
-    return turn
-  }
-
-  /** Whether failures were before it. */
-  succeeded(): boolean {
-    const wasFailing = this.failuresInRow > 0
-    this.failuresInRow = 0
-    this.#failure = null
-    return wasFailing
-  }
-
-  failed(error: ColmenaError): number {
-    this.#failure = error
-    this.failuresInRow += 1
-    return this.failuresInRow
-  }
-
-  status(nowMs: number): TargetStatus {
-    const { known: position, caughtUpMs, lagEntries, shippedBytes } = this.shipper
-    return {
-      label: this.label,
-      generation: position?.generation ?? null,
-      lastIndex: position?.last ?? null,
-      lagEntries,
-      lagMs: caughtUpMs === null ? null : Math.max(0, nowMs - caughtUpMs),
-      lastSnapshotMs: position?.snapshots.at(-1)?.takenMs ?? null,
-      shippedBytes,
-      failuresInRow: this.failuresInRow,
-      error: this.#failure && reportFailure(this.#failure),
-    }
-  }
+function hanging(label: string): ColmenaError {
+  return new ColmenaError(
+    'ERR_TARGET',
+    `a call of ${label} has hung for ${HANG_MS / 60_000} minutes, and nothing is shipped until it ` +
+      'ends: look whether what is behind it answers; where it never ends, restart this process',
+    { retryable: true },
+  )
 }
 
 function noBackup(): ColmenaError {

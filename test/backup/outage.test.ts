@@ -6,6 +6,7 @@ import { createTestCluster, createTestNode } from '../../src/testing/testing.ts'
 import { until } from '../processes/wait.ts'
 import { FaultyTarget, isDown } from './faulty-target.ts'
 import { askContent, type Known } from './finished-backup.ts'
+import { MemoryTarget } from './memory-target.ts'
 import { MovedClock } from './moved-clock.ts'
 import { contentOf, damagesOf } from './restored.ts'
 import { LOOPS, watchBackup } from './watched.ts'
@@ -180,4 +181,59 @@ suite('a target that is down', () => {
     await closed
     await node.close()
   })
+
+  test('and never ends a call is told, and keeps no backup from closing', async () => {
+    await using node = await createTestNode()
+    const clock = new MovedClock()
+    const target = new HangingTarget()
+    const { backup, events } = watchBackup(node, clock, { targets: target })
+    await node.database().execute(CREATE)
+    await clock.pass(2_000, LOOPS)
+
+    const hold = async (): Promise<void> => {
+      target.gate = Promise.withResolvers<void>()
+      await node.database().execute(INSERT, [1])
+      await until('it hangs', async () => {
+        await clock.pass(1_000, 0)
+        return target.isHanging
+      })
+    }
+    await hold()
+    await clock.pass(20 * MINUTE_MS, 1)
+    assert.deepEqual(
+      events('alert').map(({ what, error }) => [what, error.code, error.retryable]),
+      [['shipping', 'ERR_TARGET', true]],
+    )
+    assert.match(events('alert')[0]?.error.message ?? '', /a call of memory has hung for 10 min/)
+    assert.equal(backup.status().targets[0]?.error?.code, 'ERR_TARGET')
+    target.gate?.resolve()
+    await until('it goes on', async () => {
+      await clock.pass(1_000, 0)
+      return events('resumed').length === 1
+    })
+
+    await hold()
+    const closed = backup.close()
+    let isClosed = false
+    closed.then(() => {
+      isClosed = true
+    })
+    await until('it is closed', async () => {
+      await clock.pass(5_000, 0)
+      return isClosed
+    })
+  })
 })
+
+/** Puts wait for a gate, and no signal ends that: as on a mount that is away. */
+class HangingTarget extends MemoryTarget {
+  gate: PromiseWithResolvers<void> | undefined
+  isHanging = false
+
+  override async put(...call: Parameters<MemoryTarget['put']>): Promise<boolean> {
+    this.isHanging = this.gate !== undefined
+    await this.gate?.promise
+    this.gate = undefined
+    return super.put(...call)
+  }
+}

@@ -8,6 +8,7 @@ import type { BackupTarget } from '../../src/backup/target.ts'
 import { type ColmenaNode, type OpenOptions, open } from '../../src/index.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
 import { until } from '../processes/wait.ts'
+import { FaultyTarget } from './faulty-target.ts'
 import { MemoryTarget } from './memory-target.ts'
 
 const QUICK = { syncIntervalMs: 20, snapshotIntervalMs: 3_600_000, drills: { everyMs: 0 } } as const
@@ -69,6 +70,22 @@ describe('a backup of one node', () => {
     assert.deepEqual(await values(await restored(t, target)), [1])
     await assert.rejects(backup.sync(), { code: 'ERR_CLOSED' })
     await assert.rejects(backup.verify(), { code: 'ERR_CLOSED' })
+  })
+
+  it('has no one wait for a target any longer than a signal says', async (t) => {
+    const node = await openNode(t)
+    const target = new FaultyTarget()
+    const backup = start(t, node, { targets: target })
+    await backup.sync()
+    const stopped = { signal: AbortSignal.abort() }
+    await assert.rejects(backup.sync(stopped), { code: 'ERR_ABORTED' })
+    target.fault = () => new Promise(() => {})
+    await node.database().execute('CREATE TABLE t (v)')
+    const end = new AbortController()
+    const synced = backup.sync(end)
+    end.abort()
+    await assert.rejects(synced, { code: 'ERR_ABORTED' })
+    target.fault = () => {}
   })
 
   it('restores to a time, and to an entry', async (t) => {

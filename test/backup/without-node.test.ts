@@ -15,6 +15,7 @@ import {
 import { type ColmenaNode, open } from '../../src/index.ts'
 import { requireSqlite } from '../../src/sqlite/sqlite.ts'
 import { temporaryDirectory } from '../node/temporary.ts'
+import { until } from '../processes/wait.ts'
 import { SeededRandom } from '../simulated/random.ts'
 import { FaultyTarget } from './faulty-target.ts'
 import { finishBackup } from './finished-backup.ts'
@@ -78,6 +79,22 @@ describe('a list of a backup', () => {
     const bytes = held.reduce((sum, [, object]) => sum + object.bytes.length, 0)
     assert.equal(generation.sizeBytes, bytes)
     assert.deepEqual(generation.keyIds, [])
+  })
+
+  it('begins with the first moment that can be restored to', async (t) => {
+    const node = await openNode(t)
+    await node.database().execute('CREATE TABLE t (v)')
+    const writtenMs = Date.now()
+    await until('time goes on', () => Date.now() > writtenMs)
+    const target = new FaultyTarget()
+    await start(t, node, { targets: target }).sync()
+    const [generation] = (await listBackup(target)).generations
+    const timeMs = generation?.from?.timeMs as number
+    const path = join(temporaryDirectory(t), 'main.db')
+    const restored = await restoreFile(target, { path, to: { timeMs } })
+    assert.equal(restored.index, generation?.from?.index)
+    const early = restoreFile(target, { path: `${path}.early`, to: { timeMs: timeMs - 1 } })
+    await assert.rejects(early, { code: 'ERR_NOT_FOUND' })
   })
 
   it('names the keys that are needed, and one that is missing', async (t) => {
