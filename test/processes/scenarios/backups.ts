@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict'
-import { cpSync, readdirSync, rmSync } from 'node:fs'
+import { cpSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { directoryTarget } from '../../../src/backup/backup.ts'
 import { restoreNode } from '../../../src/index.ts'
@@ -92,13 +92,29 @@ async function restoreCopy(cluster: Cluster, folder: string): Promise<Content> {
   const [copy, dataDir] = ['copy', 'restored'].map((name) => join(cluster.directory, name))
   assert.ok(copy !== undefined && dataDir !== undefined)
   try {
-    cpSync(folder, copy, { recursive: true })
+    await until('nothing moved while it was copied', () => {
+      rmSync(copy, { recursive: true, force: true })
+      const before = listFiles(folder)
+      try {
+        cpSync(folder, copy, { recursive: true })
+      } catch {
+        // Something went while it was copied.
+        return false
+      }
+      return before === listFiles(folder)
+    })
     await restoreNode({ dataDir, nodeId: 'restored', restore: { from: directoryTarget(copy) } })
     return readContent(dataDir)
   } finally {
     rmSync(copy, { recursive: true, force: true })
     rmSync(dataDir, { recursive: true, force: true })
   }
+}
+
+function listFiles(folder: string): string {
+  const names = readdirSync(folder, { recursive: true, encoding: 'utf8' })
+  const changed = names.map((name) => statSync(join(folder, name), { throwIfNoEntry: false }))
+  return changed.map((stat, at) => `${names[at]} ${stat?.mtimeMs}`).join('\n')
 }
 
 async function syncLeader(cluster: Cluster): Promise<void> {
