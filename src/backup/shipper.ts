@@ -86,7 +86,7 @@ export class Shipper {
   async sync(): Promise<void> {
     const { clock, store, node } = this.#options
     if (this.#position === null) await this.#find()
-    else if (clock.nowMs() - this.#ownerCheckedMs > OWNER_CHECK_MS) {
+    else if (isOver(OWNER_CHECK_MS, this.#ownerCheckedMs, clock.nowMs())) {
       const { generation } = await checkOwner(store, node.shipping)
       this.#ownerCheckedMs = clock.nowMs()
       if (generation !== this.#position.generation) return this.forget()
@@ -234,9 +234,10 @@ export class Shipper {
     const newest = this.#position?.snapshots.at(-1)
     // Nothing was written since: the last one is as good.
     if (newest?.index === this.#position?.last) return false
-    const lastMs = newest?.takenMs ?? 0
-    const sinceMs = Math.max(lastMs, this.#snapshotTriedMs - config.snapshotIntervalMs / 2)
-    return clock.nowMs() - sinceMs >= config.snapshotIntervalMs
+    const { snapshotIntervalMs: intervalMs } = config
+    const nowMs = clock.nowMs()
+    const isDue = isOver(intervalMs, newest?.takenMs ?? 0, nowMs)
+    return isDue && isOver(intervalMs / 2, this.#snapshotTriedMs, nowMs)
   }
 
   /** Takes a snapshot, then tidies up, while entries go on being shipped. */
@@ -305,6 +306,11 @@ export class Shipper {
     if (position?.generation !== generation) return
     this.#position = { ...position, snapshots: change(position.snapshots) }
   }
+}
+
+/** Also where it began later than now: the clock was set back, or another node's is ahead. */
+function isOver(durationMs: number, beganMs: number, nowMs: number): boolean {
+  return nowMs - beganMs >= durationMs || nowMs < beganMs
 }
 
 /** Whether a node's log no longer goes back to where a target stands. */
