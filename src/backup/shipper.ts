@@ -108,7 +108,12 @@ export class Shipper {
     const found = await findPosition(store, node.shipping, config.takeOver)
     this.#ownerCheckedMs = clock.nowMs()
     if (found.position === null) await this.#beginGeneration(found.owner, found.reason)
-    else await this.#moveTo(found.position)
+    else {
+      await this.#moveTo(found.position)
+      // All else goes with its time. These stay, and would need their first key for ever.
+      const documents = [manifestName(found.position.generation), OWNER]
+      if (node.isLeader) for (const name of documents) await store.reseal(name)
+    }
     this.#snapshotTriedMs = clock.nowMs()
   }
 
