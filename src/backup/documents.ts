@@ -7,6 +7,9 @@ import { readWhole } from './streams.ts'
 /** Newer ones are refused: what they mean is not known here. */
 const FORMAT = 1
 const BYTES_MAX = 16 * 1024 * 1024
+const UNSEALED =
+  'is not sealed, and keys were given: anybody could have put it. What was begun without keys goes ' +
+  'on without them; for an encrypted backup name another target, or prefix'
 
 /**
  * A document as it is put: for people to read, with a digest of what it says. Where the backup is
@@ -66,7 +69,7 @@ export async function getDocument<T extends object>(
     throw damaged(target, name, `was sealed with the key '${keyId}', which was not given`)
   }
   if (keyId === null && keys.current !== null) {
-    throw damaged(target, name, 'is not sealed, and keys were given: anybody could have put it')
+    throw damaged(target, name, UNSEALED)
   }
   const isRight =
     typeof content === 'object' && content !== null && isSame(digestOf(name, content, key), digest)

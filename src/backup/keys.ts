@@ -38,6 +38,11 @@ export class Keys {
     this.current = this.#add(options.keyId, options.key)
   }
 
+  /** Whether there are others than the current one. */
+  get hasOld(): boolean {
+    return this.#all.size > 1
+  }
+
   /** Null where there is none of that id. */
   find(id: string): Key | null {
     return this.#all.get(id) ?? null

@@ -335,8 +335,8 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
 function hanging(label: string): ColmenaError {
   return new ColmenaError(
     'ERR_TARGET',
-    `a call of ${label} has hung for ${HANG_MS / 60_000} minutes, and nothing is shipped until it ` +
-      'ends: look whether what is behind it answers; where it never ends, restart this process',
+    `a call of ${label} has hung for ${HANG_MS / 60_000} minutes, and nothing is shipped until ` +
+      'it ends: look whether what is behind it answers; where it never ends, restart this process',
     { retryable: true },
   )
 }

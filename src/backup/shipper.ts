@@ -86,7 +86,7 @@ export class Shipper {
   async sync(): Promise<void> {
     const { clock, store, node } = this.#options
     if (this.#position === null) await this.#find()
-    else if (clock.nowMs() - this.#ownerCheckedMs > OWNER_CHECK_MS) {
+    else if (isOver(OWNER_CHECK_MS, this.#ownerCheckedMs, clock.nowMs())) {
       const { generation } = await checkOwner(store, node.shipping)
       this.#ownerCheckedMs = clock.nowMs()
       if (generation !== this.#position.generation) return this.forget()
@@ -108,7 +108,12 @@ export class Shipper {
     const found = await findPosition(store, node.shipping, config.takeOver)
     this.#ownerCheckedMs = clock.nowMs()
     if (found.position === null) await this.#beginGeneration(found.owner, found.reason)
-    else await this.#moveTo(found.position)
+    else {
+      await this.#moveTo(found.position)
+      // All else goes with its time. These stay, and would need their first key for ever.
+      const documents = [manifestName(found.position.generation), OWNER]
+      if (node.isLeader) for (const name of documents) await store.reseal(name)
+    }
     this.#snapshotTriedMs = clock.nowMs()
   }
 
@@ -239,9 +244,10 @@ export class Shipper {
     const newest = this.#position?.snapshots.at(-1)
     // Nothing was written since: the last one is as good.
     if (newest?.index === this.#position?.last) return false
-    const lastMs = newest?.takenMs ?? 0
-    const sinceMs = Math.max(lastMs, this.#snapshotTriedMs - config.snapshotIntervalMs / 2)
-    return clock.nowMs() - sinceMs >= config.snapshotIntervalMs
+    const { snapshotIntervalMs: intervalMs } = config
+    const nowMs = clock.nowMs()
+    const isDue = isOver(intervalMs, newest?.takenMs ?? 0, nowMs)
+    return isDue && isOver(intervalMs / 2, this.#snapshotTriedMs, nowMs)
   }
 
   /** Takes a snapshot, then tidies up, while entries go on being shipped. */
@@ -316,6 +322,11 @@ function formerOf(owner: Owner | null, clusterId: string): readonly string[] {
   if (owner === null) return []
   const { formerIds, clusterId: last } = owner
   return last === clusterId ? formerIds : [...formerIds, last]
+}
+
+/** Also where it began later than now: the clock was set back, or another node's is ahead. */
+function isOver(durationMs: number, beganMs: number, nowMs: number): boolean {
+  return nowMs - beganMs >= durationMs || nowMs < beganMs
 }
 
 /** Whether a node's log no longer goes back to where a target stands. */

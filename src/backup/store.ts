@@ -53,6 +53,17 @@ export class Store {
     await putDocument(this.target, this.keys, name, content, this.#call)
   }
 
+  /**
+   * Puts a document anew where another key than the current one sealed it.
+   *
+   * @throws as {@link document}
+   */
+  async reseal(name: string): Promise<void> {
+    if (!this.keys.hasOld) return
+    const { content, keyId } = await this.openDocument(name)
+    if (keyId !== this.keys.current?.id) await this.putDocument(name, content)
+  }
+
   /** @returns false where there is one */
   claimDocument(name: string, content: object): Promise<boolean> {
     const call = { ...this.#call, ifAbsent: true }

@@ -1,7 +1,7 @@
 /** What is kept, and what goes. */
 import assert from 'node:assert/strict'
 import { suite, test } from 'node:test'
-import type { BackupOptions } from '../../src/backup/backup.ts'
+import { type BackupOptions, listBackup, verifyBackup } from '../../src/backup/backup.ts'
 import { createTestNode } from '../../src/testing/testing.ts'
 import { until } from '../processes/wait.ts'
 import { FaultyTarget } from './faulty-target.ts'
@@ -82,5 +82,37 @@ suite('a backup', () => {
     await checkKept(lived)
     const segments = [...lived.target.held.keys()].filter((name) => name.endsWith('.log'))
     assert.ok(segments.length <= 11, segments.join('\n'))
+  })
+
+  test('needs no old key beyond the time of retention', async () => {
+    await using node = await createTestNode()
+    await node.database().execute('CREATE TABLE kept (id INTEGER PRIMARY KEY, value)')
+    const clock = new MovedClock()
+    const target = new FaultyTarget()
+    const all = { targets: target, retention: { keepMs: HOUR_MS }, syncIntervalMs: HOUR_MS / 4 }
+    const old = { keyId: '2025', key: '25'.repeat(32) }
+    const current = { keyId: '2026', key: '26'.repeat(32) }
+    const before = watchBackup(node, clock, { ...all, encryption: old })
+    await before.backup.sync()
+    await before.backup.close()
+    const oldKeys = { [old.keyId]: old.key }
+    const watched = watchBackup(node, clock, { ...all, encryption: { ...current, oldKeys } })
+    for (let count = 1; count < 5; count += 1) {
+      await node.database().execute(INSERT, [count])
+      await watched.backup.sync()
+      await clock.pass(HOUR_MS, LOOPS)
+      await until('there is a snapshot', () => watched.events('snapshot').length >= count)
+    }
+    await watched.backup.close()
+    const { generations } = await listBackup(target, { encryption: current })
+    assert.deepEqual(
+      generations.map(({ keyIds }) => keyIds),
+      [['2026']],
+    )
+    const { damages } = await verifyBackup(target, { encryption: current })
+    assert.deepEqual(damages, [])
+    await using after = watchBackup(node, clock, { ...all, encryption: current })
+    await after.backup.sync()
+    assert.deepEqual(after.events('failed'), [])
   })
 })
