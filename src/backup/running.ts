@@ -87,7 +87,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
       alert: (failing) => this.#alert(failing),
     })
     this.#unhandle = [
-      node.handle(ASK, () => this.#leaderWord()),
+      handleOnce(node, () => this.#leaderWord()),
       node.handle(SYNC, async () => {
         await this.#sync()
         return this.#leaderWord()
@@ -329,6 +329,17 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
 
   #checkOpen(): void {
     if (this.#end.signal.aborted) throw new ColmenaError('ERR_CLOSED', 'the backup was closed')
+  }
+}
+
+/** @throws ColmenaError ERR_INVALID_ARGUMENT where the node has a backup */
+function handleOnce(node: ColmenaNode, answer: () => LeaderWord): () => void {
+  try {
+    return node.handle(ASK, answer)
+  } catch (cause) {
+    if (!isColmenaError(cause) || cause.code !== 'ERR_INVALID_ARGUMENT') throw cause
+    const message = 'this node has a backup already: close that one first, or give it all targets'
+    throw new ColmenaError('ERR_INVALID_ARGUMENT', message, { cause })
   }
 }
 
