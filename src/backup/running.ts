@@ -236,7 +236,8 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
     } catch (error) {
       // What the target has is the truth: the next turn looks there.
       lane.shipper.forget()
-      if (signal.aborted || isBehind(error)) return
+      // Once it is a gap, which the generation that begins then tells. Again it is one without end.
+      if (signal.aborted || (isBehind(error) && lane.fellBehind())) return
       this.#failed(lane, asColmenaError(error))
     }
   }
