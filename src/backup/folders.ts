@@ -28,7 +28,7 @@ export async function makeFolder(parent: string | undefined, prefix: string): Pr
   return { path, [Symbol.asyncDispose]: remove }
 }
 
-/** Each may be as large as all databases: what is killed in a drill each day would fill the disk. */
+/** Each may be as large as all databases: what is killed in a drill each day would fill disks. */
 async function sweep(place: string, prefix: string): Promise<void> {
   const names = await readdir(place).catch(() => [])
   for (const name of names) {

@@ -238,7 +238,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
       lane.shipper.forget()
       // Once it is a gap, which the generation that begins then tells. Again it is one without end.
       if (signal.aborted || (isBehind(error) && lane.fellBehind())) return
-      this.#failed(lane, asColmenaError(error))
+      this.#failed(lane, isBehind(error) ? this.#tooSlow(lane, error) : asColmenaError(error))
     }
   }
 
@@ -252,6 +252,14 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
     this.#tell('failed', { target, error, inRow })
     if (!isAlert && inRow !== this.#config.alertAfter) return
     this.#alert({ target, what: 'shipping', inRow, error })
+  }
+
+  #tooSlow({ label }: Lane, cause: unknown): ColmenaError {
+    const message =
+      `${label} takes so long that more is written meanwhile than the ` +
+      `${this.#config.logBytesMax} bytes of log that are kept for it, so that all it gets is a ` +
+      'snapshot each time: raise logBytesMax, or take a faster target'
+    return new ColmenaError('ERR_FELL_BEHIND', message, { retryable: true, cause })
   }
 
   /** Keeps this node's log from where the leader's backup is, as this node may lead next. */
