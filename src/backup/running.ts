@@ -259,7 +259,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
       `${label} takes so long that more is written meanwhile than the ` +
       `${this.#config.logBytesMax} bytes of log that are kept for it, so that all it gets is a ` +
       'snapshot each time: raise logBytesMax, or take a faster target'
-    return new ColmenaError('ERR_FELL_BEHIND', message, { retryable: true, cause })
+    return new ColmenaError('ERR_TARGET', message, { retryable: true, cause })
   }
 
   /** Keeps this node's log from where the leader's backup is, as this node may lead next. */

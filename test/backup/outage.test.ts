@@ -194,7 +194,7 @@ suite('a target that is down', () => {
     await node.database().execute(CREATE)
     await clock.pass(6_000, LOOPS)
     const codes = watched.events('failed').map(({ error }) => error.code)
-    assert.deepEqual(new Set(codes), new Set(['ERR_FELL_BEHIND']))
+    assert.deepEqual(new Set(codes), new Set(['ERR_TARGET']))
     const [alert, ...more] = watched.events('alert')
     assert.match(alert?.error.message ?? '', /1048576 bytes of log .* raise logBytesMax/)
     assert.deepEqual(more, [])
