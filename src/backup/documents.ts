@@ -8,8 +8,8 @@ import { readWhole } from './streams.ts'
 const FORMAT = 1
 const BYTES_MAX = 16 * 1024 * 1024
 const UNSEALED =
-  'is not sealed, and keys were given: anybody could have put it. What was begun without keys goes ' +
-  'on without them; for an encrypted backup name another target, or prefix'
+  'is not sealed, and keys were given: anybody could have put it. What was begun without keys ' +
+  'goes on without them; for an encrypted backup name another target, or prefix'
 
 /**
  * A document as it is put: for people to read, with a digest of what it says. Where the backup is

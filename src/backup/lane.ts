@@ -16,6 +16,7 @@ export class Lane {
   #doneCount = 0
   #stillMs = 0
   #failure: ColmenaError | null = null
+  #isBehind = false
   #last: Promise<unknown> = Promise.resolve()
 
   constructor(label: string, shipper: Shipper, calls: CountedCalls) {
@@ -43,11 +44,19 @@ export class Lane {
     return beforeMs < HANG_MS && this.#stillMs >= HANG_MS
   }
 
+  /** Whether what was before it was none of that. */
+  fellBehind(): boolean {
+    const isFirst = !this.#isBehind
+    this.#isBehind = true
+    return isFirst
+  }
+
   /** Whether failures were before it. */
   succeeded(): boolean {
     const wasFailing = this.failuresInRow > 0
     this.failuresInRow = 0
     this.#failure = null
+    this.#isBehind = false
     return wasFailing
   }
 

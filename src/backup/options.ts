@@ -106,6 +106,10 @@ export function checkBackupOptions(options: BackupOptions): BackupConfig {
       `takeOver is the id of a cluster, 32 hexadecimal digits, not ${show(takeOver)}`,
     )
   }
+  const { directory } = drills
+  if (directory !== undefined && (typeof directory !== 'string' || directory === '')) {
+    throw invalidOption(`drills.directory is the path of a folder, not ${show(directory)}`)
+  }
   if (onAlert !== undefined && typeof onAlert !== 'function') {
     throw invalidOption(`onAlert is a function, not ${show(onAlert)}`)
   }

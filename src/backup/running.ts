@@ -87,7 +87,7 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
       alert: (failing) => this.#alert(failing),
     })
     this.#unhandle = [
-      node.handle(ASK, () => this.#leaderWord()),
+      handleOnce(node, () => this.#leaderWord()),
       node.handle(SYNC, async () => {
         await this.#sync()
         return this.#leaderWord()
@@ -236,8 +236,9 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
     } catch (error) {
       // What the target has is the truth: the next turn looks there.
       lane.shipper.forget()
-      if (signal.aborted || isBehind(error)) return
-      this.#failed(lane, asColmenaError(error))
+      // Once it is a gap, which the generation that begins then tells. Again it is one without end.
+      if (signal.aborted || (isBehind(error) && lane.fellBehind())) return
+      this.#failed(lane, isBehind(error) ? this.#tooSlow(lane, error) : asColmenaError(error))
     }
   }
 
@@ -251,6 +252,14 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
     this.#tell('failed', { target, error, inRow })
     if (!isAlert && inRow !== this.#config.alertAfter) return
     this.#alert({ target, what: 'shipping', inRow, error })
+  }
+
+  #tooSlow({ label }: Lane, cause: unknown): ColmenaError {
+    const message =
+      `${label} takes so long that more is written meanwhile than the ` +
+      `${this.#config.logBytesMax} bytes of log that are kept for it, so that all it gets is a ` +
+      'snapshot each time: raise logBytesMax, or take a faster target'
+    return new ColmenaError('ERR_TARGET', message, { retryable: true, cause })
   }
 
   /** Keeps this node's log from where the leader's backup is, as this node may lead next. */
@@ -329,6 +338,17 @@ export class Backup extends EventEmitter<BackupEvents> implements AsyncDisposabl
 
   #checkOpen(): void {
     if (this.#end.signal.aborted) throw new ColmenaError('ERR_CLOSED', 'the backup was closed')
+  }
+}
+
+/** @throws ColmenaError ERR_INVALID_ARGUMENT where the node has a backup */
+function handleOnce(node: ColmenaNode, answer: () => LeaderWord): () => void {
+  try {
+    return node.handle(ASK, answer)
+  } catch (cause) {
+    if (!isColmenaError(cause) || cause.code !== 'ERR_INVALID_ARGUMENT') throw cause
+    const message = 'this node has a backup already: close that one first, or give it all targets'
+    throw new ColmenaError('ERR_INVALID_ARGUMENT', message, { cause })
   }
 }
 

@@ -116,7 +116,7 @@ function damagesError(target: string, damages: readonly Damage[]): CliError {
 /** A library speaks of its options; whoever types has flags. */
 export function asTyped(error: unknown): CliError {
   const message = sentenceOf(error)
-    .replace(/, which was not given/, ', which is not in the file of --key-file')
+    .replace(/, which was not given/, ': give the file that has it by --key-file')
     .replace(/and keys were given/, 'and --key-file was given')
   const isWrong = isColmenaError(error) && error.code === 'ERR_INVALID_OPTION'
   return new CliError(message, isWrong ? 2 : 1, { cause: error })

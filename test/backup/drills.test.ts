@@ -1,7 +1,10 @@
 /** Drills by themselves, and what a clock that is set does to them and to snapshots. */
 import assert from 'node:assert/strict'
+import { mkdirSync, readdirSync, utimesSync } from 'node:fs'
+import { join } from 'node:path'
 import { suite, test } from 'node:test'
 import { createTestNode } from '../../src/testing/testing.ts'
+import { temporaryDirectory } from '../node/temporary.ts'
 import { until } from '../processes/wait.ts'
 import { FaultyTarget } from './faulty-target.ts'
 import { MovedClock } from './moved-clock.ts'
@@ -53,6 +56,25 @@ suite('drills', () => {
       [['drill', 1, 'ERR_BACKUP_DAMAGED']],
     )
     assert.equal(watched.backup.status().drill.error?.code, 'ERR_BACKUP_DAMAGED')
+  })
+})
+
+suite('the folder of drills', () => {
+  test('loses what processes left that were killed in one, and nothing else', async (t) => {
+    await using node = await createTestNode()
+    const directory = temporaryDirectory(t)
+    const names = ['colmena-drill-old', 'colmena-drill-young', 'mine']
+    for (const name of names) {
+      mkdirSync(join(directory, name, 'db'), { recursive: true })
+      const atS = (Date.now() - (name.endsWith('young') ? DAY_MS : 3 * DAY_MS)) / 1_000
+      utimesSync(join(directory, name), atS, atS)
+    }
+    const drills = { everyMs: 0, directory }
+    const options = { ...SELDOM, targets: new FaultyTarget(), drills }
+    await using watched = watchBackup(node, new MovedClock(), options)
+    await watched.backup.sync()
+    await watched.backup.verify()
+    assert.deepEqual(readdirSync(directory).toSorted(), ['colmena-drill-young', 'mine'])
   })
 })
 

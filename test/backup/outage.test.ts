@@ -182,6 +182,27 @@ suite('a target that is down', () => {
     await node.close()
   })
 
+  test('and is slower than what is written fails, as no generation comes to an end', async () => {
+    await using node = await createTestNode()
+    const clock = new MovedClock()
+    const target = new FaultyTarget()
+    target.fault = async (deed, name) => {
+      if (deed === 'put' && name.endsWith('/main.db')) await writeMuch(node, 1_500)
+    }
+    const options = { targets: target, logBytesMax: 1_048_576, alertAfter: 2 }
+    await using watched = watchBackup(node, clock, options)
+    await node.database().execute(CREATE)
+    await clock.pass(6_000, LOOPS)
+    const codes = watched.events('failed').map(({ error }) => error.code)
+    assert.deepEqual(new Set(codes), new Set(['ERR_TARGET']))
+    const [alert, ...more] = watched.events('alert')
+    assert.match(alert?.error.message ?? '', /1048576 bytes of log .* raise logBytesMax/)
+    assert.deepEqual(more, [])
+    target.fault = () => {}
+    await clock.pass(2 * MINUTE_MS, LOOPS)
+    assert.equal(watched.events('resumed').length, 1)
+  })
+
   test('and never ends a call is told, and keeps no backup from closing', async () => {
     await using node = await createTestNode()
     const clock = new MovedClock()

@@ -250,7 +250,10 @@ describe('a backup of one node', () => {
     const node = await openNode(t)
     const targets = new MemoryTarget()
     start(t, node, { targets })
-    assert.throws(() => startBackup(node, { targets }), { code: 'ERR_INVALID_ARGUMENT' })
+    assert.throws(() => startBackup(node, { targets }), {
+      code: 'ERR_INVALID_ARGUMENT',
+      message: /this node has a backup already: close that one first/,
+    })
     for (const [options, what] of [
       [{}, /targets are what/],
       [{ targets: [] }, /targets are 1 to 8/],
@@ -260,6 +263,7 @@ describe('a backup of one node', () => {
       [{ targets, retention: { keepDays: 1 } }, /retention has no option 'keepDays'/],
       [{ targets, compression: 'gzip' }, /compression is 'none' or 'zstd', not "gzip"/],
       [{ targets, takeOver: 'me' }, /takeOver is the id of a cluster/],
+      [{ targets, drills: { directory: 5 } }, /drills.directory is the path of a folder, not 5/],
       [{ targets, onAlert: 1 }, /onAlert is a function/],
       [{ targets, interval: 1 }, /no option 'interval'; it has targets, /],
     ] as const) {

@@ -140,7 +140,7 @@ describe('a backup by the command', () => {
     assert.ok(namesIn(place).some((name) => name.endsWith('.db.zst.sealed')))
     const without = await run(['backup', 'list', place])
     assert.equal(without.code, 1)
-    assert.match(without.err, /with the key 'key-2', which is not in the file of --key-file/)
+    assert.match(without.err, /with the key 'key-2': give the file that has it by --key-file/)
     const listed = await run(['backup', 'list', place, '--key-file', keyFile])
     assert.equal(listed.code, 0, listed.err)
     assert.match(listed.out, /key-2/)
