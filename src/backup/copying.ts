@@ -24,7 +24,7 @@ export async function putSnapshot(
   for (const { name, sizeBytes, sha256 } of copy.files) {
     const path = join(copy.directory, name)
     let object = `${snapshotFolder(generation, copy.index)}${name}`
-    let content: Bytes = createReadStream(path)
+    let content = readFile(path)
     if (isCompressed) {
       object += COMPRESSED
       content = through(content, createZstdCompress())
@@ -40,6 +40,14 @@ export async function putSnapshot(
   const snapshot: Snapshot = { index, timeMs, takenMs, files }
   await store.putDocument(snapshotName(generation, index), snapshot)
   return snapshot
+}
+
+/**
+ * Opens the file once somebody reads. Where a put fails before, the file may be gone by the time it
+ * would be open, and an error that nobody hears ends the process.
+ */
+async function* readFile(path: string): Bytes {
+  yield* createReadStream(path)
 }
 
 /**

@@ -112,7 +112,7 @@ describe('a list of a backup', () => {
     assert.deepEqual(generations[0]?.keyIds.toSorted(), ['of-2025', 'of-2026'])
     await assert.rejects(listBackup(target), {
       code: 'ERR_BACKUP_DAMAGED',
-      message: /sealed with the key 'of-2025', which was not given/,
+      message: /sealed with the key 'of-2026', which was not given/,
     })
   })
 
