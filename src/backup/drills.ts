@@ -1,9 +1,9 @@
 import { ColmenaError, type ColmenaNode } from '../index.ts'
 import type { BackupClock } from './clock.ts'
+import { asColmenaError } from './failures.ts'
 import { makeFolder } from './folders.ts'
 import type { BackupConfig } from './options.ts'
 import { type BackupEvents, type DrillStatus, type Failing, reportFailure } from './reports.ts'
-import { asColmenaError } from './shipper.ts'
 import { Store } from './store.ts'
 import { type Verified, type VerifyBackupOptions, verifyByRestoring } from './verifying.ts'
 

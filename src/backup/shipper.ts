@@ -333,10 +333,3 @@ function isOver(durationMs: number, beganMs: number, nowMs: number): boolean {
 export function isBehind(error: unknown): boolean {
   return isColmenaError(error) && error.code === 'ERR_FELL_BEHIND'
 }
-
-/** Whatever failed, as one of ours. */
-export function asColmenaError(error: unknown): ColmenaError {
-  if (isColmenaError(error)) return error
-  const message = error instanceof Error ? error.message : String(error)
-  return new ColmenaError('ERR_FAILED', message, { cause: error, retryable: true })
-}
